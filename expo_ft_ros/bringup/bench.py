@@ -1,0 +1,151 @@
+"""`expo-ft bench graph`: how fast the graph is in lock-step, and how punctual in real time.
+
+Two short trainings with the real nodes, networks and camera images. What they measured is read from
+the run folders, so that a run of one's own can be measured the same way (`measure_throughput`,
+`measure_lateness`).
+"""
+
+import json
+import os
+import platform
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import expo_ft_ros
+from expo_ft_ros.bringup.commands import GRAPH_COMMANDS, run_graph
+from expo_ft_ros.bringup.display import read_summary
+from expo_ft_ros.configuration import ConfigError
+
+PUNCTUAL = 0.005
+"""A tick that starts at most so long after it was due is on time [s]."""
+
+ARGUMENTS: Mapping[str, tuple[str, ...]] = {
+    "lockstep": ("steps:=300",),
+    # Learner and policy in two processes, so that learning goes on while the robot moves. 500
+    # steps are 50 s of moving.
+    "realtime": ("steps:=500", "realtime:=true", "mode:=async", "demos:=3", "eval_trials:=1"),
+}
+
+
+def main(words: Sequence[str]) -> int:
+    """Runs the parts named, or both; returns the exit code.
+
+    Raises:
+        ConfigError: for a part that doesn't exist.
+    """
+    unknown = [word for word in words if word not in ARGUMENTS]
+    if unknown:
+        raise ConfigError(f"bench graph has no part {unknown[0]!r} (known: {', '.join(ARGUMENTS)})")
+    results: dict[str, Any] = {"machine": machine()}
+    for part in words or ARGUMENTS:
+        run, specs = GRAPH_COMMANDS["train"].open(ARGUMENTS[part])
+        done = run_graph("train", run, specs)
+        if done.code != 0:
+            print(f"{done.tail}\nexpo-ft: bench graph {part}: {done.cause}")
+            return done.code
+        measure = measure_throughput if part == "lockstep" else measure_lateness
+        results[part] = {"arguments": list(ARGUMENTS[part]), **measure(run.path)}
+        print(f"{part}:")
+        for name, value in results[part].items():
+            print(f"  {name}: {value}")
+    print(f"written to {write(results)}")
+    return 0
+
+
+def measure_throughput(run: Path) -> dict[str, float]:
+    """Environment steps a second of wall time of a finished lock-step run.
+
+    `overall` counts everything (imitation, updates, resets, waiting), `rl` the online stage with
+    its updates, `stepping` only while episodes run, with both cameras, policy, reward and recorder.
+
+    Raises:
+        ConfigError: when the run has not finished.
+    """
+    summary = read_summary(run)
+    if summary is None:
+        raise ConfigError(f"{run}: has no summary.json (only a finished run can be measured)")
+    steps = sum(int(line["steps"]) for line in _lines(run / "metrics.jsonl"))
+    wall = summary["wall_seconds"]
+    rates = {
+        "overall": steps / sum(wall.values()),
+        "rl": summary["env_steps"] / summary["stage_seconds"]["rl"],
+        "stepping": steps / wall["robot"],
+    }
+    return {
+        **{f"env_steps_per_second_{name}": round(rate, 2) for name, rate in rates.items()},
+        "env_steps": steps,
+        "wall_seconds": round(sum(wall.values()), 1),
+        "critic_updates": int(summary.get("critic_updates", 0)),
+    }
+
+
+def measure_lateness(run: Path) -> dict[str, float]:
+    """How late the ticks of a real-time run's online stage were.
+
+    Raises:
+        ConfigError: when the run has no ticks of that stage.
+    """
+    stages = list(_lines(run / "metrics.jsonl"))
+    online = [line for line in stages if line["stage"] == "rl"]
+    if not online:
+        raise ConfigError(f"{run}: no episode of the stage rl in metrics.jsonl (run it longer)")
+    begin = float(online[0]["time"]) - float(online[0]["seconds"])
+    end = float(online[-1]["time"])
+    late = np.array(
+        [tick["late"] for tick in _lines(run / "ticks.jsonl") if begin <= tick["time"] <= end]
+    )
+    if late.size == 0:
+        raise ConfigError(
+            f"{run}: no ticks of the stage rl in ticks.jsonl (was it a real-time run?)"
+        )
+    return {
+        "ticks": int(late.size),
+        "share_within_5_ms": round(float(np.mean(np.abs(late) <= PUNCTUAL)), 4),
+        "late_ms_p50": round(1e3 * float(np.percentile(late, 50)), 3),
+        "late_ms_p99": round(1e3 * float(np.percentile(late, 99)), 3),
+        "late_ms_max": round(1e3 * float(late.max()), 3),
+        "seconds": round(end - begin, 1),
+        "critic_updates": int(online[-1]["critic_updates"]) - int(online[0]["critic_updates"]),
+    }
+
+
+def machine() -> dict[str, Any]:
+    """What the numbers were measured on."""
+    return {
+        "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "version": expo_ft_ros.__version__,
+        "python": platform.python_version(),
+        "kernel": platform.release(),
+        "cpu": _cpu_model(),
+        "cores": len(os.sched_getaffinity(0)),
+        "load_before": round(os.getloadavg()[0], 2),
+    }
+
+
+def write(results: Mapping[str, Any]) -> Path:
+    """Writes results to benchmarks/results/ of the checkout, else of the working directory."""
+    root = Path(expo_ft_ros.__file__).resolve().parents[1]
+    folder = root if (root / "benchmarks").is_dir() else Path.cwd()
+    path = folder / "benchmarks" / "results" / f"graph_{time.strftime('%Y-%m-%d_%H-%M-%S')}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(results, indent=2) + "\n")
+    return path
+
+
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    if not path.is_file():
+        raise ConfigError(f"{path}: not there (only a run that was stopped cleanly has it)")
+    with path.open() as stream:
+        for line in stream:
+            yield json.loads(line)
+
+
+def _cpu_model() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()

@@ -1,0 +1,80 @@
+"""The commands that start a graph: from arguments to an opened run and its nodes, and its end.
+
+The CLI and the launch files both begin here, so that a run is the same whoever starts it.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from expo_ft_ros.bringup.display import Display
+from expo_ft_ros.bringup.environment import ros_environment
+from expo_ft_ros.bringup.graph import NodeSpec, collect_graph, eval_graph, sim_graph, train_graph
+from expo_ft_ros.bringup.options import (
+    CollectOptions,
+    EvalOptions,
+    RunOptions,
+    SimOptions,
+    TrainOptions,
+    parse_arguments,
+)
+from expo_ft_ros.bringup.run_folder import Run, find_checkpoint, open_run, trained_preset
+from expo_ft_ros.bringup.runner import Runner, RunResult
+
+Opened = tuple[Run[Any], list[NodeSpec]]
+
+
+def run_graph(command: str, run: Run[Any], specs: Sequence[NodeSpec]) -> RunResult:
+    """Runs an opened run's graph to its end, with a display meanwhile."""
+    title = f"expo-ft {command} {run.options.task}"
+    with Display(run.path, title) as display:
+        environment = ros_environment(run.path)
+        return Runner(specs, run.path, env=environment, on_refresh=display.refresh).run()
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command that starts a graph.
+
+    Attributes:
+        options: Which options it takes.
+        open: From `name:=value` arguments to the run and its graph; raises ConfigError.
+    """
+
+    options: type[RunOptions]
+    open: Callable[[Sequence[str]], Opened]
+
+
+def _train(arguments: Sequence[str]) -> Opened:
+    run = open_run("train", arguments, TrainOptions)
+    return run, train_graph(run.options, run.path)
+
+
+def _collect(arguments: Sequence[str]) -> Opened:
+    run = open_run("collect", arguments, CollectOptions)
+    return run, collect_graph(run.options, run.path)
+
+
+def _eval(arguments: Sequence[str]) -> Opened:
+    given = parse_arguments(arguments, EvalOptions)
+    # Before a folder is made for it.
+    weights = find_checkpoint(given)
+    preset = trained_preset(given, weights)
+    run = open_run("eval", arguments, EvalOptions)
+    return run, eval_graph(run.options, run.path, weights, preset)
+
+
+def _sim(arguments: Sequence[str]) -> Opened:
+    run = open_run("sim", arguments, SimOptions)
+    return run, sim_graph(run.options, run.path)
+
+
+GRAPH_COMMANDS: Mapping[str, Command] = MappingProxyType(
+    {
+        "train": Command(TrainOptions, _train),
+        "collect": Command(CollectOptions, _collect),
+        "eval": Command(EvalOptions, _eval),
+        "sim": Command(SimOptions, _sim),
+    }
+)

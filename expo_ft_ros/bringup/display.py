@@ -1,0 +1,241 @@
+"""What a person sees of a run: a live panel in a terminal, plain lines elsewhere, a summary.
+
+It knows the run folder only: `status.json` has the fields of msg/SessionStatus, `summary.json` is
+written by the session at the end (see `format_summary`). So it shows a remote or a past run alike.
+"""
+
+import json
+import math
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.panel import Panel
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+STATUS_FILE = "status.json"
+SUMMARY_FILE = "summary.json"
+
+LINE_PERIOD = 5.0
+"""Between two plain lines of one stage [s]."""
+
+STAGES = {
+    "": "starting the nodes",
+    "collect": "collecting demonstrations",
+    "imitation": "imitation of the demonstrations",
+    "eval_before": "evaluation after imitation",
+    "rl": "reinforcement learning online",
+    "eval_after": "evaluation after RL",
+    "done": "done",
+}
+
+_Z = 1.959963984540054
+
+
+def read_status(run_dir: Path) -> dict[str, Any] | None:
+    """The newest status of a run; None before there is one."""
+    return _read(run_dir / STATUS_FILE)
+
+
+def read_summary(run_dir: Path) -> dict[str, Any] | None:
+    """The summary of a run; None before it has ended."""
+    return _read(run_dir / SUMMARY_FILE)
+
+
+def wilson(successes: int, trials: int) -> tuple[float, float]:
+    """The 95% Wilson score interval of a success rate.
+
+    Raises:
+        ValueError: when there is no trial, or more successes than trials.
+    """
+    if trials < 1 or not 0 <= successes <= trials:
+        raise ValueError(f"{successes} successes of {trials} trials have no interval")
+    rate = successes / trials
+    spread = _Z * math.sqrt(rate * (1 - rate) / trials + _Z**2 / (4 * trials**2))
+    scale = 1 + _Z**2 / trials
+    middle = rate + _Z**2 / (2 * trials)
+    return max(0.0, (middle - spread) / scale), min(1.0, (middle + spread) / scale)
+
+
+def format_duration(seconds: float | None) -> str:
+    """As "1:02:03" or "2:03"; "-" when unknown."""
+    if seconds is None or not math.isfinite(seconds):
+        return "-"
+    minutes, rest = divmod(int(max(0.0, seconds) + 0.5), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def format_line(status: Mapping[str, Any]) -> str:
+    """A status in one plain line."""
+    stage = str(status.get("stage", ""))
+    parts = [STAGES.get(stage, stage)]
+    parts += [value if name == "note" else f"{name} {value}" for name, value in _rows(status)]
+    return ", ".join(parts)
+
+
+def format_summary(summary: Mapping[str, Any]) -> str:
+    """The summary of a run in a few lines.
+
+    Of summary.json it takes `eval_before` and `eval_after` (each `successes` of `trials`),
+    `demonstrations`, `env_steps`, `robot_seconds` and `wall_seconds` (what it was spent on -> seconds); what is
+    missing is left out. `kind` tells an evaluation alone.
+    """
+    lines = []
+    if summary.get("demonstrations"):
+        lines.append(f"Demonstrations: {summary['demonstrations']}")
+    after = "of the policy" if summary.get("kind") == "eval" else "after RL"
+    for key, title in (("eval_before", "after imitation"), ("eval_after", after)):
+        result = summary.get(key)
+        if not isinstance(result, Mapping) or not result.get("trials"):
+            continue
+        successes, trials = int(result["successes"]), int(result["trials"])
+        low, high = wilson(successes, trials)
+        lines.append(
+            f"Success {title}: {successes}/{trials} = {successes / trials:.0%} "
+            f"(95% interval {low:.0%} to {high:.0%})"
+        )
+    robot = _number(summary.get("robot_seconds"))
+    if robot:
+        steps = summary.get("env_steps")
+        online = f", {steps} online steps" if steps else ""
+        lines.append(f"Robot time: {robot / 60:.1f} min{online}")
+    wall = summary.get("wall_seconds")
+    if isinstance(wall, Mapping) and wall:
+        split = ", ".join(f"{stage} {format_duration(_number(s))}" for stage, s in wall.items())
+        total = sum(_number(seconds) or 0.0 for seconds in wall.values())
+        lines.append(f"Wall clock: {format_duration(total)} ({split})")
+    return "\n".join(lines)
+
+
+class Display:
+    """Shows a run while it goes on; use as a context manager and call `refresh` now and then."""
+
+    def __init__(
+        self,
+        run_dir: Path,
+        title: str,
+        console: Console | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """A display of the run in `run_dir`; a live panel only where `console` is a terminal."""
+        self._run_dir = run_dir
+        self._title = title
+        self._console = console or Console()
+        self._clock = clock
+        self._started = clock()
+        self._live: Live | None = None
+        self._line_stage: str | None = None
+        self._line_time = -math.inf
+        self._old = self._changed()
+
+    def __enter__(self) -> "Display":
+        if self._console.is_terminal:
+            # No refresh thread: the runner's loop calls refresh.
+            self._live = Live(console=self._console, auto_refresh=False, transient=True)
+            self._live.start()
+        self.refresh()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def refresh(self) -> None:
+        """Shows the newest status."""
+        status = self._status()
+        if self._live is not None:
+            self._live.update(self._panel(status), refresh=True)
+            return
+        stage = str(status.get("stage", ""))
+        now = self._clock()
+        if stage != self._line_stage or now - self._line_time >= LINE_PERIOD:
+            self._line_stage, self._line_time = stage, now
+            elapsed = format_duration(now - self._started)
+            self._console.print(
+                f"[{elapsed}] {format_line(status)}", markup=False, highlight=False, soft_wrap=True
+            )
+
+    def _status(self) -> dict[str, Any]:
+        """The newest status, but not that of an earlier start of a resumed run."""
+        if self._changed() == self._old:
+            return {}
+        return read_status(self._run_dir) or {}
+
+    def _changed(self) -> int | None:
+        try:
+            return (self._run_dir / STATUS_FILE).stat().st_mtime_ns
+        except FileNotFoundError:
+            return None
+
+    def _panel(self, status: Mapping[str, Any]) -> Panel:
+        stage = str(status.get("stage", ""))
+        table = Table.grid(padding=(0, 2))
+        table.add_column(style="dim")
+        table.add_column()
+        progress = _number(status.get("stage_progress")) or 0.0
+        table.add_row("stage", Text(STAGES.get(stage, stage), style="bold"))
+        table.add_row("", ProgressBar(total=1.0, completed=min(1.0, progress), width=40))
+        for name, value in _rows(status):
+            table.add_row(name, Text(value))
+        table.add_row("elapsed", Text(format_duration(self._clock() - self._started)))
+        table.add_row("run", Text(str(self._run_dir), overflow="fold"))
+        return Panel(table, title=Text(self._title), expand=False)
+
+
+def _rows(status: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Names and values of what a status says, in the order of display."""
+    rows = []
+    total = int(_number(status.get("stage_episodes_total")) or 0)
+    done = int(_number(status.get("stage_episodes")) or 0)
+    if status.get("stage") and (done or total):
+        rows.append(("episodes", f"{done}/{total}" if total else str(done)))
+    if status.get("env_steps_total") and status.get("stage") in ("rl", "eval_after", "done"):
+        rows.append(("online steps", f"{status.get('env_steps', 0)}/{status['env_steps_total']}"))
+    for key, name in (
+        ("success_rate", "success of last 20"),
+        ("intervention_rate", "intervention of last 20"),
+    ):
+        value = _number(status.get(key))
+        if value is not None and done:
+            rows.append((name, f"{value:.0%}"))
+    for key, name, form in (
+        ("control_hz", "control", "{:.1f} Hz"),
+        ("update_ratio", "updates a step", "{:.1f}"),
+        ("stage_progress", "stage done", "{:.0%}"),
+    ):
+        value = _number(status.get(key))
+        if value:
+            rows.append((name, form.format(value)))
+    left = _number(status.get("seconds_left"))
+    if left is not None:
+        rows.append(("time left", format_duration(left)))
+    if status.get("note"):
+        rows.append(("note", str(status["note"])))
+    return rows
+
+
+def _number(value: Any) -> float | None:
+    """A finite number, else None: JSON may hold null or NaN where something is unknown."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return float(value)
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        content = json.loads(path.read_text())
+    except (FileNotFoundError, json.JSONDecodeError):
+        return None
+    return content if isinstance(content, dict) else None

@@ -1,0 +1,88 @@
+"""The environment in which the nodes run: middleware, discovery, search paths."""
+
+import hashlib
+import importlib.util
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import expo_ft_ros
+from expo_ft_ros.configuration import ConfigError, config_dir
+
+ISOLATE_VARIABLE = "EXPO_FT_ISOLATE"
+"""Set to 1: each run gets a ROS domain of its own, for several at a time on one machine."""
+
+_DOMAINS = 230
+
+
+def ros_environment(run_dir: Path) -> dict[str, str]:
+    """What the nodes of a run need beyond the present environment; what is set already is kept.
+
+    Args:
+        run_dir: The run's folder; with `EXPO_FT_ISOLATE=1` the domain is derived from it.
+    """
+    found: dict[str, str] = {}
+    profile = config_dir() / "fastdds.xml"
+    if profile.is_file() and "FASTRTPS_DEFAULT_PROFILES_FILE" not in os.environ:
+        found["FASTDDS_DEFAULT_PROFILES_FILE"] = str(profile)
+    if "ROS_DISTRO" not in os.environ:
+        # ROS from wheels: nobody has sourced a setup file that would say so.
+        found["AMENT_PREFIX_PATH"] = sys.prefix
+        found["RMW_IMPLEMENTATION"] = "rmw_fastrtps_cpp"
+    found["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+    found["ROS_LOG_DIR"] = str(run_dir / "logs" / "ros")
+    if os.environ.get(ISOLATE_VARIABLE) == "1":
+        found["ROS_DOMAIN_ID"] = str(isolated_domain(run_dir))
+    kept = {name: value for name, value in found.items() if name not in os.environ}
+    return {**kept, "PYTHONPATH": _python_path()}
+
+
+def isolated_domain(run_dir: Path) -> int:
+    """A ROS domain, 1 to 230, that is always the same for the folder."""
+    digest = hashlib.sha256(str(run_dir.resolve()).encode()).digest()
+    return 1 + int.from_bytes(digest[:4], "big") % _DOMAINS
+
+
+def require_ros() -> None:
+    """Checks that nodes can run here.
+
+    Raises:
+        ConfigError: naming what is missing and how to get it.
+    """
+    if importlib.util.find_spec("rclpy") is None:
+        raise ConfigError(
+            "ROS 2's rclpy is not installed in this Python "
+            "(run ./expo-ft, which sets it up, or source a ROS 2 installation)"
+        )
+    if importlib.util.find_spec("expo_ft_ros.msg") is None:
+        raise ConfigError(
+            "the messages of expo_ft_ros are not built "
+            "(run ./expo-ft, which builds them, or colcon build and source install/setup.bash)"
+        )
+
+
+def find_rviz() -> str:
+    """The rviz2 program.
+
+    Raises:
+        ConfigError: when it isn't installed.
+    """
+    program = shutil.which("rviz2")
+    if program is None:
+        distribution = os.environ.get("ROS_DISTRO", "<distro>")
+        raise ConfigError(
+            f"rviz:=true: rviz2 is not installed (apt install ros-{distribution}-rviz2, "
+            "or leave rviz out)"
+        )
+    return program
+
+
+def _python_path() -> str:
+    """The children must import the very package that this process runs from."""
+    home = str(Path(expo_ft_ros.__file__).resolve().parents[1])
+    present = os.environ.get("PYTHONPATH", "")
+    parts = [part for part in present.split(os.pathsep) if part]
+    if home in parts or home.endswith("site-packages"):
+        return present
+    return os.pathsep.join([home, *parts])

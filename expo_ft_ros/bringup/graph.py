@@ -1,0 +1,249 @@
+"""The graph as data: which nodes run, with which parameters, and in which order they are stopped.
+
+Both front ends read it: the local runner (`bringup/runner.py`) and the launch files (`launch/`).
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from expo_ft_ros.bringup.environment import find_rviz
+from expo_ft_ros.bringup.options import (
+    Budget,
+    CollectOptions,
+    EvalOptions,
+    RunOptions,
+    SimOptions,
+    TrainOptions,
+    budget,
+)
+from expo_ft_ros.configuration import config_dir
+from expo_ft_ros.tasks import load_task
+
+Parameter = bool | int | float | str | tuple[str, ...]
+"""What a ROS parameter of ours may be."""
+
+NODE_PACKAGE = "expo_ft_ros.nodes"
+
+# A stop goes from the top down: nobody asks for more, then the arm gets its zero command, then what
+# was learned and recorded is written, and what carries out the zero command goes last.
+RANK_SESSION = 0
+RANK_ARBITRATION = 1
+RANK_LEARNING = 2
+RANK_SENSING = 3
+RANK_ROBOT = 4
+
+_LEARNER_NICE = 10
+_LEARNER_GRACE = 20.0
+
+
+@dataclass(frozen=True)
+class NodeSpec:
+    """One process of the graph.
+
+    Attributes:
+        name: Name of the process, of its log, and of its ROS node.
+        module: Python module with `main()`; empty for a program that is not ours.
+        parameters: ROS parameters of every node in the process.
+        remappings: Pairs (from, to).
+        nice: Priority, 0 normal to 19 lowest.
+        rank: A stop takes lower ranks down first, one rank after the other.
+        env: Environment on top of the runner's.
+        nodes: ROS nodes in the process; empty means one, called `name`.
+        grace: Time to stop by itself after SIGINT [s].
+        vital: Its end is the end of the run.
+        command: Command line of a program that is not ours.
+    """
+
+    name: str
+    module: str = ""
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    remappings: tuple[tuple[str, str], ...] = ()
+    nice: int = 0
+    rank: int = RANK_SENSING
+    env: Mapping[str, str] = field(default_factory=dict)
+    nodes: tuple[str, ...] = ()
+    grace: float = 5.0
+    vital: bool = True
+    command: tuple[str, ...] = ()
+
+    @property
+    def node_names(self) -> tuple[str, ...]:
+        """Names of the ROS nodes in this process."""
+        return self.nodes or (self.name,)
+
+
+def train_graph(options: TrainOptions, run_dir: Path) -> list[NodeSpec]:
+    """Every stage from demonstrations to the last evaluation."""
+    work = budget(options, load_task(options.task))
+    specs = [*_world(options, run_dir), _reward(options, run_dir)]
+    learning: dict[str, Parameter] = {
+        "preset": options.preset,
+        "imitation_scale": work.imitation_scale,
+        "warmup_episodes": work.warmup_episodes,
+    }
+    specs += _learning(options, run_dir, learning, asynchronous=options.mode == "async")
+    specs.append(_recorder(options, run_dir))
+    return _with_session(specs, options, run_dir, work, "train")
+
+
+def collect_graph(options: CollectOptions, run_dir: Path) -> list[NodeSpec]:
+    """Demonstrations only: no policy, no learner."""
+    work = budget(options, load_task(options.task))
+    specs = [*_world(options, run_dir), _reward(options, run_dir), _recorder(options, run_dir)]
+    return _with_session(specs, options, run_dir, work, "collect")
+
+
+def eval_graph(
+    options: EvalOptions, run_dir: Path, checkpoint: Path, preset: str
+) -> list[NodeSpec]:
+    """Trials of a trained policy.
+
+    Args:
+        options: As typed.
+        run_dir: Folder of this evaluation.
+        checkpoint: The weights to evaluate.
+        preset: The preset they were trained with.
+    """
+    work = budget(options, load_task(options.task))
+    specs = [*_world(options, run_dir), _reward(options, run_dir)]
+    learning: dict[str, Parameter] = {"preset": preset, "checkpoint": str(checkpoint)}
+    specs += _learning(options, run_dir, learning, asynchronous=False)
+    specs.append(_recorder(options, run_dir))
+    return _with_session(specs, options, run_dir, work, "eval")
+
+
+def sim_graph(options: SimOptions, run_dir: Path) -> list[NodeSpec]:
+    """The simulated robot and whoever drives it, until it is stopped: no policy, no learner."""
+    work = budget(options, load_task(options.task))
+    specs = [*_world(options, run_dir), _reward(options, run_dir)]
+    return _with_session(specs, options, run_dir, work, "sim")
+
+
+def required_nodes(specs: list[NodeSpec]) -> tuple[str, ...]:
+    """ROS nodes that the session waits for before the first episode."""
+    needed = [spec for spec in specs if spec.module and spec.name != "session"]
+    return tuple(name for spec in needed for name in spec.node_names)
+
+
+def _common(options: RunOptions, run_dir: Path) -> dict[str, Parameter]:
+    lockstep = not options.realtime
+    return {
+        "task": options.task,
+        "run_dir": str(run_dir),
+        "lockstep": lockstep,
+        "use_sim_time": lockstep,
+        "seed": options.seed,
+    }
+
+
+def _node(
+    name: str,
+    options: RunOptions,
+    run_dir: Path,
+    parameters: Mapping[str, Parameter] | None = None,
+    *,
+    rank: int = RANK_SENSING,
+    remappings: tuple[tuple[str, str], ...] = (),
+) -> NodeSpec:
+    """A light node: one thread for numerics, so that eight of them leave the cores to learning."""
+    return NodeSpec(
+        name=name,
+        module=f"{NODE_PACKAGE}.{name}",
+        parameters={**_common(options, run_dir), **(parameters or {})},
+        remappings=remappings,
+        rank=rank,
+        env=_threads(1),
+    )
+
+
+def _world(options: RunOptions, run_dir: Path) -> list[NodeSpec]:
+    """Robot, sensors, whoever operates, and the control loop."""
+    scripted = options.operator == "scripted"
+    device = (
+        (("spacenav/twist", "/spacenav/twist"), ("spacenav/joy", "/spacenav/joy"))
+        if options.operator == "spacemouse"
+        else ()
+    )
+    specs = [
+        _node("sim", options, run_dir, {"wait_for_operator": scripted}, rank=RANK_ROBOT),
+        _node("camera", options, run_dir),
+        _node("proprio", options, run_dir),
+        _node("teleop", options, run_dir, remappings=device),
+        _node("arbitration", options, run_dir, rank=RANK_ARBITRATION),
+    ]
+    if scripted:
+        rate = {"operator_rate": options.operator_rate}
+        specs.append(_node("operator", options, run_dir, rate, rank=RANK_SESSION))
+    return specs
+
+
+def _reward(options: RunOptions, run_dir: Path) -> NodeSpec:
+    return _node("reward", options, run_dir)
+
+
+def _recorder(options: RunOptions, run_dir: Path) -> NodeSpec:
+    return _node("recorder", options, run_dir, rank=RANK_LEARNING)
+
+
+def _learning(
+    options: RunOptions,
+    run_dir: Path,
+    parameters: Mapping[str, Parameter],
+    *,
+    asynchronous: bool,
+) -> list[NodeSpec]:
+    """Policy and learner: one process that shares the weights, or two."""
+    mode = "async" if asynchronous else "sync"
+    every = {**_common(options, run_dir), **parameters, "mode": mode}
+
+    def process(name: str, nodes: tuple[str, ...], nice: int) -> NodeSpec:
+        return NodeSpec(
+            name=name,
+            module=f"{NODE_PACKAGE}.{name}",
+            parameters=every,
+            nice=nice,
+            rank=RANK_LEARNING,
+            env=_threads(_learner_threads(options)),
+            nodes=nodes,
+            grace=_LEARNER_GRACE,
+        )
+
+    if asynchronous:
+        return [process("policy", (), 0), process("learner", (), _LEARNER_NICE)]
+    return [process("agent", ("policy", "learner"), _LEARNER_NICE)]
+
+
+def _with_session(
+    specs: list[NodeSpec], options: RunOptions, run_dir: Path, work: Budget, kind: str
+) -> list[NodeSpec]:
+    parameters: dict[str, Parameter] = {
+        "kind": kind,
+        "operator": options.operator,
+        "steps": work.steps,
+        "demos": work.demos,
+        "eval_trials": work.eval_trials,
+        "required_nodes": required_nodes(specs),
+    }
+    specs = [*specs, _node("session", options, run_dir, parameters, rank=RANK_SESSION)]
+    return [*specs, _rviz()] if options.rviz else specs
+
+
+def _rviz() -> NodeSpec:
+    """rviz2; closing its window does not end the run."""
+    view = config_dir().parent / "rviz" / "expo_ft.rviz"
+    arguments = ("-d", str(view)) if view.is_file() else ()
+    return NodeSpec("rviz", command=(find_rviz(), *arguments), rank=RANK_SESSION, vital=False)
+
+
+def _threads(count: int) -> dict[str, str]:
+    """Limits numerical libraries, each of which else takes every core for itself."""
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    return {name: str(count) for name in names}
+
+
+def _learner_threads(options: RunOptions) -> int:
+    """Every core in lock-step, where the world waits; else one is left to the control loop."""
+    cores = len(os.sched_getaffinity(0))
+    return max(1, cores - 1) if options.realtime else cores

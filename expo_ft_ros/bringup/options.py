@@ -1,0 +1,260 @@
+"""What a person may say on the command line or in a launch file, and the budget that follows.
+
+Every option's name, default, range and description is a field here and nowhere else: the CLI's help
+and the launch files' arguments are made from them.
+"""
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from expo_ft_ros.bringup.environment import find_rviz
+from expo_ft_ros.configuration import ConfigError, config_dir
+from expo_ft_ros.tasks import TaskConfig, load_task
+
+SHORT_FORM_STEPS = 500
+"""Up to so many online steps a run is a short form: see `budget`."""
+
+_SHORT_DEMOS = 5
+_SHORT_EVAL_TRIALS = 6
+_SHORT_IMITATION_SCALE = 0.25
+_SHORT_WARMUP_EPISODES = 1
+_SMALL_STEPS = 3000
+
+ROBOTS = ("sim",)
+"""Robots that the graph can be built for."""
+
+
+class RunOptions(BaseModel):
+    """Options of every command that starts the graph."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    task: str = Field("cube_pick", min_length=1, description="Task: a file of config/tasks/.")
+    robot: str = Field("sim", description="Robot the graph drives: sim.")
+    seed: int = Field(0, ge=0, lt=2**31, description="Seed of scenes, networks and operator.")
+    operator: Literal["scripted", "none", "spacemouse"] = Field(
+        "scripted", description="Who demonstrates and corrects: scripted, spacemouse or none."
+    )
+    operator_rate: float = Field(
+        1.0, ge=0.0, le=1.0, description="How readily the scripted operator steps in, 0 to 1."
+    )
+    realtime: bool = Field(
+        False, description="10 Hz of wall time instead of lock-step as fast as the machine goes."
+    )
+    run_dir: str | None = Field(
+        None, min_length=1, description="Folder of the run (default: runs/<date-time>_<task>)."
+    )
+    rviz: bool = Field(False, description="Open rviz beside the graph.")
+
+    @field_validator("robot")
+    @classmethod
+    def _known_robot(cls, value: str) -> str:
+        if value not in ROBOTS:
+            raise ValueError(f"no adapter for this robot yet, known: {', '.join(ROBOTS)}")
+        return value
+
+
+class SimOptions(RunOptions):
+    """`expo-ft sim`: the simulated robot, cameras and operator, without policy and learner."""
+
+
+class CollectOptions(RunOptions):
+    """`expo-ft collect`: demonstrations only."""
+
+    demos: int | None = Field(
+        None, ge=1, le=10_000, description="Successful demonstrations (default: the task's)."
+    )
+    resume: str | None = Field(
+        None, min_length=1, description="Go on with this run: its folder, or `latest`."
+    )
+
+
+class TrainOptions(CollectOptions):
+    """`expo-ft train`: demonstrations, imitation, evaluation, RL online, evaluation again."""
+
+    demos: int | None = Field(
+        None, ge=0, le=10_000, description="Successful demonstrations (default: the task's)."
+    )
+    steps: int | None = Field(
+        None,
+        ge=1,
+        le=10_000_000,
+        description=f"Online environment steps (default: {_SMALL_STEPS} with the preset small, "
+        f"the task's with another). Up to {SHORT_FORM_STEPS}: short form, everything smaller.",
+    )
+    eval_trials: int | None = Field(
+        None, ge=1, le=10_000, description="Trials of each evaluation (default: the task's)."
+    )
+    mode: Literal["sync", "async"] = Field(
+        "sync", description="Learner and policy in one process (sync) or in two (async)."
+    )
+    preset: str = Field(
+        "small", min_length=1, description="Sizes and constants: a file of config/presets/."
+    )
+
+
+class EvalOptions(RunOptions):
+    """`expo-ft eval`: trials of a trained policy."""
+
+    checkpoint: str = Field(
+        "latest", min_length=1, description="Trained run: its folder, or `latest`."
+    )
+    operator: Literal["scripted", "none", "spacemouse"] = Field(
+        "none", description="Who corrects during the trials: none, scripted or spacemouse."
+    )
+    eval_trials: int | None = Field(
+        None, ge=1, le=10_000, description="Trials (default: the task's)."
+    )
+    preset: str | None = Field(
+        None, min_length=1, description="Preset (default: the one the run was trained with)."
+    )
+
+
+Options = TypeVar("Options", bound=RunOptions)
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much of everything a session does.
+
+    Attributes:
+        steps: Online environment steps.
+        demos: Successful demonstrations before imitation.
+        eval_trials: Trials of each evaluation.
+        imitation_scale: Share of the preset's imitation updates, in (0, 1].
+        warmup_episodes: Online episodes before the first update; -1 means the preset's.
+    """
+
+    steps: int
+    demos: int
+    eval_trials: int
+    imitation_scale: float = 1.0
+    warmup_episodes: int = -1
+
+
+def budget(options: RunOptions, task: TaskConfig) -> Budget:
+    """The budget of a run: what was given, else the default of preset and task.
+
+    With `steps` up to `SHORT_FORM_STEPS` it is a short form: a look at the whole way that ends in
+    minutes on two cores. Then demonstrations, trials, imitation updates and warm-up default to
+    small numbers, too; what is given explicitly is kept. Its success rates mean little.
+    """
+    steps = getattr(options, "steps", None)
+    demos = getattr(options, "demos", None)
+    trials = getattr(options, "eval_trials", None)
+    if steps is None:
+        small = getattr(options, "preset", "small") == "small"
+        steps = min(_SMALL_STEPS, task.env_steps) if small else task.env_steps
+    short = isinstance(options, TrainOptions) and steps <= SHORT_FORM_STEPS
+    if demos is None and options.operator == "none":
+        # Nobody is there to give any.
+        demos = 0
+    elif demos is None:
+        demos = min(_SHORT_DEMOS, task.demonstrations) if short else task.demonstrations
+    if trials is None:
+        trials = min(_SHORT_EVAL_TRIALS, task.eval_trials) if short else task.eval_trials
+    if short:
+        return Budget(steps, demos, trials, _SHORT_IMITATION_SCALE, _SHORT_WARMUP_EPISODES)
+    return Budget(steps, demos, trials)
+
+
+def parse_arguments(
+    arguments: Sequence[str], model: type[Options], base: Options | None = None
+) -> Options:
+    """Options from `name:=value` arguments; an empty value means the default.
+
+    Args:
+        arguments: As typed.
+        model: Which command's options.
+        base: Options to start from (a run that goes on); what is typed wins.
+
+    Raises:
+        ConfigError: in one line, for an argument of another form, an unknown name (with the nearest
+            known one), a name given twice, or a value out of range.
+    """
+    given: dict[str, Any] = {}
+    for argument in arguments:
+        name, separator, value = argument.partition(":=")
+        if not separator:
+            raise ConfigError(_bad_form(argument, model))
+        if name not in model.model_fields:
+            raise ConfigError(_unknown(name, model))
+        if name in given:
+            raise ConfigError(f"{name}: given twice, {given[name]!r} and {value!r} (keep one)")
+        given[name] = value
+    typed = {name: value for name, value in given.items() if value != ""}
+    if base is not None:
+        typed = {**base.model_dump(exclude_unset=True), **typed}
+    return make_options(typed, model)
+
+
+def make_options(values: dict[str, Any], model: type[Options]) -> Options:
+    """Options from a mapping; the task must exist.
+
+    Raises:
+        ConfigError: in one line, for the first unknown name or wrong value.
+    """
+    for name in values:
+        if name not in model.model_fields:
+            raise ConfigError(_unknown(name, model))
+    try:
+        options = model.model_validate(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = str(first["loc"][0]) if first["loc"] else "options"
+        message = first["msg"].removeprefix("Value error, ")
+        text = model.model_fields[name].description if name in model.model_fields else ""
+        raise ConfigError(f"{name}:={first['input']}: {message} ({text})") from None
+    load_task(options.task)
+    _require_demonstrator(options)
+    _require_preset(getattr(options, "preset", None))
+    if options.rviz:
+        find_rviz()
+    return options
+
+
+def describe(model: type[RunOptions]) -> list[tuple[str, str, str]]:
+    """Each option of a command as (name, default as typed, description)."""
+    rows = []
+    for name, field in model.model_fields.items():
+        default = field.default
+        shown = "" if default is None else str(default)
+        if isinstance(default, bool):
+            shown = shown.lower()
+        rows.append((name, shown, field.description or ""))
+    return rows
+
+
+def _require_demonstrator(options: RunOptions) -> None:
+    if options.operator != "none" or not isinstance(options, CollectOptions):
+        return
+    if options.demos or not isinstance(options, TrainOptions):
+        raise ConfigError(
+            "operator:=none: nobody is there to give demonstrations "
+            "(name an operator; expo-ft train also takes demos:=0)"
+        )
+
+
+def _require_preset(name: str | None) -> None:
+    known = sorted(path.stem for path in (config_dir() / "presets").glob("*.yaml"))
+    if name is not None and name not in known:
+        raise ConfigError(f"preset:={name}: no such preset (known: {', '.join(known) or 'none'})")
+
+
+def _unknown(name: str, model: type[RunOptions]) -> str:
+    near = difflib.get_close_matches(name, model.model_fields, n=1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    return f"unknown option {name!r} ({hint}known: {', '.join(sorted(model.model_fields))})"
+
+
+def _bad_form(argument: str, model: type[RunOptions]) -> str:
+    name, separator, value = argument.lstrip("-").partition("=")
+    if separator and name in model.model_fields:
+        return f"{argument!r} is no option (write {name}:={value})"
+    if name in model.model_fields:
+        return f"{argument!r} is no option (write {name}:=<value>)"
+    return f"{argument!r} is no option (options are written name:=value, as in ros2 launch)"

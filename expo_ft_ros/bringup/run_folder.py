@@ -1,0 +1,249 @@
+"""The folder of a run: where it is, what is written into it first, how it is found again."""
+
+import datetime
+import fcntl
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Generic, TypeVar
+
+import yaml
+
+from expo_ft_ros.bringup.options import (
+    CollectOptions,
+    EvalOptions,
+    RunOptions,
+    budget,
+    make_options,
+    parse_arguments,
+)
+from expo_ft_ros.configuration import ConfigError
+from expo_ft_ros.tasks import load_task
+
+CONFIG_FILE = "config.yaml"
+LATEST = "latest"
+_LOCK_FILE = ".lock"
+
+Options = TypeVar("Options", bound=RunOptions)
+
+
+@dataclass(frozen=True)
+class Run(Generic[Options]):
+    """An opened run: its folder, its options, and whether it goes on from an earlier start.
+
+    The lock is held as long as the object lives: one runner in one folder.
+    """
+
+    path: Path
+    options: Options
+    resumed: bool
+    lock: IO[str]
+
+
+def runs_dir() -> Path:
+    """Where runs lie: $EXPO_FT_RUNS, else `runs` in the working directory."""
+    return Path(os.environ.get("EXPO_FT_RUNS", "runs")).absolute()
+
+
+def open_run(command: str, arguments: Sequence[str], model: type[Options]) -> Run[Options]:
+    """Parses the arguments and creates the run's folder, or takes up the one of `resume:=`.
+
+    A resumed run keeps its options, except for those given now; its task can't change.
+
+    Args:
+        command: The CLI's command, kept in config.yaml.
+        arguments: `name:=value`, as typed.
+        model: The command's options.
+
+    Raises:
+        ConfigError: for wrong arguments, a run that doesn't exist or is of another command or task,
+            a folder that can't be written or is in use.
+    """
+    options = parse_arguments(arguments, model)
+    source = options.resume if isinstance(options, CollectOptions) else None
+    if source is None:
+        path = _new_folder(options)
+    else:
+        path = find_run(source, command)
+        options = _resumed(path, command, arguments, options, model)
+    lock = _lock(path)
+    _write_config(path, command, options)
+    return Run(path, options, source is not None, lock)
+
+
+def find_run(source: str, command: str | None = None) -> Path:
+    """The run that `source` means.
+
+    Args:
+        source: A run's folder, or `latest`: the newest of `runs/`.
+        command: For `latest`, only runs of this command.
+
+    Raises:
+        ConfigError: when there is none.
+    """
+    if source == LATEST:
+        found = [path for path in _runs() if command in (None, _command_of(path))]
+        if not found:
+            kind = f"{command} run" if command else "run"
+            raise ConfigError(f"no {kind} in {runs_dir()} yet (start one, or name a run's folder)")
+        return max(found, key=lambda path: (path / CONFIG_FILE).stat().st_mtime_ns)
+    path = Path(source).absolute()
+    if (path / CONFIG_FILE).is_file():
+        return path
+    if (runs_dir() / source / CONFIG_FILE).is_file():
+        return runs_dir() / source
+    names = ", ".join(sorted(run.name for run in _runs())[-5:]) or "none"
+    raise ConfigError(f"{source}: no run there, it has no {CONFIG_FILE} (newest runs: {names})")
+
+
+def find_checkpoint(options: EvalOptions) -> Path:
+    """The weights that `checkpoint:=` means: a .safetensors file, or the newest of a run.
+
+    Raises:
+        ConfigError: when there is none.
+    """
+    given = Path(options.checkpoint)
+    if given.suffix == ".safetensors":
+        if not given.is_file():
+            raise ConfigError(f"checkpoint:={given}: no such file")
+        return given.absolute()
+    run = find_run(options.checkpoint, "train")
+    trained = read_config(run)["options"].get("task")
+    if trained != options.task:
+        raise ConfigError(
+            f"checkpoint:={options.checkpoint}: {run.name} was trained on {trained}, "
+            f"not on {options.task} (give task:={trained})"
+        )
+    weights = sorted(
+        (run / "checkpoints").glob("*.safetensors"), key=lambda path: path.stat().st_mtime_ns
+    )
+    if not weights:
+        raise ConfigError(f"{run}: has no checkpoints yet (train longer, or name another run)")
+    return weights[-1].absolute()
+
+
+def trained_preset(options: EvalOptions, checkpoint: Path) -> str:
+    """The preset of an evaluation: the one given, else that of the run the weights come from."""
+    if options.preset is not None:
+        return options.preset
+    run = checkpoint.parent.parent
+    if (run / CONFIG_FILE).is_file():
+        return str(read_config(run).get("resolved", {}).get("preset", "small"))
+    return "small"
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """A run's config.yaml: `command`, `options` and what followed from them.
+
+    Raises:
+        ConfigError: when it is missing or broken.
+    """
+    file = path / CONFIG_FILE
+    try:
+        content = yaml.safe_load(file.read_text())
+    except (OSError, yaml.YAMLError) as error:
+        raise ConfigError(f"{file}: can't be read: {_one_line(error)}") from None
+    if not isinstance(content, dict) or not isinstance(content.get("options"), dict):
+        raise ConfigError(f"{file}: has no options (is it the config.yaml of a run?)")
+    return content
+
+
+def _runs() -> list[Path]:
+    return [file.parent for file in runs_dir().glob(f"*/{CONFIG_FILE}")]
+
+
+def _command_of(path: Path) -> str | None:
+    try:
+        return read_config(path).get("command")
+    except ConfigError:
+        return None
+
+
+def _resumed(
+    path: Path, command: str, arguments: Sequence[str], given: Options, model: type[Options]
+) -> Options:
+    before = read_config(path)
+    if before.get("command") != command:
+        raise ConfigError(
+            f"resume: {path} is a run of `expo-ft {before.get('command')}`, "
+            f"not of `expo-ft {command}`"
+        )
+    old = make_options(dict(before["options"]), model)
+    if "task" in given.model_fields_set and given.task != old.task:
+        raise ConfigError(
+            f"task:={given.task}: {path.name} is a run of {old.task} "
+            "(leave task out, or start a new run)"
+        )
+    if given.run_dir is not None:
+        raise ConfigError("run_dir: a resumed run stays in its folder (leave run_dir out)")
+    return parse_arguments(arguments, model, base=old)
+
+
+def _new_folder(options: RunOptions) -> Path:
+    if options.run_dir is not None:
+        path = Path(options.run_dir).absolute()
+        if (path / CONFIG_FILE).exists():
+            raise ConfigError(
+                f"run_dir:={path}: holds a run already (resume:={path} goes on with "
+                "it, another folder starts anew)"
+            )
+        _make(path, exist_ok=True)
+        return path
+    stamp = datetime.datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+    for suffix in ["", *(f"_{number}" for number in range(2, 100))]:
+        path = runs_dir() / f"{stamp}_{options.task}{suffix}"
+        if not path.exists():
+            _make(path, exist_ok=False)
+            return path
+    raise ConfigError(f"{runs_dir()}: no free name left for this second (give run_dir:=)")
+
+
+def _make(path: Path, *, exist_ok: bool) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=exist_ok)
+        for name in ("logs", "params", "checkpoints", "episodes"):
+            (path / name).mkdir(exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"{path}: can't be created: {error.strerror} (give another run_dir:=)"
+        ) from None
+
+
+def _lock(path: Path) -> IO[str]:
+    try:
+        stream = (path / _LOCK_FILE).open("a+")
+    except OSError as error:
+        raise ConfigError(f"{path}: can't be written: {error.strerror}") from None
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        stream.seek(0)
+        owner = stream.read().strip() or "unknown"
+        stream.close()
+        raise ConfigError(f"{path}: in use by process {owner} (stop it first)") from None
+    stream.truncate(0)
+    stream.write(str(os.getpid()))
+    stream.flush()
+    return stream
+
+
+def _write_config(path: Path, command: str, options: RunOptions) -> None:
+    task = load_task(options.task)
+    work = budget(options, task)
+    content = {
+        "command": command,
+        # What was not given stays out, so that a resumed run knows what may still change.
+        "options": options.model_dump(mode="json", exclude_unset=True, exclude={"resume"})
+        | {"task": options.task, "seed": options.seed},
+        "resolved": options.model_dump(mode="json"),
+        "budget": dict(vars(work)),
+        "task": task.model_dump(mode="json"),
+    }
+    temporary = path / f".{CONFIG_FILE}.tmp"
+    temporary.write_text(yaml.safe_dump(content, sort_keys=False))
+    temporary.replace(path / CONFIG_FILE)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,205 @@
+"""The command line: `expo-ft <command> [name:=value ...]`.
+
+Exit codes: 0 done, 1 a node or a check failed, 2 wrong arguments or configuration, 130 interrupted,
+143 terminated. Heavy modules are imported by the command that needs them.
+"""
+
+import functools
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from expo_ft_ros.bringup.graph import NodeSpec
+    from expo_ft_ros.bringup.options import RunOptions
+    from expo_ft_ros.bringup.run_folder import Run
+
+USAGE = """\
+usage: expo-ft <command> [name:=value ...]
+
+  train    demonstrations, imitation, evaluation, RL online, evaluation again
+  collect  demonstrations only
+  eval     trials of a trained policy
+  sim      the simulated robot, to look at and to drive
+  report   summary of a run (expo-ft report [run folder], default: the latest)
+  bench    measurements: expo-ft bench graph
+  doctor   what this machine has and lacks
+  test     the project's tests (arguments go to pytest)
+
+Options of a command:  expo-ft <command> --help
+A first look, minutes: expo-ft train steps:=300
+After a stop:          expo-ft train resume:=latest
+"""
+
+_HELP = ("-h", "--help", "help")
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a command; returns the exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if not words:
+        print(USAGE, end="", file=sys.stderr)
+        return EXIT_USAGE
+    command, rest = words[0], words[1:]
+    if command not in COMMANDS and command not in _HELP:
+        return _complain(f"unknown command {command!r} (known: {', '.join(COMMANDS)})")
+    try:
+        code = _usage() if command in _HELP else COMMANDS[command](rest)
+        # Here, not at exit, where an error could no longer be handled.
+        sys.stdout.flush()
+        return code
+    except ValueError as error:
+        from expo_ft_ros.configuration import ConfigError
+
+        if not isinstance(error, ConfigError):
+            raise
+        return _complain(" ".join(str(error).split()))
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read the output has gone; nothing may be written at exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILED
+
+
+def _usage() -> int:
+    print(USAGE, end="")
+    return 0
+
+
+def _complain(message: str) -> int:
+    print(f"expo-ft: {message}", file=sys.stderr)
+    return EXIT_USAGE
+
+
+def _wants_help(words: Sequence[str]) -> bool:
+    return any(word in ("-h", "--help") for word in words)
+
+
+def _print_options(command: str, model: "type[RunOptions]") -> int:
+    from expo_ft_ros.bringup.options import describe
+
+    print(f"usage: expo-ft {command} [name:=value ...]\n")
+    for name, default, text in describe(model):
+        print(f"  {f'{name}:={default}':<22}  {text}")
+    return 0
+
+
+def _graph(command: str, words: list[str]) -> int:
+    """Starts the graph of a command."""
+    from expo_ft_ros.bringup.commands import GRAPH_COMMANDS
+
+    if _wants_help(words):
+        return _print_options(command, GRAPH_COMMANDS[command].options)
+    _require_machine()
+    run, specs = GRAPH_COMMANDS[command].open(words)
+    return _run(command, run, specs)
+
+
+def _require_machine() -> None:
+    """What every graph needs, checked before a folder is made or a process started."""
+    from expo_ft_ros.bringup.environment import require_ros
+    from expo_ft_ros.sim.render import choose_gl
+
+    require_ros()
+    choose_gl()
+
+
+def _run(command: str, run: "Run[Any]", specs: "list[NodeSpec]") -> int:
+    """Runs a graph, then says how it went."""
+    from expo_ft_ros.bringup.commands import run_graph
+    from expo_ft_ros.bringup.display import format_summary, read_summary
+
+    result = run_graph(command, run, specs)
+    for warning in result.warnings:
+        print(f"expo-ft: {warning}", file=sys.stderr)
+    if result.code == 0:
+        summary = read_summary(run.path)
+        if summary is not None:
+            print(format_summary(summary))
+        print(f"Run: {run.path}")
+        return 0
+    if result.tail:
+        print(result.tail, file=sys.stderr)
+    print(f"expo-ft: {result.cause}", file=sys.stderr)
+    if command in ("train", "collect"):
+        print(f"Go on with it: expo-ft {command} resume:={run.path}", file=sys.stderr)
+    return result.code
+
+
+def _report(words: list[str]) -> int:
+    from expo_ft_ros.bringup.display import (
+        format_line,
+        format_summary,
+        read_status,
+        read_summary,
+    )
+    from expo_ft_ros.bringup.run_folder import find_run
+
+    if _wants_help(words):
+        print("usage: expo-ft report [run folder | latest]")
+        return 0
+    if len(words) > 1:
+        return _complain(f"report takes one run, got {len(words)} (expo-ft report [run folder])")
+    path = find_run(words[0].removeprefix("run:=") if words else "latest")
+    summary, status = read_summary(path), read_status(path)
+    print(f"Run: {path}")
+    if summary is not None:
+        print(format_summary(summary))
+    elif status is not None:
+        print(f"Not finished: {format_line(status)}")
+    else:
+        print("Not finished: it never got to its first episode (see its logs/)")
+    return 0
+
+
+def _bench(words: list[str]) -> int:
+    if _wants_help(words):
+        print("usage: expo-ft bench graph [lockstep | realtime]")
+        return 0
+    if not words or words[0] != "graph":
+        given = f"no bench {words[0]!r}" if words else "bench needs a name"
+        return _complain(f"{given} (known: graph)")
+    _require_machine()
+    from expo_ft_ros.bringup.bench import main as bench
+
+    return bench(words[1:])
+
+
+def _doctor(words: list[str]) -> int:
+    from expo_ft_ros.doctor import main as doctor
+
+    return doctor(words)
+
+
+def _test(words: list[str]) -> int:
+    import expo_ft_ros
+    from expo_ft_ros.configuration import ConfigError
+
+    root = Path(expo_ft_ros.__file__).resolve().parents[1]
+    if not (root / "test").is_dir():
+        raise ConfigError(f"{root}: has no test folder (run the tests from a checkout)")
+    return subprocess.call([sys.executable, "-m", "pytest", *words], cwd=root)
+
+
+COMMANDS: dict[str, Callable[[list[str]], int]] = {
+    "train": functools.partial(_graph, "train"),
+    "collect": functools.partial(_graph, "collect"),
+    "eval": functools.partial(_graph, "eval"),
+    "sim": functools.partial(_graph, "sim"),
+    "report": _report,
+    "bench": _bench,
+    "doctor": _doctor,
+    "test": _test,
+}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,87 @@
+"""Who acts at this tick: where a person's correction is spliced into a chunk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from expo_ft_ros.control.executor import Proposal
+from expo_ft_ros.control.teleop import TeleopState
+from expo_ft_ros.data.types import ACTION_DIM, FloatArray, Source
+
+GRIPPER = 6
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Who acts and with what, before the safety filter. action: (7,) float32 normalised.
+
+    chunk, index: the slot that was due, also when a person's action takes its place.
+    """
+
+    source: Source
+    action: FloatArray
+    chunk: int
+    index: int
+    cause: str = ""
+
+
+class Arbiter:
+    """Decides by rank: a reason to hold, a lost device, the person, the policy, nobody.
+
+    takeover_gripper: |gripper action| that counts as closing or opening. The gripper's latch
+    follows what was executed, so that a takeover neither drops nor grips by surprise.
+    """
+
+    def __init__(self, takeover_gripper: float = 0.5) -> None:
+        self._threshold = takeover_gripper
+        self._latch = 0.0
+
+    @property
+    def latch(self) -> float:
+        """The gripper action of a person who hasn't chosen one: 1 opens, -1 closes, 0 stays."""
+        return self._latch
+
+    def reset(self) -> None:
+        """A new episode: the gripper stays as it is until somebody moves it."""
+        self._latch = 0.0
+
+    def decide(
+        self,
+        proposal: Proposal,
+        teleop: TeleopState,
+        hold_cause: str = "",
+        operator_alone: bool = False,
+    ) -> Choice:
+        """Who acts now.
+
+        hold_cause: a reason why nobody may; operator_alone: no policy drives in this stage.
+        """
+        if hold_cause:
+            return self._hold(proposal, hold_cause)
+        if teleop.engaged and not teleop.connected:
+            return self._hold(proposal, "teleop device lost while engaged")
+        if teleop.engaged:
+            action = np.array(teleop.action, dtype=np.float32)
+            if action[GRIPPER] == 0:
+                action[GRIPPER] = self._latch
+            return Choice(Source.HUMAN, action, proposal.chunk, proposal.index)
+        if operator_alone:
+            return self._hold(proposal, "operator has not taken over")
+        return Choice(
+            proposal.source, proposal.action, proposal.chunk, proposal.index, proposal.cause
+        )
+
+    def executed(self, action: FloatArray) -> None:
+        """Note what was sent. A weak gripper action against the latch leaves it undecided."""
+        gripper = float(action[GRIPPER])
+        if abs(gripper) >= self._threshold:
+            self._latch = float(np.sign(gripper))
+        elif gripper * self._latch < 0:
+            self._latch = 0.0
+
+    @staticmethod
+    def _hold(proposal: Proposal, cause: str) -> Choice:
+        zero = np.zeros(ACTION_DIM, np.float32)
+        return Choice(Source.HOLD, zero, proposal.chunk, proposal.index, cause)

@@ -1,0 +1,294 @@
+"""The life of an episode: an explicit table of transitions, and two things that hold it.
+
+idle -> resetting -> running -> ended -> resetting ... An episode ends once, by the first reason.
+A pause and an emergency stop lie over that: either keeps the robot still and the next episode
+from starting; a stop also ends the running episode, which is then not learned from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from expo_ft_ros.control.session import Plan
+from expo_ft_ros.data.types import Source
+
+
+class State(StrEnum):
+    """What EpisodeState.msg calls `state`."""
+
+    IDLE = "idle"
+    RESETTING = "resetting"
+    RUNNING = "running"
+    ENDED = "ended"
+    PAUSED = "paused"
+    STOPPED = "stopped"
+
+
+class Event(StrEnum):
+    """What can happen to an episode."""
+
+    START = "start"
+    RESET_DONE = "reset done"
+    SUCCESS = "success"
+    TIMEOUT = "timeout"
+    MARK_SUCCESS = "marked as success"
+    MARK_FAILURE = "marked as failure"
+    RESET_REQUESTED = "reset requested"
+    ABORT = "aborted"
+    ESTOP = "estop"
+
+
+# Every transition there is; an event without one is refused and changes nothing.
+TRANSITIONS: dict[tuple[State, Event], State] = {
+    (State.IDLE, Event.START): State.RESETTING,
+    (State.ENDED, Event.START): State.RESETTING,
+    (State.RESETTING, Event.RESET_DONE): State.RUNNING,
+    (State.RESETTING, Event.ABORT): State.ENDED,
+    (State.RESETTING, Event.ESTOP): State.ENDED,
+    (State.RUNNING, Event.SUCCESS): State.ENDED,
+    (State.RUNNING, Event.TIMEOUT): State.ENDED,
+    (State.RUNNING, Event.MARK_SUCCESS): State.ENDED,
+    (State.RUNNING, Event.MARK_FAILURE): State.ENDED,
+    (State.RUNNING, Event.RESET_REQUESTED): State.ENDED,
+    (State.RUNNING, Event.ABORT): State.ENDED,
+    (State.RUNNING, Event.ESTOP): State.ENDED,
+}
+
+# (success, terminated, discarded) of each way to end; what isn't terminated is truncated.
+# An episode without a step whose outcome was seen is discarded, however it ended.
+OUTCOMES: dict[Event, tuple[bool, bool, bool]] = {
+    Event.SUCCESS: (True, True, False),
+    Event.MARK_SUCCESS: (True, True, False),
+    Event.MARK_FAILURE: (False, True, False),
+    Event.TIMEOUT: (False, False, False),
+    Event.RESET_REQUESTED: (False, False, False),
+    Event.ABORT: (False, False, True),
+    Event.ESTOP: (False, False, True),
+}
+
+
+@dataclass(frozen=True)
+class Reply:
+    """Whether a request was taken, and what to tell the person who made it."""
+
+    accepted: bool
+    message: str
+
+
+@dataclass(frozen=True)
+class EpisodeSnapshot:
+    """The fields of EpisodeState.msg but for its header, which documents them."""
+
+    episode: int = 0
+    state: str = State.IDLE.value
+    stage: str = ""
+    steps: int = 0
+    first_observation: int = 0
+    last_observation: int = 0
+    success: bool = False
+    terminated: bool = False
+    truncated: bool = False
+    discarded: bool = False
+    human_steps: int = 0
+    cause: str = ""
+
+
+class EpisodeMachine:
+    """The state machine. manual_reset: a person resets the scene and says so by /reset_episode.
+
+    `revision` grows with every change but the count of steps: whoever publishes compares it.
+    """
+
+    def __init__(self, manual_reset: bool = False) -> None:
+        self.manual_reset = manual_reset
+        self.revision = 0
+        self.plan: Plan | None = None
+        self._state = State.IDLE
+        self._record = EpisodeSnapshot()
+        self._paused = False
+        self._stop_cause = ""
+        self._scene_ready = False
+        self._acted_on = 0
+
+    @property
+    def state(self) -> State:
+        """The state as published: a stop shows over all, a pause over all but an ended episode."""
+        if self._stop_cause:
+            return State.STOPPED
+        if self._paused and self._state is not State.ENDED:
+            return State.PAUSED
+        return self._state
+
+    @property
+    def paused(self) -> bool:
+        """Whether a pause holds; after an episode's end the state alone doesn't show it."""
+        return self._paused
+
+    def snapshot(self) -> EpisodeSnapshot:
+        """What EpisodeState.msg says now."""
+        held = {State.STOPPED: self._stop_cause, State.PAUSED: "paused"}
+        cause = held.get(self.state, self._record.cause)
+        return replace(self._record, state=self.state.value, cause=cause)
+
+    # The course of an episode.
+
+    def start(self, plan: Plan) -> Reply:
+        """Begin the plan's episode by resetting; refused while one is on, paused or stopped."""
+        if plan.episode <= self._record.episode:
+            return Reply(False, f"episode {plan.episode}: nothing new to start")
+        if self._stop_cause or self._paused:
+            return Reply(False, f"episode {plan.episode}: {self._stop_cause or 'paused'}")
+        return self._apply(Event.START, lambda: self._begin(plan))
+
+    def reset_done(self) -> Reply:
+        """The simulation, or the robot's own reset, has set the scene."""
+        return self._apply(Event.RESET_DONE)
+
+    def observe(self, number: int) -> None:
+        """A snapshot of the running episode was numbered (from 1); older numbers are ignored."""
+        if self._state is State.RUNNING and number > self._record.last_observation:
+            first = self._record.first_observation or number
+            self._record = replace(self._record, first_observation=first, last_observation=number)
+
+    def step_executed(self, source: Source) -> Reply:
+        """A step was sent for the newest observation: counted, the state stays as it is."""
+        if self.state is not State.RUNNING or self.steps_left == 0:
+            return Reply(False, f"{self.state.value}: no step is due")
+        record = self._record
+        human = record.human_steps + int(source is Source.HUMAN)
+        self._record = replace(record, steps=record.steps + 1, human_steps=human)
+        self._acted_on = record.last_observation
+        return Reply(True, "")
+
+    def verdict(self, success: bool, number: int) -> Reply:
+        """The classifier's word on observation `number`; it may come some ticks late.
+
+        Success ends the episode there. Where the last step's outcome is no success it times out.
+        A verdict on the first observation is the reward of no action, so it is ignored.
+        """
+        if self._state is not State.RUNNING or not 0 < self._record.first_observation < number:
+            return Reply(False, f"{self.state.value}: no action led to observation {number}")
+        self.observe(number)
+        if success:
+            self._record = replace(self._record, last_observation=number)
+            return self._apply(Event.SUCCESS)
+        if self.steps_left == 0 and number > self._acted_on:
+            return self.timeout()
+        return Reply(True, "")
+
+    @property
+    def steps_left(self) -> int:
+        """Steps that the plan still allows."""
+        return max(0, (self.plan.max_steps if self.plan else 0) - self._record.steps)
+
+    def timeout(self) -> Reply:
+        """The episode has had its steps: truncated."""
+        return self._apply(Event.TIMEOUT)
+
+    # What a person asks for.
+
+    def mark_success(self) -> Reply:
+        """A person's verdict, while the episode is on; an ended one is final."""
+        return self._apply(Event.MARK_SUCCESS)
+
+    def mark_failure(self) -> Reply:
+        """A person's verdict, while the episode is on; an ended one is final."""
+        return self._apply(Event.MARK_FAILURE)
+
+    def reset_requested(self) -> Reply:
+        """/reset_episode: ends a running episode; tells a manual reset that the scene is set.
+
+        Said between episodes, a manual reset is remembered for the next one.
+        """
+        if self._stop_cause:
+            return Reply(False, f"stopped: {self._stop_cause} (release it first)")
+        if self._state is State.RUNNING:
+            return self._apply(Event.RESET_REQUESTED)
+        if not self.manual_reset:
+            return Reply(True, f"{self.state.value}: the scene is reset before the next episode")
+        if self._state is State.RESETTING:
+            return self._apply(Event.RESET_DONE)
+        self._scene_ready = True
+        return Reply(True, f"{self.state.value}: the next episode starts without waiting")
+
+    def pause(self) -> Reply:
+        """Hold still; nothing is lost and resume goes on where it was. Also while stopped."""
+        return self._set_paused(True)
+
+    def resume(self) -> Reply:
+        """End a pause."""
+        return self._set_paused(False)
+
+    def estop(self, engaged: bool, cause: str = "estop") -> Reply:
+        """Latch a stop, or release it. The first cause stays; the running episode is discarded.
+
+        Once released the next episode may start, where the reset is manual after being asked for;
+        who wants to look first pauses before releasing.
+        """
+        if not engaged:
+            if not self._stop_cause:
+                return Reply(True, "not stopped")
+            self._stop_cause = ""
+            self.revision += 1
+            return Reply(True, f"released: {self.state.value}")
+        if not self._stop_cause:
+            self._stop_cause = cause or "estop"
+            self._scene_ready = False
+            self.revision += 1
+            self._end_if_on(Event.ESTOP, self._stop_cause)
+        return Reply(True, f"stopped: {self._stop_cause}")
+
+    def abort(self, cause: str) -> Reply:
+        """Give the episode up, not to be learned from: its data can't be trusted."""
+        return self._apply(Event.ABORT, cause=cause)
+
+    # How a transition is made.
+
+    def _apply(
+        self, event: Event, action: Callable[[], None] | None = None, cause: str = ""
+    ) -> Reply:
+        target = TRANSITIONS.get((self._state, event))
+        if target is None or (self._stop_cause and event is not Event.ESTOP):
+            return self._refuse(event)
+        self._state = target
+        self.revision += 1
+        if action is not None:
+            action()
+        elif target is State.ENDED:
+            self._end(event, cause or event.value)
+        return Reply(True, self.state.value)
+
+    def _refuse(self, event: Event) -> Reply:
+        return Reply(False, f"{self.state.value}: {event.value} means nothing now")
+
+    def _begin(self, plan: Plan) -> None:
+        self.plan = plan
+        self._record = EpisodeSnapshot(episode=plan.episode, stage=plan.stage)
+        if self.manual_reset and self._scene_ready:
+            self._scene_ready = False
+            self._state = TRANSITIONS[self._state, Event.RESET_DONE]
+
+    def _end(self, event: Event, cause: str) -> None:
+        success, terminated, discarded = OUTCOMES[event]
+        record = self._record
+        nothing_happened = record.steps == 0 or record.last_observation <= record.first_observation
+        self._record = replace(
+            record,
+            success=success,
+            terminated=terminated,
+            truncated=not terminated,
+            discarded=discarded or nothing_happened,
+            cause=cause,
+        )
+
+    def _end_if_on(self, event: Event, cause: str) -> None:
+        if (self._state, event) in TRANSITIONS:
+            self._apply(event, cause=cause)
+
+    def _set_paused(self, paused: bool) -> Reply:
+        if self._paused != paused:
+            self._paused = paused
+            self.revision += 1
+        return Reply(True, self.state.value)

@@ -1,0 +1,202 @@
+"""One control tick, without ROS: the arbitration node and an in-process trainer both use it.
+
+Each observation of a running episode goes through it once, in this order:
+
+    loop.take(chunk, number)                   # in real time, a chunk that has come since
+    if loop.wants_chunk(number): ask the policy
+    loop.verdict(number, success)              # of the classifier on this observation
+    if loop.running: result = loop.tick(...)   # execute, send result.executed
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from expo_ft_ros.control.arbitration import Arbiter, Choice
+from expo_ft_ros.control.episode import EpisodeMachine, EpisodeSnapshot, Reply, State
+from expo_ft_ros.control.executor import ChunkExecutor
+from expo_ft_ros.control.safety import Deadlines, Filtered, SafetyConfig, SafetyFilter
+from expo_ft_ros.control.session import Plan
+from expo_ft_ros.control.teleop import TeleopState
+from expo_ft_ros.data.types import ACTION_DIM, ActionChunk, FloatArray, Observation, Source, Step
+from expo_ft_ros.tasks import TaskConfig
+
+
+@dataclass(frozen=True)
+class TickResult:
+    """executed: (7,) float32 normalised, to be sent whatever happened, also when zero.
+
+    step: its provenance; None when nothing of the episode was executed, cause then says why.
+    """
+
+    executed: FloatArray
+    step: Step | None
+    cause: str = ""
+
+
+class ControlLoop:
+    """Chunks, person, safety and episode of one robot.
+
+    lead: ticks before the end of a chunk at which the next one is asked for; 0 in lock-step, where
+    the world waits for the answer. manual_reset: a person sets the scene (`/reset_episode`).
+    `episode` takes what people ask for: mark_success, pause, estop ...
+    """
+
+    def __init__(
+        self,
+        task: TaskConfig,
+        safety: SafetyConfig,
+        *,
+        lead: int = 0,
+        manual_reset: bool = False,
+    ) -> None:
+        self.task = task
+        self.lead = lead
+        self.episode = EpisodeMachine(manual_reset)
+        self._safety = safety
+        self._executor = ChunkExecutor(task.execute_steps)
+        self._arbiter = Arbiter(safety.takeover_gripper)
+        self._filter = SafetyFilter(safety, task.limits, task.workspace)
+        self._deadlines = Deadlines(safety)
+        self._asked: int | None = None
+        self._last_tick = 0
+        self._exhausted_at: float | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether a tick would execute: observations are numbered only then."""
+        return self.episode.state is State.RUNNING
+
+    @property
+    def snapshot(self) -> EpisodeSnapshot:
+        """The episode's state; changed when `episode.revision` has grown."""
+        return self.episode.snapshot()
+
+    def begin(self, plan: Plan) -> Reply:
+        """Start the plan's episode; its scene must now be reset, then call reset_done.
+
+        Refused, to be tried again, while paused or stopped; and for a plan that isn't new.
+        """
+        reply = self.episode.start(plan)
+        if reply.accepted:
+            self._stand_still()
+            self._arbiter.reset()
+            self._exhausted_at = None
+        return reply
+
+    def reset_done(self) -> Reply:
+        """The scene is set: ticks begin. A manual reset says so by episode.reset_requested."""
+        return self.episode.reset_done()
+
+    def wants_chunk(self, number: int) -> bool:
+        """Whether the policy is asked for a chunk from this observation.
+
+        It is asked once, and again when it hasn't answered for as long as a chunk is executed.
+        """
+        if not self.running or self._operator_alone:
+            return False
+        if not self._executor.wants_chunk(number, self.lead):
+            return False
+        waiting = self._asked is not None and 0 < number - self._asked < self.task.execute_steps
+        if waiting:
+            return False
+        self._asked = number
+        return True
+
+    def take(self, chunk: ActionChunk, number: int) -> bool:
+        """Queue a chunk before observation `number` is asked about or ticked; tick does it too.
+
+        False for one that is known already, too late, or of an earlier episode. Raises ValueError
+        when its actions aren't (H, 7).
+        """
+        first = self.snapshot.first_observation or number
+        if not self.running or chunk.observation < first:
+            return False
+        taken = self._executor.accept(chunk, number)
+        if taken:
+            self._asked = None
+        return taken
+
+    def verdict(self, number: int, success: bool) -> Reply:
+        """The classifier's word on observation `number`: ends the episode, or lets it go on."""
+        return self.episode.verdict(success, number)
+
+    def tick(
+        self,
+        observation: Observation,
+        chunk: ActionChunk | None,
+        teleop: TeleopState,
+        now: float,
+        stamps: Mapping[str, float | None] | None = None,
+    ) -> TickResult:
+        """Execute one step on an observation.
+
+        chunk: a new one, if any (see take); now: [s] of the clock in use; stamps: newest sample of
+        each input whose deadline holds now (none in lock-step: there the world waits).
+        Raises ValueError for an observation that was executed already and for a chunk that isn't
+        (H, 7).
+        """
+        if not self.running:
+            self._stand_still()
+            return _nothing(self.snapshot.cause or self.snapshot.state)
+        number = observation.number
+        if number <= self._last_tick:
+            raise ValueError(
+                f"observation {number}: executed already, the last was {self._last_tick} "
+                "(number observations in growing order)"
+            )
+        self.episode.observe(number)
+        if self.episode.steps_left == 0:
+            return self._await_last_verdict(now)
+        self._last_tick = number
+        if chunk is not None:
+            self.take(chunk, number)
+        proposal = self._executor.propose(number)
+        hold_cause = self._deadlines.check(now, stamps or {})
+        choice = self._arbiter.decide(proposal, teleop, hold_cause, self._operator_alone)
+        if choice.source is Source.HOLD:
+            sent = self._filter.stop("")
+        else:
+            sent = self._filter.filter(choice.action, observation.proprio, self.task.period)
+        self._arbiter.executed(sent.action)
+        self.episode.step_executed(choice.source)
+        step = self._step(number, choice, sent)
+        return TickResult(sent.action, step, step.cause)
+
+    @property
+    def _operator_alone(self) -> bool:
+        plan = self.episode.plan
+        return plan is not None and plan.policy == "none"
+
+    def _await_last_verdict(self, now: float) -> TickResult:
+        """Every step is done: hold still until the classifier has seen the last one's outcome."""
+        self._filter.reset()
+        if self._exhausted_at is None:
+            self._exhausted_at = now
+        if now - self._exhausted_at >= self._safety.verdict_timeout:
+            self.episode.timeout()
+        return _nothing("waiting for the last verdict")
+
+    def _stand_still(self) -> None:
+        self._executor.clear()
+        self._filter.reset()
+        self._asked = None
+
+    def _step(self, number: int, choice: Choice, sent: Filtered) -> Step:
+        return Step(
+            observation=number,
+            episode=self.snapshot.episode,
+            chunk=choice.chunk,
+            index=choice.index,
+            source=choice.source,
+            proposed=choice.action,
+            executed=sent.action,
+            cause=", ".join(part for part in (choice.cause, sent.cause) if part),
+        )
+
+
+def _nothing(cause: str) -> TickResult:
+    return TickResult(np.zeros(ACTION_DIM, np.float32), None, cause)

@@ -1,0 +1,172 @@
+"""What stops the arm: inputs that are too old, and a filter that every action passes.
+
+Fail-closed: whatever can't be trusted gives zero velocity and a cause in words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from expo_ft_ros.configuration import Config, config_dir, load_yaml
+from expo_ft_ros.data.types import ACTION_DIM, FloatArray, Proprio
+from expo_ft_ros.tasks import RobotLimits, Workspace
+
+Seconds = Annotated[float, Field(gt=0, le=60)]
+
+# Alterations smaller than this are rounding, not worth a cause.
+VISIBLE = 1e-4
+
+
+class SafetyConfig(Config):
+    """config/safety.yaml, which has the comments."""
+
+    deadlines: dict[str, Seconds] = Field(
+        description="input -> greatest age of its newest sample [s]; in (0, 60]"
+    )
+    linear_acceleration: float = Field(
+        default=5.0, gt=0, le=50, description="change of velocity along each axis [m/s^2]"
+    )
+    angular_acceleration: float = Field(
+        default=15.0, gt=0, le=200, description="change of rotation about each axis [rad/s^2]"
+    )
+    verdict_timeout: float = Field(
+        default=0.5, ge=0, le=60, description="wait for the last step's verdict [s]"
+    )
+    takeover_gripper: float = Field(
+        default=0.5,
+        gt=0,
+        le=1,
+        description="|gripper action| from which a takeover goes on closing or opening",
+    )
+
+    @classmethod
+    def load(cls, path: Path | None = None) -> SafetyConfig:
+        """From a file, by default config/safety.yaml; raises ConfigError."""
+        return load_yaml(cls, path or config_dir() / "safety.yaml")
+
+
+class Deadlines:
+    """How old each input may be."""
+
+    def __init__(self, config: SafetyConfig) -> None:
+        self._limits = config.deadlines
+
+    def check(self, now: float, stamps: Mapping[str, float | None]) -> str:
+        """Cause to hold still, or "". stamps: input -> time of its newest sample [s], None: never.
+
+        A stamp that lies ahead of now by more than the deadline is refused too: the clocks
+        disagree, and its true age isn't known. Raises ValueError for an input without a deadline.
+        """
+        for name, stamp in stamps.items():
+            limit = self._limits.get(name)
+            if limit is None:
+                raise ValueError(f"input {name}: has no deadline (add it to config/safety.yaml)")
+            if stamp is None:
+                return f"{name} never arrived"
+            age = now - stamp
+            if age < -limit:
+                return f"{name} stamped {-age:.2f} s ahead of the clock"
+            if not age <= limit:
+                return f"{name} stale {age:.2f} s > {limit:.2f} s"
+        return ""
+
+
+@dataclass(frozen=True)
+class Filtered:
+    """An action that may be sent. action: (7,) float32 normalised; cause: why it was altered."""
+
+    action: FloatArray
+    cause: str = ""
+
+
+class SafetyFilter:
+    """Velocity limits, acceleration limits and the workspace box, in this order."""
+
+    def __init__(self, config: SafetyConfig, limits: RobotLimits, workspace: Workspace) -> None:
+        self._scale = limits.scale()
+        self._acceleration = np.array(
+            [config.linear_acceleration] * 3 + [config.angular_acceleration] * 3
+        )
+        self._low = np.array(workspace.low)
+        self._high = np.array(workspace.high)
+        self._velocity = np.zeros(ACTION_DIM)
+
+    def reset(self) -> None:
+        """The robot stands still: a new episode, a pause, a stop."""
+        self._velocity = np.zeros(ACTION_DIM)
+
+    def stop(self, cause: str) -> Filtered:
+        """Zero velocity at once; a stop isn't slowed by the acceleration limit."""
+        self.reset()
+        return Filtered(np.zeros(ACTION_DIM, np.float32), cause)
+
+    def filter(self, action: FloatArray, proprio: Proprio, dt: float) -> Filtered:
+        """What may be sent for `dt` seconds. action: (7,) normalised, anything.
+
+        Raises ValueError for a wrong shape or a dt that isn't positive.
+        """
+        if np.shape(action) != (ACTION_DIM,):
+            raise ValueError(f"action: shape {np.shape(action)}, not ({ACTION_DIM},)")
+        if not dt > 0:
+            raise ValueError(f"dt: {dt} s must be positive")
+        if not np.isfinite(action).all():
+            return self.stop("action is not finite")
+        if not np.isfinite(proprio.vector()).all():
+            return self.stop("proprio is not finite")
+        wanted = np.asarray(action, dtype=np.float64)
+        within_speed = np.clip(wanted, -1.0, 1.0)
+        smooth = self._limit_acceleration(within_speed * self._scale, dt)
+        inside = self._keep_inside(smooth, np.asarray(proprio.position), dt)
+        self._velocity = inside
+        alterations = (
+            ("velocity limit", wanted, within_speed),
+            ("acceleration limit", within_speed, smooth / self._scale),
+            ("workspace", smooth / self._scale, inside / self._scale),
+        )
+        causes = [name for name, a, b in alterations if np.abs(a - b).max() > VISIBLE]
+        sent = np.clip(inside / self._scale, -1.0, 1.0).astype(np.float32)
+        return Filtered(sent, ", ".join(causes))
+
+    def _limit_acceleration(self, velocity: NDArray[np.float64], dt: float) -> NDArray[np.float64]:
+        """The gripper is left alone: its own controller ramps it, and it must close in time."""
+        change = self._acceleration * dt
+        smooth = velocity.copy()
+        before = self._velocity[:6]
+        smooth[:6] = np.clip(velocity[:6], before - change, before + change)
+        return smooth
+
+    def _keep_inside(
+        self, velocity: NDArray[np.float64], position: NDArray[np.float64], dt: float
+    ) -> NDArray[np.float64]:
+        """Cut what would leave the box, axis by axis, so that the tool slides along a face.
+
+        It brakes in time to stop at the face within the acceleration limit. A tool that is
+        outside already may only stay or come back.
+        """
+        slower = self._acceleration[:3] * dt
+        upper = _braking_speed(self._high - position, slower, dt)
+        lower = -_braking_speed(position - self._low, slower, dt)
+        inside = velocity.copy()
+        inside[:3] = np.clip(velocity[:3], lower, upper)
+        return inside
+
+
+def _braking_speed(
+    room: NDArray[np.float64], slower: NDArray[np.float64], dt: float
+) -> NDArray[np.float64]:
+    """Greatest speed [m/s] for the next dt after which a stop still fits into `room` [m].
+
+    Each tick takes `slower` off the speed. Stopping from v in k more ticks covers
+    dt * ((k + 1) v - slower k (k + 1) / 2), largest allowed v over all k.
+    """
+    per_tick = np.maximum(room, 0.0) / dt
+    # The number of ticks to stop: the largest k with k (k + 1) / 2 * slower <= room / dt.
+    ticks = np.floor((np.sqrt(1.0 + 8.0 * per_tick / slower) - 1.0) / 2.0)
+    return np.asarray((per_tick + slower * ticks * (ticks + 1) / 2.0) / (ticks + 1))

@@ -1,0 +1,215 @@
+"""From a SpaceMouse's readings to what the person asks for: takeover, twist, latched gripper."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+
+from expo_ft_ros.configuration import Config, config_dir, load_yaml
+from expo_ft_ros.data.types import ACTION_DIM, FloatArray
+
+Axes = tuple[int, int, int, int, int, int]
+
+
+class TeleopConfig(Config):
+    """config/teleop.yaml, which has the comments. Deflections are in [0, 1] of full scale."""
+
+    full_scale: float = Field(default=1.0, gt=0, description="reading at full deflection")
+    dead_zone: float = Field(default=0.05, ge=0, lt=0.5, description="deflection read as zero")
+    axes: Axes = Field(
+        default=(0, 1, 2, 3, 4, 5), description="reading (0 to 5) that drives each tool axis"
+    )
+    signs: Axes = Field(default=(1, 1, 1, 1, 1, 1), description="direction of each, 1 or -1")
+    engage_threshold: float = Field(
+        default=0.15, gt=0, le=1, description="largest deflection from which a takeover begins"
+    )
+    release_threshold: float = Field(
+        default=0.08, gt=0, le=1, description="largest deflection below which it may end"
+    )
+    min_hold: float = Field(
+        default=0.3, ge=0, le=10, description="time below the release threshold that ends it [s]"
+    )
+    gripper_hold: float = Field(
+        default=0.8, ge=0, le=10, description="least takeover after a gripper button [s]"
+    )
+    close_button: int = Field(default=0, ge=0, le=31, description="joy button that closes")
+    open_button: int = Field(
+        default=1, ge=0, le=31, description="joy button that opens; close_button's number toggles"
+    )
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> TeleopConfig:
+        if sorted(self.axes) != list(range(6)):
+            raise ValueError(f"axes {self.axes} must name each of 0 to 5 once")
+        if any(sign not in (1, -1) for sign in self.signs):
+            raise ValueError(f"signs {self.signs} must each be 1 or -1")
+        if not self.dead_zone <= self.release_threshold < self.engage_threshold:
+            raise ValueError(
+                f"dead_zone {self.dead_zone} <= release_threshold {self.release_threshold} < "
+                f"engage_threshold {self.engage_threshold} must hold"
+            )
+        return self
+
+    @classmethod
+    def load(cls, path: Path | None = None) -> TeleopConfig:
+        """From a file, by default config/teleop.yaml; raises ConfigError."""
+        return load_yaml(cls, path or config_dir() / "teleop.yaml")
+
+
+@dataclass(frozen=True)
+class TeleopState:
+    """What the person asks for now (msg/TeleopCommand).
+
+    action: (7,) float32 normalised; its gripper is 1 opening, -1 closing, or 0 when the person
+    hasn't chosen since the takeover: then the arbiter's latch decides.
+    """
+
+    connected: bool
+    engaged: bool
+    action: FloatArray
+
+    @classmethod
+    def idle(cls) -> TeleopState:
+        """Nobody there."""
+        return cls(False, False, np.zeros(ACTION_DIM, np.float32))
+
+
+class Takeover(StrEnum):
+    """Who has the robot."""
+
+    RELEASED = "released"
+    ENGAGED = "engaged"
+    LOST = "lost"
+
+
+class Signal(StrEnum):
+    """What an update says about the person's hand."""
+
+    PUSH = "push"
+    REST = "rest"
+    FADE = "fade"
+    LOSS = "loss"
+
+
+# PUSH: past the engage threshold, or a gripper button. FADE: below the release threshold for
+# min_hold. LOSS: the device is gone or sends no numbers. REST: anything else.
+# A device lost while the person drove leaves the robot to nobody: only its return can release it.
+TRANSITIONS: dict[tuple[Takeover, Signal], Takeover] = {
+    (Takeover.RELEASED, Signal.PUSH): Takeover.ENGAGED,
+    (Takeover.RELEASED, Signal.REST): Takeover.RELEASED,
+    (Takeover.RELEASED, Signal.FADE): Takeover.RELEASED,
+    (Takeover.RELEASED, Signal.LOSS): Takeover.RELEASED,
+    (Takeover.ENGAGED, Signal.PUSH): Takeover.ENGAGED,
+    (Takeover.ENGAGED, Signal.REST): Takeover.ENGAGED,
+    (Takeover.ENGAGED, Signal.FADE): Takeover.RELEASED,
+    (Takeover.ENGAGED, Signal.LOSS): Takeover.LOST,
+    (Takeover.LOST, Signal.PUSH): Takeover.ENGAGED,
+    (Takeover.LOST, Signal.REST): Takeover.ENGAGED,
+    (Takeover.LOST, Signal.FADE): Takeover.ENGAGED,
+    (Takeover.LOST, Signal.LOSS): Takeover.LOST,
+}
+
+
+class TeleopMapper:
+    """Call update at every message and at every tick without one."""
+
+    def __init__(self, config: TeleopConfig) -> None:
+        self.config = config
+        self._takeover = Takeover.RELEASED
+        self._connected = False
+        self._twist = np.zeros(6)
+        self._pressed: tuple[bool, bool] = (False, False)
+        self._gripper = 0
+        self._hold_until = -np.inf
+
+    @property
+    def takeover(self) -> Takeover:
+        """Who has the robot."""
+        return self._takeover
+
+    def update(
+        self,
+        twist: Sequence[float] | NDArray[np.floating] | None,
+        buttons: Sequence[int] | None,
+        now: float,
+        lost: bool = False,
+    ) -> TeleopState:
+        """Take what is new and say what the person asks for.
+
+        twist: six readings, linear then angular; buttons: those of Joy; None: no news, the last
+        holds. now: [s], never going back. lost: the device is known to be gone.
+        Raises ValueError for a twist that hasn't six numbers.
+        """
+        news = twist is not None or buttons is not None
+        if twist is not None:
+            readings = np.asarray(twist, dtype=np.float64)
+            if readings.shape != (6,):
+                raise ValueError(f"twist: shape {readings.shape}, not (6,): linear, then angular")
+            lost = lost or not bool(np.isfinite(readings).all())
+            self._twist = np.zeros(6) if lost else self._deflection(readings)
+        pushed_button = self._press(buttons, now) if buttons is not None else False
+        self._connected = (self._connected or news) and not lost
+        # Only news ends a loss: a tick without a message says nothing of the device.
+        if lost or (self._takeover is Takeover.LOST and not news):
+            signal = Signal.LOSS
+            self._twist = np.zeros(6)
+        else:
+            signal = self._signal(pushed_button, now)
+        before, self._takeover = self._takeover, TRANSITIONS[self._takeover, signal]
+        if before is Takeover.LOST and self._takeover is Takeover.ENGAGED:
+            self._hold_until = max(self._hold_until, now + self.config.min_hold)
+        if self._takeover is Takeover.RELEASED:
+            self._gripper = 0
+        return self._state()
+
+    def _deflection(self, readings: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(6,) in [-1, 1] along the tool's axes, the dead zone not yet taken off."""
+        picked = readings[list(self.config.axes)] * np.array(self.config.signs)
+        return np.asarray(np.clip(picked / self.config.full_scale, -1.0, 1.0))
+
+    def _press(self, buttons: Sequence[int], now: float) -> bool:
+        """Latch the gripper by the edges of its buttons; True at such an edge."""
+        config = self.config
+        pressed = (
+            len(buttons) > config.close_button and bool(buttons[config.close_button]),
+            len(buttons) > config.open_button and bool(buttons[config.open_button]),
+        )
+        closing, opening = (
+            new and not old for new, old in zip(pressed, self._pressed, strict=True)
+        )
+        self._pressed = pressed
+        if not (closing or opening):
+            return False
+        if config.close_button == config.open_button:
+            self._gripper = 1 if self._gripper < 0 else -1
+        elif closing != opening:
+            self._gripper = -1 if closing else 1
+        self._hold_until = max(self._hold_until, now + config.gripper_hold)
+        return True
+
+    def _signal(self, pushed_button: bool, now: float) -> Signal:
+        deflection = float(np.abs(self._twist).max())
+        if pushed_button or deflection >= self.config.engage_threshold:
+            self._hold_until = max(self._hold_until, now + self.config.min_hold)
+            return Signal.PUSH
+        if deflection >= self.config.release_threshold:
+            if self._takeover is Takeover.ENGAGED:
+                self._hold_until = max(self._hold_until, now + self.config.min_hold)
+            return Signal.REST
+        return Signal.FADE if now >= self._hold_until else Signal.REST
+
+    def _state(self) -> TeleopState:
+        action = np.zeros(ACTION_DIM, np.float32)
+        if self._takeover is Takeover.ENGAGED:
+            dead = self.config.dead_zone
+            size = np.maximum(np.abs(self._twist) - dead, 0.0) / (1.0 - dead)
+            action[:6] = np.sign(self._twist) * size
+            action[6] = self._gripper
+        engaged = self._takeover is not Takeover.RELEASED
+        return TeleopState(self._connected, engaged, action)

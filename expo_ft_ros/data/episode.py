@@ -1,0 +1,192 @@
+"""Episodes, and how they are assembled from the parts that arrive over topics.
+
+Replay, the recorder and the in-process trainer all use `EpisodeAssembler`, so that what is learned
+from is what was recorded.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from expo_ft_ros.data.images import resize_image
+from expo_ft_ros.data.types import FloatArray, ImageArray, Observation, Source, Step, Verdict
+
+
+@dataclass(frozen=True)
+class EpisodeOutcome:
+    """How an episode ended. Observation numbers bound it, both inclusive; steps = last - first.
+
+    terminated: by a verdict, nothing follows (no bootstrap); truncated: by time or by a person,
+    the world goes on (bootstrap); discarded: not to be learned from.
+    """
+
+    episode: int
+    stage: str
+    success: bool
+    terminated: bool
+    truncated: bool
+    discarded: bool
+    first_observation: int
+    last_observation: int
+    steps: int
+    cause: str = ""
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Episode:
+    """T steps between T + 1 observations.
+
+    side, wrist: (T+1, h, w, 3) uint8 RGB; state: (T+1, STATE_DIM) float32; proposed, executed:
+    (T, 7) float32 in robot-normalised units; source: (T,) uint8 of `Source`; chunk: (T,) uint64,
+    0 for none; index: (T,) int32 slot of that chunk; reward: (T,) float32, reward[i] being the
+    verdict on observation i + 1.
+    """
+
+    outcome: EpisodeOutcome
+    instruction: str
+    side: ImageArray
+    wrist: ImageArray
+    state: FloatArray
+    proposed: FloatArray
+    executed: FloatArray
+    source: NDArray[np.uint8]
+    chunk: NDArray[np.uint64]
+    index: NDArray[np.int32]
+    reward: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.executed)
+
+    @property
+    def human_steps(self) -> int:
+        """Number of steps a person drove."""
+        return int((self.source == Source.HUMAN).sum())
+
+
+@dataclass
+class _Parts:
+    observations: dict[int, Observation] = field(default_factory=dict)
+    steps: dict[int, Step] = field(default_factory=dict)
+    verdicts: dict[int, Verdict] = field(default_factory=dict)
+    outcome: EpisodeOutcome | None = None
+
+
+class EpisodeAssembler:
+    """Gathers observations, steps and verdicts, in whatever order they arrive, into episodes.
+
+    image_size: side of the kept images [px], None keeps them as they come.
+    An episode is complete when its outcome is known and every part between its first and last
+    observation is there. Duplicates are dropped. Parts of episodes older than the newest finished
+    one are forgotten when it completes.
+    """
+
+    def __init__(self, image_size: int | None = None) -> None:
+        self._image_size = image_size
+        self._parts: dict[int, _Parts] = {}
+        self._episode_of: dict[int, int] = {}
+        self._early: dict[int, Verdict] = {}
+        self._done = 0
+
+    def add_observation(self, observation: Observation, episode: int) -> None:
+        """Takes one snapshot of an episode; episode 0 means outside any and is ignored."""
+        if episode <= self._done or episode == 0:
+            return
+        parts = self._parts.setdefault(episode, _Parts())
+        if observation.number in parts.observations:
+            return
+        if self._image_size is not None:
+            observation = Observation(
+                number=observation.number,
+                time=observation.time,
+                side=resize_image(observation.side, self._image_size),
+                wrist=resize_image(observation.wrist, self._image_size),
+                proprio=observation.proprio,
+                instruction=observation.instruction,
+            )
+        parts.observations[observation.number] = observation
+        self._episode_of[observation.number] = episode
+        if observation.number in self._early:
+            parts.verdicts[observation.number] = self._early.pop(observation.number)
+
+    def add_step(self, step: Step) -> None:
+        """Takes the step executed on an observation."""
+        if step.episode > self._done:
+            self._parts.setdefault(step.episode, _Parts()).steps.setdefault(step.observation, step)
+
+    def add_verdict(self, observation: int, verdict: Verdict) -> None:
+        """Takes the verdict on an observation, which may arrive before the observation itself."""
+        episode = self._episode_of.get(observation)
+        if episode is None:
+            self._early[observation] = verdict
+        elif episode in self._parts:
+            self._parts[episode].verdicts.setdefault(observation, verdict)
+
+    def finish(self, outcome: EpisodeOutcome) -> None:
+        """Says how an episode ended."""
+        if outcome.episode > self._done:
+            self._parts.setdefault(outcome.episode, _Parts()).outcome = outcome
+
+    def pop_complete(self) -> list[Episode]:
+        """Episodes that became complete, oldest first; discarded and empty ones are dropped."""
+        complete = []
+        for number in sorted(self._parts):
+            parts = self._parts[number]
+            if parts.outcome is None:
+                continue
+            if parts.outcome.discarded or parts.outcome.last_observation == 0:
+                self._forget(number)
+                continue
+            if self._is_complete(parts, parts.outcome):
+                episode = _build(parts, parts.outcome)
+                self._forget(number)
+                if episode is not None:
+                    complete.append(episode)
+        return complete
+
+    @staticmethod
+    def _is_complete(parts: _Parts, outcome: EpisodeOutcome) -> bool:
+        first, last = outcome.first_observation, outcome.last_observation
+        return (
+            all(n in parts.observations for n in range(first, last + 1))
+            and all(n in parts.steps for n in range(first, last))
+            and all(n in parts.verdicts for n in range(first + 1, last + 1))
+        )
+
+    def _forget(self, episode: int) -> None:
+        self._done = max(self._done, episode)
+        for number in [n for n in self._parts if n <= self._done]:
+            del self._parts[number]
+        self._episode_of = {n: e for n, e in self._episode_of.items() if e > self._done}
+        newest = max(self._episode_of, default=0)
+        self._early = {n: v for n, v in self._early.items() if n > newest}
+
+
+def _build(parts: _Parts, outcome: EpisodeOutcome) -> Episode | None:
+    """Stacks the parts; waiting at the start (nobody drove yet) is left out."""
+    first, last = outcome.first_observation, outcome.last_observation
+    while first < last and parts.steps[first].source == Source.HOLD:
+        first += 1
+    if first >= last:
+        return None
+    observations = [parts.observations[n] for n in range(first, last + 1)]
+    steps = [parts.steps[n] for n in range(first, last)]
+    rewards = [parts.verdicts[n].value for n in range(first + 1, last + 1)]
+    # A person's word over the classifier's: the last reward follows the outcome.
+    rewards[-1] = 1.0 if outcome.success else 0.0
+    return Episode(
+        outcome=outcome,
+        instruction=observations[0].instruction,
+        side=np.stack([o.side for o in observations]),
+        wrist=np.stack([o.wrist for o in observations]),
+        state=np.stack([o.proprio.vector() for o in observations]),
+        proposed=np.stack([s.proposed for s in steps]).astype(np.float32),
+        executed=np.stack([s.executed for s in steps]).astype(np.float32),
+        source=np.array([s.source for s in steps], dtype=np.uint8),
+        chunk=np.array([s.chunk for s in steps], dtype=np.uint64),
+        index=np.array([s.index for s in steps], dtype=np.int32),
+        reward=np.array(rewards, dtype=np.float32),
+    )

@@ -1,0 +1,237 @@
+"""Replay of whole episodes, sampled as windows [t, t + C) from every t, and the candidate cache.
+
+Observations and steps share one index: an episode of T steps takes T + 1 slots, its last slot
+holding the final observation only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from expo_ft_ros.data.episode import Episode
+from expo_ft_ros.data.images import resize_image
+from expo_ft_ros.data.instruction import TOKENS, tokenise
+from expo_ft_ros.data.types import ACTION_DIM, STATE_DIM, FloatArray, ImageArray, Source
+
+VIEWS = 2
+
+
+@dataclass(frozen=True)
+class Window:
+    """B windows of C steps, bounded by their episode's end.
+
+    start: (B,) slots of s_t; after: (B,) slots of s_{t+n}; length: (B,) n <= C steps taken;
+    actions: (B, horizon, 7) executed, robot-normalised, the last real action repeated past the
+    end; reward: (B,) sum of gamma^i r_{t+i}, i < n; bootstrap: (B,) gamma^n, or 0 when the episode
+    terminated inside the window (ALGORITHM, TD target).
+    """
+
+    start: NDArray[np.int64]
+    after: NDArray[np.int64]
+    length: NDArray[np.int64]
+    actions: FloatArray
+    reward: FloatArray
+    bootstrap: FloatArray
+
+
+class ReplayBuffer:
+    """Episodes in preallocated arrays, the oldest forgotten first.
+
+    capacity: slots; image_size: side of the kept images [px].
+    """
+
+    def __init__(self, capacity: int, image_size: int) -> None:
+        self.image_size = image_size
+        self._capacity = capacity
+        shape = (capacity, VIEWS, 3, image_size, image_size)
+        self.images: ImageArray = np.zeros(shape, dtype=np.uint8)
+        self.state: FloatArray = np.zeros((capacity, STATE_DIM), dtype=np.float32)
+        self.tokens: NDArray[np.int64] = np.zeros((capacity, TOKENS), dtype=np.int64)
+        self.action: FloatArray = np.zeros((capacity, ACTION_DIM), dtype=np.float32)
+        self.reward: FloatArray = np.zeros(capacity, dtype=np.float32)
+        self.source: NDArray[np.uint8] = np.zeros(capacity, dtype=np.uint8)
+        # Slot of the episode's final observation, and what the end means.
+        self._last: NDArray[np.int64] = np.zeros(capacity, dtype=np.int64)
+        self._terminated: NDArray[np.bool_] = np.zeros(capacity, dtype=np.bool_)
+        self.success: NDArray[np.bool_] = np.zeros(capacity, dtype=np.bool_)
+        self._is_step: NDArray[np.bool_] = np.zeros(capacity, dtype=np.bool_)
+        self._spans: list[tuple[int, int]] = []
+        self._next = 0
+        self._starts: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
+
+    def __len__(self) -> int:
+        """Number of steps held."""
+        return len(self._starts)
+
+    @property
+    def human_steps(self) -> int:
+        """Number of held steps that a person drove."""
+        return int((self.source[self._starts] == Source.HUMAN).sum())
+
+    def add(self, episode: Episode) -> NDArray[np.int64]:
+        """Takes an episode and gives its slots (T + 1,).
+
+        Raises ValueError when it alone is longer than the capacity.
+        """
+        count = len(episode) + 1
+        if count > self._capacity:
+            raise ValueError(
+                f"episode {episode.outcome.episode} has {count} observations, the replay buffer "
+                f"holds {self._capacity}: raise replay_capacity"
+            )
+        if self._next + count > self._capacity:
+            self._next = 0
+        begin, end = self._next, self._next + count
+        self._evict(begin, end)
+        slots = np.arange(begin, end)
+        for view, images in enumerate((episode.side, episode.wrist)):
+            for slot, image in zip(slots, images, strict=True):
+                self.images[slot, view] = resize_image(image, self.image_size).transpose(2, 0, 1)
+        self.state[slots] = episode.state
+        self.tokens[slots] = tokenise(episode.instruction)
+        self.action[slots[:-1]] = episode.executed
+        self.action[slots[-1]] = 0.0
+        self.reward[slots[:-1]] = episode.reward
+        self.source[slots[:-1]] = episode.source
+        self._last[slots] = end - 1
+        self._terminated[slots] = episode.outcome.terminated
+        self.success[slots] = episode.outcome.success
+        self._is_step[slots] = True
+        self._is_step[end - 1] = False
+        self._spans.append((begin, end))
+        self._next = end
+        self._starts = np.flatnonzero(self._is_step)
+        return slots
+
+    def _evict(self, begin: int, end: int) -> None:
+        kept = []
+        for span in self._spans:
+            if span[0] < end and begin < span[1]:
+                self._is_step[span[0] : span[1]] = False
+            else:
+                kept.append(span)
+        self._spans = kept
+
+    @property
+    def slots(self) -> NDArray[np.int64]:
+        """Every slot that holds an observation, final ones included."""
+        return np.concatenate([np.arange(*span) for span in self._spans] or [self._starts[:0]])
+
+    def starts(self, *, successful_only: bool = False, human_only: int = 0) -> NDArray[np.int64]:
+        """Slots that a window may start from.
+
+        successful_only: of successful episodes; human_only: windows of that many steps which hold
+        a human step (0: any).
+        """
+        starts = self._starts
+        if successful_only:
+            starts = starts[self.success[starts]]
+        if human_only:
+            held = [
+                (self.source[s : min(s + human_only, self._last[s])] == Source.HUMAN).any()
+                for s in starts
+            ]
+            starts = starts[np.array(held, dtype=bool)]
+        return starts
+
+    def window(self, start: NDArray[np.int64], steps: int, horizon: int, gamma: float) -> Window:
+        """Windows of `steps` = C from the given slots, with actions out to `horizon` >= C."""
+        last = self._last[start]
+        length = np.minimum(steps, last - start)
+        offsets = np.arange(max(horizon, steps))
+        index = np.minimum(start[:, None] + offsets, (last - 1)[:, None])
+        powers = np.where(offsets[:steps] < length[:, None], gamma ** offsets[:steps], 0.0)
+        after = start + length
+        ends = (after == last) & self._terminated[start]
+        return Window(
+            start=start,
+            after=after,
+            length=length,
+            actions=self.action[index[:, :horizon]],
+            reward=(powers * self.reward[index[:, :steps]]).sum(axis=1).astype(np.float32),
+            bootstrap=np.where(ends, 0.0, gamma**length).astype(np.float32),
+        )
+
+    def sample(
+        self,
+        batch: int,
+        steps: int,
+        horizon: int,
+        gamma: float,
+        rng: np.random.Generator,
+        starts: NDArray[np.int64] | None = None,
+    ) -> Window:
+        """B windows, uniform over `starts` (default: every step held), with replacement.
+
+        Raises ValueError when there is nothing to draw from.
+        """
+        pool = self._starts if starts is None else starts
+        if len(pool) == 0:
+            raise ValueError("replay buffer has no window to draw: add an episode first")
+        return self.window(rng.choice(pool, size=batch), steps, horizon, gamma)
+
+
+class FeatureCache:
+    """Features that a frozen image encoder made of each slot's images, under several augmentations.
+
+    Draw 0 is the plain image, the others were augmented independently. Allocated at the first
+    `put`: features (capacity, draws, F) float32.
+    """
+
+    def __init__(self, capacity: int, draws: int) -> None:
+        self._capacity, self.draws = capacity, draws
+        self._features: FloatArray = np.zeros((0, draws, 0), dtype=np.float32)
+        self._known: NDArray[np.bool_] = np.zeros(capacity, dtype=np.bool_)
+
+    def put(self, slots: NDArray[np.int64], features: FloatArray) -> None:
+        """Keeps features (len(slots), draws, F)."""
+        if not len(self._features):
+            shape = (self._capacity, self.draws, features.shape[-1])
+            self._features = np.zeros(shape, dtype=np.float32)
+        self._features[slots] = features
+        self._known[slots] = True
+
+    def forget(self, slots: NDArray[np.int64]) -> None:
+        """Marks slots as having no features."""
+        self._known[slots] = False
+
+    def missing(self, slots: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Those of the slots that have none."""
+        return slots[~self._known[slots]]
+
+    def get(self, slots: NDArray[np.int64], rng: np.random.Generator | None) -> FloatArray:
+        """(len(slots), F): a random draw for each slot, the plain image's where rng is None."""
+        draw = 0 if rng is None else rng.integers(self.draws, size=len(slots))
+        return self._features[slots, draw]
+
+
+class CandidateCache:
+    """Base chunks that the VLA drew for each replay slot, kept for the TD target.
+
+    A slot's chunks are samples of the policy that was current at version `version[slot]`; -1 marks
+    a slot that has none. chunks: (capacity, n, steps, 7) float32 in the VLA's normalised space.
+    """
+
+    def __init__(self, capacity: int, n: int, steps: int) -> None:
+        self.chunks: FloatArray = np.zeros((capacity, n, steps, ACTION_DIM), dtype=np.float32)
+        self.version: NDArray[np.int64] = np.full(capacity, -1, dtype=np.int64)
+
+    def put(self, slots: NDArray[np.int64], chunks: FloatArray, version: int) -> None:
+        """Keeps chunks (len(slots), n, steps, 7) drawn by weights of that version."""
+        self.chunks[slots] = chunks
+        self.version[slots] = version
+
+    def forget(self, slots: NDArray[np.int64]) -> None:
+        """Marks slots as having no chunks (their observation was replaced)."""
+        self.version[slots] = -1
+
+    def missing(self, slots: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Those of the slots that have no chunks."""
+        return slots[self.version[slots] < 0]
+
+    def oldest(self, slots: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+        """The `count` slots whose chunks come from the oldest weights."""
+        return slots[np.argsort(self.version[slots], kind="stable")[:count]]

@@ -1,0 +1,102 @@
+"""What flows through the graph, as plain NumPy: the ROS-free twin of the messages in msg/.
+
+Units are SI, frames REP 103; the action is the normalised 7-vector of DESIGN: linear xyz and
+angular xyz of the tool centre point in base-frame axes, then the gripper's opening velocity, each
+in [-1, 1] of the robot's limits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+ACTION_DIM = 7
+STATE_DIM = 10
+
+FloatArray = NDArray[np.float32]
+ImageArray = NDArray[np.uint8]
+
+
+class Source(IntEnum):
+    """Who gave the action of a step; the values are those of msg/Step."""
+
+    POLICY = 0
+    HUMAN = 1
+    HOLD = 2
+
+
+@dataclass(frozen=True)
+class Proprio:
+    """Measured robot state.
+
+    position: (3,) tool centre point in the base frame [m]; quaternion: (4,) x, y, z, w;
+    linear, angular: (3,) tool velocity in base axes [m/s, rad/s]; gripper_width: opening [m];
+    joints: (n,) joint positions [rad].
+    """
+
+    position: NDArray[np.float64]
+    quaternion: NDArray[np.float64]
+    gripper_width: float
+    linear: NDArray[np.float64] = field(default_factory=lambda: np.zeros(3))
+    angular: NDArray[np.float64] = field(default_factory=lambda: np.zeros(3))
+    joints: NDArray[np.float64] = field(default_factory=lambda: np.zeros(7))
+
+    def vector(self) -> FloatArray:
+        """(STATE_DIM,) float32: position, first two rotation matrix columns, gripper width.
+
+        Two columns and not a quaternion, because a gripper that points down sits where a
+        quaternion's sign flips.
+        """
+        x, y, z, w = self.quaternion
+        first = (1 - 2 * (y * y + z * z), 2 * (x * y + z * w), 2 * (x * z - y * w))
+        second = (2 * (x * y - z * w), 1 - 2 * (x * x + z * z), 2 * (y * z + x * w))
+        return np.array([*self.position, *first, *second, self.gripper_width], dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One synchronised snapshot. number: grows by one a tick; time: [s]; images (h, w, 3) RGB."""
+
+    number: int
+    time: float
+    side: ImageArray
+    wrist: ImageArray
+    proprio: Proprio
+    instruction: str
+
+
+@dataclass(frozen=True)
+class ActionChunk:
+    """H actions from one observation. actions: (H, 7) normalised; q: critic's value or NaN."""
+
+    id: int
+    observation: int
+    actions: FloatArray
+    q: float = float("nan")
+    edited: bool = False
+
+
+@dataclass(frozen=True)
+class Step:
+    """Provenance of one control step (msg/Step). proposed, executed: (7,) float32 normalised."""
+
+    observation: int
+    episode: int
+    chunk: int
+    index: int
+    source: Source
+    proposed: FloatArray
+    executed: FloatArray
+    cause: str = ""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A reward classifier's word on one observation; the reward of the action before it."""
+
+    value: float
+    success: bool
+    reason: str

@@ -1,0 +1,318 @@
+"""The control tick: who drives, what is executed, and how an episode goes.
+
+Thin over `control.loop.ControlLoop`; `schedule.py` says when a tick happens.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+from collections import deque
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from geometry_msgs.msg import TwistStamped
+from rclpy.duration import Duration
+from rclpy.task import Future
+from sensor_msgs.msg import JointState
+from std_srvs.srv import SetBool, Trigger
+
+from expo_ft_ros.control.episode import Reply, State
+from expo_ft_ros.control.loop import ControlLoop
+from expo_ft_ros.control.safety import SafetyConfig
+from expo_ft_ros.control.session import Plan
+from expo_ft_ros.data.types import FloatArray, Observation, Source, Step
+from expo_ft_ros.msg import ActionChunk as ActionChunkMsg
+from expo_ft_ros.msg import EpisodeState, SessionPlan
+from expo_ft_ros.msg import Observation as ObservationMsg
+from expo_ft_ros.msg import Reward as RewardMsg
+from expo_ft_ros.nodes.base import OK, WARN, GraphNode, NodeParameters, parameter
+from expo_ft_ros.nodes.convert import (
+    chunk_from_msg,
+    header_of,
+    nanoseconds,
+    observation_from_msg,
+    step_to_msg,
+    to_array,
+    twist_of,
+    verdict_from_msg,
+)
+from expo_ft_ros.nodes.process import main as run_nodes
+from expo_ft_ros.nodes.schedule import ZERO, Lockstep, Realtime, Schedule, Tick
+from expo_ft_ros.nodes.snapshot import PROPRIO, SIDE, TELEOP, WRIST, Inputs, Snapshot
+from expo_ft_ros.srv import ResetScene
+from expo_ft_ros.tasks import load_task
+
+BASE_FRAME = "base"
+ACK_TIMEOUT = 0.5
+_CHECK_PERIOD = 0.1
+_STATE_PERIOD = 0.5
+_RESET_PATIENCE = 5.0
+_MOST_TICKS = 500_000
+_SCENE_RESETS = ("sim", "person")
+
+
+@dataclass(frozen=True)
+class ArbitrationParameters(NodeParameters):
+    """Parameters of the arbitration node."""
+
+    teleop: bool = parameter(
+        True, "A teleop node runs: lock-step waits for its heartbeat, real time watches it."
+    )
+    scene_reset: str = parameter(
+        "sim", "Who resets the scene: sim (service sim/reset) or person (/reset_episode)."
+    )
+    lead: int = parameter(
+        1,
+        "Real time: least number of ticks by which the next chunk is asked for early.",
+        low=0,
+        high=50,
+    )
+
+
+class ArbitrationNode(GraphNode[ArbitrationParameters]):
+    """The host of a schedule: turns messages into its inputs and its decisions into messages."""
+
+    NAME = "arbitration"
+    PARAMETERS = ArbitrationParameters
+    loop: ControlLoop
+    inputs: Inputs
+
+    def _setup(self) -> None:
+        if self.parameters.scene_reset not in _SCENE_RESETS:
+            raise ValueError(
+                f"scene_reset is {self.parameters.scene_reset!r}, known are "
+                f"{' and '.join(_SCENE_RESETS)}"
+            )
+        self._by_person = self.parameters.scene_reset == "person"
+        task = load_task(self.parameters.task)
+        lockstep = self.parameters.lockstep
+        self.loop = ControlLoop(
+            task,
+            SafetyConfig.load(),
+            lead=0 if lockstep else self.parameters.lead,
+            manual_reset=self._by_person,
+        )
+        self.inputs = Inputs(teleop=self.parameters.teleop)
+        self._scale = task.limits.scale()
+        self._instruction = task.instruction
+        self._plan: Plan | None = None
+        self._valid_from: int | None = None
+        self._reset_called: float | None = None
+        self._last: ObservationMsg | None = None
+        self._told = (-1, -1)
+        self._changed_ns = 0
+        self._ticks: deque[Tick] = deque(maxlen=_MOST_TICKS)
+        self._make_topics()
+        self._offer_services()
+        if lockstep:
+            lock = Lockstep(self)
+            self._schedule: Schedule = lock
+            self.wall_timer(_CHECK_PERIOD, lock.check)
+            self.wall_timer(_CHECK_PERIOD, lock.advance)
+        else:
+            real = Realtime(self, self.now_ns)
+            self._schedule = real
+            self.wall_timer(task.period, real.tick)
+        self.wall_timer(_STATE_PERIOD, self._tell_progress)
+
+    def _make_topics(self) -> None:
+        needed = True
+        self._twist_out = self.publisher("robot/twist_cmd", needed=needed)
+        self._gripper_out = self.publisher("robot/gripper_cmd", needed=needed)
+        self._observation_out = self.publisher("observation", needed=needed)
+        self._step_out = self.publisher("step")
+        self._state_out = self.publisher("episode/state")
+        self.subscription("camera/side/image_raw", self._input(SIDE))
+        self.subscription("camera/wrist/image_raw", self._input(WRIST))
+        self.subscription("proprio", self._input(PROPRIO))
+        if self.parameters.teleop:
+            self.subscription("teleop/command", self._input(TELEOP))
+        self.subscription("reward", self._on_reward)
+        self.subscription("policy/chunk", self._on_chunk, needed=False)
+        self.subscription("session/plan", self._on_plan, needed=False)
+        if not self._by_person:
+            self._reset_scene = self.client("sim/reset", needed=True)
+
+    def _offer_services(self) -> None:
+        episode = self.loop.episode
+        self.service("/reset_episode", self._trigger(episode.reset_requested))
+        self.service("episode/mark_success", self._trigger(episode.mark_success))
+        self.service("episode/mark_failure", self._trigger(episode.mark_failure))
+        self.service("episode/pause", self._trigger(episode.pause))
+        self.service("episode/resume", self._trigger(episode.resume))
+        self.service("estop", self._on_estop)
+
+    def _start(self) -> None:
+        # A collection in the middle of a tick would make it late; between episodes it doesn't.
+        gc.collect()
+        gc.freeze()
+        gc.disable()
+        self.tell_state()
+
+    def _teardown(self) -> None:
+        gc.enable()
+        ticks = getattr(self, "_ticks", None)
+        if ticks and self.parameters.run_dir:
+            path = Path(self.parameters.run_dir) / "ticks.jsonl"
+            with path.open("a") as file:
+                file.writelines(json.dumps(asdict(tick)) + "\n" for tick in ticks)
+            ticks.clear()
+
+    def _safety_action(self) -> None:
+        """Zero, and heard: published reliably and waited for until everybody has it."""
+        self.send(ZERO, self.inputs.newest_ns if self.parameters.lockstep else self.now_ns())
+        for publisher in (self._twist_out, self._gripper_out):
+            if not publisher.wait_for_all_acked(Duration(seconds=ACK_TIMEOUT)):
+                self.get_logger().error(
+                    f"zero on {publisher.topic_name} was not acknowledged in {ACK_TIMEOUT} s"
+                )
+
+    # -- inputs ---------------------------------------------------------------------------------
+    def _input(self, name: str) -> Callable[[Any], None]:
+        def take(message: Any) -> None:
+            self.inputs.put(name, message)
+            self._schedule.advance()
+
+        return take
+
+    def _on_reward(self, message: RewardMsg) -> None:
+        self._schedule.take_verdict(message.observation, verdict_from_msg(message))
+
+    def _on_chunk(self, message: ActionChunkMsg) -> None:
+        self._schedule.take_chunk(chunk_from_msg(message))
+
+    def _on_plan(self, message: SessionPlan) -> None:
+        self._plan = Plan(
+            stage=message.stage,
+            episode=message.episode,
+            seed=message.seed,
+            max_steps=message.max_steps,
+            policy=message.policy,
+            operator=message.operator_mode,
+            learn=message.learn,
+        )
+        self._schedule.advance()
+
+    def _trigger(
+        self, ask: Callable[[], Reply]
+    ) -> Callable[[Trigger.Request, Trigger.Response], Trigger.Response]:
+        def answer(request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+            reply = self._after(ask())
+            response.success, response.message = reply.accepted, reply.message
+            return response
+
+        return answer
+
+    def _on_estop(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+        reply = self._after(self.loop.episode.estop(bool(request.data)))
+        response.success, response.message = reply.accepted, reply.message
+        return response
+
+    def _after(self, reply: Reply) -> Reply:
+        if self.loop.episode.state in (State.PAUSED, State.STOPPED):
+            self._schedule.hold()
+        self.tell_state()
+        self._schedule.advance()
+        return reply
+
+    # -- host of the schedule -------------------------------------------------------------------
+    def begin(self) -> None:
+        """Starts the planned episode where there is one, and asks for its scene."""
+        plan = self._plan
+        if plan is not None and plan.episode > self.loop.snapshot.episode:
+            if self.loop.begin(plan).accepted:
+                self._valid_from = self._reset_called = None
+                gc.collect()
+        resetting = self.loop.episode.state is State.RESETTING
+        if resetting and self._valid_from is None and not self._by_person:
+            self._ask_for_scene()
+
+    def scene_valid_from(self) -> int | None:
+        """Time of the first frame of the reset scene [ns]. A person says it by /reset_episode."""
+        return self._valid_from
+
+    def _ask_for_scene(self) -> None:
+        now = self.wall_time()
+        waiting = self._reset_called is not None and now - self._reset_called < _RESET_PATIENCE
+        if waiting or self._plan is None or not self._reset_scene.service_is_ready():
+            return
+        self._reset_called = now
+        episode = self._plan.episode
+        future = self._reset_scene.call_async(ResetScene.Request(seed=self._plan.seed))
+        future.add_done_callback(lambda done: self._scene_is_reset(episode, done))
+
+    def _scene_is_reset(self, episode: int, future: Future[ResetScene.Response]) -> None:
+        response = future.result()
+        if response is None or episode != self.loop.snapshot.episode:
+            return
+        if not response.success:
+            self.loop.episode.abort(f"the scene could not be reset: {response.message}")
+        else:
+            self._valid_from = nanoseconds(response.valid_from)
+        self._schedule.advance()
+
+    def observe(self, snapshot: Snapshot, number: int, wanted: bool) -> Observation:
+        """Publishes an observation and gives it."""
+        episode = self.loop.snapshot.episode
+        self._last = snapshot.message(number, episode, wanted, self._instruction)
+        self._observation_out.publish(self._last)
+        return observation_from_msg(self._last)
+
+    def observe_again(self) -> None:
+        """Publishes the last observation once more."""
+        if self._last is not None:
+            self._observation_out.publish(self._last)
+
+    def send(self, action: FloatArray, time_ns: int) -> None:
+        """Commands the robot, in SI units; the twist goes last because it starts the period."""
+        command = np.asarray(action, dtype=np.float64) * self._scale
+        header = header_of(time_ns, BASE_FRAME)
+        gripper = JointState(header=header, name=["gripper"], velocity=to_array(command[6:], "d"))
+        self._gripper_out.publish(gripper)
+        twist = twist_of(command[:3], command[3:6])
+        self._twist_out.publish(TwistStamped(header=header, twist=twist))
+
+    def record(self, step: Step, time_ns: int, late: float) -> None:
+        """Publishes a step's provenance, and why it was held."""
+        self._step_out.publish(step_to_msg(step, header_of(time_ns, BASE_FRAME), late))
+        if step.source is Source.HOLD:
+            self.report(WARN, step.cause or "held")
+        else:
+            self.report(OK, self.loop.snapshot.state)
+
+    def tell_state(self) -> None:
+        """Publishes the episode's state where it has changed."""
+        if self.loop.episode.revision == self._told[0]:
+            return
+        self._changed_ns = (
+            self.inputs.newest_ns if self.parameters.lockstep else self.now_ns()
+        )
+        self._publish_state()
+
+    def _tell_progress(self) -> None:
+        if self.loop.snapshot.steps != self._told[1]:
+            self._publish_state()
+
+    def _publish_state(self) -> None:
+        """The stamp is that of the last change, not of the count of steps."""
+        snapshot = self.loop.snapshot
+        self._told = (self.loop.episode.revision, snapshot.steps)
+        header = header_of(self._changed_ns, BASE_FRAME)
+        self._state_out.publish(EpisodeState(header=header, **asdict(snapshot)))
+
+    def log(self, tick: Tick) -> None:
+        """Keeps a tick's times for ticks.jsonl."""
+        self._ticks.append(tick)
+
+
+def main() -> None:
+    """Runs the arbitration node."""
+    run_nodes(ArbitrationNode)
+
+
+if __name__ == "__main__":
+    main()

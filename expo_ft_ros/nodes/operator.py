@@ -1,0 +1,161 @@
+"""The scripted operator: sees the simulation, moves a SpaceMouse.
+
+He is silent while idle, as the real device is. His word `sim/operator_ready` follows what he did,
+so that lock-step time never passes him by.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from geometry_msgs.msg import Twist
+from numpy.typing import NDArray
+from sensor_msgs.msg import Joy
+from std_msgs.msg import Header
+
+from expo_ft_ros.control.teleop import TeleopConfig
+from expo_ft_ros.msg import EpisodeState, SessionPlan, SimState
+from expo_ft_ros.msg import Proprio as ProprioMsg
+from expo_ft_ros.nodes.base import GraphNode, NodeParameters, parameter
+from expo_ft_ros.nodes.convert import nanoseconds, pose_arrays, proprio_from_msg, twist_of
+from expo_ft_ros.nodes.process import main as run_nodes
+from expo_ft_ros.sim.operators import IDLE, Mode, OperatorCommand, OperatorView, make_operator
+from expo_ft_ros.tasks import load_task
+
+NOBODY = "none"
+
+
+@dataclass(frozen=True)
+class OperatorParameters(NodeParameters):
+    """Parameters of the operator node."""
+
+    seed: int = parameter(0, "Seed of the operator's ways.", low=0, high=2**31)
+    operator_rate: float = parameter(
+        1.0, "How readily he steps in while correcting, 0 to 1.", low=0.0, high=1.0
+    )
+
+
+class OperatorNode(GraphNode[OperatorParameters]):
+    """Answers every time of the simulation once, and again when it is shown again."""
+
+    NAME = "operator"
+    PARAMETERS = OperatorParameters
+
+    def _setup(self) -> None:
+        task = load_task(self.parameters.task)
+        rng = np.random.default_rng(self.parameters.seed)
+        self._operator = make_operator(task, rng, self.parameters.operator_rate)
+        self._device = TeleopConfig.load()
+        self._period_ns = round(1e9 / task.control_hz)
+        self._proprio: ProprioMsg | None = None
+        self._truth: SimState | None = None
+        self._plan = SessionPlan(operator_mode=NOBODY)
+        self._episode = EpisodeState()
+        self._began_ns = 0
+        self._answered_ns = 0
+        self._moving = False
+        self._wanted: str | None = None
+        self._twist_out = self.publisher("spacenav/twist", needed=True)
+        self._joy_out = self.publisher("spacenav/joy", needed=True)
+        self._ready_out = self.publisher("sim/operator_ready", needed=self.parameters.lockstep)
+        self.subscription("session/plan", self._on_plan)
+        self.subscription("episode/state", self._on_episode)
+        self.subscription("proprio", self._on_proprio)
+        self.subscription("sim/state", self._on_truth)
+
+    def _on_plan(self, message: SessionPlan) -> None:
+        self._plan = message
+
+    def _on_episode(self, message: EpisodeState) -> None:
+        if message.episode > self._episode.episode:
+            self._began_ns = 0
+        self._episode = message
+        if message.state == EpisodeState.RUNNING and self._began_ns == 0:
+            self._began_ns = nanoseconds(message.header.stamp)
+            self._operator.reset(int(self._plan.seed))
+        elif message.state != EpisodeState.RUNNING:
+            self._move(IDLE)
+
+    def _on_proprio(self, message: ProprioMsg) -> None:
+        self._proprio = message
+        self._answer()
+
+    def _on_truth(self, message: SimState) -> None:
+        self._truth = message
+        self._answer()
+
+    def _answer(self) -> None:
+        if self._truth is None or self._proprio is None:
+            return
+        time_ns = nanoseconds(self._truth.header.stamp)
+        if nanoseconds(self._proprio.header.stamp) < time_ns:
+            return
+        if time_ns > self._answered_ns:
+            self._answered_ns = time_ns
+            self._move(self._look(time_ns, self._truth, self._proprio))
+        if self.parameters.lockstep:
+            self._ready_out.publish(Header(stamp=self._truth.header.stamp))
+
+    def _look(self, time_ns: int, truth: SimState, proprio: ProprioMsg) -> OperatorCommand:
+        running = self._episode.state == EpisodeState.RUNNING
+        # Of the first observation he may have heard or not; so that it doesn't matter, he begins
+        # with the second.
+        if not running or time_ns <= self._began_ns or self._plan.operator_mode == NOBODY:
+            return IDLE
+        return self._operator.act(
+            OperatorView(
+                proprio=proprio_from_msg(proprio),
+                objects=_objects(truth),
+                step=(time_ns - self._began_ns) // self._period_ns,
+                mode=Mode(self._plan.operator_mode),
+            )
+        )
+
+    def _move(self, command: OperatorCommand) -> None:
+        if command.active:
+            readings = device_readings(command.twist, self._device)
+            self._twist_out.publish(twist_of(readings[:3], readings[3:]))
+        elif self._moving:
+            self._twist_out.publish(Twist())
+        wanted = command.gripper if command.active else None
+        if wanted is not None and wanted != self._wanted:
+            self._press(wanted)
+        self._wanted = wanted
+        self._moving = command.active
+
+    def _press(self, gripper: str) -> None:
+        """Presses and lets go: the mapper answers to the edge."""
+        config = self._device
+        buttons = [0] * (max(config.close_button, config.open_button) + 1)
+        button = config.close_button if gripper == "close" else config.open_button
+        for value in (1, 0):
+            buttons[button] = value
+            self._joy_out.publish(Joy(buttons=buttons))
+
+
+def device_readings(twist: NDArray[np.float64], device: TeleopConfig) -> NDArray[np.float64]:
+    """(6,) readings of the device that the mapper turns back into `twist` (6,) in [-1, 1]."""
+    size = np.abs(twist)
+    pushed = np.sign(twist) * np.where(
+        size > 0, device.dead_zone + size * (1.0 - device.dead_zone), 0.0
+    )
+    readings = np.zeros(6)
+    readings[list(device.axes)] = pushed * np.array(device.signs) * device.full_scale
+    return readings
+
+
+def _objects(
+    state: SimState,
+) -> Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    return {n: pose_arrays(p) for n, p in zip(state.names, state.poses, strict=True)}
+
+
+def main() -> None:
+    """Runs the operator node."""
+    run_nodes(OperatorNode)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,142 @@
+"""One process of nodes: signals, the executor, the parent's death, and the exit code."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+import threading
+import traceback
+
+import rclpy
+from rclpy.executors import Executor, SingleThreadedExecutor
+from rclpy.signals import SignalHandlerOptions
+from rclpy.task import Future
+
+from expo_ft_ros.nodes.base import GraphNode
+
+PARENT_VARIABLE = "EXPO_FT_PARENT_PID"
+_PR_SET_PDEATHSIG = 1
+# How long after its last word a node that ends by itself goes on [s].
+_SPIN = 0.1
+
+
+class StopSignals:
+    """SIGINT and SIGTERM complete a future on which the executor spins.
+
+    No callback and no teardown is ever interrupted, by a second Ctrl-C neither: the handler does
+    nothing, and a thread of ours reads the signal's number from a pipe. (Blocking the signals and
+    waiting for them would miss those that land on a thread some library started at import.)
+    """
+
+    def __init__(self) -> None:
+        self.requested: Future[None] = Future()
+        self._reader, writer = os.pipe()
+        os.set_blocking(writer, False)
+        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: None)
+        threading.Thread(target=self._wait, name="signals", daemon=True).start()
+
+    def _wait(self) -> None:
+        while os.read(self._reader, 64):
+            if not self.requested.done():
+                self.requested.set_result(None)
+
+
+def make_executor() -> Executor:
+    """One thread. The events executor takes a seventh of the processor time for a message.
+
+    Its `spin()` and `spin_once()` keep other threads or timers from running (rclpy 9.1); spinning
+    until a future is complete does neither. Older rclpy doesn't have it.
+    """
+    try:
+        from rclpy.experimental import EventsExecutor
+    except ImportError:
+        return SingleThreadedExecutor()
+    made: Executor = EventsExecutor()
+    return made
+
+
+def die_with_parent() -> None:
+    """Asks the kernel for SIGTERM when the runner that started this process dies.
+
+    Raises:
+        RuntimeError: when it is gone already.
+    """
+    parent = os.environ.get(PARENT_VARIABLE)
+    if not parent:
+        return
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    if os.getppid() != int(parent):
+        raise RuntimeError(
+            f"the process that started this one ({PARENT_VARIABLE}={parent}) is gone; "
+            f"unset {PARENT_VARIABLE} to start a node by hand"
+        )
+
+
+def run(*node_classes: type[GraphNode], args: list[str] | None = None) -> int:  # type: ignore[type-arg]
+    """Runs the nodes in one process and one thread until a signal or the end of one of them.
+
+    Several nodes keep their own names: a global `__node:=` remap would give them all one.
+    Returns the exit code: 0 after a clean stop, 1 after a failure.
+    """
+    stop = StopSignals()
+    die_with_parent()
+    argv = list(sys.argv if args is None else args)
+    if len(node_classes) > 1:
+        argv = _without_name(argv)
+    rclpy.init(args=argv, signal_handler_options=SignalHandlerOptions.NO)
+    executor = make_executor()
+    nodes: list[GraphNode] = []  # type: ignore[type-arg]
+    code = 0
+    try:
+        for node_class in node_classes:
+            node = node_class()
+            nodes.append(node)
+            executor.add_node(node)
+        for node in nodes:
+            node.start()
+        while not stop.requested.done() and all(n.exit_code is None for n in nodes):
+            executor.spin_until_future_complete(stop.requested, timeout_sec=_SPIN)
+        code = max((n.exit_code or 0) for n in nodes)
+    except Exception as error:  # noqa: BLE001 (fail closed: the safety action comes first)
+        code = 1
+        _tell(nodes, error)
+    finally:
+        for node in nodes:
+            node.close()
+        executor.shutdown()
+        for node in reversed(nodes):
+            node.destroy_node()
+        rclpy.try_shutdown()
+    return code
+
+
+def main(*node_classes: type[GraphNode]) -> None:  # type: ignore[type-arg]
+    """Entry point of a node's file."""
+    code = run(*node_classes)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    sys.exit(code)
+
+
+def _tell(nodes: list[GraphNode], error: Exception) -> None:  # type: ignore[type-arg]
+    text = "".join(traceback.format_exception(error))
+    if not nodes:
+        print(f"[FATAL] {text}", file=sys.stderr)
+    for node in nodes:
+        node.get_logger().fatal(f"{error}\n{text}")
+        node.fail(f"{type(error).__name__}: {error}")
+
+
+def _without_name(argv: list[str]) -> list[str]:
+    kept: list[str] = []
+    for word in argv:
+        if word.startswith("__node:="):
+            if kept and kept[-1] in ("-r", "--remap"):
+                kept.pop()
+            continue
+        kept.append(word)
+    return kept

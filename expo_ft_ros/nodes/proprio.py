@@ -1,0 +1,104 @@
+"""Joint states, tool pose and tool twist of one moment, as one Proprio."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from geometry_msgs.msg import PoseStamped, TwistStamped
+from sensor_msgs.msg import JointState
+
+from expo_ft_ros.msg import Proprio as ProprioMsg
+from expo_ft_ros.nodes.base import ERROR, OK, GraphNode, NodeParameters, parameter
+from expo_ft_ros.nodes.convert import nanoseconds, to_array
+from expo_ft_ros.nodes.process import main as run_nodes
+
+
+@dataclass(frozen=True)
+class ProprioParameters(NodeParameters):
+    """Parameters of the proprio node."""
+
+    finger_joints: tuple[str, ...] = parameter(
+        ("finger_joint1", "finger_joint2"),
+        "Joints whose positions [m] add up to the gripper's opening; the others are the arm's.",
+    )
+    slop: float = parameter(
+        0.02,
+        "Greatest difference of the three stamps [s]; in lock-step they must be equal.",
+        low=0.0,
+        high=0.2,
+    )
+
+
+class ProprioNode(GraphNode[ProprioParameters]):
+    """Waits for one of each whose stamps agree; the sample has the pose's stamp."""
+
+    NAME = "proprio"
+    PARAMETERS = ProprioParameters
+
+    def _setup(self) -> None:
+        self._newest: dict[str, Any] = {}
+        self._slop_ns = 0 if self.parameters.lockstep else round(1e9 * self.parameters.slop)
+        self._out = self.publisher("proprio", needed=True)
+        self.subscription("joint_states", lambda m: self._take("joints", m))
+        self.subscription("robot/tcp_twist", lambda m: self._take("twist", m))
+        self.subscription("robot/tcp_pose", lambda m: self._take("pose", m))
+
+    def _take(self, kind: str, message: JointState | PoseStamped | TwistStamped) -> None:
+        self._newest[kind] = message
+        if len(self._newest) < 3:
+            return
+        stamps = [nanoseconds(m.header.stamp) for m in self._newest.values()]
+        if max(stamps) - min(stamps) > self._slop_ns:
+            return
+        pose, twist, joints = (self._newest[k] for k in ("pose", "twist", "joints"))
+        self._newest.clear()
+        try:
+            width, arm = split_joints(joints, self.parameters.finger_joints)
+        except ValueError as error:
+            self.get_logger().error(str(error), throttle_duration_sec=2.0)
+            self.report(ERROR, str(error))
+            return
+        self._out.publish(
+            ProprioMsg(
+                header=pose.header,
+                pose=pose.pose,
+                twist=twist.twist,
+                gripper_width=width,
+                joint_positions=to_array(arm, "d"),
+            )
+        )
+        self.report(OK, "ready")
+
+
+def split_joints(message: JointState, fingers: tuple[str, ...]) -> tuple[float, list[float]]:
+    """Gripper opening [m] and the arm's joint positions [rad], in the message's order.
+
+    Raises:
+        ValueError: when a finger is missing, or a value is not finite.
+    """
+    if len(message.name) != len(message.position):
+        raise ValueError(
+            f"joint_states has {len(message.name)} names and {len(message.position)} positions"
+        )
+    positions = dict(zip(message.name, message.position, strict=True))
+    missing = [name for name in fingers if name not in positions]
+    if missing:
+        raise ValueError(
+            f"joint_states lacks {', '.join(missing)} (has {', '.join(positions) or 'nothing'}); "
+            "set the parameter finger_joints"
+        )
+    if not np.isfinite(message.position).all():
+        raise ValueError("joint_states has a position that is not finite")
+    width = sum(positions.pop(name) for name in fingers)
+    return width, list(positions.values())
+
+
+def main() -> None:
+    """Runs the proprio node."""
+    run_nodes(ProprioNode)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,47 @@
+"""The task's reward classifier on every observation of an episode."""
+
+from __future__ import annotations
+
+from expo_ft_ros.msg import Observation as ObservationMsg
+from expo_ft_ros.msg import Reward as RewardMsg
+from expo_ft_ros.nodes.base import GraphNode, NodeParameters
+from expo_ft_ros.nodes.convert import observation_from_msg, verdict_to_msg
+from expo_ft_ros.nodes.process import main as run_nodes
+from expo_ft_ros.rewards import make_classifier
+from expo_ft_ros.tasks import load_task
+
+
+class RewardNode(GraphNode[NodeParameters]):
+    """One verdict an observation; the same one again when the observation comes again."""
+
+    NAME = "reward"
+
+    def _setup(self) -> None:
+        classifier = load_task(self.parameters.task).classifier
+        self._classifier = make_classifier(classifier.name, classifier.parameters)
+        self._episode = 0
+        self._last: RewardMsg | None = None
+        self._out = self.publisher("reward", needed=True)
+        self.subscription("observation", self._judge)
+
+    def _judge(self, message: ObservationMsg) -> None:
+        if message.episode == 0:
+            return
+        if self._last is None or message.number > self._last.observation:
+            observation = observation_from_msg(message)
+            if message.episode != self._episode:
+                self._episode = message.episode
+                self._classifier.reset(observation)
+            verdict = self._classifier(observation)
+            self._last = verdict_to_msg(verdict, message.number, message.episode, message.header)
+        if message.number == self._last.observation:
+            self._out.publish(self._last)
+
+
+def main() -> None:
+    """Runs the reward node."""
+    run_nodes(RewardNode)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,309 @@
+"""When a tick happens: in lock-step, when everyone has done their part; else every period.
+
+Both drive one `ControlLoop` through one `Host`, the arbitration node; neither knows ROS.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from expo_ft_ros.control.episode import State
+from expo_ft_ros.control.loop import ControlLoop
+from expo_ft_ros.data.types import (
+    ACTION_DIM,
+    ActionChunk,
+    FloatArray,
+    Observation,
+    Step,
+    Verdict,
+)
+from expo_ft_ros.nodes.snapshot import Inputs, Snapshot
+
+RESEND_AFTER = 0.5
+ZERO: FloatArray = np.zeros(ACTION_DIM, dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class Tick:
+    """What is kept of each tick: late, took, waited [s] of wall time."""
+
+    observation: int
+    time: float
+    late: float
+    took: float
+    waited: float
+
+
+class Host(Protocol):
+    """What a schedule needs of the node around it."""
+
+    loop: ControlLoop
+    inputs: Inputs
+
+    def observe(self, snapshot: Snapshot, number: int, wanted: bool) -> Observation:
+        """Publishes an observation and gives it."""
+
+    def observe_again(self) -> None:
+        """Publishes the last observation once more."""
+
+    def send(self, action: FloatArray, time_ns: int) -> None:
+        """Commands the robot. action (7,) normalised."""
+
+    def record(self, step: Step, time_ns: int, late: float) -> None:
+        """Publishes a step's provenance."""
+
+    def tell_state(self) -> None:
+        """Publishes the episode's state where it has changed."""
+
+    def begin(self) -> None:
+        """Starts the planned episode where there is one and it may."""
+
+    def scene_valid_from(self) -> int | None:
+        """Time of the first frame after the scene's reset [ns]; None while it is not reset."""
+
+    def log(self, tick: Tick) -> None:
+        """Keeps a tick's times."""
+
+
+class Schedule(Protocol):
+    """What the node calls."""
+
+    def advance(self) -> None:
+        """An input came, or something else changed."""
+
+    def take_chunk(self, chunk: ActionChunk) -> None:
+        """The policy answered."""
+
+    def take_verdict(self, number: int, verdict: Verdict) -> None:
+        """The classifier answered."""
+
+    def hold(self) -> None:
+        """Sends zero now: somebody paused or stopped the robot."""
+
+
+@dataclass
+class _Pending:
+    snapshot: Snapshot
+    observation: Observation
+    wanted: bool
+    since: float
+    chunk: ActionChunk | None = None
+    verdict: Verdict | None = None
+
+
+class Lockstep:
+    """One snapshot after the other; each waits for the verdict and, where asked, for the chunk.
+
+    Call `check` now and then: who has waited for half a second sends again.
+    """
+
+    def __init__(self, host: Host, clock: Callable[[], float] = time.monotonic) -> None:
+        self._host = host
+        self._clock = clock
+        self._pending: _Pending | None = None
+        self._number = 0
+        self._done_ns = 0
+        self._sent: tuple[FloatArray, int] | None = None
+        self._since = clock()
+
+    def advance(self) -> None:
+        """Goes on as far as what is known allows."""
+        host = self._host
+        self._between_episodes()
+        if not host.loop.running:
+            if host.loop.episode.state is not State.PAUSED:
+                self._pending = None
+            return
+        if self._pending is None:
+            self._open()
+        if self._pending is not None and self._answered(self._pending):
+            self._execute(self._pending)
+
+    def take_chunk(self, chunk: ActionChunk) -> None:
+        """The policy's answer to the pending observation; another one is an old one."""
+        pending = self._pending
+        if pending is not None and chunk.observation == pending.observation.number:
+            pending.chunk = chunk
+            self.advance()
+
+    def take_verdict(self, number: int, verdict: Verdict) -> None:
+        """The classifier's answer to the pending observation; another one is an old one."""
+        pending = self._pending
+        if pending is not None and number == pending.observation.number:
+            pending.verdict = verdict
+            self.advance()
+
+    def hold(self) -> None:
+        """One zero. While paused the world stands, so it bears a stamp that is over already."""
+        paused = self._host.loop.episode.state is State.PAUSED
+        self._host.send(ZERO, self._done_ns if paused else self._host.inputs.newest_ns)
+
+    def check(self) -> None:
+        """Sends again what nobody seems to have heard."""
+        if self._clock() - self._since < RESEND_AFTER or not self._host.loop.running:
+            return
+        self._since = self._clock()
+        if self._pending is not None:
+            self._host.observe_again()
+        elif self._sent is not None:
+            self._host.send(*self._sent)
+
+    def _between_episodes(self) -> None:
+        host = self._host
+        host.begin()
+        valid_from = host.scene_valid_from()
+        if (
+            host.loop.episode.state is State.RESETTING
+            and valid_from is not None
+            and host.inputs.of_one_time()
+            and host.inputs.newest_ns >= valid_from
+        ):
+            host.loop.reset_done()
+        host.tell_state()
+
+    def _open(self) -> None:
+        host = self._host
+        if not host.inputs.of_one_time() or host.inputs.newest_ns <= self._done_ns:
+            return
+        snapshot = host.inputs.snapshot()
+        if snapshot is None:
+            return
+        self._number += 1
+        wanted = host.loop.wants_chunk(self._number)
+        self._since = self._clock()
+        # Answers come in later callbacks of the same thread, so never before it is pending.
+        observation = host.observe(snapshot, self._number, wanted)
+        self._pending = _Pending(snapshot, observation, wanted, self._since)
+
+    @staticmethod
+    def _answered(pending: _Pending) -> bool:
+        return pending.verdict is not None and (pending.chunk is not None or not pending.wanted)
+
+    def _execute(self, pending: _Pending) -> None:
+        host, loop = self._host, self._host.loop
+        started = self._clock()
+        number = pending.observation.number
+        self._pending = None
+        loop.verdict(number, pending.verdict is not None and pending.verdict.success)
+        if loop.running:
+            result = loop.tick(
+                pending.observation,
+                pending.chunk,
+                pending.snapshot.teleop,
+                1e-9 * pending.snapshot.time_ns,
+            )
+            self._done_ns = pending.snapshot.time_ns
+            self._sent = (result.executed, self._done_ns)
+            host.send(*self._sent)
+            if result.step is not None:
+                host.record(result.step, self._done_ns, 0.0)
+            self._since = self._clock()
+            host.log(
+                Tick(
+                    number,
+                    pending.observation.time,
+                    late=0.0,
+                    took=self._since - started,
+                    waited=started - pending.since,
+                )
+            )
+        host.tell_state()
+
+
+class Realtime:
+    """A tick every period, never waiting for anybody; call `tick` by a steady timer."""
+
+    def __init__(
+        self,
+        host: Host,
+        now_ns: Callable[[], int],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._host = host
+        self._now_ns = now_ns
+        self._clock = clock
+        self._period = host.loop.task.period
+        self._least_lead = host.loop.lead
+        self._due: float | None = None
+        self._number = 0
+        self._chunk: ActionChunk | None = None
+        self._asked: dict[int, float] = {}
+        self._inference: deque[float] = deque(maxlen=20)
+
+    def advance(self) -> None:
+        """Nothing: the timer decides."""
+
+    def take_chunk(self, chunk: ActionChunk) -> None:
+        """Kept for the next tick; how long it took says how early to ask for the next."""
+        self._chunk = chunk
+        asked = self._asked.pop(chunk.observation, None)
+        if asked is None:
+            return
+        self._asked = {n: t for n, t in self._asked.items() if n > chunk.observation}
+        self._inference.append(self._clock() - asked)
+        needed = math.ceil(max(self._inference) / self._period)
+        most = max(self._least_lead, self._host.loop.task.execute_steps - 1)
+        self._host.loop.lead = min(max(self._least_lead, needed), most)
+
+    def take_verdict(self, number: int, verdict: Verdict) -> None:
+        """May end the episode."""
+        self._host.loop.verdict(number, verdict.success)
+        self._host.tell_state()
+
+    def hold(self) -> None:
+        """Zero at once; every tick sends it again."""
+        self._host.send(ZERO, self._now_ns())
+
+    def tick(self) -> None:
+        """One control period."""
+        host, loop = self._host, self._host.loop
+        started = self._clock()
+        late = self._lateness(started)
+        self._between_episodes()
+        now_ns = self._now_ns()
+        snapshot = host.inputs.snapshot()
+        if not loop.running or snapshot is None:
+            host.send(ZERO, now_ns)
+            host.tell_state()
+            return
+        self._number += 1
+        wanted = loop.wants_chunk(self._number)
+        if wanted:
+            self._asked[self._number] = started
+        observation = host.observe(snapshot, self._number, wanted)
+        chunk, self._chunk = self._chunk, None
+        now = 1e-9 * now_ns
+        result = loop.tick(observation, chunk, snapshot.teleop, now, host.inputs.stamps())
+        host.send(result.executed, now_ns)
+        if result.step is not None:
+            host.record(result.step, now_ns, late)
+        host.tell_state()
+        took = self._clock() - started
+        host.log(Tick(self._number, observation.time, late, took, waited=0.0))
+
+    def _lateness(self, started: float) -> float:
+        if self._due is None:
+            self._due = started
+        late = started - self._due
+        # After a whole missed period the past is let go, as the timer does.
+        self._due += self._period * (1 + max(0, math.floor(late / self._period)))
+        return late
+
+    def _between_episodes(self) -> None:
+        host = self._host
+        host.begin()
+        valid_from = host.scene_valid_from()
+        if (
+            host.loop.episode.state is State.RESETTING
+            and valid_from is not None
+            and host.inputs.oldest_ns() >= valid_from
+        ):
+            self._chunk = None
+            host.loop.reset_done()

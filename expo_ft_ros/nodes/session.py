@@ -1,0 +1,337 @@
+"""Drives the stages of a run: says what is wanted next, keeps the books, ends with 0 when done.
+
+Thin over `control.session.Session`; what it writes is in `run_files.py`.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from std_msgs.msg import String
+
+from expo_ft_ros.bringup.display import STATUS_FILE
+from expo_ft_ros.control.session import Plan, Session, SessionConfig, Stage
+from expo_ft_ros.msg import EpisodeState, LearnerStatus, SessionPlan, SessionStatus
+from expo_ft_ros.nodes import run_files
+from expo_ft_ros.nodes.base import OK, GraphNode, NodeParameters, parameter
+from expo_ft_ros.nodes.process import main as run_nodes
+from expo_ft_ros.nodes.run_files import LEARNING, ROBOT, WAITING, WallClock
+from expo_ft_ros.tasks import load_task
+
+STATUS_PERIOD = 0.5
+_ENDLESS = 10_000
+KINDS: dict[str, tuple[Stage, ...]] = {
+    "train": ("collect", "imitation", "eval_before", "rl", "eval_after"),
+    "collect": ("collect",),
+    "eval": ("eval_after",),
+    "sim": ("collect",),
+}
+
+
+@dataclass(frozen=True)
+class SessionParameters(NodeParameters):
+    """Parameters of the session node."""
+
+    kind: str = parameter("train", f"What the run is: {', '.join(KINDS)} (sim never ends).")
+    seed: int = parameter(0, "Seed of the run: scenes.", low=0, high=2**31 - 1)
+    operator: str = parameter("scripted", "Who helps: scripted, spacemouse or none.")
+    demos: int = parameter(10, "Successful demonstrations to collect.", low=0, high=10_000)
+    eval_trials: int = parameter(30, "Episodes of each evaluation.", low=0, high=10_000)
+    steps: int = parameter(3000, "Online steps of the rl stage.", low=0, high=10_000_000)
+    max_steps: int = parameter(
+        0, "Steps after which an episode times out; 0: the task's.", low=0, high=100_000
+    )
+    required_nodes: tuple[str, ...] = parameter(
+        (), "Nodes that must be ready before the first episode."
+    )
+
+
+class SessionNode(GraphNode[SessionParameters]):
+    """Publishes plans; a plan is done when its episode is, and when the learner has taken it."""
+
+    NAME = "session"
+    PARAMETERS = SessionParameters
+
+    def _setup(self) -> None:
+        wanted = self.parameters
+        if wanted.kind not in KINDS:
+            raise ValueError(f"kind is {wanted.kind!r}, known are {', '.join(KINDS)}")
+        if not wanted.run_dir:
+            raise ValueError("run_dir is empty: the session has nowhere to keep its books")
+        self._task = load_task(wanted.task)
+        self._folder = Path(wanted.run_dir)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        free = wanted.kind == "sim"
+        self._session = Session(
+            SessionConfig(
+                stages=KINDS[wanted.kind],
+                demos=_ENDLESS if free else wanted.demos,
+                eval_trials=wanted.eval_trials,
+                rl_steps=wanted.steps,
+                max_steps=wanted.max_steps or self._task.max_steps,
+                seed=wanted.seed,
+                operator="scripted" if free else wanted.operator,  # type: ignore[arg-type]
+            )
+        )
+        self._wall = WallClock()
+        if not free and run_files.load_progress(self._folder, self._session, self._wall):
+            self.get_logger().info(f"going on in stage {self._session.stage}")
+        self._missing = set(wanted.required_nodes)
+        self._plan: Plan | None = None
+        self._episode = EpisodeState()
+        self._ended: EpisodeState | None = None
+        self._learner = LearnerStatus()
+        self._began = self.wall_time()
+        self._rate = _Rate()
+        self._plan_out = self.publisher("session/plan")
+        self._status_out = self.publisher("session/status")
+        self.subscription("nodes/ready", self._on_ready, needed=False)
+        self.subscription("episode/state", self._on_episode, needed=False)
+        self.subscription("learner/status", self._on_learner, needed=False)
+        self.wall_timer(STATUS_PERIOD, self._tell)
+
+    def _start(self) -> None:
+        self._wall.pass_time(self.wall_time(), self._session.stage, WAITING)
+        self._go_on()
+
+    # -- what the others say --------------------------------------------------------------------
+    def _on_ready(self, message: String) -> None:
+        self._missing.discard(message.data)
+        self._go_on()
+
+    def _on_episode(self, message: EpisodeState) -> None:
+        self._book()
+        self._episode = message
+        self._rate.count(message.episode, message.steps, self.wall_time())
+        planned = self._plan is not None and message.episode == self._plan.episode
+        if message.state == EpisodeState.ENDED and planned and self._ended is None:
+            self._ended = message
+        self._go_on()
+
+    def _on_learner(self, message: LearnerStatus) -> None:
+        self._book()
+        self._learner = message
+        self._go_on()
+
+    # -- what follows ---------------------------------------------------------------------------
+    def _go_on(self) -> None:
+        if self._missing or self.exit_code is not None:
+            return
+        if self._plan is None:
+            self._publish_plan()
+            return
+        if self._plan.stage == "imitation":
+            if self._learner.finished == "imitation" and self._session.stage_finished("imitation"):
+                self.get_logger().info("imitation finished")
+                self._next()
+        elif self._ended is not None and not self._learner_is_behind(self._plan):
+            ended, self._ended = self._ended, None
+            if self._session.episode_finished(ended):
+                self._keep(ended)
+            self._next()
+
+    def _learner_is_behind(self, plan: Plan) -> bool:
+        if self.parameters.kind != "train" or plan.stage not in ("collect", "rl"):
+            return False
+        return bool(self._learner.episode < plan.episode)
+
+    def _next(self) -> None:
+        if self.parameters.kind != "sim":
+            run_files.save_progress(self._folder, self._session, self._wall)
+        self._publish_plan()
+
+    def _publish_plan(self) -> None:
+        plan = self._session.next_plan()
+        if self.parameters.kind == "sim" and self.parameters.operator != "scripted":
+            plan = replace(plan, operator="none")
+        self._plan = plan
+        self._began = self.wall_time()
+        message = SessionPlan(
+            stage=plan.stage,
+            episode=plan.episode,
+            seed=plan.seed,
+            max_steps=plan.max_steps,
+            policy=plan.policy,
+            operator_mode=plan.operator,
+            learn=plan.learn,
+        )
+        message.header.stamp = self.get_clock().now().to_msg()
+        self._plan_out.publish(message)
+        self._tell()
+        if plan.stage == "done":
+            self._finish()
+
+    def _keep(self, ended: EpisodeState) -> None:
+        """Writes an episode into the books and the log."""
+        line = {
+            "time": time.time(),
+            "wall": self._wall.total,
+            "stage": ended.stage,
+            "episode": ended.episode,
+            "success": ended.success,
+            "steps": ended.steps,
+            "human_steps": ended.human_steps,
+            "discarded": ended.discarded,
+            "truncated": ended.truncated,
+            "cause": ended.cause,
+            "seconds": self.wall_time() - self._began,
+            "env_steps": self._session.env_steps,
+            **asdict(self._session.stats(ended.stage)),
+            **self._learner_numbers(),
+        }
+        run_files.append_metrics(self._folder, line)
+        done, total = self._session.progress()
+        outcome = "success" if ended.success else "failure"
+        if ended.discarded:
+            outcome = "discarded"
+        self.get_logger().info(
+            f"{ended.stage} episode {ended.episode}: {outcome} ({ended.cause}), "
+            f"{ended.steps} steps, {ended.human_steps} by a person; "
+            f"now {self._session.stage} {done}/{total}"
+        )
+
+    def _finish(self) -> None:
+        if self.parameters.kind != "sim":
+            summary = run_files.write_summary(
+                self._folder,
+                self._session,
+                self._wall,
+                control_hz=self._task.control_hz,
+                task=self._task.name,
+                seed=self.parameters.seed,
+                kind=self.parameters.kind,
+                critic_updates=self._learner.critic_updates,
+                update_ratio=float(self._learner.update_ratio),
+            )
+            self.get_logger().info(
+                f"done: before {summary['eval_before']}, after {summary['eval_after']}"
+            )
+        self.stop(0)
+
+    # -- books ----------------------------------------------------------------------------------
+    def _book(self) -> None:
+        doing = WAITING
+        if self._episode.state == EpisodeState.RUNNING:
+            doing = ROBOT
+        elif self._learner.stage in ("imitation", "update"):
+            doing = LEARNING
+        self._wall.pass_time(self.wall_time(), self._session.stage, doing)
+
+    def _learner_numbers(self) -> dict[str, Any]:
+        learner = self._learner
+        return {
+            "version": learner.version,
+            "critic_updates": learner.critic_updates,
+            "update_ratio": float(learner.update_ratio),
+            "transitions": learner.transitions,
+            "human_transitions": learner.human_transitions,
+            "metrics": {
+                n: float(v)
+                for n, v in zip(learner.metric_names, learner.metric_values, strict=True)
+            },
+        }
+
+    def _env_steps(self) -> int:
+        running = self._episode.stage == "rl" and self._ended is None
+        planned = self._plan is not None and self._plan.episode == self._episode.episode
+        return self._session.env_steps + (self._episode.steps if running and planned else 0)
+
+    def _tell(self) -> None:
+        """session/status and status.json."""
+        self._book()
+        status = self._status()
+        message = SessionStatus(**status)
+        message.header.stamp = self.get_clock().now().to_msg()
+        self._status_out.publish(message)
+        self.report(OK, f"{status['stage']}: {status['note'] or 'running'}")
+        left = status["seconds_left"]
+        learner = self._learner
+        content = {
+            **status,
+            "seconds_left": left if left == left else None,
+            "task": self._task.name,
+            "state": self._episode.state,
+            "elapsed": self._wall.total,
+            "robot_minutes": status["env_steps"] / self._task.control_hz / 60,
+            "wall": self._wall.spent,
+            "learner": {
+                "stage": learner.stage,
+                "progress": float(learner.progress),
+                **self._learner_numbers(),
+            },
+            "eval_before": run_files.evaluation(self._session, "eval_before"),
+            "eval_after": run_files.evaluation(self._session, "eval_after"),
+            "time": time.time(),
+        }
+        run_files.write_atomically(self._folder / STATUS_FILE, content)
+
+    def _status(self) -> dict[str, Any]:
+        session = self._session
+        done, total = session.progress()
+        stats = session.stats()
+        stage = session.stage
+        share = done / total if total else 1.0
+        if stage == "imitation":
+            share = float(self._learner.progress) if self._learner.stage == "imitation" else 0.0
+        elif stage == "rl":
+            share = min(1.0, self._env_steps() / max(1, session.config.rl_steps))
+        left = run_files.seconds_left(session, self._wall)
+        return {
+            "stage": stage if not self._missing else "",
+            "episode": self._plan.episode if self._plan else 0,
+            "stage_episodes": stats.episodes,
+            "stage_episodes_total": 0 if stage in ("rl", "imitation", "done") else total,
+            "env_steps": self._env_steps(),
+            "env_steps_total": session.config.rl_steps if "rl" in session.config.stages else 0,
+            "success_rate": stats.success_rate,
+            "intervention_rate": stats.intervention_rate,
+            "control_hz": self._rate.value(self.wall_time()),
+            "update_ratio": float(self._learner.update_ratio),
+            "stage_progress": share,
+            "seconds_left": float("nan") if left is None else left,
+            "note": self._note(),
+        }
+
+    def _note(self) -> str:
+        if self._missing:
+            return f"waiting for {', '.join(sorted(self._missing))}"
+        if self._episode.state in (EpisodeState.PAUSED, EpisodeState.STOPPED):
+            return f"{self._episode.state}: {self._episode.cause}"
+        if self._learner.stage == "update":
+            return f"learning {self._learner.progress:.0%}"
+        return ""
+
+
+class _Rate:
+    """Steps a second of wall time, over the last of them."""
+
+    _SPAN = 2.0
+
+    def __init__(self) -> None:
+        self._points: list[tuple[float, int, int]] = []
+
+    def count(self, episode: int, steps: int, now: float) -> None:
+        """Takes the count of steps of an episode."""
+        if self._points and self._points[-1][1] != episode:
+            self._points.clear()
+        self._points.append((now, episode, steps))
+        self._points = [p for p in self._points if now - p[0] <= self._SPAN]
+
+    def value(self, now: float) -> float:
+        """[Hz]; 0 when nothing moves."""
+        if len(self._points) < 2 or now - self._points[-1][0] > self._SPAN:
+            return 0.0
+        (start, _, before), (end, _, after) = self._points[0], self._points[-1]
+        return (after - before) / (end - start) if end > start else 0.0
+
+
+def main() -> None:
+    """Runs the session node."""
+    run_nodes(SessionNode)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""The newest of each input of a tick, and whether together they are one snapshot."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sensor_msgs.msg import Image
+
+from expo_ft_ros.control.teleop import TeleopState
+from expo_ft_ros.msg import Observation as ObservationMsg
+from expo_ft_ros.msg import Proprio as ProprioMsg
+from expo_ft_ros.msg import TeleopCommand
+from expo_ft_ros.nodes.convert import action_of, nanoseconds
+
+SIDE, WRIST, PROPRIO, TELEOP = "camera/side", "camera/wrist", "proprio", "teleop"
+Message = Image | ProprioMsg | TeleopCommand
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What is known at one moment; time_ns is the newest camera or proprio stamp [ns]."""
+
+    time_ns: int
+    side: Image
+    wrist: Image
+    proprio: ProprioMsg
+    teleop: TeleopState
+
+    def message(self, number: int, episode: int, wanted: bool, instruction: str) -> ObservationMsg:
+        """msg/Observation of it; the images are those that came, not copied."""
+        return ObservationMsg(
+            header=self.proprio.header,
+            number=number,
+            episode=episode,
+            chunk_wanted=wanted,
+            side=self.side,
+            wrist=self.wrist,
+            proprio=self.proprio,
+            instruction=instruction,
+        )
+
+
+class Inputs:
+    """Keeps the newest message of each input and its stamp [ns]."""
+
+    def __init__(self, *, teleop: bool) -> None:
+        self._sensors = (SIDE, WRIST, PROPRIO)
+        self._names = (*self._sensors, TELEOP) if teleop else self._sensors
+        self._messages: dict[str, Message] = {}
+        self._stamps: dict[str, int] = {}
+
+    def put(self, name: str, message: Message) -> None:
+        """Takes a message; one that is older than the newest is dropped."""
+        stamp = nanoseconds(message.header.stamp)
+        if stamp >= self._stamps.get(name, 0):
+            self._messages[name] = message
+            self._stamps[name] = stamp
+
+    @property
+    def newest_ns(self) -> int:
+        """Newest stamp of a sensor [ns]; 0 before there is one."""
+        return max((self._stamps.get(n, 0) for n in self._sensors), default=0)
+
+    def oldest_ns(self) -> int:
+        """Oldest of the sensors' newest stamps [ns]; 0 as long as one is missing."""
+        return min(self._stamps.get(n, 0) for n in self._sensors)
+
+    def stamps(self) -> dict[str, float | None]:
+        """Input -> time of its newest sample [s], None where there never was one."""
+        return {n: 1e-9 * self._stamps[n] if n in self._stamps else None for n in self._names}
+
+    def of_one_time(self) -> bool:
+        """Whether every input has the same stamp."""
+        return len(self._stamps) == len(self._names) and len(set(self._stamps.values())) == 1
+
+    def snapshot(self) -> Snapshot | None:
+        """The newest of each; None as long as a sensor is missing. A silent person is idle."""
+        if any(name not in self._messages for name in self._sensors):
+            return None
+        side, wrist, proprio = (self._messages[n] for n in self._sensors)
+        command = self._messages.get(TELEOP)
+        return Snapshot(self.newest_ns, side, wrist, proprio, _teleop(command))  # type: ignore[arg-type]
+
+
+def _teleop(command: Message | None) -> TeleopState:
+    if not isinstance(command, TeleopCommand):
+        return TeleopState.idle()
+    return TeleopState(command.connected, command.engaged, action_of(command.action))

@@ -1,0 +1,114 @@
+"""What the person asks for: the SpaceMouse's topics through the teleop mapper.
+
+In real time a command goes out on every input and at least ten times a second. In lock-step there
+is exactly one for each time of the simulation, so that a run doesn't depend on who was faster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from geometry_msgs.msg import Twist
+from numpy.typing import NDArray
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import Joy
+
+from expo_ft_ros.control.teleop import Takeover, TeleopConfig, TeleopMapper, TeleopState
+from expo_ft_ros.msg import EpisodeState, TeleopCommand
+from expo_ft_ros.nodes.base import OK, GraphNode, NodeParameters, parameter
+from expo_ft_ros.nodes.convert import header_of, nanoseconds, twist_array
+from expo_ft_ros.nodes.process import main as run_nodes
+
+DEVICES = ("spacenav",)
+_HEARTBEAT = 0.1
+
+
+@dataclass(frozen=True)
+class TeleopParameters(NodeParameters):
+    """Parameters of the teleop node."""
+
+    device: str = parameter("spacenav", f"Kind of input device: {', '.join(DEVICES)}.")
+
+
+class TeleopNode(GraphNode[TeleopParameters]):
+    """Thin over `control.teleop.TeleopMapper`."""
+
+    NAME = "teleop"
+    PARAMETERS = TeleopParameters
+
+    def _setup(self) -> None:
+        if self.parameters.device not in DEVICES:
+            raise ValueError(
+                f"device is {self.parameters.device!r}, known are {', '.join(DEVICES)}"
+            )
+        self._config = TeleopConfig.load()
+        self._mapper = TeleopMapper(self._config)
+        self._twist: NDArray[np.float64] = np.zeros(6)
+        self._episode = 0
+        self._sent: TeleopCommand | None = None
+        self._time_ns = 0
+        self._out = self.publisher("teleop/command", needed=True)
+        # The person may come later: neither is needed.
+        self.subscription("spacenav/twist", self._on_twist, needed=False)
+        self.subscription("spacenav/joy", self._on_joy, needed=False)
+        self.subscription("episode/state", self._on_episode)
+        if self.parameters.lockstep:
+            self.subscription("/clock", self._on_clock)
+        else:
+            self.wall_timer(_HEARTBEAT, lambda: self._publish(self._update(None, None)))
+
+    def _on_twist(self, message: Twist) -> None:
+        self._twist = twist_array(message)
+        self._input(self._update(self._twist, None))
+
+    def _on_joy(self, message: Joy) -> None:
+        self._input(self._update(None, list(message.buttons)))
+
+    def _on_episode(self, message: EpisodeState) -> None:
+        """A takeover ends with its episode, unless the device was lost in it."""
+        if message.episode <= self._episode or self._mapper.takeover is Takeover.LOST:
+            return
+        self._episode = message.episode
+        self._mapper = TeleopMapper(self._config)
+        self._update(self._twist, None)
+
+    def _on_clock(self, message: Clock) -> None:
+        time_ns = nanoseconds(message.clock)
+        if self._sent is None or time_ns > self._time_ns:
+            self._time_ns = time_ns
+            self._publish(self._update(None, None))
+        else:
+            self._out.publish(self._sent)
+
+    def _update(
+        self, twist: NDArray[np.float64] | None, buttons: Sequence[int] | None
+    ) -> TeleopState:
+        return self._mapper.update(twist, buttons, 1e-9 * self._now())
+
+    def _now(self) -> int:
+        return self._time_ns if self.parameters.lockstep else self.now_ns()
+
+    def _input(self, state: TeleopState) -> None:
+        if not self.parameters.lockstep:
+            self._publish(state)
+
+    def _publish(self, state: TeleopState) -> None:
+        self._sent = TeleopCommand(
+            header=header_of(self._now(), "base"),
+            connected=bool(state.connected),
+            engaged=bool(state.engaged),
+            action=np.asarray(state.action, dtype=np.float32),
+        )
+        self._out.publish(self._sent)
+        self.report(OK, f"{self._mapper.takeover.value}", connected=state.connected)
+
+
+def main() -> None:
+    """Runs the teleop node."""
+    run_nodes(TeleopNode)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,178 @@
+"""FlowVLA: a small vision-language-action policy trained by flow matching.
+
+Conventions are openpi's, so that a pi0.5 adapter stays thin: x_t = t * noise + (1 - t) * action,
+t = 1 is noise, the target is noise - action, sampling is Euler from t = 1 to 0.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional
+
+from expo_ft_ros.configuration import Config
+from expo_ft_ros.data.instruction import VOCABULARY
+from expo_ft_ros.data.normalisation import QuantileNormaliser
+from expo_ft_ros.data.types import ACTION_DIM, STATE_DIM
+from expo_ft_ros.policies.base import PolicyInput
+
+
+class FlowVLAConfig(Config):
+    """Size of the small VLA."""
+
+    horizon: int = Field(16, ge=1, le=64, description="H, steps of a chunk")
+    width: int = Field(256, ge=16, description="width of the observation embedding and the expert")
+    depth: int = Field(3, ge=1, le=12, description="residual blocks of the action expert")
+    channels: int = Field(32, ge=8, description="channels of the image encoder")
+    euler_steps: int = Field(10, ge=1, le=100, description="denoising steps")
+    action_floor: float = Field(
+        0.2, gt=0, description="least range of an action dimension, robot-normalised units"
+    )
+
+
+class SpatialSoftmaxEncoder(nn.Module):
+    """Convolutions, then the expected image position of each channel: where things are.
+
+    (B, 3, h, w) float in [0, 1] to (B, 3 * channels): x, y and strength of each channel. Keypoints generalise over position from a handful of demonstrations where a
+    flattened map does not.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(3, channels // 2, 5, stride=2, padding=2),
+            nn.ReLU(),
+            nn.Conv2d(channels // 2, channels, 3, stride=2, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(channels, channels, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(channels, channels, 1),
+        )
+        self.temperature = nn.Parameter(torch.ones(channels))
+        self.out_dim = 3 * channels
+
+    def forward(self, image: Tensor) -> Tensor:
+        features = self.layers(image * 2 - 1)
+        b, c, h, w = features.shape
+        attention = torch.softmax(
+            features.reshape(b, c, h * w) * self.temperature[None, :, None], dim=-1
+        )
+        ys = torch.linspace(-1, 1, h, device=image.device).repeat_interleave(w)
+        xs = torch.linspace(-1, 1, w, device=image.device).repeat(h)
+        peak = torch.tanh(features.reshape(b, c, h * w).amax(dim=-1) / 10)
+        return torch.cat([attention @ xs, attention @ ys, peak], dim=-1)
+
+
+class _Block(nn.Module):
+    """Residual MLP block whose normalisation is modulated by the condition (FiLM)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width, elementwise_affine=False)
+        self.modulation = nn.Linear(width, 2 * width)
+        self.layers = nn.Sequential(
+            nn.Linear(width, 2 * width), nn.SiLU(), nn.Linear(2 * width, width)
+        )
+
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        scale, shift = self.modulation(condition).chunk(2, dim=-1)
+        out: Tensor = x + self.layers(self.norm(x) * (1 + scale) + shift)
+        return out
+
+
+class FlowVLA(nn.Module):
+    """Two images, state and instruction in; chunks of `horizon` x 7 out. Implements `VLA`."""
+
+    def __init__(self, config: FlowVLAConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.horizon = config.horizon
+        width = config.width
+        self.action_stats = QuantileNormaliser(ACTION_DIM, config.action_floor)
+        self.state_stats = QuantileNormaliser(STATE_DIM, 0.02)
+        self.image_encoders = nn.ModuleList(
+            [SpatialSoftmaxEncoder(config.channels) for _ in range(2)]
+        )
+        self.feature_dim = 2 * 3 * config.channels
+        self.words = nn.EmbeddingBag(VOCABULARY, 32, mode="mean", padding_idx=0)
+        self.fuse = nn.Sequential(
+            nn.Linear(self.feature_dim + STATE_DIM + 32, width),
+            nn.LayerNorm(width),
+            nn.SiLU(),
+            nn.Linear(width, width),
+        )
+        self.time = nn.Sequential(nn.Linear(64, width), nn.SiLU(), nn.Linear(width, width))
+        self.action_in = nn.Linear(config.horizon * ACTION_DIM, width)
+        self.blocks = nn.ModuleList([_Block(width) for _ in range(config.depth)])
+        self.action_out = nn.Linear(width, config.horizon * ACTION_DIM)
+
+    def image_features(self, images: Tensor) -> Tensor:
+        """(B, 2, 3, h, w) float in [0, 1] to (B, feature_dim): the part frozen during RL."""
+        views = [encoder(images[:, v]) for v, encoder in enumerate(self.image_encoders)]
+        return torch.cat(views, dim=-1)
+
+    def encode(self, observation: PolicyInput) -> Tensor:
+        """The prefix shared by all chunks of an observation: (B, width)."""
+        features = observation.features
+        if features is None:
+            images = observation.images
+            if images.dtype == torch.uint8:
+                images = images.float() / 255
+            features = self.image_features(images)
+        state = self.state_stats.transform(observation.state).clamp(-3, 3)
+        words = self.words(observation.tokens)
+        prefix: Tensor = self.fuse(torch.cat([features, state, words], dim=-1))
+        return prefix
+
+    def velocity(self, prefix: Tensor, x: Tensor, t: Tensor) -> Tensor:
+        """Flow's velocity at x (B, H, 7), t (B,): (B, H, 7)."""
+        condition = functional.silu(prefix + self.time(_time_features(t)))
+        h = self.action_in(x.flatten(1))
+        for block in self.blocks:
+            h = block(h, condition)
+        velocity: Tensor = self.action_out(h)
+        return velocity.view_as(x)
+
+    @torch.no_grad()
+    def sample(
+        self, observation: PolicyInput, n: int, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """n chunks an observation, (B, n, H, 7) normalised; all denoised as one batch."""
+        prefix = self.encode(observation).repeat_interleave(n, dim=0)
+        shape = (prefix.shape[0], self.horizon, ACTION_DIM)
+        noise = torch.randn(shape, generator=generator, device=prefix.device)
+        return self.denoise(prefix, noise).view(len(observation), n, self.horizon, ACTION_DIM)
+
+    def denoise(self, prefix: Tensor, noise: Tensor) -> Tensor:
+        """Euler from noise (B, H, 7) at t = 1 to the chunk at t = 0."""
+        x, dt = noise, 1.0 / self.config.euler_steps
+        for k in range(self.config.euler_steps):
+            t = torch.full((x.shape[0],), 1.0 - k * dt, device=x.device)
+            x = x - dt * self.velocity(prefix, x, t)
+        return x
+
+    def imitation_loss(self, observation: PolicyInput, actions: Tensor) -> Tensor:
+        """Flow-matching loss on normalised chunks (B, H, 7): (B,)."""
+        noise = torch.randn_like(actions)
+        t = torch.rand(actions.shape[0], device=actions.device)
+        x = t[:, None, None] * noise + (1 - t[:, None, None]) * actions
+        predicted = self.velocity(self.encode(observation), x, t)
+        return (predicted - (noise - actions)).square().mean(dim=(1, 2))
+
+    def normalise(self, actions: Tensor) -> Tensor:
+        """Robot-normalised (..., 7) to the space of chunks."""
+        return self.action_stats.transform(actions)
+
+    def denormalise(self, actions: Tensor) -> Tensor:
+        """The space of chunks to robot-normalised (..., 7), clipped to [-1, 1]."""
+        return self.action_stats.inverse(actions).clamp(-1, 1)
+
+
+def _time_features(t: Tensor) -> Tensor:
+    """(B,) in [0, 1] to (B, 64) sines and cosines over periods 0.004 to 4 (openpi)."""
+    periods = torch.logspace(math.log10(4e-3), math.log10(4.0), 32, device=t.device)
+    angle = 2 * math.pi * t[:, None] / periods
+    return torch.cat([angle.sin(), angle.cos()], dim=-1)

@@ -1,0 +1,62 @@
+"""Nested state (tensors, numbers, lists, dicts) to one safetensors file and back; never pickle."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, safe_open, save_file
+
+_TENSOR = "__tensor__"
+
+
+def save_state(path: Path, state: dict[str, Any]) -> None:
+    """Writes atomically. Raises TypeError naming the place of what is neither tensor nor JSON."""
+    tensors: dict[str, torch.Tensor] = {}
+    skeleton = _flatten(state, "", tensors)
+    partial = path.with_suffix(".partial")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file(tensors, partial, metadata={"skeleton": json.dumps(skeleton)})
+    with partial.open("rb") as file:
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def load_state(path: Path) -> dict[str, Any]:
+    """Reads what `save_state` wrote. Raises ValueError naming a file that isn't a whole one."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            skeleton = json.loads(file.metadata()["skeleton"])
+        tensors = load_file(path)
+        state: dict[str, Any] = _unflatten(skeleton, tensors)
+    except (OSError, SafetensorError, KeyError, TypeError) as error:
+        raise ValueError(f"{path}: not a whole checkpoint ({error}); use an older one") from error
+    return state
+
+
+def _flatten(value: Any, name: str, tensors: dict[str, torch.Tensor]) -> Any:
+    if isinstance(value, torch.Tensor):
+        tensors[name] = value.detach().cpu().contiguous().clone()
+        return {_TENSOR: name}
+    if isinstance(value, dict):
+        # Optimiser states have integer keys, which JSON would turn into text: pairs keep them.
+        return {"pairs": [[k, _flatten(v, f"{name}/{k}", tensors)] for k, v in value.items()]}
+    if isinstance(value, list | tuple):
+        return [_flatten(v, f"{name}/{i}", tensors) for i, v in enumerate(value)]
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise TypeError(f"checkpoint field {name} is a {type(value).__name__}: tensor or JSON needed")
+
+
+def _unflatten(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
+    if isinstance(value, dict):
+        if _TENSOR in value:
+            return tensors[value[_TENSOR]]
+        return {k: _unflatten(v, tensors) for k, v in value["pairs"]}
+    if isinstance(value, list):
+        return [_unflatten(v, tensors) for v in value]
+    return value

@@ -1,0 +1,71 @@
+"""REDQ ensemble of Q networks as batched matrix products."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from expo_ft_ros.rl.config import CriticConfig
+
+
+class _EnsembleLayer(nn.Module):
+    """Linear, LayerNorm, ReLU of E members: (E, R, in) to (E, R, out)."""
+
+    def __init__(self, members: int, fan_in: int, fan_out: int) -> None:
+        super().__init__()
+        bound = 1 / math.sqrt(fan_in)
+        self.weight = nn.Parameter(torch.empty(members, fan_in, fan_out).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.empty(members, 1, fan_out).uniform_(-bound, bound))
+        self.scale = nn.Parameter(torch.ones(members, 1, fan_out))
+        self.shift = nn.Parameter(torch.zeros(members, 1, fan_out))
+
+    def normalise(self, x: Tensor, members: Tensor | slice) -> Tensor:
+        x = functional.layer_norm(x, x.shape[-1:])
+        return functional.relu(x * self.scale[members] + self.shift[members])
+
+    def forward(self, x: Tensor, members: Tensor | slice) -> Tensor:
+        return self.normalise(torch.baddbmm(self.bias[members], x, self.weight[members]), members)
+
+
+class QEnsemble(nn.Module):
+    """Q(s, a_{t:t+C}) of every member: three layers of LayerNorm and ReLU on [features, chunk]."""
+
+    def __init__(self, config: CriticConfig, feature_dim: int, chunk_dim: int) -> None:
+        super().__init__()
+        e, h = config.members, config.hidden
+        self.members, self.drawn, self._features = e, config.drawn, feature_dim
+        self.first = _EnsembleLayer(e, feature_dim + chunk_dim, h)
+        self.second = _EnsembleLayer(e, h, h)
+        self.third = _EnsembleLayer(e, h, h)
+        bound = 1 / math.sqrt(h)
+        self.weight = nn.Parameter(torch.empty(e, h, 1).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.zeros(e, 1, 1))
+
+    def forward(self, features: Tensor, chunks: Tensor, members: Tensor | None = None) -> Tensor:
+        """features (B, F), chunks (B, K, C * 7), members (M,) indices or None for all:
+        (M, B, K). Each observation's share of the first layer is computed once for its K chunks.
+        """
+        chosen: Tensor | slice = slice(None) if members is None else members
+        b, k, _ = chunks.shape
+        weight = self.first.weight[chosen]
+        m = weight.shape[0]
+        of_features = torch.matmul(features, weight[:, : self._features])
+        of_chunks = torch.matmul(chunks.reshape(b * k, -1), weight[:, self._features :])
+        x = of_features[:, :, None] + of_chunks.view(m, b, k, -1) + self.first.bias[chosen][:, None]
+        h = self.first.normalise(x.reshape(m, b * k, -1), chosen)
+        h = self.third(self.second(h, chosen), chosen)
+        q = torch.baddbmm(self.bias[chosen], h, self.weight[chosen])
+        return q.view(m, b, k)
+
+    def draw(self, generator: torch.Generator | None = None) -> Tensor:
+        """Indices (drawn,) of distinct members (REDQ)."""
+        return torch.randperm(self.members, generator=generator)[: self.drawn]
+
+    def pessimistic(
+        self, features: Tensor, chunks: Tensor, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Minimum over freshly drawn members: (B, K)."""
+        return self(features, chunks, self.draw(generator)).amin(dim=0)

@@ -1,0 +1,61 @@
+"""The critic's observation encoders; the edit policy shares them with the gradient stopped.
+
+`visual` is either both views, (B, 2, 3, h, w) float in [0, 1], or the features that the VLA's frozen
+encoder made of them, (B, F).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from expo_ft_ros.data.types import STATE_DIM
+from expo_ft_ros.rl.config import CriticConfig
+
+
+def convolutions(channels: int) -> nn.Sequential:
+    """Both views stacked to six channels: (B, 2, 3, h, w) to flat features."""
+    c = channels
+    return nn.Sequential(
+        nn.Flatten(1, 2),
+        nn.Conv2d(6, c, 5, stride=2, padding=2),
+        nn.ReLU(),
+        nn.Conv2d(c, c, 3, stride=2, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(c, c, 3, stride=2, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(c, c, 3, stride=1, padding=1),
+        nn.ReLU(),
+        nn.Flatten(),
+    )
+
+
+class CriticEncoder(nn.Module):
+    """Dense, LayerNorm, tanh on what is seen, and the same on the state.
+
+    visual: see the module; state: (B, STATE_DIM) normalised; gives
+    (B, image_embedding + state_embedding). feature_dim: F where encoder is "shared".
+    """
+
+    def __init__(self, config: CriticConfig, image_size: int, feature_dim: int) -> None:
+        super().__init__()
+        self.backbone: nn.Module = nn.Identity()
+        flat = feature_dim
+        if config.encoder == "own":
+            self.backbone = convolutions(config.channels)
+            with torch.no_grad():
+                flat = self.backbone(torch.zeros(1, 2, 3, image_size, image_size)).shape[1]
+        self.image = nn.Sequential(
+            nn.Linear(flat, config.image_embedding),
+            nn.LayerNorm(config.image_embedding),
+            nn.Tanh(),
+        )
+        self.state = nn.Sequential(
+            nn.Linear(STATE_DIM, config.state_embedding),
+            nn.LayerNorm(config.state_embedding),
+            nn.Tanh(),
+        )
+        self.out_dim = config.image_embedding + config.state_embedding
+
+    def forward(self, visual: Tensor, state: Tensor) -> Tensor:
+        return torch.cat([self.image(self.backbone(visual)), self.state(state)], dim=-1)

@@ -1,0 +1,43 @@
+"""Scripted operators by name. A new task adds its file and one line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from expo_ft_ros.sim.operators.base import (
+    IDLE,
+    Mode,
+    Operator,
+    OperatorCommand,
+    OperatorView,
+)
+from expo_ft_ros.sim.operators.cube_pick import CubePickOperator
+
+if TYPE_CHECKING:
+    from expo_ft_ros.tasks import TaskConfig
+
+__all__ = [
+    "IDLE",
+    "OPERATORS",
+    "Mode",
+    "Operator",
+    "OperatorCommand",
+    "OperatorView",
+    "make_operator",
+]
+
+OPERATORS: dict[str, Callable[[TaskConfig, np.random.Generator, float], Operator]] = {
+    "cube_pick": CubePickOperator
+}
+
+
+def make_operator(task: TaskConfig, rng: np.random.Generator, rate: float = 1.0) -> Operator:
+    """Returns the operator of a task; raises ValueError with the known names for another one."""
+    if task.operator not in OPERATORS:
+        raise ValueError(
+            f"unknown operator {task.operator!r}; known: {', '.join(sorted(OPERATORS))}"
+        )
+    return OPERATORS[task.operator](task, rng, rate)

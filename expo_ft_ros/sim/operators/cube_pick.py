@@ -1,0 +1,165 @@
+"""The person of Cube Pick: picks the cube himself, or watches and mends what goes wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from expo_ft_ros.sim.operators.base import (
+    IDLE,
+    Gripper,
+    Mode,
+    OperatorCommand,
+    OperatorView,
+    SmoothNoise,
+    Vector,
+)
+from expo_ft_ros.sim.operators.cube_pick_watch import Goal, Scene, Watch
+
+if TYPE_CHECKING:
+    from expo_ft_ros.tasks import TaskConfig
+
+_DOWN = np.array([1.0, 0.0, 0.0, 0.0])  # x, y, z, w
+_FUNNEL = 0.012  # misplacement that allows going down [m]
+_FUNNEL_LOST = 0.022  # misplacement that sends the tool up again [m]
+_CLEAR = 0.035  # height above the cube's centre at which the open fingers pass over it [m]
+_AT_CUBE = 0.006  # height error that allows closing [m]
+_CLOSE_TICKS = 8
+_LIFT_TO = 0.20
+_ANGULAR_GAIN, _ANGULAR_DEAD_ZONE = 2.0, 0.03  # [1/s], [rad]
+
+
+class Phase(Enum):
+    """Where the pick is."""
+
+    REACH = auto()
+    DESCEND = auto()
+    CLOSE = auto()
+    LIFT = auto()
+
+
+@dataclass(frozen=True)
+class Style:
+    """How this person does it today. speed: of full scale; gain [1/s]; hover: height above the
+    cube at which he aligns [m]; offset: where he thinks the cube is (2,) [m]; tremor: of full
+    scale."""
+
+    speed: float
+    gain: float
+    hover: float
+    offset: Vector
+    tremor: float
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> Style:
+        """Returns a person at random."""
+        return cls(
+            speed=rng.uniform(0.5, 0.75),
+            gain=rng.uniform(2.0, 2.8),
+            hover=rng.uniform(0.06, 0.09),
+            offset=rng.normal(0.0, 0.002, 2).clip(-0.004, 0.004),
+            tremor=rng.uniform(0.02, 0.06),
+        )
+
+
+class CubePickOperator:
+    """See the module; satisfies Operator. rate in [0, 1] scales how readily he takes over: 0
+    never does, 1 as soon as he is sure."""
+
+    def __init__(self, task: TaskConfig, rng: np.random.Generator, rate: float = 1.0) -> None:
+        if not 0.0 <= rate <= 1.0:
+            raise ValueError(f"operator rate must lie in [0, 1], got {rate}")
+        self._limits, self._rng = task.limits, rng
+        self._watch = Watch(task, rate)
+        self.reset()
+
+    def reset(self, seed: int | None = None) -> None:
+        """See Operator."""
+        rng = self._rng if seed is None else np.random.default_rng([seed, 0x0BE7])
+        self._style = Style.draw(rng)
+        self._tremor = SmoothNoise(rng, self._style.tremor)
+        self._phase, self._ticks = Phase.REACH, 0
+        self._goal: Goal | None = None
+        self._watch.reset()
+
+    def act(self, view: OperatorView) -> OperatorCommand:
+        """See Operator."""
+        scene = Scene.of(view)
+        if view.mode == Mode.DEMONSTRATE:
+            return self._drive(scene, view)
+        if self._goal is None:
+            self._goal = self._watch.look(scene)
+            if self._goal is None:
+                return IDLE
+            self._enter(Phase.LIFT if scene.held else Phase.REACH)
+        elif self._watch.mended(scene, self._goal):
+            self._goal = None
+            return IDLE
+        return self._drive(scene, view)
+
+    def _drive(self, scene: Scene, view: OperatorView) -> OperatorCommand:
+        self._advance(scene)
+        style, cube = self._style, scene.cube
+        target = np.array([*(cube[:2] + style.offset), cube[2]])
+        if self._phase is Phase.REACH:
+            target[2] = max(cube[2], 0.02) + style.hover
+            if scene.above < _CLEAR and scene.misplaced() > _FUNNEL_LOST:
+                target[:2] = scene.tool[:2]  # up first: sideways would sweep the cube along
+        elif self._phase is Phase.LIFT:
+            target = np.array([*scene.tool[:2], _LIFT_TO])
+        velocity = style.gain * (target - scene.tool) / self._limits.linear_velocity
+        if self._phase is Phase.CLOSE:
+            velocity *= 0.3
+        size = float(np.linalg.norm(velocity))
+        if size > style.speed:
+            velocity *= style.speed / size
+        quiet = self._phase is Phase.CLOSE
+        linear = velocity + self._tremor() * (0.3 if quiet else 1.0)
+        twist = np.concatenate([linear, self._upright(view.proprio.quaternion)])
+        return OperatorCommand(np.clip(twist, -1.0, 1.0), self._gripper(), True)
+
+    def _advance(self, scene: Scene) -> None:
+        """The transitions of the pick; one at most a tick."""
+        self._ticks += 1
+        off = scene.misplaced(self._style.offset)
+        if self._phase is Phase.REACH:
+            low_enough = scene.above < self._style.hover + 0.03
+            if off < _FUNNEL and low_enough and scene.width > 0.065:
+                self._enter(Phase.DESCEND)
+        elif self._phase is Phase.DESCEND:
+            if off > _FUNNEL_LOST:
+                self._enter(Phase.REACH)
+            elif abs(scene.above) < _AT_CUBE:
+                self._enter(Phase.CLOSE)
+        elif self._phase is Phase.CLOSE:
+            if scene.held and self._ticks >= 4:
+                self._enter(Phase.LIFT)
+            elif self._ticks > _CLOSE_TICKS:
+                self._enter(Phase.REACH)
+        elif not scene.held and self._ticks > 2:
+            self._enter(Phase.REACH)
+
+    def _enter(self, phase: Phase) -> None:
+        self._phase, self._ticks = phase, 0
+
+    def _gripper(self) -> Gripper:
+        return "close" if self._phase in (Phase.CLOSE, Phase.LIFT) else "open"
+
+    def _upright(self, quaternion: Vector) -> Vector:
+        """Angular part (3,) of full scale that turns the tool back to straight down."""
+        x, y, z, w = quaternion
+        inverse_of_actual = np.array([-x, -y, -z, w])
+        vector = 2.0 * _product(_DOWN, inverse_of_actual)
+        turn = vector[:3] * np.sign(vector[3] or 1.0)
+        turn[np.abs(turn) < _ANGULAR_DEAD_ZONE] = 0.0
+        wanted: Vector = _ANGULAR_GAIN * turn / self._limits.angular_velocity
+        return wanted.clip(-0.5, 0.5)
+
+
+def _product(a: Vector, b: Vector) -> Vector:
+    """Hamilton product of two quaternions x, y, z, w."""
+    vector = a[3] * b[:3] + b[3] * a[:3] + np.cross(a[:3], b[:3])
+    return np.array([*vector, a[3] * b[3] - a[:3] @ b[:3]])

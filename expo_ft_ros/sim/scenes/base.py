@@ -1,0 +1,59 @@
+"""What a scene is: the things around the robot, how they are set, when the task is done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+Vector = NDArray[np.float64]
+ObjectPose = tuple[Vector, Vector]
+
+TOOL_DOWN_WXYZ = np.array([0.0, 1.0, 0.0, 0.0])  # x forward, fingers open along y, z down
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where an episode starts: tool position (3,) [m], orientation w, x, y, z, opening [m]."""
+
+    position: Vector
+    quaternion_wxyz: Vector
+    gripper_width: float
+
+
+class Scene(Protocol):
+    """One task's surroundings. Built once; the random state comes in by reset's rng alone."""
+
+    def build(self, spec: mujoco.MjSpec) -> None:
+        """Adds bodies and the camera "side" to a spec that holds the robot."""
+
+    def reset(self, model: mujoco.MjModel, data: mujoco.MjData, rng: np.random.Generator) -> Start:
+        """Places the objects in data and returns where the robot starts."""
+
+    def success(self, model: mujoco.MjModel, data: mujoco.MjData) -> bool:
+        """True where the task is done in truth (not what a camera or gripper would say)."""
+
+    def objects(self, model: mujoco.MjModel, data: mujoco.MjData) -> dict[str, ObjectPose]:
+        """Returns name -> position (3,) [m], quaternion x, y, z, w in the base frame."""
+
+
+def add_side_camera(
+    spec: mujoco.MjSpec, position: Vector, target: Vector, fovy_degrees: float
+) -> None:
+    """Adds the fixed camera "side" at position, looking at target with the base's z up."""
+    back = (position - target) / np.linalg.norm(position - target)
+    right = np.cross([0.0, 0.0, 1.0], back)
+    right /= np.linalg.norm(right)
+    matrix = np.stack([right, np.cross(back, right), back], axis=1)
+    quat = np.zeros(4)
+    mujoco.mju_mat2Quat(quat, matrix.ravel())
+    spec.worldbody.add_camera(name="side", pos=position, quat=quat, fovy=fovy_degrees)
+
+
+def body_pose(model: mujoco.MjModel, data: mujoco.MjData, body: str) -> ObjectPose:
+    """Returns a body's position (3,) and quaternion x, y, z, w."""
+    index = model.body(body).id
+    return data.xpos[index].copy(), np.roll(data.xquat[index], -1)

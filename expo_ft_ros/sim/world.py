@@ -1,0 +1,153 @@
+"""The simulated robot cell: one robot, one scene, two cameras, a clock that never goes back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import mujoco
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from expo_ft_ros.data.types import ACTION_DIM, ImageArray, Proprio
+from expo_ft_ros.sim import franka
+from expo_ft_ros.sim.ik import CartesianServo
+from expo_ft_ros.sim.render import Renderer, make_renderer
+from expo_ft_ros.sim.scenes import make_scene
+from expo_ft_ros.sim.scenes.base import ObjectPose
+
+if TYPE_CHECKING:
+    from expo_ft_ros.tasks import TaskConfig
+
+CAMERAS = ("side", "wrist")
+_SERVO_STEPS = 10  # physics steps per IK update: 20 ms
+_MAX_GRIP_LEAD = 0.02  # of the commanded opening ahead of the measured one [m]
+
+
+class World:
+    """Physics and cameras of one task.
+
+    reset(seed) sets everything that the physics depends on: the same seed and actions give the
+    same states, bit for bit. Not for use by two threads at once.
+    """
+
+    def __init__(self, task: TaskConfig, render_size: int = 224, seed: int = 0) -> None:
+        self._scene = make_scene(task.scene)
+        self._max_width = min(task.limits.gripper_max_width, franka.MAX_WIDTH)
+        spec = mujoco.MjSpec.from_string(franka.robot_xml())
+        self._scene.build(spec)
+        self.model: mujoco.MjModel = spec.compile()
+        self.data = mujoco.MjData(self.model)
+        model = self.model
+        self._arm_qpos = np.array([model.joint(n).qposadr[0] for n in franka.JOINTS])
+        self._finger_qpos = np.array([model.joint(n).qposadr[0] for n in franka.FINGERS])
+        self._arm_ctrl = np.array([model.actuator(n).id for n in franka.JOINTS])
+        self._finger_ctrl = np.array([model.actuator(n).id for n in franka.FINGERS])
+        self._site = model.site(franka.TCP).id
+        self._servo = CartesianServo(model)
+        self._render_size = render_size
+        self._renderer: Renderer | None = None
+        self._width_target = self._max_width
+        self._steps = 0
+        self.reset(seed)
+
+    @property
+    def time(self) -> float:
+        """Simulated seconds since construction; resets don't turn it back."""
+        return self._steps * float(self.model.opt.timestep)
+
+    @property
+    def backend(self) -> str:
+        """What draws the images: egl, osmesa or raycast."""
+        return self._render().backend
+
+    def reset(self, seed: int) -> None:
+        """Sets objects and robot as drawn from seed, everything at rest."""
+        mujoco.mj_resetData(self.model, self.data)
+        start = self._scene.reset(self.model, self.data, np.random.default_rng(seed))
+        joints = self._servo.solve(start.position, start.quaternion_wxyz)
+        self._width_target = min(start.gripper_width, self._max_width)
+        self.data.qpos[self._arm_qpos] = joints
+        self.data.qpos[self._finger_qpos] = self._width_target / 2
+        self.data.ctrl[self._arm_ctrl] = joints
+        self.data.ctrl[self._finger_ctrl] = self._width_target / 2
+        self._refresh()
+        self._servo.reset(self.data)
+
+    def step(self, action: ArrayLike, duration: float = 0.1) -> None:
+        """Executes one velocity command for duration [s].
+
+        action (7,): linear [m/s] and angular [rad/s] of the tool in base axes, then the gripper's
+        opening velocity [m/s]. Raises ValueError if it isn't seven finite numbers.
+        """
+        command = np.asarray(action, dtype=np.float64)
+        if command.shape != (ACTION_DIM,) or not np.all(np.isfinite(command)):
+            raise ValueError(f"action must be {ACTION_DIM} finite numbers, got {command}")
+        timestep = self.model.opt.timestep
+        left = round(duration / timestep)
+        while left > 0:
+            count = min(left, _SERVO_STEPS)
+            dt = count * timestep
+            references = self._servo.step(self.data, command[:3], command[3:6], dt)
+            self.data.ctrl[self._arm_ctrl] = references
+            self._move_gripper(command[6] * dt)
+            mujoco.mj_step(self.model, self.data, nstep=count)
+            self._steps += count
+            left -= count
+            self._refresh()
+
+    def proprio(self) -> Proprio:
+        """Returns the measured robot state."""
+        velocity, quat = np.zeros(6), np.zeros(4)
+        mujoco.mj_objectVelocity(
+            self.model, self.data, mujoco.mjtObj.mjOBJ_SITE, self._site, velocity, 0
+        )
+        mujoco.mju_mat2Quat(quat, self.data.site_xmat[self._site])
+        return Proprio(
+            position=self.data.site_xpos[self._site].copy(),
+            quaternion=np.roll(quat, -1),
+            gripper_width=self._measured_width(),
+            linear=velocity[3:].copy(),
+            angular=velocity[:3].copy(),
+            joints=self.data.qpos[self._arm_qpos].copy(),
+        )
+
+    def images(self) -> dict[str, ImageArray]:
+        """Returns "side" and "wrist", each (render_size, render_size, 3) uint8 RGB."""
+        renderer = self._render()
+        return {name: renderer.render(self.data, name) for name in CAMERAS}
+
+    def objects(self) -> dict[str, ObjectPose]:
+        """Returns name -> position (3,) [m], quaternion x, y, z, w in the base frame."""
+        return self._scene.objects(self.model, self.data)
+
+    def success(self) -> bool:
+        """True where the task is done, by ground truth."""
+        return self._scene.success(self.model, self.data)
+
+    def close(self) -> None:
+        """Gives the renderer back; physics stays usable, images() would make a new one."""
+        if self._renderer is not None:
+            self._renderer.close()
+            self._renderer = None
+
+    def _move_gripper(self, change: float) -> None:
+        measured = self._measured_width()
+        target = np.clip(
+            self._width_target + change, measured - _MAX_GRIP_LEAD, measured + _MAX_GRIP_LEAD
+        )
+        self._width_target = float(np.clip(target, 0.0, self._max_width))
+        self.data.ctrl[self._finger_ctrl] = self._width_target / 2
+
+    def _measured_width(self) -> float:
+        qpos: NDArray[np.float64] = self.data.qpos[self._finger_qpos]
+        return float(np.clip(qpos.sum(), 0.0, franka.MAX_WIDTH))
+
+    def _refresh(self) -> None:
+        """Brings poses and velocities up to the state; mj_step leaves them one step behind."""
+        mujoco.mj_fwdPosition(self.model, self.data)
+        mujoco.mj_fwdVelocity(self.model, self.data)
+
+    def _render(self) -> Renderer:
+        if self._renderer is None:
+            self._renderer = make_renderer(self.model, self._render_size)
+        return self._renderer

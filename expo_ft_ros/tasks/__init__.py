@@ -1,0 +1,19 @@
+"""Tasks: what is to be done, in which box, and how it is learned (config/tasks/*.yaml)."""
+
+from expo_ft_ros.tasks.config import (
+    ClassifierConfig,
+    RobotLimits,
+    TaskConfig,
+    Workspace,
+    known_tasks,
+    load_task,
+)
+
+__all__ = [
+    "ClassifierConfig",
+    "RobotLimits",
+    "TaskConfig",
+    "Workspace",
+    "known_tasks",
+    "load_task",
+]

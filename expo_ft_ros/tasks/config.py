@@ -1,0 +1,118 @@
+"""What a task is: one YAML file in config/tasks/, read into a TaskConfig."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+
+from expo_ft_ros.configuration import Config, ConfigError, config_dir, load_yaml
+
+Vector = tuple[float, float, float]
+Parameter = bool | int | float | str | list[float]
+
+
+class Workspace(Config):
+    """The box that the tool centre point stays in."""
+
+    low: Vector = Field(description="least x, y, z of the tool centre point, base frame [m]")
+    high: Vector = Field(description="greatest x, y, z of the tool centre point, base frame [m]")
+
+    @model_validator(mode="after")
+    def _has_volume(self) -> Workspace:
+        if not all(low < high for low, high in zip(self.low, self.high, strict=True)):
+            raise ValueError(f"low {self.low} must be less than high {self.high} on each axis")
+        return self
+
+
+class RobotLimits(Config):
+    """What an action of 1 means; the robot is never commanded faster."""
+
+    linear_velocity: float = Field(
+        default=0.25, gt=0, le=1.5, description="tool speed along an axis at action 1 [m/s]"
+    )
+    angular_velocity: float = Field(
+        default=1.0, gt=0, le=2.5, description="tool rotation about an axis at action 1 [rad/s]"
+    )
+    gripper_velocity: float = Field(
+        default=0.12, gt=0, le=0.5, description="change of the gripper's opening at action 1 [m/s]"
+    )
+    gripper_max_width: float = Field(
+        default=0.08, gt=0, le=0.5, description="opening between the fingertips when fully open [m]"
+    )
+
+    def scale(self) -> NDArray[np.float64]:
+        """(7,) SI velocity of a normalised action of ones [m/s, rad/s, m/s]."""
+        velocities = [self.linear_velocity] * 3 + [self.angular_velocity] * 3
+        return np.array([*velocities, self.gripper_velocity])
+
+
+class ClassifierConfig(Config):
+    """The reward classifier of a task, by its registered name."""
+
+    name: str = Field(min_length=1, description="name in rewards.CLASSIFIERS")
+    parameters: dict[str, Parameter] = Field(
+        default_factory=dict, description="parameters of that classifier, in SI units"
+    )
+
+
+class TaskConfig(Config):
+    """One task. The learning values are those of the paper's Table 4 unless its file says so."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="the file's name, snake_case")
+    instruction: str = Field(min_length=1, description="what the policy is told, in words")
+    scene: str = Field(min_length=1, description="name in sim.SCENES")
+    classifier: ClassifierConfig = Field(description="what counts as success")
+    operator: str = Field(min_length=1, description="scripted operator, name in sim.OPERATORS")
+    control_hz: float = Field(default=10.0, ge=1, le=100, description="control ticks a second [Hz]")
+    max_steps: int = Field(ge=1, le=100_000, description="steps after which an episode times out")
+    demonstrations: int = Field(ge=0, le=10_000, description="demonstrations collected beforehand")
+    edit_scale: float = Field(
+        ge=0, le=1, description="beta, the largest edit of a normalised action; 0 edits nothing"
+    )
+    execute_steps: int = Field(
+        ge=1, le=100, description="C, steps executed of each chunk before the next one"
+    )
+    updates_per_episode: int = Field(
+        ge=0, le=1000, description="K, update calls after each episode"
+    )
+    env_steps: int = Field(ge=0, le=10_000_000, description="online steps of the rl stage")
+    eval_trials: int = Field(default=30, ge=0, le=10_000, description="episodes of each evaluation")
+    workspace: Workspace = Field(description="the box that the tool stays in")
+    limits: RobotLimits = Field(
+        default_factory=RobotLimits, description="velocities at action 1, gripper width"
+    )
+
+    @property
+    def period(self) -> float:
+        """Time from one control tick to the next [s]."""
+        return 1.0 / self.control_hz
+
+
+def known_tasks() -> list[str]:
+    """Names of the tasks that have a file, sorted."""
+    return sorted(path.stem for path in (config_dir() / "tasks").glob("*.yaml"))
+
+
+def load_task(name: str, overrides: Mapping[str, Any] | None = None) -> TaskConfig:
+    """The task of config/tasks/<name>.yaml; overrides as in `configuration.load_yaml`.
+
+    Raises ConfigError for an unknown task, listing the known ones, or a file that is not valid.
+    """
+    folder = config_dir() / "tasks"
+    known = known_tasks()
+    if name not in known:
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {close[0]}? " if close else ""
+        raise ConfigError(
+            f"{folder}: task: no task {name!r} ({hint}known: {', '.join(known) or 'none'})"
+        )
+    path = folder / f"{name}.yaml"
+    task = load_yaml(TaskConfig, path, overrides)
+    if task.name != name:
+        raise ConfigError(f"{path}: name: {task.name!r} is not the file's name (write {name})")
+    return task

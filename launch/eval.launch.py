@@ -1,0 +1,13 @@
+"""Trials of a trained policy.
+
+    ros2 launch expo_ft_ros eval.launch.py checkpoint:=latest
+
+Arguments: `--show-args`. The graph itself is in expo_ft_ros/bringup/graph.py.
+"""
+
+from expo_ft_ros.bringup.launching import launch_description
+
+
+def generate_launch_description():
+    """Read by ros2 launch."""
+    return launch_description("eval")

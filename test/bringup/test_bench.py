@@ -1,0 +1,63 @@
+"""What the benchmark reads from a run folder."""
+
+import json
+
+import pytest
+
+from expo_ft_ros.bringup.bench import main, measure_lateness, measure_throughput
+from expo_ft_ros.configuration import ConfigError
+
+
+def lines(path, rows):
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def test_throughput(tmp_path):
+    lines(tmp_path / "metrics.jsonl", [{"steps": 100}, {"steps": 200}])
+    summary = {
+        "env_steps": 200,
+        "wall_seconds": {"robot": 10.0, "learning": 15.0, "waiting": 5.0},
+        "stage_seconds": {"collect": 10.0, "rl": 20.0},
+        "critic_updates": 7,
+    }
+    (tmp_path / "summary.json").write_text(json.dumps(summary))
+    measured = measure_throughput(tmp_path)
+    assert measured["env_steps_per_second_overall"] == 10.0
+    assert measured["env_steps_per_second_rl"] == 10.0
+    assert measured["env_steps_per_second_stepping"] == 30.0
+    assert measured["critic_updates"] == 7
+
+
+def test_lateness_is_of_the_online_stage_only(tmp_path):
+    episodes = [
+        {"stage": "eval_before", "time": 100.0, "seconds": 50.0, "critic_updates": 0},
+        {"stage": "rl", "time": 110.0, "seconds": 10.0, "critic_updates": 20},
+        {"stage": "rl", "time": 120.0, "seconds": 10.0, "critic_updates": 60},
+        {"stage": "eval_after", "time": 130.0, "seconds": 10.0, "critic_updates": 60},
+    ]
+    lines(tmp_path / "metrics.jsonl", episodes)
+    ticks = [{"time": 100.05 + 0.1 * number, "late": 0.001} for number in range(199)]
+    ticks += [{"time": 119.99, "late": 0.02}]
+    outside = [{"time": 99.0, "late": 1.0}, {"time": 125.0, "late": 1.0}]
+    lines(tmp_path / "ticks.jsonl", ticks + outside)
+    measured = measure_lateness(tmp_path)
+    assert measured["ticks"] == 200
+    assert measured["share_within_5_ms"] == 0.995
+    assert measured["late_ms_p50"] == 1.0
+    assert measured["late_ms_max"] == 20.0
+    assert measured["critic_updates"] == 40
+
+
+def test_a_run_that_cannot_be_measured_says_why(tmp_path):
+    with pytest.raises(ConfigError, match="finished run"):
+        measure_throughput(tmp_path)
+    with pytest.raises(ConfigError, match=r"metrics\.jsonl: not there"):
+        measure_lateness(tmp_path)
+    lines(tmp_path / "metrics.jsonl", [{"stage": "collect"}])
+    with pytest.raises(ConfigError, match="no episode of the stage rl"):
+        measure_lateness(tmp_path)
+
+
+def test_an_unknown_part_is_refused():
+    with pytest.raises(ConfigError, match="known: lockstep, realtime"):
+        main(["sideways"])

@@ -1,0 +1,64 @@
+"""The environment of the nodes."""
+
+import sys
+
+import pytest
+
+from expo_ft_ros.bringup.environment import isolated_domain, ros_environment
+
+ALL = (
+    "AMENT_PREFIX_PATH",
+    "EXPO_FT_ISOLATE",
+    "FASTDDS_DEFAULT_PROFILES_FILE",
+    "FASTRTPS_DEFAULT_PROFILES_FILE",
+    "RMW_IMPLEMENTATION",
+    "ROS_AUTOMATIC_DISCOVERY_RANGE",
+    "ROS_DISTRO",
+    "ROS_DOMAIN_ID",
+    "ROS_LOG_DIR",
+)
+
+
+@pytest.fixture(autouse=True)
+def bare(monkeypatch):
+    for name in ALL:
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_ros_from_wheels_is_pointed_to(tmp_path):
+    found = ros_environment(tmp_path)
+    assert found["AMENT_PREFIX_PATH"] == sys.prefix
+    assert found["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "LOCALHOST"
+    assert found["FASTDDS_DEFAULT_PROFILES_FILE"].endswith("fastdds.xml")
+    assert "ROS_DOMAIN_ID" not in found
+
+
+def test_what_a_person_has_set_is_kept(tmp_path, monkeypatch):
+    monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "SUBNET")
+    monkeypatch.setenv("FASTRTPS_DEFAULT_PROFILES_FILE", "/mine.xml")
+    found = ros_environment(tmp_path)
+    assert "ROS_AUTOMATIC_DISCOVERY_RANGE" not in found
+    assert "FASTDDS_DEFAULT_PROFILES_FILE" not in found
+
+
+def test_a_sourced_ros_is_left_alone(tmp_path, monkeypatch):
+    monkeypatch.setenv("ROS_DISTRO", "jazzy")
+    found = ros_environment(tmp_path)
+    assert "AMENT_PREFIX_PATH" not in found
+    assert "RMW_IMPLEMENTATION" not in found
+
+
+def test_isolated_runs_have_domains_of_their_own(tmp_path, monkeypatch):
+    monkeypatch.setenv("EXPO_FT_ISOLATE", "1")
+    domain = isolated_domain(tmp_path)
+    assert ros_environment(tmp_path)["ROS_DOMAIN_ID"] == str(domain)
+    domains = {isolated_domain(tmp_path / str(number)) for number in range(100)}
+    assert domain == isolated_domain(tmp_path)
+    assert len(domains) > 50
+    assert all(1 <= number <= 230 for number in domains)
+
+
+def test_a_chosen_domain_wins_over_isolation(tmp_path, monkeypatch):
+    monkeypatch.setenv("EXPO_FT_ISOLATE", "1")
+    monkeypatch.setenv("ROS_DOMAIN_ID", "42")
+    assert "ROS_DOMAIN_ID" not in ros_environment(tmp_path)

@@ -1,0 +1,109 @@
+"""The graphs as data."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from expo_ft_ros.bringup.graph import (
+    collect_graph,
+    eval_graph,
+    required_nodes,
+    sim_graph,
+    train_graph,
+)
+from expo_ft_ros.bringup.options import CollectOptions, EvalOptions, SimOptions, TrainOptions
+
+RUN = Path("/run")
+
+GRAPHS = {
+    "train": train_graph(TrainOptions(), RUN),
+    "async": train_graph(TrainOptions(mode="async"), RUN),
+    "realtime": train_graph(TrainOptions(realtime=True), RUN),
+    "spacemouse": train_graph(TrainOptions(operator="spacemouse"), RUN),
+    "none": train_graph(TrainOptions(operator="none"), RUN),
+    "collect": collect_graph(CollectOptions(), RUN),
+    "eval": eval_graph(EvalOptions(), RUN, Path("/weights.safetensors"), "small"),
+    "sim": sim_graph(SimOptions(), RUN),
+}
+
+
+def by_name(specs):
+    return {spec.name: spec for spec in specs}
+
+
+@pytest.fixture(params=GRAPHS.values(), ids=GRAPHS.keys())
+def specs(request):
+    return request.param
+
+
+def test_no_name_twice(specs):
+    processes = [spec.name for spec in specs]
+    nodes = [name for spec in specs for name in spec.node_names]
+    assert len(set(processes)) == len(processes)
+    assert len(set(nodes)) == len(nodes)
+
+
+def test_every_module_exists(specs):
+    missing = [spec.module for spec in specs if importlib.util.find_spec(spec.module) is None]
+    assert missing == []
+
+
+def test_the_session_waits_for_all_others(specs):
+    session = by_name(specs)["session"]
+    others = {name for spec in specs for name in spec.node_names} - {"session"}
+    assert set(session.parameters["required_nodes"]) == others
+
+
+def test_the_robot_is_stopped_last_and_by_arbitration(specs):
+    nodes = by_name(specs)
+    assert nodes["session"].rank == min(spec.rank for spec in specs)
+    assert nodes["arbitration"].rank < nodes["sim"].rank
+    assert nodes["sim"].rank == max(spec.rank for spec in specs)
+    assert [spec.name for spec in specs if spec.rank == nodes["sim"].rank] == ["sim"]
+
+
+def test_every_node_has_the_common_parameters(specs):
+    for spec in specs:
+        assert {"task", "run_dir", "lockstep", "use_sim_time"} <= set(spec.parameters)
+
+
+def test_the_control_loop_is_never_niced_and_threads_are_limited(specs):
+    assert by_name(specs)["arbitration"].nice == 0
+    assert all("OMP_NUM_THREADS" in spec.env for spec in specs)
+
+
+def test_lockstep_unless_realtime():
+    for name, lockstep in (("train", True), ("realtime", False)):
+        for spec in GRAPHS[name]:
+            assert spec.parameters["lockstep"] is lockstep
+            assert spec.parameters["use_sim_time"] is lockstep
+
+
+def test_sync_is_one_process_with_two_nodes_and_async_two():
+    assert by_name(GRAPHS["train"])["agent"].node_names == ("policy", "learner")
+    assert {"policy", "learner"} <= set(by_name(GRAPHS["async"]))
+    assert by_name(GRAPHS["async"])["learner"].nice > by_name(GRAPHS["async"])["policy"].nice
+
+
+def test_the_world_waits_only_for_an_operator_that_exists():
+    for name, scripted in (("train", True), ("none", False), ("spacemouse", False)):
+        nodes = by_name(GRAPHS[name])
+        assert ("operator" in nodes) is scripted
+        assert nodes["sim"].parameters["wait_for_operator"] is scripted
+        assert "teleop" in nodes
+
+
+def test_a_spacemouse_is_heard_from_any_namespace():
+    remappings = dict(by_name(GRAPHS["spacemouse"])["teleop"].remappings)
+    assert remappings["spacenav/twist"] == "/spacenav/twist"
+
+
+def test_no_learner_without_learning():
+    for name in ("collect", "sim"):
+        assert not {"agent", "policy", "learner"} & set(required_nodes(GRAPHS[name]))
+
+
+def test_an_evaluation_gets_its_weights():
+    parameters = by_name(GRAPHS["eval"])["agent"].parameters
+    assert parameters["checkpoint"] == "/weights.safetensors"

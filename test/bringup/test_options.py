@@ -1,0 +1,130 @@
+"""Arguments to options, and the budget that follows."""
+
+import pytest
+
+from expo_ft_ros.bringup.options import (
+    SHORT_FORM_STEPS,
+    CollectOptions,
+    EvalOptions,
+    SimOptions,
+    TrainOptions,
+    budget,
+    describe,
+    parse_arguments,
+)
+from expo_ft_ros.configuration import ConfigError
+from expo_ft_ros.tasks import load_task
+
+
+def parse(*arguments):
+    return parse_arguments(arguments, TrainOptions)
+
+
+def test_nothing_given_is_the_defaults():
+    assert parse() == TrainOptions()
+
+
+def test_values_are_typed():
+    options = parse("steps:=300", "realtime:=true", "operator_rate:=0.5", "mode:=async")
+    assert (options.steps, options.realtime, options.operator_rate) == (300, True, 0.5)
+    assert options.mode == "async"
+
+
+def test_an_empty_value_is_the_default():
+    assert parse("steps:=", "task:=") == TrainOptions()
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("stepz:=3", "did you mean steps"),
+        ("colour:=red", "known: .*task"),
+        ("steps:=0", "steps:=0: .*greater than or equal to 1"),
+        ("steps:=many", "steps:=many: .*integer"),
+        ("operator_rate:=1.5", "operator_rate:=1.5: .*less than or equal to 1"),
+        ("operator_rate:=nan", "operator_rate:=nan"),
+        ("operator:=nobody", "operator:=nobody: .*'scripted', 'none' or 'spacemouse'"),
+        ("mode:=fast", "mode:=fast"),
+        ("robot:=ur5", "robot:=ur5: .*known: sim"),
+        ("task:=cube_pik", "did you mean cube_pick"),
+        ("preset:=huge", "preset:=huge: no such preset .*small"),
+        ("seed:=-1", "seed:=-1"),
+        ("--steps=3", "write steps:=3"),
+        ("steps=3", "write steps:=3"),
+        ("--realtime", "write realtime:=<value>"),
+        ("nonsense", "name:=value"),
+    ],
+)
+def test_a_wrong_argument_is_one_clear_line(argument, message):
+    with pytest.raises(ConfigError, match=message) as caught:
+        parse(argument)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_name_given_twice_is_refused():
+    with pytest.raises(ConfigError, match="given twice"):
+        parse("steps:=3", "steps:=4")
+
+
+def test_options_of_another_command_are_unknown():
+    with pytest.raises(ConfigError, match="unknown option 'steps'"):
+        parse_arguments(["steps:=3"], CollectOptions)
+    with pytest.raises(ConfigError, match="unknown option 'demos'"):
+        parse_arguments(["demos:=3"], SimOptions)
+
+
+def test_demonstrations_need_somebody_to_give_them():
+    assert budget(parse("operator:=none"), load_task("cube_pick")).demos == 0
+    assert parse("operator:=none", "demos:=0").demos == 0
+    with pytest.raises(ConfigError, match="nobody is there"):
+        parse("operator:=none", "demos:=3")
+    with pytest.raises(ConfigError, match="nobody is there"):
+        parse_arguments(["operator:=none"], CollectOptions)
+
+
+def test_rviz_without_rviz_names_the_package(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(ConfigError, match=r"apt install .*rviz2"):
+        parse("rviz:=true")
+
+
+def test_the_full_budget_is_the_tasks():
+    task = load_task("cube_pick")
+    work = budget(TrainOptions(), task)
+    assert (work.demos, work.eval_trials) == (task.demonstrations, task.eval_trials)
+    assert (work.steps, work.imitation_scale, work.warmup_episodes) == (3000, 1.0, -1)
+
+
+def test_the_short_form_makes_everything_smaller():
+    task = load_task("cube_pick")
+    work = budget(parse("steps:=300"), task)
+    assert work.steps == 300
+    assert work.demos < task.demonstrations
+    assert work.eval_trials < task.eval_trials
+    assert work.imitation_scale < 1
+    assert work.warmup_episodes >= 0
+
+
+def test_the_short_form_keeps_what_is_given():
+    work = budget(parse("steps:=300", "demos:=7", "eval_trials:=20"), load_task("cube_pick"))
+    assert (work.demos, work.eval_trials) == (7, 20)
+
+
+def test_the_short_form_ends_at_its_limit():
+    task = load_task("cube_pick")
+    assert budget(parse(f"steps:={SHORT_FORM_STEPS}"), task).imitation_scale < 1
+    assert budget(parse(f"steps:={SHORT_FORM_STEPS + 1}"), task).imitation_scale == 1
+
+
+def test_collect_and_eval_are_never_short():
+    task = load_task("cube_pick")
+    assert budget(CollectOptions(), task).demos == task.demonstrations
+    assert budget(EvalOptions(), task).eval_trials == task.eval_trials
+
+
+def test_every_option_is_described_and_its_default_can_be_typed():
+    for model in (TrainOptions, CollectOptions, EvalOptions, SimOptions):
+        rows = describe(model)
+        assert all(text.endswith(".") for _, _, text in rows)
+        typed = [f"{name}:={default}" for name, default, _ in rows]
+        assert parse_arguments(typed, model) == model()

@@ -1,0 +1,381 @@
+"""The life of an episode: each request in each state, and invariants under any sequence."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from expo_ft_ros.control.episode import EpisodeMachine, EpisodeSnapshot, Reply, State
+from expo_ft_ros.control.session import Plan
+from expo_ft_ros.data.types import Source
+
+MAX_STEPS = 4
+
+
+def plan(episode: int = 1) -> Plan:
+    return Plan("rl", episode, 7, MAX_STEPS, "sample", "correct", True)
+
+
+def step(machine: EpisodeMachine, number: int, source: Source = Source.POLICY) -> None:
+    machine.observe(number)
+    assert machine.step_executed(source).accepted
+
+
+def running(manual: bool = False, steps: int = 2) -> EpisodeMachine:
+    """An episode with its first steps done, and the observation after them seen."""
+    machine = EpisodeMachine(manual)
+    machine.start(plan())
+    if manual:
+        machine.reset_requested()
+    else:
+        machine.reset_done()
+    for number in range(1, steps + 1):
+        step(machine, number)
+    machine.observe(steps + 1)
+    return machine
+
+
+def in_state(state: State, manual: bool = False) -> EpisodeMachine:
+    machine = EpisodeMachine(manual)
+    if state is State.RESETTING:
+        machine.start(plan())
+    elif state is not State.IDLE:
+        machine = running(manual)
+    if state is State.ENDED:
+        machine.mark_failure()
+    elif state is State.PAUSED:
+        machine.pause()
+    elif state is State.STOPPED:
+        machine.estop(True)
+    assert machine.state is state
+    return machine
+
+
+def test_success_by_the_classifier():
+    machine = EpisodeMachine()
+    assert machine.snapshot() == EpisodeSnapshot()
+    machine.start(plan())
+    assert machine.state is State.RESETTING
+    machine.reset_done()
+    assert not machine.verdict(False, 11).accepted
+    step(machine, 11)
+    machine.verdict(False, 12)
+    step(machine, 12, Source.HUMAN)
+    machine.verdict(True, 13)
+    assert machine.snapshot() == EpisodeSnapshot(
+        episode=1, state="ended", stage="rl", steps=2, first_observation=11, last_observation=13,
+        success=True, terminated=True, human_steps=1, cause="success",
+    )  # fmt: skip
+
+
+def test_the_last_step_s_outcome_decides_between_success_and_timeout():
+    for success in (True, False):
+        machine = running(steps=MAX_STEPS)
+        assert not machine.step_executed(Source.POLICY).accepted
+        machine.verdict(success, MAX_STEPS + 1)
+        snapshot = machine.snapshot()
+        assert snapshot.success is success
+        assert snapshot.terminated is success
+        assert snapshot.truncated is not success
+        assert not snapshot.discarded
+        assert snapshot.cause == ("success" if success else "timeout")
+
+
+def test_a_verdict_that_comes_late_is_of_its_own_observation():
+    machine = running(steps=MAX_STEPS)
+    machine.verdict(False, MAX_STEPS)
+    assert machine.state is State.RUNNING, "timed out before the last outcome was seen"
+    machine.verdict(True, 3)
+    assert machine.snapshot().last_observation == 3
+    assert machine.snapshot().success
+
+
+def test_a_verdict_on_the_first_observation_is_the_reward_of_no_action():
+    machine = running(steps=1)
+    assert not machine.verdict(True, 1).accepted
+    assert machine.state is State.RUNNING
+
+
+def test_a_verdict_of_an_earlier_episode_changes_nothing():
+    machine = EpisodeMachine()
+    machine.start(plan())
+    machine.reset_done()
+    machine.verdict(True, 5)
+    step(machine, 10)
+    machine.verdict(True, 6)
+    assert machine.state is State.RUNNING
+    assert machine.snapshot().first_observation == 10
+
+
+@pytest.mark.parametrize("success", [True, False])
+def test_a_person_s_verdict_ends_it_terminated(success):
+    machine = running()
+    reply = machine.mark_success() if success else machine.mark_failure()
+    snapshot = machine.snapshot()
+    assert reply.accepted
+    assert snapshot.state == "ended"
+    assert snapshot.terminated
+    assert snapshot.success is success
+    assert "marked" in snapshot.cause
+
+
+def test_the_first_reason_of_an_end_is_kept():
+    machine = running()
+    machine.reset_requested()
+    first = machine.snapshot()
+    for request in (machine.mark_success, machine.mark_failure, machine.timeout):
+        assert not request().accepted
+    machine.verdict(True, 3)
+    machine.abort("late")
+    assert machine.snapshot() == first
+
+
+# What /reset_episode does: (state, manual reset) -> (accepted, state after).
+RESETS = {
+    (State.IDLE, False): (True, State.IDLE),
+    (State.IDLE, True): (True, State.IDLE),
+    (State.RESETTING, False): (True, State.RESETTING),
+    (State.RESETTING, True): (True, State.RUNNING),
+    (State.RUNNING, False): (True, State.ENDED),
+    (State.RUNNING, True): (True, State.ENDED),
+    (State.ENDED, False): (True, State.ENDED),
+    (State.ENDED, True): (True, State.ENDED),
+    (State.PAUSED, False): (True, State.ENDED),
+    (State.PAUSED, True): (True, State.ENDED),
+    (State.STOPPED, False): (False, State.STOPPED),
+    (State.STOPPED, True): (False, State.STOPPED),
+}
+
+
+@pytest.mark.parametrize("case", RESETS, ids=lambda case: f"{case[0]}-{case[1]}")
+def test_reset_in_every_state(case):
+    machine = in_state(*case)
+    before = machine.snapshot()
+    reply = machine.reset_requested()
+    assert (reply.accepted, machine.state) == RESETS[case]
+    assert reply.message
+    if before.state in ("running", "paused"):
+        snapshot = machine.snapshot()
+        assert snapshot.truncated
+        assert not snapshot.terminated
+        assert not snapshot.discarded
+        assert snapshot.cause == "reset requested"
+
+
+@pytest.mark.parametrize("state", State)
+def test_reset_twice_in_a_row_ends_one_episode_only(state):
+    machine = in_state(state)
+    machine.reset_requested()
+    after_one = machine.snapshot()
+    machine.reset_requested()
+    assert machine.snapshot() == after_one
+
+
+def test_a_manual_reset_said_early_is_remembered_once():
+    machine = running(manual=True)
+    machine.reset_requested()
+    machine.reset_requested()
+    machine.start(plan(2))
+    assert machine.state is State.RUNNING
+    machine.abort("x")
+    machine.start(plan(3))
+    assert machine.state is State.RESETTING
+
+
+def test_a_pause_holds_and_resume_goes_on_where_it_was():
+    for state in (State.RESETTING, State.RUNNING):
+        machine = in_state(state)
+        before = machine.snapshot()
+        machine.pause()
+        assert machine.pause().accepted
+        assert machine.snapshot().cause == "paused"
+        assert machine.state is State.PAUSED
+        assert not machine.step_executed(Source.POLICY).accepted
+        machine.resume()
+        assert machine.snapshot() == before
+
+
+def test_a_reset_done_during_a_pause_is_not_lost():
+    machine = in_state(State.RESETTING)
+    machine.pause()
+    machine.reset_done()
+    assert machine.state is State.PAUSED
+    machine.resume()
+    assert machine.state is State.RUNNING
+
+
+def test_paused_between_episodes_the_next_one_waits():
+    machine = in_state(State.ENDED)
+    machine.pause()
+    assert machine.state is State.ENDED
+    assert machine.paused
+    assert not machine.start(plan(2)).accepted
+    machine.resume()
+    assert machine.start(plan(2)).accepted
+
+
+@pytest.mark.parametrize("state", State)
+def test_a_stop_is_latched_in_every_state_and_keeps_its_first_cause(state):
+    machine = in_state(state)
+    was_on = state in (State.RESETTING, State.RUNNING, State.PAUSED)
+    machine.estop(True, "protective stop")
+    machine.estop(True, "estop")
+    cause = "estop" if state is State.STOPPED else "protective stop"
+    assert machine.state is State.STOPPED
+    assert machine.snapshot().cause == cause
+    for request in (
+        machine.mark_success, machine.reset_done, machine.reset_requested,
+    ):  # fmt: skip
+        assert not request().accepted
+    assert not machine.start(plan(2)).accepted
+    assert machine.state is State.STOPPED
+    machine.estop(False)
+    assert machine.state is (State.IDLE if state is State.IDLE else State.ENDED)
+    if was_on:
+        assert machine.snapshot().discarded
+        assert machine.snapshot().cause == "protective stop"
+    machine.resume()
+    assert machine.start(plan(2)).accepted
+
+
+def test_paused_while_stopped_a_release_starts_nothing():
+    machine = in_state(State.STOPPED)
+    assert machine.pause().accepted
+    assert machine.state is State.STOPPED
+    machine.estop(False)
+    assert machine.start(plan(2)) == Reply(False, "episode 2: paused")
+    machine.resume()
+    assert machine.start(plan(2)).accepted
+
+
+def test_after_a_stop_a_manual_reset_is_asked_for_again():
+    machine = in_state(State.ENDED, manual=True)
+    machine.reset_requested()
+    machine.estop(True)
+    machine.estop(False)
+    machine.start(plan(2))
+    assert machine.state is State.RESETTING
+
+
+def test_releasing_without_a_stop_is_harmless():
+    assert EpisodeMachine().estop(False).accepted
+
+
+def test_an_abort_names_its_cause_and_is_not_learned_from():
+    machine = running()
+    machine.abort("learner died")
+    snapshot = machine.snapshot()
+    assert snapshot.discarded
+    assert snapshot.truncated
+    assert snapshot.cause == "learner died"
+
+
+def test_an_episode_whose_first_outcome_was_not_seen_is_discarded():
+    machine = EpisodeMachine()
+    machine.start(plan())
+    machine.reset_done()
+    step(machine, 1)
+    machine.reset_requested()
+    assert machine.snapshot().discarded
+
+
+def test_only_a_new_number_starts_an_episode():
+    machine = in_state(State.ENDED)
+    assert not machine.start(plan(1)).accepted
+    assert not machine.start(plan(0)).accepted
+    assert machine.start(plan(2)).accepted
+    assert not machine.start(plan(3)).accepted, "an episode is on"
+
+
+def test_the_revision_grows_with_changes_not_with_steps():
+    machine = running()
+    revision = machine.revision
+    step(machine, 3)
+    assert machine.revision == revision
+    machine.pause()
+    assert machine.revision == revision + 1
+
+
+class AnySequence(RuleBasedStateMachine):
+    """Any sequence of events keeps the invariants that data and learner rely on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.machine = EpisodeMachine()
+        self.number = 0
+        self.episode = 0
+        self.final: dict[int, EpisodeSnapshot] = {}
+
+    @rule(manual=st.booleans())
+    @precondition(lambda self: self.episode == 0)
+    def choose_reset(self, manual):
+        self.machine.manual_reset = manual
+
+    @rule()
+    def start(self):
+        if self.machine.start(plan(self.episode + 1)).accepted:
+            self.episode += 1
+
+    @rule(source=st.sampled_from(Source))
+    def tick(self, source):
+        if self.machine.state is State.RUNNING:
+            self.number += 1
+            self.machine.observe(self.number)
+            self.machine.step_executed(source)
+
+    @rule(success=st.booleans(), behind=st.integers(-1, 2))
+    def verdict(self, success, behind):
+        self.machine.verdict(success, max(0, self.number - behind))
+        self.number += int(behind == -1)
+
+    @rule(
+        name=st.sampled_from(
+            [
+                "reset_done",
+                "timeout",
+                "mark_success",
+                "mark_failure",
+                "reset_requested",
+                "pause",
+                "resume",
+            ]
+        )
+    )
+    def request(self, name):
+        getattr(self.machine, name)()
+
+    @rule(engaged=st.booleans())
+    def estop(self, engaged):
+        self.machine.estop(engaged)
+
+    @rule()
+    def abort(self):
+        self.machine.abort("node died")
+
+    @invariant()
+    def outcome_is_consistent_and_final(self):
+        snapshot = self.machine.snapshot()
+        assert snapshot.episode == self.episode
+        assert 0 <= snapshot.human_steps <= snapshot.steps <= MAX_STEPS
+        assert snapshot.first_observation <= snapshot.last_observation
+        over = snapshot.terminated or snapshot.truncated
+        assert not (snapshot.terminated and snapshot.truncated)
+        assert not snapshot.success or snapshot.terminated
+        if snapshot.state == "ended":
+            assert over
+            assert snapshot.cause
+        if snapshot.state in ("idle", "resetting", "running"):
+            assert not over
+            assert snapshot.cause == ""
+        if snapshot.state in ("paused", "stopped"):
+            assert snapshot.cause
+        if over and not snapshot.discarded:
+            assert snapshot.last_observation > snapshot.first_observation > 0
+        if snapshot.state == "ended":
+            assert self.final.setdefault(snapshot.episode, snapshot) == snapshot
+
+
+AnySequence.TestCase.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+TestAnySequence = AnySequence.TestCase

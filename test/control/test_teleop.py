@@ -1,0 +1,244 @@
+"""Takeover, release and the latched gripper."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from expo_ft_ros.configuration import ConfigError, load_yaml
+from expo_ft_ros.control.teleop import (
+    TRANSITIONS,
+    Signal,
+    Takeover,
+    TeleopConfig,
+    TeleopMapper,
+    TeleopState,
+)
+
+CONFIG = TeleopConfig(min_hold=0.3, gripper_hold=0.8)
+CLOSE, OPEN, NONE = [1, 0], [0, 1], [0, 0]
+
+
+def push(size: float, axis: int = 0) -> list[float]:
+    twist = [0.0] * 6
+    twist[axis] = size
+    return twist
+
+
+def held(mapper: TeleopMapper, start: float, end: float) -> list[TeleopState]:
+    """The states at 20 Hz without a message."""
+    return [mapper.update(None, None, t) for t in np.arange(start, end, 0.05)]
+
+
+def test_nobody_there_to_begin_with():
+    state = TeleopMapper(CONFIG).update(None, None, 0.0)
+    assert (state.connected, state.engaged) == (False, False)
+    assert not state.action.any()
+
+
+def test_a_push_takes_over_and_its_action_is_scaled_from_the_dead_zone():
+    state = TeleopMapper(CONFIG).update(push(-0.525, axis=4), None, 0.0)
+    assert state.connected
+    assert state.engaged
+    assert state.action.dtype == np.float32
+    assert np.allclose(state.action, [0, 0, 0, 0, -0.5, 0, 0])
+
+
+@pytest.mark.parametrize("size", [0.0, 0.05, 0.1, 0.149])
+def test_a_touch_does_not_take_over(size):
+    state = TeleopMapper(CONFIG).update(push(size), None, 0.0)
+    assert state.connected
+    assert not state.engaged
+    assert not state.action.any()
+
+
+def test_between_the_thresholds_a_takeover_goes_on():
+    mapper = TeleopMapper(CONFIG)
+    mapper.update(push(0.5), None, 0.0)
+    mapper.update(push(0.1), None, 1.0)
+    assert all(state.engaged for state in held(mapper, 1.0, 5.0))
+
+
+def test_silence_is_neither_release_nor_fault():
+    mapper = TeleopMapper(CONFIG)
+    first = mapper.update(push(0.6), None, 0.0)
+    for state in held(mapper, 0.0, 20.0):
+        assert state.connected
+        assert state.engaged
+        assert np.array_equal(state.action, first.action)
+
+
+def test_a_zero_releases_after_the_minimum_hold_not_before():
+    mapper = TeleopMapper(CONFIG)
+    mapper.update(push(0.6), None, 0.0)
+    assert mapper.update(push(0.0), None, 0.1).engaged
+    assert not mapper.update(None, None, 0.1).action.any()
+    assert mapper.update(None, None, 0.29).engaged
+    assert not mapper.update(None, None, 0.45).engaged
+
+
+def test_a_short_rest_does_not_release():
+    mapper = TeleopMapper(CONFIG)
+    for start in np.arange(0.0, 3.0, 0.5):
+        assert mapper.update(push(0.6), None, start).engaged
+        assert mapper.update(push(0.0), None, start + 0.25).engaged
+
+
+def test_a_gripper_button_alone_engages_long_enough_to_close():
+    mapper = TeleopMapper(CONFIG)
+    state = mapper.update(None, CLOSE, 0.0)
+    assert state.engaged
+    assert state.action[6] == -1
+    assert not state.action[:6].any()
+    mapper.update(None, NONE, 0.1)
+    assert all(state.engaged and state.action[6] == -1 for state in held(mapper, 0.1, 0.79))
+    assert not mapper.update(None, None, 0.81).engaged
+
+
+def test_the_gripper_stays_as_chosen_while_engaged_and_is_unchosen_after():
+    mapper = TeleopMapper(CONFIG)
+    assert mapper.update(push(0.5), NONE, 0.0).action[6] == 0
+    assert mapper.update(None, CLOSE, 0.1).action[6] == -1
+    assert mapper.update(push(0.5), NONE, 2.0).action[6] == -1
+    assert mapper.update(None, OPEN, 2.1).action[6] == 1
+    mapper.update(push(0.0), NONE, 3.0)
+    assert not mapper.update(None, None, 9.0).engaged
+    assert mapper.update(push(0.5), None, 10.0).action[6] == 0
+
+
+def test_a_button_counts_when_pressed_not_while_held():
+    mapper = TeleopMapper(CONFIG)
+    mapper.update(None, CLOSE, 0.0)
+    assert not mapper.update(None, CLOSE, 5.0).engaged
+
+
+def test_one_button_toggles():
+    mapper = TeleopMapper(TeleopConfig(close_button=0, open_button=0))
+    grippers = []
+    for i in range(4):
+        grippers.append(mapper.update(push(0.5), [1], i * 1.0).action[6])
+        mapper.update(None, [0], i + 0.5)
+    assert grippers == [-1, 1, -1, 1]
+
+
+def test_both_buttons_at_once_choose_nothing():
+    assert TeleopMapper(CONFIG).update(push(0.5), [1, 1], 0.0).action[6] == 0
+
+
+def test_a_joystick_with_fewer_buttons_is_fine():
+    assert not TeleopMapper(CONFIG).update(None, [], 0.0).engaged
+
+
+def test_a_device_lost_while_engaged_stays_so_until_it_comes_back_and_rests():
+    mapper = TeleopMapper(CONFIG)
+    mapper.update(push(0.6), None, 0.0)
+    lost = mapper.update(None, None, 0.1, lost=True)
+    assert (lost.connected, lost.engaged) == (False, True)
+    assert not lost.action.any()
+    for state in held(mapper, 0.2, 30.0):
+        assert (state.connected, state.engaged) == (False, True)
+        assert not state.action.any()
+    back = mapper.update(push(0.0), None, 30.0)
+    assert (back.connected, back.engaged) == (True, True)
+    assert mapper.update(None, None, 30.2).engaged
+    assert not mapper.update(None, None, 30.4).engaged
+
+
+def test_a_device_lost_at_rest_lets_the_policy_go_on():
+    mapper = TeleopMapper(CONFIG)
+    mapper.update(push(0.0), None, 0.0)
+    state = mapper.update(None, None, 0.1, lost=True)
+    assert (state.connected, state.engaged) == (False, False)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_a_device_that_sends_no_numbers_is_lost(bad):
+    mapper = TeleopMapper(CONFIG)
+    mapper.update(push(0.6), None, 0.0)
+    state = mapper.update(push(bad), None, 0.1)
+    assert (state.connected, state.engaged) == (False, True)
+    assert not state.action.any()
+
+
+def test_a_twist_of_a_wrong_shape_is_named():
+    with pytest.raises(ValueError, match=r"shape \(3,\)"):
+        TeleopMapper(CONFIG).update([0.0] * 3, None, 0.0)
+
+
+def test_axes_signs_and_scale():
+    config = TeleopConfig(axes=(1, 0, 2, 3, 4, 5), signs=(-1, 1, 1, 1, 1, 1), full_scale=350.0)
+    state = TeleopMapper(config).update([0, 350.0, 0, 0, 0, 900.0], None, 0.0)
+    assert np.allclose(state.action, [-1, 0, 0, 0, 0, 1, 0])
+
+
+def test_every_signal_has_a_transition_in_every_state():
+    assert set(TRANSITIONS) == {(takeover, signal) for takeover in Takeover for signal in Signal}
+
+
+def test_the_shipped_file_is_the_default():
+    assert TeleopConfig.load() == TeleopConfig()
+
+
+def test_thresholds_that_cross_are_refused_with_their_values(tmp_path):
+    path = tmp_path / "teleop.yaml"
+    path.write_text("engage_threshold: 0.1\nrelease_threshold: 0.2\n")
+    with pytest.raises(ConfigError, match=r"release_threshold 0\.2 < engage_threshold 0\.1"):
+        load_yaml(TeleopConfig, path)
+
+
+deflections = st.floats(-1.2, 1.2) | st.sampled_from([0.0, math.nan])
+events = st.tuples(
+    st.none() | st.lists(deflections, min_size=6, max_size=6),
+    st.none() | st.lists(st.integers(0, 1), min_size=2, max_size=2),
+    st.floats(0.0, 0.5),
+    st.booleans(),
+)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(events, max_size=60))
+def test_any_history_gives_a_state_that_can_be_trusted(history):
+    mapper, now, before, pushed_at = TeleopMapper(CONFIG), 0.0, TeleopState.idle(), -math.inf
+    largest = 0.0
+    for twist, buttons, dt, lost in history:
+        now += dt
+        state = mapper.update(twist, buttons, now, lost)
+        assert np.isfinite(state.action).all()
+        assert np.abs(state.action).max() <= 1
+        if not (state.engaged and state.connected):
+            assert not state.action.any()
+        if lost:
+            assert not state.connected
+            largest = 0.0
+        elif twist is not None:
+            largest = max(map(abs, twist)) if all(map(math.isfinite, twist)) else 0.0
+        if largest >= CONFIG.engage_threshold and state.connected:
+            assert state.engaged
+        if before.engaged and not state.engaged:
+            assert before.connected, "released by a device that was lost"
+            assert now - pushed_at >= CONFIG.min_hold - 1e-9, "released while pushed"
+        if largest >= CONFIG.release_threshold:
+            pushed_at = now
+        before = state
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.floats(0.0, 0.2), min_size=2, max_size=80))
+def test_noise_around_one_threshold_never_chatters(sizes):
+    """Between a takeover and its release, and back, lies a full swing across both thresholds."""
+    mapper, changes, engaged, swing = TeleopMapper(CONFIG), [], False, []
+    for i, size in enumerate(sizes):
+        state = mapper.update(push(size), None, i * 1.0)
+        swing.append(size)
+        if state.engaged != engaged:
+            changes.append(list(swing))
+            engaged, swing = state.engaged, [size]
+    for i, values in enumerate(changes):
+        if i % 2 == 0:
+            assert max(values) >= CONFIG.engage_threshold
+        else:
+            assert min(values) < CONFIG.release_threshold

@@ -1,0 +1,72 @@
+"""Drives a World in tests as the control loop would: one tick late, inside the workspace."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from expo_ft_ros.data.types import Observation
+from expo_ft_ros.rewards import Classifier
+from expo_ft_ros.sim.operators import IDLE, Mode, Operator, OperatorView
+from expo_ft_ros.sim.world import World
+from expo_ft_ros.tasks import TaskConfig
+
+Policy = Callable[[World, int], NDArray[np.float64]]
+_NO_IMAGE = np.zeros((1, 1, 3), dtype=np.uint8)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """success: by ground truth at the end; steps, human: ticks, and those of the operator."""
+
+    success: bool
+    steps: int
+    human: int
+
+
+def observe(world: World, number: int = 0) -> Observation:
+    """Returns an observation without images."""
+    return Observation(number, world.time, _NO_IMAGE, _NO_IMAGE, world.proprio(), "")
+
+
+def view(world: World, step: int, mode: Mode) -> OperatorView:
+    """Returns what an operator sees now."""
+    return OperatorView(world.proprio(), world.objects(), step, mode)
+
+
+def inside(task: TaskConfig, world: World, action: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Returns the SI action with what would leave the workspace cut off."""
+    si = action * task.limits.scale()
+    ahead = world.proprio().position + si[:3] / task.control_hz
+    low, high = np.array(task.workspace.low), np.array(task.workspace.high)
+    leaves = ((ahead < low) & (si[:3] < 0)) | ((ahead > high) & (si[:3] > 0))
+    si[:3] = np.where(leaves, 0.0, si[:3])
+    return si
+
+
+def episode(
+    task: TaskConfig,
+    world: World,
+    operator: Operator,
+    mode: Mode,
+    policy: Policy | None = None,
+    classifier: Classifier | None = None,
+) -> Outcome:
+    """Runs to success (by the classifier if there is one) or max_steps from the world as it is."""
+    command, human = IDLE, 0
+    if classifier is not None:
+        classifier.reset(observe(world))
+    for step in range(task.max_steps):
+        upcoming = operator.act(view(world, step, mode))
+        proposed = policy(world, step) if policy is not None else np.zeros(7)
+        action = command.action() if command.active else proposed
+        human += command.active
+        world.step(inside(task, world, np.asarray(action, dtype=np.float64)))
+        command = upcoming
+        lifted = world.proprio().position[2] > 0.12
+        if classifier(observe(world)).success if classifier else (world.success() and lifted):
+            return Outcome(world.success(), step + 1, human)
+    return Outcome(False, task.max_steps, human)

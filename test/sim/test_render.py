@@ -1,0 +1,134 @@
+"""Cameras: what they show, with each renderer there is."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from expo_ft_ros.sim.gl import RAYCAST, choose_gl, egl_works, osmesa_works
+from expo_ft_ros.sim.operators import Mode, make_operator
+from expo_ft_ros.sim.render import RayRenderer
+from expo_ft_ros.sim.world import World
+from expo_ft_ros.tasks import TaskConfig
+
+from .driving import inside, view
+
+_PROBE = """
+import numpy as np
+from expo_ft_ros.sim.world import World
+from expo_ft_ros.tasks import load_task
+world = World(load_task("cube_pick"))
+side = world.images()["side"].astype(int)
+red = (side[..., 0] > 90) & (side[..., 0] > 2 * side[..., 1])
+print(world.backend, side.shape == (224, 224, 3), red.sum() > 30)
+"""
+
+
+def cube_mask(image: np.ndarray) -> np.ndarray:
+    """True where a pixel has the cube's colour."""
+    pixels = image.astype(int)
+    return (pixels[..., 0] > 70) & (pixels[..., 0] > 2.5 * pixels[..., 1])
+
+
+def blue_mask(image: np.ndarray) -> np.ndarray:
+    """True where a pixel has the fingertips' colour."""
+    pixels = image.astype(int)
+    return (pixels[..., 2] > 80) & (pixels[..., 2] > 2 * pixels[..., 0])
+
+
+def probe(**environment: str) -> list[str]:
+    """Runs a fresh interpreter with these variables; returns backend, shape, cube seen."""
+    base = {k: v for k, v in os.environ.items() if k not in ("MUJOCO_GL", "PYOPENGL_PLATFORM")}
+    done = subprocess.run(
+        [sys.executable, "-c", _PROBE],
+        env=base | environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Exception ignored" not in done.stderr
+    return done.stdout.split()
+
+
+def test_side_camera_sees_the_cube_wherever_it_lies(world: World) -> None:
+    for seed in range(25):
+        world.reset(seed)
+        images = world.images()
+        assert images["side"].shape == images["wrist"].shape == (224, 224, 3)
+        assert images["side"].dtype == np.uint8
+        assert cube_mask(images["side"]).sum() > 80, f"seed {seed}"
+        assert blue_mask(images["side"]).sum() > 20, f"seed {seed}: fingertips out of view"
+
+
+def test_views_differ_and_follow_the_scene(world: World) -> None:
+    world.reset(0)
+    first = world.images()
+    world.reset(1)
+    second = world.images()
+    assert not np.array_equal(first["side"], first["wrist"])
+    for name in first:
+        assert not np.array_equal(first[name], second[name])
+
+
+def test_wrist_camera_sees_fingertips_and_the_cube_below(task: TaskConfig, world: World) -> None:
+    world.reset(5)
+    operator = make_operator(task, np.random.default_rng(0))
+    for step in range(60):
+        command = operator.act(view(world, step, Mode.DEMONSTRATE))
+        if command.gripper == "close":
+            break
+        world.step(inside(task, world, command.action().astype(np.float64)))
+    wrist = world.images()["wrist"]
+    assert cube_mask(wrist).sum() > 500
+    assert blue_mask(wrist)[:, :112].sum() > 100
+    assert blue_mask(wrist)[:, 112:].sum() > 100
+
+
+def test_ray_casting_shows_what_opengl_shows(world: World) -> None:
+    if world.backend == RAYCAST:
+        pytest.skip("no OpenGL on this machine to compare with")
+    world.reset(7)
+    rays = RayRenderer(world.model, 224)
+    for name, drawn in world.images().items():
+        cast = rays.render(world.data, name)
+        assert cast.shape == drawn.shape
+        assert cast.dtype == np.uint8
+        both = cube_mask(cast) & cube_mask(drawn)
+        either = cube_mask(cast) | cube_mask(drawn)
+        assert both.sum() > 0.8 * either.sum() > 0
+
+
+def test_disabled_opengl_means_ray_casting() -> None:
+    assert probe(MUJOCO_GL="disable") == ["raycast", "True", "True"]
+
+
+def test_opengl_that_fails_to_start_falls_back_to_ray_casting() -> None:
+    assert probe(MUJOCO_GL="egl", PYOPENGL_PLATFORM="osmesa") == ["raycast", "True", "True"]
+
+
+@pytest.mark.skipif(not osmesa_works(), reason="no libOSMesa here")
+def test_osmesa_draws() -> None:
+    assert probe(MUJOCO_GL="osmesa") == ["osmesa", "True", "True"]
+
+
+@pytest.mark.skipif(not egl_works(), reason="no EGL device here")
+def test_egl_is_chosen_where_it_works() -> None:
+    assert probe() == ["egl", "True", "True"]
+
+
+def test_choose_gl_is_idempotent() -> None:
+    assert choose_gl() == choose_gl()
+
+
+def test_a_closed_renderer_is_replaced(task: TaskConfig) -> None:
+    world = World(task)
+    before = world.images()["side"]
+    world.close()
+    world.close()
+    assert np.array_equal(world.images()["side"], before)
+    world.close()

@@ -1,0 +1,161 @@
+"""World: velocity tracking, limits, gripper, determinism."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+
+from expo_ft_ros.sim import franka
+from expo_ft_ros.sim.ik import rotation_between
+from expo_ft_ros.sim.scenes import make_scene
+from expo_ft_ros.sim.scenes.cube_pick import CUBE_HIGH, CUBE_LOW
+from expo_ft_ros.sim.world import World
+from expo_ft_ros.tasks import TaskConfig
+
+
+def wxyz(quaternion: np.ndarray) -> np.ndarray:
+    return np.roll(quaternion, 1)
+
+
+def run(world: World, action: list[float], ticks: int) -> None:
+    for _ in range(ticks):
+        world.step(action)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("speed", [0.1, -0.1])
+def test_tool_follows_linear_velocity(world: World, axis: int, speed: float) -> None:
+    world.reset(3)
+    before = world.proprio()
+    action = np.zeros(7)
+    action[axis] = speed
+    run(world, list(action), 10)
+    after = world.proprio()
+    expected = np.zeros(3)
+    expected[axis] = speed
+    assert after.position - before.position == pytest.approx(expected, abs=0.005)
+    assert after.linear == pytest.approx(expected, abs=0.01)
+    turned = rotation_between(wxyz(before.quaternion), wxyz(after.quaternion))
+    assert np.linalg.norm(turned) < 0.02
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_tool_follows_angular_velocity_in_base_axes(world: World, axis: int) -> None:
+    world.reset(3)
+    before = world.proprio()
+    action = np.zeros(7)
+    action[3 + axis] = 0.4
+    run(world, list(action), 10)
+    after = world.proprio()
+    expected = np.zeros(3)
+    expected[axis] = 0.4
+    turned = rotation_between(wxyz(before.quaternion), wxyz(after.quaternion))
+    assert turned == pytest.approx(expected, abs=0.03)
+    assert after.angular == pytest.approx(expected, abs=0.05)
+    assert after.position == pytest.approx(before.position, abs=0.006)
+
+
+def test_tool_stays_where_it_is_without_command(world: World) -> None:
+    world.reset(4)
+    before = world.proprio().position
+    run(world, [0.0] * 7, 30)
+    assert world.proprio().position == pytest.approx(before, abs=0.001)
+
+
+@pytest.mark.parametrize(
+    "action",
+    [[0.25, 0, 0.1, 0, 0, 0, 0], [-0.25, 0, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 1.0, 0],
+     [0, 0, 0, 1.0, 0, 0, 0], [0, 0.25, 0.25, 0, -1.0, 0, 0]],
+)  # fmt: skip
+def test_joint_limits_hold_against_a_stubborn_command(world: World, action: list[float]) -> None:
+    world.reset(1)
+    for _ in range(60):
+        world.step(action)
+        joints = world.proprio().joints
+        assert np.all(joints > franka.LOWER - 0.03)
+        assert np.all(joints < franka.UPPER + 0.03)
+    assert np.all(np.isfinite(world.data.qpos))
+
+
+def test_blocked_arm_does_not_wind_up(world: World) -> None:
+    world.reset(2)
+    run(world, [0, 0, -0.25, 0, 0, 0, -0.12], 40)
+    blocked = world.proprio().position[2]
+    assert blocked < 0.03
+    run(world, [0, 0, 0.25, 0, 0, 0, 0], 4)
+    assert world.proprio().position[2] > blocked + 0.04
+
+
+def test_gripper_opens_and_closes_at_the_commanded_speed_within_its_range(world: World) -> None:
+    world.reset(2)
+    assert world.proprio().gripper_width == pytest.approx(0.08, abs=1e-3)
+    run(world, [0, 0, 0, 0, 0, 0, -0.1], 4)
+    assert world.proprio().gripper_width == pytest.approx(0.04, abs=0.006)
+    run(world, [0, 0, 0, 0, 0, 0, -0.1], 10)
+    assert world.proprio().gripper_width == pytest.approx(0.0, abs=1e-3)
+    run(world, [0, 0, 0, 0, 0, 0, 0.1], 20)
+    assert world.proprio().gripper_width == pytest.approx(0.08, abs=1e-3)
+
+
+def test_same_seed_and_actions_give_the_same_bits(task: TaskConfig) -> None:
+    rng = np.random.default_rng(0)
+    actions = rng.uniform(-1, 1, (25, 7)) * task.limits.scale()
+    first, second = World(task), World(task, seed=9)
+    run(second, [0.1, 0.1, -0.1, 0, 0, 0.5, -0.1], 15)  # another past, images drawn or not
+    second.images()
+    states = []
+    for world in (first, second):
+        world.reset(123)
+        for action in actions:
+            world.step(action)
+        images = world.images()
+        states.append(
+            world.data.qpos.tobytes() + world.data.qvel.tobytes() + world.proprio().linear.tobytes()
+            + images["side"].tobytes() + images["wrist"].tobytes()
+        )  # fmt: skip
+        world.close()
+    assert states[0] == states[1]
+
+
+def test_seeds_place_cube_and_tool_all_over_their_regions(world: World) -> None:
+    cubes, tools = [], []
+    for seed in range(60):
+        world.reset(seed)
+        cubes.append(world.objects()["cube"][0][:2])
+        tools.append(world.proprio().position)
+    spread = np.ptp(cubes, axis=0)
+    assert np.all(np.array(cubes) >= CUBE_LOW)
+    assert np.all(np.array(cubes) <= CUBE_HIGH)
+    assert np.all(spread > 0.85 * (CUBE_HIGH - CUBE_LOW))
+    assert np.all(np.ptp(tools, axis=0) > [0.15, 0.2, 0.1])
+
+
+def test_time_counts_control_periods_and_survives_reset(world: World) -> None:
+    before = world.time
+    world.step(np.zeros(7))
+    world.reset(5)
+    world.step(np.zeros(7), duration=0.05)
+    assert world.time - before == pytest.approx(0.15)
+
+
+@pytest.mark.parametrize("action", [[0.0] * 6, [float("nan")] + [0.0] * 6])
+def test_bad_action_is_refused_by_name(world: World, action: list[float]) -> None:
+    with pytest.raises(ValueError, match="7 finite numbers"):
+        world.step(action)
+
+
+def test_unknown_scene_names_the_known_ones() -> None:
+    with pytest.raises(ValueError, match="cube_pick"):
+        make_scene("cube_pik")
+
+
+def test_a_control_step_is_far_cheaper_than_its_period(world: World) -> None:
+    world.reset(0)
+    best = float("inf")
+    for _ in range(10):
+        start = time.perf_counter()
+        world.step([0.05, 0, 0, 0, 0, 0, 0])
+        best = min(best, time.perf_counter() - start)
+    assert best < 0.03

@@ -1,0 +1,144 @@
+"""The doctor sees what is there, says how to mend what isn't, and fails only for what runs need."""
+
+import subprocess
+import sys
+from collections import namedtuple
+
+import pytest
+
+from expo_ft_ros import doctor
+from expo_ft_ros.doctor import Check
+
+Usage = namedtuple("Usage", "total used free")
+
+
+def test_rendering_makes_a_real_image():
+    check = doctor.check_rendering()
+    assert check.status in ("ok", "missing"), check.text
+
+
+def test_rendering_fails_with_the_last_line_of_the_error(monkeypatch):
+    monkeypatch.setattr(doctor, "_RENDER", "raise RuntimeError('no driver')")
+    check = doctor.check_rendering()
+    assert (check.status, check.text) == ("fail", "RuntimeError: no driver")
+    assert "libegl1" in check.remedy
+
+
+def test_a_hanging_driver_is_given_up(monkeypatch):
+    monkeypatch.setattr(doctor, "_RENDER", "import threading; threading.Event().wait()")
+    monkeypatch.setattr(doctor, "_RENDER_TIME_LIMIT", 0.5)
+    assert doctor.check_rendering().status == "fail"
+
+
+def test_without_ros_it_says_how_to_get_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "rclpy", None)
+    check = doctor.check_ros()
+    assert check.status == "fail"
+    assert "./expo-ft" in check.remedy
+
+
+def test_ros_and_every_type_of_the_graph_are_there():
+    pytest.importorskip("rclpy")
+    assert doctor.check_ros().status == "ok"
+    assert doctor.check_interfaces().status == "ok"
+
+
+def test_a_missing_type_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "expo_ft_ros.msg", None)
+    check = doctor.check_interfaces()
+    assert check.status == "fail"
+    assert "expo_ft_ros/" in check.text
+
+
+@pytest.mark.parametrize(
+    ("content", "status"),
+    [
+        (None, "fail"),
+        ("<dds", "fail"),
+        ("<dds xmlns='x'><type>UDPv4</type></dds>", "missing"),
+        ("<dds xmlns='x'><type>SHM</type></dds>", "ok"),
+    ],
+)
+def test_the_profile_of_fast_dds_is_read(monkeypatch, tmp_path, content, status):
+    path = tmp_path / "profile.xml"
+    if content is not None:
+        path.write_text(content)
+    monkeypatch.setenv("FASTDDS_DEFAULT_PROFILES_FILE", str(path))
+    monkeypatch.delenv("RMW_IMPLEMENTATION", raising=False)
+    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _: Usage(0, 0, 10**10))
+    assert doctor.check_middleware().status == status
+
+
+def test_too_little_shared_memory_fails(monkeypatch, tmp_path):
+    path = tmp_path / "profile.xml"
+    path.write_text("<dds xmlns='x'><type>SHM</type></dds>")
+    monkeypatch.setenv("FASTDDS_DEFAULT_PROFILES_FILE", str(path))
+    monkeypatch.delenv("RMW_IMPLEMENTATION", raising=False)
+    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _: Usage(0, 0, 64 * 2**20))
+    check = doctor.check_middleware()
+    assert check.status == "fail"
+    assert "--shm-size" in check.remedy
+
+
+def hidraw(root, name, vendor):
+    folder = root / "sys" / "class" / "hidraw" / "hidraw3" / "device"
+    folder.mkdir(parents=True)
+    (folder / "uevent").write_text(f"HID_ID=0003:{vendor}:0000C635\nHID_NAME={name}\n")
+    (root / "dev").mkdir()
+    (root / "dev" / "hidraw3").touch()
+
+
+def test_a_spacemouse_is_found_by_its_vendor(tmp_path):
+    hidraw(tmp_path, "3Dconnexion SpaceMouse Compact", "0000256F")
+    check = doctor.check_spacemouse(tmp_path)
+    assert check.status == "ok"
+    assert check.text.endswith("dev/hidraw3")
+
+
+def test_another_mouse_of_the_same_vendor_is_none(tmp_path):
+    hidraw(tmp_path, "Logitech M500", "0000046D")
+    assert doctor.check_spacemouse(tmp_path).status == "missing"
+
+
+def test_the_socket_of_spacenavd_is_enough(tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "spnav.sock").touch()
+    assert doctor.check_spacemouse(tmp_path).status == "ok"
+
+
+def test_cameras_are_listed(tmp_path):
+    assert doctor.check_cameras(tmp_path).status == "missing"
+    (tmp_path / "dev").mkdir()
+    for name in ("video0", "video2"):
+        (tmp_path / "dev" / name).touch()
+    assert doctor.check_cameras(tmp_path).text == "/dev/video0, /dev/video2"
+
+
+def test_a_full_disk_fails(monkeypatch, tmp_path):
+    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _: Usage(0, 0, 10**9))
+    assert doctor.check_disk(tmp_path).status == "fail"
+
+
+@pytest.mark.parametrize(("status", "code"), [("ok", 0), ("missing", 0), ("fail", 1)])
+def test_only_a_failure_makes_the_exit_code(monkeypatch, capsys, status, code):
+    monkeypatch.setattr(doctor, "CHECKS", (lambda: Check("thing", status, "seen", "mend it"),))
+    assert doctor.main([]) == code
+    output = capsys.readouterr().out
+    assert f"{status:<7}  thing" in output
+    assert "-> mend it" in output
+
+
+def test_an_argument_is_refused(capsys):
+    assert doctor.main(["now"]) == 2
+    assert "doctor takes no arguments, got 'now'" in capsys.readouterr().err
+
+
+def test_it_runs_as_a_module():
+    done = subprocess.run(
+        [sys.executable, "-m", "expo_ft_ros.doctor", "--help"],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "usage: expo-ft doctor\n")
