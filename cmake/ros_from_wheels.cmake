@@ -1,4 +1,4 @@
-# ROS 2 from PyPI wheels: two mends, both without effect under a normal ROS 2 installation.
+# ROS 2 from PyPI wheels: three mends, all without effect under a normal ROS 2 installation.
 
 # The wheels install into a Python environment's prefix, which no setup file announces.
 if("$ENV{AMENT_PREFIX_PATH}" STREQUAL "")
@@ -30,4 +30,11 @@ function(drop_missing_include_directories)
     endforeach()
     set_target_properties(${_target} PROPERTIES INTERFACE_INCLUDE_DIRECTORIES "${_kept}")
   endforeach()
+endfunction()
+
+# NumPy in a virtual environment inside the checkout: CMake refuses to export a path of the sources.
+function(keep_numpy_out_of_the_export target)
+  get_target_property(_directories ${target} INTERFACE_INCLUDE_DIRECTORIES)
+  list(TRANSFORM _directories REPLACE "^(/.*/numpy/.*)$" "$<BUILD_INTERFACE:\\1>")
+  set_target_properties(${target} PROPERTIES INTERFACE_INCLUDE_DIRECTORIES "${_directories}")
 endfunction()

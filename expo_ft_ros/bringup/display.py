@@ -84,8 +84,8 @@ def format_summary(summary: Mapping[str, Any]) -> str:
     """The summary of a run in a few lines.
 
     Of summary.json it takes `eval_before` and `eval_after` (each `successes` of `trials`),
-    `demonstrations`, `env_steps`, `robot_seconds` and `wall_seconds` (what it was spent on -> seconds); what is
-    missing is left out. `kind` tells an evaluation alone.
+    `demonstrations`, `env_steps`, `robot_seconds` and `wall_seconds` (what it was spent on ->
+    seconds); what is missing is left out. `kind` tells an evaluation alone.
     """
     lines = []
     if summary.get("demonstrations"):

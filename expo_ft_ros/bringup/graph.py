@@ -134,7 +134,6 @@ def _common(options: RunOptions, run_dir: Path) -> dict[str, Parameter]:
         "run_dir": str(run_dir),
         "lockstep": lockstep,
         "use_sim_time": lockstep,
-        "seed": options.seed,
     }
 
 
@@ -161,21 +160,22 @@ def _node(
 def _world(options: RunOptions, run_dir: Path) -> list[NodeSpec]:
     """Robot, sensors, whoever operates, and the control loop."""
     scripted = options.operator == "scripted"
+    world: dict[str, Parameter] = {"seed": options.seed, "wait_for_operator": scripted}
     device = (
         (("spacenav/twist", "/spacenav/twist"), ("spacenav/joy", "/spacenav/joy"))
         if options.operator == "spacemouse"
         else ()
     )
     specs = [
-        _node("sim", options, run_dir, {"wait_for_operator": scripted}, rank=RANK_ROBOT),
+        _node("sim", options, run_dir, world, rank=RANK_ROBOT),
         _node("camera", options, run_dir),
         _node("proprio", options, run_dir),
         _node("teleop", options, run_dir, remappings=device),
         _node("arbitration", options, run_dir, rank=RANK_ARBITRATION),
     ]
     if scripted:
-        rate = {"operator_rate": options.operator_rate}
-        specs.append(_node("operator", options, run_dir, rate, rank=RANK_SESSION))
+        operator = {"seed": options.seed, "operator_rate": options.operator_rate}
+        specs.append(_node("operator", options, run_dir, operator, rank=RANK_SESSION))
     return specs
 
 
@@ -196,7 +196,9 @@ def _learning(
 ) -> list[NodeSpec]:
     """Policy and learner: one process that shares the weights, or two."""
     mode = "async" if asynchronous else "sync"
-    every = {**_common(options, run_dir), **parameters, "mode": mode}
+    # In real time the control loop comes first; in lock-step it waits for the learner anyway.
+    nice = _LEARNER_NICE if options.realtime else 0
+    every = {**_common(options, run_dir), **parameters, "mode": mode, "seed": options.seed}
 
     def process(name: str, nodes: tuple[str, ...], nice: int) -> NodeSpec:
         return NodeSpec(
@@ -211,8 +213,8 @@ def _learning(
         )
 
     if asynchronous:
-        return [process("policy", (), 0), process("learner", (), _LEARNER_NICE)]
-    return [process("agent", ("policy", "learner"), _LEARNER_NICE)]
+        return [process("policy", (), 0), process("learner", (), nice)]
+    return [process("agent", ("policy", "learner"), nice)]
 
 
 def _with_session(
@@ -220,6 +222,7 @@ def _with_session(
 ) -> list[NodeSpec]:
     parameters: dict[str, Parameter] = {
         "kind": kind,
+        "seed": options.seed,
         "operator": options.operator,
         "steps": work.steps,
         "demos": work.demos,
@@ -238,9 +241,10 @@ def _rviz() -> NodeSpec:
 
 
 def _threads(count: int) -> dict[str, str]:
-    """Limits numerical libraries, each of which else takes every core for itself."""
+    """Limits numerical libraries, each of which else takes every core for itself, and lets their
+    threads sleep while they wait: spinning would take the cores from the control loop."""
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-    return {name: str(count) for name in names}
+    return {**{name: str(count) for name in names}, "OMP_WAIT_POLICY": "PASSIVE"}
 
 
 def _learner_threads(options: RunOptions) -> int:

@@ -223,10 +223,10 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
     def begin(self) -> None:
         """Starts the planned episode where there is one, and asks for its scene."""
         plan = self._plan
-        if plan is not None and plan.episode > self.loop.snapshot.episode:
-            if self.loop.begin(plan).accepted:
-                self._valid_from = self._reset_called = None
-                gc.collect()
+        new = plan is not None and plan.episode > self.loop.snapshot.episode
+        if plan is not None and new and self.loop.begin(plan).accepted:
+            self._valid_from = self._reset_called = None
+            gc.collect()
         resetting = self.loop.episode.state is State.RESETTING
         if resetting and self._valid_from is None and not self._by_person:
             self._ask_for_scene()

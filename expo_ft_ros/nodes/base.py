@@ -16,7 +16,8 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.client import Client
-from rclpy.clock import Clock, ClockType
+from rclpy.clock import Clock
+from rclpy.clock_type import ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.node import Node
 from rclpy.publisher import Publisher
@@ -51,7 +52,7 @@ class NodeParameters:
 P = TypeVar("P", bound=NodeParameters)
 
 
-class GraphNode(LifecycleNode, Generic[P]):  # type: ignore[misc]
+class GraphNode(LifecycleNode, Generic[P]):
     """A node of the graph.
 
     Class attributes: `NAME`, its default name; `PARAMETERS`, a frozen dataclass whose fields are
@@ -234,7 +235,7 @@ class GraphNode(LifecycleNode, Generic[P]):  # type: ignore[misc]
 
     def client(self, name: str, *, needed: bool = False) -> Client[Any, Any]:
         """A client of a service of the table. needed: the node is ready once it is offered."""
-        made = self.create_client(service_type(service_entry(name).type), name)
+        made: Client[Any, Any] = self.create_client(service_type(service_entry(name).type), name)
         self._entities.append((self.destroy_client, made))
         if needed:
             self._needed.append(lambda: int(made.service_is_ready()))

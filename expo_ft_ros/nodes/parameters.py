@@ -31,7 +31,7 @@ def parameter(
     default: T, description: str, *, low: float | None = None, high: float | None = None
 ) -> T:
     """A dataclass field that is a parameter. low, high: inclusive range of a number."""
-    return dataclasses.field(  # type: ignore[no-any-return,call-overload]
+    return dataclasses.field(
         default=default, metadata={"description": description, "low": low, "high": high}
     )
 

@@ -8,6 +8,8 @@ import signal
 import sys
 import threading
 import traceback
+from collections.abc import Callable
+from typing import Any
 
 import rclpy
 from rclpy.executors import Executor, SingleThreadedExecutor
@@ -15,6 +17,8 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 
 from expo_ft_ros.nodes.base import GraphNode
+
+AnyNode = GraphNode[Any]
 
 PARENT_VARIABLE = "EXPO_FT_PARENT_PID"
 _PR_SET_PDEATHSIG = 1
@@ -52,7 +56,7 @@ def make_executor() -> Executor:
     until a future is complete does neither. Older rclpy doesn't have it.
     """
     try:
-        from rclpy.experimental import EventsExecutor
+        from rclpy.experimental.events_executor import EventsExecutor
     except ImportError:
         return SingleThreadedExecutor()
     made: Executor = EventsExecutor()
@@ -76,7 +80,7 @@ def die_with_parent() -> None:
         )
 
 
-def run(*node_classes: type[GraphNode], args: list[str] | None = None) -> int:  # type: ignore[type-arg]
+def run(*factories: Callable[[], AnyNode], args: list[str] | None = None) -> int:
     """Runs the nodes in one process and one thread until a signal or the end of one of them.
 
     Several nodes keep their own names: a global `__node:=` remap would give them all one.
@@ -85,15 +89,15 @@ def run(*node_classes: type[GraphNode], args: list[str] | None = None) -> int:  
     stop = StopSignals()
     die_with_parent()
     argv = list(sys.argv if args is None else args)
-    if len(node_classes) > 1:
+    if len(factories) > 1:
         argv = _without_name(argv)
     rclpy.init(args=argv, signal_handler_options=SignalHandlerOptions.NO)
     executor = make_executor()
-    nodes: list[GraphNode] = []  # type: ignore[type-arg]
+    nodes: list[AnyNode] = []
     code = 0
     try:
-        for node_class in node_classes:
-            node = node_class()
+        for make in factories:
+            node = make()
             nodes.append(node)
             executor.add_node(node)
         for node in nodes:
@@ -114,15 +118,15 @@ def run(*node_classes: type[GraphNode], args: list[str] | None = None) -> int:  
     return code
 
 
-def main(*node_classes: type[GraphNode]) -> None:  # type: ignore[type-arg]
-    """Entry point of a node's file."""
-    code = run(*node_classes)
+def main(*factories: Callable[[], AnyNode]) -> None:
+    """Entry point of a node's file; a node's class is its factory."""
+    code = run(*factories)
     sys.stdout.flush()
     sys.stderr.flush()
     sys.exit(code)
 
 
-def _tell(nodes: list[GraphNode], error: Exception) -> None:  # type: ignore[type-arg]
+def _tell(nodes: list[AnyNode], error: Exception) -> None:
     text = "".join(traceback.format_exception(error))
     if not nodes:
         print(f"[FATAL] {text}", file=sys.stderr)

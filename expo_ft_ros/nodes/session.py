@@ -73,7 +73,7 @@ class SessionNode(GraphNode[SessionParameters]):
                 rl_steps=wanted.steps,
                 max_steps=wanted.max_steps or self._task.max_steps,
                 seed=wanted.seed,
-                operator="scripted" if free else wanted.operator,  # type: ignore[arg-type]
+                operator="scripted" if free else wanted.operator,
             )
         )
         self._wall = WallClock()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from sensor_msgs.msg import Image
 
@@ -13,7 +14,7 @@ from expo_ft_ros.msg import TeleopCommand
 from expo_ft_ros.nodes.convert import action_of, nanoseconds
 
 SIDE, WRIST, PROPRIO, TELEOP = "camera/side", "camera/wrist", "proprio", "teleop"
-Message = Image | ProprioMsg | TeleopCommand
+Message: TypeAlias = Image | ProprioMsg | TeleopCommand
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class Inputs:
             return None
         side, wrist, proprio = (self._messages[n] for n in self._sensors)
         command = self._messages.get(TELEOP)
-        return Snapshot(self.newest_ns, side, wrist, proprio, _teleop(command))  # type: ignore[arg-type]
+        return Snapshot(self.newest_ns, side, wrist, proprio, _teleop(command))
 
 
 def _teleop(command: Message | None) -> TeleopState:

@@ -34,12 +34,12 @@ def augment(images: Tensor, generator: torch.Generator | None = None) -> Tensor:
     grid = functional.affine_grid(affine, list(flat.shape), align_corners=False)
     out = functional.grid_sample(flat, grid, padding_mode="border", align_corners=False)
 
-    def column(low: float, high: float) -> Tensor:
-        return uniform(low, high).view(n, 1, 1, 1)
-
-    out = out * column(1 - JITTER, 1 + JITTER)
-    mean = out.mean(dim=(1, 2, 3), keepdim=True)
-    out = (out - mean) * column(1 - JITTER, 1 + JITTER) + mean
+    brightness, contrast, saturation = (
+        uniform(1 - JITTER, 1 + JITTER).view(n, 1, 1, 1) for _ in range(3)
+    )
+    # The three are linear in the pixel, its grey value and the image's mean: one pass, not three.
     grey = out.mean(dim=1, keepdim=True)
-    out = (out - grey) * column(1 - JITTER, 1 + JITTER) + grey
-    return out.clamp(0, 1).view_as(images)
+    mean = out.mean(dim=(1, 2, 3), keepdim=True) * brightness
+    gain = brightness * contrast
+    rest = gain * (1 - saturation) * grey + (1 - contrast) * mean
+    return torch.addcmul(rest, out, gain * saturation).clamp_(0, 1).view_as(images)

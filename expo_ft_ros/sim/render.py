@@ -55,8 +55,9 @@ class GlRenderer:
         self._gl = _gl_context(backend, size)
         self._gl.make_current()
         self._context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100)
-        # Also runs before the interpreter's shutdown, when OpenGL's bindings are still whole.
+        # Not at exit: by then mujoco has given the display back, and the context with it.
         self._free = weakref.finalize(self, _free, self._gl, self._context)
+        self._free.atexit = False
         mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
         self._scene = mujoco.MjvScene(model, maxgeom=1000)
         self._scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = 0

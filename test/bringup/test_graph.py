@@ -1,6 +1,7 @@
 """The graphs as data."""
 
 import importlib.util
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from expo_ft_ros.bringup.graph import (
     train_graph,
 )
 from expo_ft_ros.bringup.options import CollectOptions, EvalOptions, SimOptions, TrainOptions
+from expo_ft_ros.nodes.base import GraphNode
 
 RUN = Path("/run")
 
@@ -68,6 +70,20 @@ def test_every_node_has_the_common_parameters(specs):
         assert {"task", "run_dir", "lockstep", "use_sim_time"} <= set(spec.parameters)
 
 
+def test_every_parameter_is_declared_by_its_node(specs):
+    """ROS silently ignores a parameter that nobody has declared."""
+    for spec in specs:
+        module = importlib.import_module(spec.module)
+        classes = [
+            value
+            for value in vars(module).values()
+            if isinstance(value, type) and issubclass(value, GraphNode) and value is not GraphNode
+        ]
+        assert {node.NAME for node in classes} == set(spec.node_names)
+        declared = {field.name for node in classes for field in fields(node.PARAMETERS)}
+        assert set(spec.parameters) - {"use_sim_time"} <= declared, spec.name
+
+
 def test_the_control_loop_is_never_niced_and_threads_are_limited(specs):
     assert by_name(specs)["arbitration"].nice == 0
     assert all("OMP_NUM_THREADS" in spec.env for spec in specs)
@@ -83,7 +99,12 @@ def test_lockstep_unless_realtime():
 def test_sync_is_one_process_with_two_nodes_and_async_two():
     assert by_name(GRAPHS["train"])["agent"].node_names == ("policy", "learner")
     assert {"policy", "learner"} <= set(by_name(GRAPHS["async"]))
-    assert by_name(GRAPHS["async"])["learner"].nice > by_name(GRAPHS["async"])["policy"].nice
+
+
+def test_in_real_time_learning_yields_to_control():
+    assert by_name(GRAPHS["realtime"])["agent"].nice > 0
+    pair = by_name(train_graph(TrainOptions(mode="async", realtime=True), RUN))
+    assert pair["learner"].nice > pair["policy"].nice == 0
 
 
 def test_the_world_waits_only_for_an_operator_that_exists():

@@ -28,6 +28,7 @@ _FUNNEL_LOST = 0.022  # misplacement that sends the tool up again [m]
 _CLEAR = 0.035  # height above the cube's centre at which the open fingers pass over it [m]
 _AT_CUBE = 0.006  # height error that allows closing [m]
 _CLOSE_TICKS = 8
+_DETOUR_TICKS = 10.0  # in which he turns from his first heading to the cube
 _LIFT_TO = 0.20
 _ANGULAR_GAIN, _ANGULAR_DEAD_ZONE = 2.0, 0.03  # [1/s], [rad]
 
@@ -44,23 +45,25 @@ class Phase(Enum):
 @dataclass(frozen=True)
 class Style:
     """How this person does it today. speed: of full scale; gain [1/s]; hover: height above the
-    cube at which he aligns [m]; offset: where he thinks the cube is (2,) [m]; tremor: of full
-    scale."""
+    cube at which he aligns [m]; offset: where he thinks the cube is (2,) [m]; detour: how far
+    beside it he first heads (2,) [m]; tremor: of full scale."""
 
     speed: float
     gain: float
     hover: float
     offset: Vector
+    detour: Vector
     tremor: float
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Style:
         """Returns a person at random."""
         return cls(
-            speed=rng.uniform(0.5, 0.75),
-            gain=rng.uniform(2.0, 2.8),
+            speed=rng.uniform(0.35, 0.5),
+            gain=rng.uniform(1.6, 2.2),
             hover=rng.uniform(0.06, 0.09),
             offset=rng.normal(0.0, 0.002, 2).clip(-0.004, 0.004),
+            detour=rng.normal(0.0, 0.03, 2).clip(-0.06, 0.06),
             tremor=rng.uniform(0.02, 0.06),
         )
 
@@ -106,6 +109,7 @@ class CubePickOperator:
         target = np.array([*(cube[:2] + style.offset), cube[2]])
         if self._phase is Phase.REACH:
             target[2] = max(cube[2], 0.02) + style.hover
+            target[:2] += style.detour * np.exp(-self._ticks / _DETOUR_TICKS)
             if scene.above < _CLEAR and scene.misplaced() > _FUNNEL_LOST:
                 target[:2] = scene.tool[:2]  # up first: sideways would sweep the cube along
         elif self._phase is Phase.LIFT:

@@ -1,0 +1,18 @@
+"""Policy and learner in one process that share one agent: sync mode."""
+
+from __future__ import annotations
+
+from expo_ft_ros.nodes.learner import LearnerNode
+from expo_ft_ros.nodes.policy import PolicyNode
+from expo_ft_ros.nodes.process import main as run_nodes
+from expo_ft_ros.nodes.shared_agent import SharedAgent
+
+
+def main() -> None:
+    """Runs both nodes; they keep their own names."""
+    shared = SharedAgent()
+    run_nodes(lambda: LearnerNode(shared), lambda: PolicyNode(shared))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,285 @@
+"""Takes every episode, imitates and updates when the session wants it, keeps checkpoints.
+
+The executor's thread gathers episodes and answers services; one worker thread learns.
+"""
+
+from __future__ import annotations
+
+import json
+import queue
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from std_srvs.srv import Trigger
+
+from expo_ft_ros.data.episode import Episode, EpisodeAssembler
+from expo_ft_ros.data.episode_store import load_episodes
+from expo_ft_ros.msg import LearnerStatus, SessionPlan
+from expo_ft_ros.nodes.assembling import EpisodeFeed
+from expo_ft_ros.nodes.base import OK, GraphNode, parameter
+from expo_ft_ros.nodes.convert import to_array
+from expo_ft_ros.nodes.process import main as run_nodes
+from expo_ft_ros.nodes.run_files import PROGRESS_FILE
+from expo_ft_ros.nodes.shared_agent import (
+    CHECKPOINTS,
+    LIVE_WEIGHTS,
+    LearningParameters,
+    SharedAgent,
+)
+
+LEARNED_STAGES = ("collect", "rl")
+IDLE, IMITATION, UPDATE = "idle", "imitation", "update"
+_STATUS_PERIOD = 0.25
+_SERVICE_PATIENCE = 30.0
+
+
+@dataclass(frozen=True)
+class LearnerParameters(LearningParameters):
+    """Parameters of the learner node."""
+
+    checkpoint_every: int = parameter(
+        10, "Episodes of the rl stage between two checkpoints.", low=1, high=10_000
+    )
+    keep_checkpoints: int = parameter(3, "Checkpoints kept, the newest.", low=1, high=1000)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What the worker does now, for learner/status; replaced whole, so any thread may read it."""
+
+    stage: str = IDLE
+    finished: str = ""
+    share: float = 0.0
+    episode: int = 0
+    metrics: Mapping[str, float] | None = None
+
+
+class LearnerNode(GraphNode[LearnerParameters]):
+    """Jobs go to the worker in the order in which they came."""
+
+    NAME = "learner"
+    PARAMETERS = LearnerParameters
+
+    def __init__(self, shared: SharedAgent | None = None) -> None:
+        self._shared = shared or SharedAgent()
+        super().__init__()
+
+    def _setup(self) -> None:
+        if not self.parameters.run_dir:
+            raise ValueError("run_dir is empty: the learner has nowhere to keep checkpoints")
+        self._folder = Path(self.parameters.run_dir)
+        self._agent = self._shared.get(self.parameters)
+        self._version = self._agent.version
+        self._progress = Progress()
+        self._loaded = False
+        self._imitating = False
+        self._since_checkpoint = 0
+        self._dirty = False
+        self._failure: Exception | None = None
+        self._stopping = threading.Event()
+        self._jobs: queue.Queue[Callable[[], None] | None] = queue.Queue()
+        self._tensorboard: Any = None
+        self._status_out = self.publisher("learner/status")
+        assembler = EpisodeAssembler(self._agent.config.image_size)
+        self._feed = EpisodeFeed(self, assembler, self._on_episode, self._on_discarded)
+        self.subscription("session/plan", self._on_plan)
+        self.service("learner/save_checkpoint", self._on_save)
+        self.wall_timer(_STATUS_PERIOD, self._tell)
+        self._worker = threading.Thread(target=self._work, name="learner")
+        self._jobs.put(self._rebuild)
+        self._worker.start()
+
+    def _teardown(self) -> None:
+        worker = getattr(self, "_worker", None)
+        if worker is None or not worker.is_alive():
+            return
+        self._stopping.set()
+        self._jobs.put(None)
+        worker.join()
+        if self._dirty:
+            self._save()
+        if self._tensorboard is not None:
+            self._tensorboard.close()
+
+    def _is_ready(self) -> bool:
+        return self._loaded
+
+    # -- the executor's thread ------------------------------------------------------------------
+    def _on_plan(self, message: SessionPlan) -> None:
+        if message.stage == IMITATION and not self._imitating:
+            self._imitating = True
+            self._jobs.put(self._imitate)
+
+    def _on_episode(self, episode: Episode) -> None:
+        self._jobs.put(lambda: self._take(episode))
+
+    def _on_discarded(self, number: int) -> None:
+        self._jobs.put(lambda: self._show(replace(self._progress, episode=number)))
+
+    def _on_save(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        """Between two gradient steps of the worker would be too late: it waits for its end."""
+        if not self._shared.lock.acquire(timeout=_SERVICE_PATIENCE):
+            response.message = f"still learning after {_SERVICE_PATIENCE:.0f} s: ask again"
+            return response
+        try:
+            response.message = str(self._save())
+            response.success = True
+        except OSError as error:
+            response.message = f"could not be written: {error}"
+        finally:
+            self._shared.lock.release()
+        return response
+
+    def _tell(self) -> None:
+        if self._failure is not None:
+            raise RuntimeError(f"learning failed: {self._failure}") from self._failure
+        self._publish()
+
+    def _publish(self) -> None:
+        now, agent = self._progress, self._agent
+        metrics = now.metrics or {}
+        message = LearnerStatus(
+            stage=now.stage,
+            finished=now.finished,
+            progress=float(now.share),
+            episode=now.episode,
+            version=self._version,
+            critic_updates=agent.critic_updates,
+            transitions=agent.replay_size,
+            human_transitions=agent.replay_human_steps,
+            update_ratio=float(agent.update_ratio),
+            metric_names=list(metrics),
+            metric_values=to_array(list(metrics.values()), "f"),
+        )
+        message.header.stamp = self.get_clock().now().to_msg()
+        self._status_out.publish(message)
+        self.report(OK, now.stage, version=agent.version, transitions=agent.replay_size)
+
+    # -- the worker's thread --------------------------------------------------------------------
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None and not self._stopping.is_set():
+            try:
+                job()
+            except Exception as error:  # noqa: BLE001 (raised again in the executor's thread)
+                self._failure = error
+                return
+
+    def _show(self, progress: Progress) -> None:
+        """Replaces the progress; the end of something is told at once."""
+        told = self._progress
+        self._progress = progress
+        if (told.stage, told.finished, told.episode) != (
+            progress.stage, progress.finished, progress.episode
+        ):
+            self._publish()
+
+    def _rebuild(self) -> None:
+        """Replay from the episodes that an earlier start of the run recorded and counted."""
+        counted = _counted_episodes(self._folder)
+        newest = 0
+        for episode in load_episodes(self._folder / "episodes"):
+            number, stage = episode.outcome.episode, episode.outcome.stage
+            if self._stopping.is_set():
+                return
+            if number < counted and stage in LEARNED_STAGES:
+                with self._shared.lock:
+                    self._agent.add_episode(episode)
+                newest = number
+        self._loaded = True
+        self._show(replace(self._progress, episode=newest))
+
+    def _take(self, episode: Episode) -> None:
+        number, stage = episode.outcome.episode, episode.outcome.stage
+        if stage in LEARNED_STAGES:
+            with self._shared.lock:
+                self._agent.add_episode(episode)
+        if self.parameters.mode == "async":
+            # Nobody waits for the updates: they run beside the next episode.
+            self._show(replace(self._progress, episode=number))
+        if stage == "rl":
+            self._update()
+            self._since_checkpoint += 1
+            if self._since_checkpoint >= self.parameters.checkpoint_every:
+                with self._shared.lock:
+                    self._save()
+        self._show(replace(self._progress, stage=IDLE, episode=number))
+
+    def _imitate(self) -> None:
+        self._learn_something(IMITATION, self._agent.imitate)
+        with self._shared.lock:
+            self._save()
+        self._show(replace(self._progress, stage=IDLE, finished=IMITATION))
+
+    def _update(self) -> None:
+        before = self._agent.critic_updates
+        self._learn_something(UPDATE, self._agent.update)
+        self._dirty = self._dirty or self._agent.critic_updates > before
+
+    def _learn_something(
+        self,
+        stage: str,
+        learn: Callable[[Callable[[float, dict[str, float]], bool]], dict[str, float]],
+    ) -> None:
+        self._show(replace(self._progress, stage=stage, share=0.0))
+
+        def progress(share: float, metrics: dict[str, float]) -> bool:
+            self._show(replace(self._progress, share=share, metrics=dict(metrics)))
+            return not self._stopping.is_set()
+
+        with self._shared.lock:
+            metrics = learn(progress)
+        if metrics:
+            self._show(replace(self._progress, metrics=metrics))
+            self._plot(metrics)
+        if self.parameters.mode == "async":
+            self._agent.save(self._folder / LIVE_WEIGHTS)
+        # Told only now: whoever hears of a version finds its file.
+        self._version = self._agent.version
+
+    def _plot(self, metrics: Mapping[str, float]) -> None:
+        if self._tensorboard is None:
+            from torch.utils.tensorboard import SummaryWriter
+
+            self._tensorboard = SummaryWriter(str(self._folder / "tensorboard"))
+        agent = self._agent
+        step = agent.critic_updates
+        for name, value in metrics.items():
+            self._tensorboard.add_scalar(name, value, step)
+        self._tensorboard.add_scalar("replay/steps", agent.replay_size, step)
+        self._tensorboard.add_scalar("replay/human_steps", agent.replay_human_steps, step)
+        self._tensorboard.add_scalar("update_ratio", agent.update_ratio, step)
+        self._tensorboard.flush()
+
+    def _save(self) -> Path:
+        """Writes a checkpoint and removes the oldest; the lock is held, or nobody else is left."""
+        folder = self._folder / CHECKPOINTS
+        path = folder / f"{time.time_ns() // 10**9:010d}_v{self._agent.version:05d}.safetensors"
+        self._agent.save(path)
+        self._since_checkpoint = 0
+        self._dirty = False
+        for old in sorted(folder.glob("*.safetensors"))[: -self.parameters.keep_checkpoints]:
+            old.unlink()
+        return path
+
+
+def _counted_episodes(folder: Path) -> int:
+    """Number of the first episode that the session has not counted; all of them without books."""
+    try:
+        return int(json.loads((folder / PROGRESS_FILE).read_text())["session"]["episode"])
+    except FileNotFoundError:
+        return 1
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{folder / PROGRESS_FILE}: broken ({error}); move it away") from error
+
+
+def main() -> None:
+    """Runs the learner node alone (async mode)."""
+    run_nodes(LearnerNode)
+
+
+if __name__ == "__main__":
+    main()

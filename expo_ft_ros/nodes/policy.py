@@ -1,0 +1,92 @@
+"""Answers an observation with a chunk where one is wanted, and shows every candidate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from expo_ft_ros.data.types import ActionChunk
+from expo_ft_ros.msg import ActionChunk as ActionChunkMsg
+from expo_ft_ros.msg import Candidates, LearnerStatus, SessionPlan
+from expo_ft_ros.msg import Observation as ObservationMsg
+from expo_ft_ros.nodes.base import GraphNode
+from expo_ft_ros.nodes.convert import chunk_to_msg, observation_from_msg, to_array
+from expo_ft_ros.nodes.process import main as run_nodes
+from expo_ft_ros.nodes.shared_agent import LIVE_WEIGHTS, LearningParameters, SharedAgent
+from expo_ft_ros.rl.agent import ActResult
+
+
+class PolicyNode(GraphNode[LearningParameters]):
+    """An observation that comes again is answered by the same chunk again."""
+
+    NAME = "policy"
+    PARAMETERS = LearningParameters
+
+    def __init__(self, shared: SharedAgent | None = None) -> None:
+        self._shared = shared or SharedAgent()
+        super().__init__()
+
+    def _setup(self) -> None:
+        self._agent = self._shared.get(self.parameters)
+        self._mode = "sample"
+        self._newest_id = 0
+        self._last: ActionChunkMsg | None = None
+        self._chunk_out = self.publisher("policy/chunk", needed=True)
+        self._candidates_out = self.publisher("policy/candidates")
+        self.subscription("session/plan", self._on_plan)
+        self.subscription("observation", self._on_observation)
+        if self.parameters.mode == "async":
+            self._version = self._agent.version
+            self.subscription("learner/status", self._on_learner)
+
+    def _on_plan(self, message: SessionPlan) -> None:
+        self._mode = "mode" if message.policy == "mode" else "sample"
+
+    def _on_learner(self, message: LearnerStatus) -> None:
+        """Takes new weights over; the file is there before its version is told."""
+        path = Path(self.parameters.run_dir) / LIVE_WEIGHTS
+        if message.version > self._version and path.exists():
+            with self._shared.lock:
+                self._agent.load(path)
+            self._version = message.version
+
+    def _on_observation(self, message: ObservationMsg) -> None:
+        if not message.chunk_wanted:
+            return
+        if self._last is None or message.number > self._last.observation:
+            with self._shared.lock:
+                result = self._agent.act(observation_from_msg(message), self._mode)
+                version = self._agent.version
+            self._newest_id += 1
+            chunk = ActionChunk(
+                self._newest_id, message.number, result.actions, result.q, result.edited
+            )
+            self._last = chunk_to_msg(chunk, message.header, version)
+            self._chunk_out.publish(self._last)
+            if self._candidates_out.get_subscription_count() > 0:
+                self._candidates_out.publish(candidates_message(result, message))
+        elif message.number == self._last.observation:
+            self._chunk_out.publish(self._last)
+
+
+def candidates_message(result: ActResult, observation: ObservationMsg) -> Candidates:
+    """Every candidate of one answer."""
+    count, horizon, _ = result.candidates.shape
+    return Candidates(
+        header=observation.header,
+        observation=observation.number,
+        count=count,
+        horizon=horizon,
+        actions=to_array(result.candidates, "f"),
+        q=to_array(result.candidate_q, "f"),
+        edited=[bool(edited) for edited in result.candidate_edited],
+        chosen=int(result.chosen),
+    )
+
+
+def main() -> None:
+    """Runs the policy node alone (async mode)."""
+    run_nodes(PolicyNode)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""The agent of a process, made once, with the lock that acting and learning share."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from expo_ft_ros.nodes.base import NodeParameters, parameter
+from expo_ft_ros.rl.agent import Agent
+from expo_ft_ros.rl.config import load_preset
+from expo_ft_ros.tasks import load_task
+
+CHECKPOINTS = "checkpoints"
+# In async mode the newest weights go from learner to policy by this file of the run's folder.
+LIVE_WEIGHTS = Path("weights") / "live.safetensors"
+MODES = ("sync", "async")
+
+
+@dataclass(frozen=True)
+class LearningParameters(NodeParameters):
+    """Parameters of policy and learner, which in sync mode share one agent."""
+
+    preset: str = parameter("small", "Sizes and constants: a file name of config/presets.")
+    seed: int = parameter(0, "Seed of networks and sampling.", low=0, high=2**31 - 1)
+    mode: str = parameter("sync", "sync: one process and one agent; async: two, weights by file.")
+    imitation_scale: float = parameter(
+        1.0, "Share of the preset's imitation steps.", low=0.001, high=1.0
+    )
+    checkpoint: str = parameter(
+        "", "Weights to begin with; empty: the run's newest, where it has any."
+    )
+
+
+class SharedAgent:
+    """Makes the agent when it is first asked for. Hold `lock` while using it."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self._agent: Agent | None = None
+
+    def get(self, wanted: LearningParameters) -> Agent:
+        """The agent of these parameters, begun from its checkpoint.
+
+        Raises:
+            ConfigError: for an unknown task or preset.
+            ValueError: for a checkpoint that doesn't fit, or an unknown mode.
+        """
+        if wanted.mode not in MODES:
+            raise ValueError(f"mode is {wanted.mode!r}, known are {', '.join(MODES)}")
+        if self._agent is None:
+            self._agent = make_agent(wanted)
+        return self._agent
+
+
+def make_agent(wanted: LearningParameters) -> Agent:
+    """A new agent, begun from the checkpoint named, else from the run's newest."""
+    config = load_preset(wanted.preset)
+    steps = max(1, round(config.imitation.steps * wanted.imitation_scale))
+    imitation = config.imitation.model_copy(update={"steps": steps})
+    config = config.model_copy(update={"imitation": imitation})
+    agent = Agent(load_task(wanted.task), config, wanted.seed)
+    weights = Path(wanted.checkpoint) if wanted.checkpoint else newest_checkpoint(wanted.run_dir)
+    if weights is not None:
+        agent.load(weights)
+    return agent
+
+
+def newest_checkpoint(run_dir: str) -> Path | None:
+    """The run's last written checkpoint; None where it has none."""
+    if not run_dir:
+        return None
+    found = (Path(run_dir) / CHECKPOINTS).glob("*.safetensors")
+    return max(found, key=lambda path: path.stat().st_mtime_ns, default=None)

@@ -1,0 +1,114 @@
+"""The real graph under the real runner, as a person starts it: it ends well, and leaves nothing."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+class Started:
+    """`expo-ft` with arguments, in a session and a ROS domain of its own."""
+
+    def __init__(self, runs: Path, *words: str) -> None:
+        self.runs = runs
+        environment = {
+            **os.environ,
+            "EXPO_FT_RUNS": str(runs),
+            "EXPO_FT_ISOLATE": "1",
+            "PYTHONPATH": str(ROOT),
+        }
+        environment.pop("ROS_DOMAIN_ID", None)
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "expo_ft_ros.cli", *words],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+            # A shell's background job would have it ignored.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        )
+        self.text = ""
+
+    def wait_for(self, word: str) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.text += line
+            if word in line:
+                return
+        raise AssertionError(f"ended without {word!r}:\n{self.text}")
+
+    def end(self) -> int:
+        self.text += self.process.communicate(timeout=60)[0]
+        return self.process.returncode
+
+    @property
+    def run_dir(self) -> Path:
+        (found,) = self.runs.iterdir()
+        return found
+
+    def nodes(self) -> dict[str, int]:
+        """Name -> process id of what runs for this run, whoever its parent is."""
+        found = {}
+        for entry in Path("/proc").iterdir():
+            try:
+                command = (entry / "cmdline").read_text() if entry.name.isdigit() else ""
+            except OSError:
+                continue
+            match = re.search(rf"{re.escape(str(self.run_dir))}/params/(\w+)\.yaml", command)
+            if match:
+                found[match[1]] = int(entry.name)
+        return found
+
+
+@pytest.fixture
+def start(tmp_path):
+    started = []
+
+    def make(*words):
+        started.append(Started(tmp_path / "runs", *words))
+        return started[-1]
+
+    yield make
+    for one in started:
+        if one.process.poll() is None:
+            one.process.kill()
+            one.process.wait()
+
+
+def test_collecting_ends_well_and_goes_on(start):
+    first = start("collect", "demos:=1")
+    assert first.end() == 0, first.text
+    assert "Demonstrations: 1" in first.text
+    assert first.nodes() == {}
+    assert len(list((first.run_dir / "episodes").glob("*.npz"))) == 1
+    again = start("collect", "resume:=latest", "demos:=2")
+    assert again.end() == 0, again.text
+    assert json.loads((again.run_dir / "summary.json").read_text())["demonstrations"] == 2
+
+
+def test_ctrl_c_stops_it_and_nothing_is_left(start):
+    run = start("collect", "demos:=1000")
+    run.wait_for("collecting")
+    os.kill(run.process.pid, signal.SIGINT)
+    assert run.end() == 130
+    assert "stopped by SIGINT" in run.text
+    assert "killed" not in run.text
+    assert run.nodes() == {}
+
+
+def test_the_death_of_arbitration_stops_the_arm_and_everything(start):
+    run = start("collect", "demos:=1000")
+    run.wait_for("collecting")
+    os.kill(run.nodes()["arbitration"], signal.SIGKILL)
+    assert run.end() == 1
+    assert "arbitration ended with signal SIGKILL" in run.text
+    assert "not acknowledged" not in run.text
+    assert run.nodes() == {}

@@ -1,0 +1,96 @@
+"""Real nodes in real processes over real DDS; each test has a ROS domain of its own."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("rclpy", reason="ROS 2's rclpy is not installed")
+pytest.importorskip("expo_ft_ros.msg", reason="the messages are not built")
+
+from expo_ft_ros.bringup.environment import ros_environment
+from expo_ft_ros.bringup.graph import NodeSpec
+from expo_ft_ros.bringup.process import child_environment, node_command, write_parameters
+from test.nodes.probe import Probe
+
+_DOMAINS = itertools.count(os.getpid() * 11)
+
+
+class NodeUnderTest:
+    """A node's process; its output goes to a file that is shown when a test fails."""
+
+    def __init__(self, spec: NodeSpec, folder: Path, domain: int) -> None:
+        self.log = folder / f"{spec.name}.log"
+        environment = child_environment({**ros_environment(folder), **spec.env})
+        environment["ROS_DOMAIN_ID"] = str(domain)
+        with self.log.open("wb") as output:
+            self.process = subprocess.Popen(
+                node_command(spec, write_parameters(spec, folder)),
+                env=environment,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def send(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def wait(self, timeout: float = 20.0) -> int:
+        return self.process.wait(timeout)
+
+    def end(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        print(f"--- {self.log.name}\n{self.log.read_text(errors='replace')}")
+
+
+class Graph:
+    """Starts nodes and gives a probe in their domain."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.domain = 1 + next(_DOMAINS) % 230
+        self.probe = Probe(self.domain)
+        self._nodes: list[NodeUnderTest] = []
+
+    def start(self, name: str, **parameters: bool | int | float | str) -> NodeUnderTest:
+        """Starts expo_ft_ros.nodes.<name>; returns without waiting for it."""
+        lockstep = bool(parameters.get("lockstep", False))
+        common = {
+            "task": "cube_pick",
+            "run_dir": str(self.folder),
+            "lockstep": lockstep,
+            "use_sim_time": lockstep,
+        }
+        spec = NodeSpec(name, f"expo_ft_ros.nodes.{name}", {**common, **parameters})
+        node = NodeUnderTest(spec, self.folder, self.domain)
+        self._nodes.append(node)
+        return node
+
+    def close(self) -> None:
+        for node in self._nodes:
+            node.end()
+        self.probe.close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _middleware(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The probe, in this process, speaks over the same middleware as the nodes."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in ros_environment(tmp_path_factory.mktemp("ros")).items():
+            patch.setenv(name, value)
+        yield
+
+
+@pytest.fixture
+def graph(tmp_path: Path) -> Iterator[Graph]:
+    made = Graph(tmp_path)
+    yield made
+    made.close()

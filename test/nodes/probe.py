@@ -1,0 +1,90 @@
+"""The test's own end of the topics: publishes, gathers, serves, calls, and waits."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import rclpy
+from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+
+from expo_ft_ros.bringup.topics import service, topic
+from expo_ft_ros.nodes.qos import message_type, qos_of, service_type
+
+PATIENCE = 30.0
+
+
+class Probe:
+    """Everything is reliable, as in lock-step; a best-effort node matches it as well."""
+
+    def __init__(self, domain: int) -> None:
+        self._context = Context()
+        rclpy.init(context=self._context, domain_id=domain)
+        self.node: Node = rclpy.create_node("probe", context=self._context)
+        self._executor = SingleThreadedExecutor(context=self._context)
+        self._executor.add_node(self.node)
+        self._publishers: dict[str, Publisher[Any]] = {}
+
+    def publisher(self, name: str, *, reliable: bool = True) -> Publisher[Any]:
+        entry = topic(name)
+        made = self.node.create_publisher(
+            message_type(entry.type), name, qos_of(entry, reliable=reliable)
+        )
+        self._publishers[name] = made
+        return made
+
+    def gather(self, name: str, *, reliable: bool = True) -> list[Any]:
+        """A list that grows with every message of the topic."""
+        got: list[Any] = []
+        self.on(name, got.append, reliable=reliable)
+        return got
+
+    def on(self, name: str, callback: Callable[[Any], None], *, reliable: bool = True) -> None:
+        entry = topic(name)
+        self.node.create_subscription(
+            message_type(entry.type), name, callback, qos_of(entry, reliable=reliable)
+        )
+
+    def serve(self, name: str, callback: Callable[[Any, Any], Any]) -> None:
+        self.node.create_service(service_type(service(name).type), name, callback)
+
+    def call(self, name: str, **fields: Any) -> Any:
+        type_ = service_type(service(name).type)
+        client = self.node.create_client(type_, name)
+        self.until(client.service_is_ready, f"service {name}")
+        future = client.call_async(type_.Request(**fields))
+        self.until(future.done, f"answer of {name}")
+        return future.result()
+
+    def until(self, condition: Callable[[], Any], what: str, timeout: float = PATIENCE) -> None:
+        """Spins until the condition holds; fails with `what` when it doesn't in time."""
+        end = time.monotonic() + timeout
+        while not condition():
+            if time.monotonic() > end:
+                raise AssertionError(f"{what} did not come within {timeout} s")
+            self._executor.spin_once(timeout_sec=0.02)
+
+    def spin(self, seconds: float) -> None:
+        """Lets the given time pass, for what must not happen."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            self._executor.spin_once(timeout_sec=left)
+
+    def matched(self) -> None:
+        """Waits until each publisher of ours has a listener."""
+        for name, publisher in self._publishers.items():
+            self.until(publisher.get_subscription_count, f"a listener of {name}")
+
+    def ready(self, *names: str) -> None:
+        """Waits for these nodes' words on nodes/ready."""
+        said = self.gather("nodes/ready")
+        self.until(lambda: set(names) <= {m.data for m in said}, f"ready: {', '.join(names)}")
+
+    def close(self) -> None:
+        self._executor.shutdown()
+        self.node.destroy_node()
+        rclpy.shutdown(context=self._context)

@@ -1,0 +1,273 @@
+"""The tick over real topics; the test is everyone else."""
+
+import json
+import signal
+import time
+
+import numpy as np
+import pytest
+from expo_ft_ros.msg import Proprio, Reward, SessionPlan, TeleopCommand
+from sensor_msgs.msg import Image
+
+from expo_ft_ros.data.types import ActionChunk, Source
+from expo_ft_ros.nodes.convert import (
+    array_to_image,
+    chunk_to_msg,
+    header_of,
+    nanoseconds,
+    stamp_of,
+)
+
+PERIOD = 100_000_000
+LIMITS = np.array([0.25] * 3 + [1.0] * 3 + [0.12])
+
+
+class World:
+    """Sensors, person, classifier, policy, session and sim/reset of one arbitration node."""
+
+    def __init__(self, graph, *, lockstep, answer=True):
+        probe = self.probe = graph.probe
+        self.lockstep = lockstep
+        self.time = 10 * PERIOD if lockstep else 0
+        self.image = array_to_image(np.zeros((224, 224, 3), np.uint8), header_of(0))
+        self.out = {
+            name: probe.publisher(name)
+            for name in (
+                "camera/side/image_raw", "camera/wrist/image_raw", "proprio", "teleop/command",
+                "reward", "policy/chunk", "session/plan",
+            )
+        }
+        self.observations, self.chunks, self.success = [], [], False
+        self.answer = answer
+        self.human = None
+        self.steps = probe.gather("step")
+        self.twists = probe.gather("robot/twist_cmd")
+        self.grippers = probe.gather("robot/gripper_cmd")
+        self.episodes = probe.gather("episode/state")
+        self.health = probe.gather("/diagnostics")
+        probe.on("observation", self.on_observation)
+        probe.serve("sim/reset", self.on_reset)
+        self.node = graph.start("arbitration", lockstep=lockstep, use_sim_time=False)
+        probe.ready("arbitration")
+        probe.matched()
+
+    @property
+    def state(self):
+        return self.episodes[-1] if self.episodes else None
+
+    def on_reset(self, request, response):
+        self.show()
+        response.success = True
+        response.valid_from = stamp_of(self.time)
+        return response
+
+    def show(self):
+        """Everything of the next time, as drivers and the person give it."""
+        self.time = self.time + PERIOD if self.lockstep else time.time_ns()
+        header = header_of(self.time, "base")
+        image = Image(
+            header=header, height=224, width=224, step=672, encoding="rgb8", data=self.image.data
+        )
+        self.out["camera/side/image_raw"].publish(image)
+        self.out["camera/wrist/image_raw"].publish(image)
+        command = TeleopCommand(header=header)
+        if self.human is not None:
+            command.connected = command.engaged = True
+            command.action = np.asarray(self.human, np.float32)
+        self.out["teleop/command"].publish(command)
+        state = Proprio(header=header, gripper_width=0.04, joint_positions=[0.0] * 7)
+        state.pose.position.x, state.pose.position.z = 0.45, 0.2
+        state.pose.orientation.x = 1.0
+        self.out["proprio"].publish(state)
+
+    def on_observation(self, message):
+        self.observations.append(message)
+        if not self.answer:
+            return
+        number = message.number
+        self.out["reward"].publish(
+            Reward(observation=number, episode=message.episode, success=self.success)
+        )
+        if message.chunk_wanted:
+            self.chunks.append(chunk(len(self.chunks) + 1, number))
+            self.out["policy/chunk"].publish(chunk_to_msg(self.chunks[-1], message.header))
+
+    def plan(self, episode, max_steps=100):
+        self.out["session/plan"].publish(
+            SessionPlan(
+                stage="rl", episode=episode, seed=1, max_steps=max_steps, policy="sample",
+                operator_mode="correct", learn=True,
+            )
+        )
+
+    def begin(self, episode=1, **more):
+        self.plan(episode, **more)
+        self.probe.until(lambda: self.state and self.state.state == "running", "the episode")
+
+    def tick(self):
+        """One lock-step tick; gives its step."""
+        count = len(self.steps)
+        if self.twists and nanoseconds(self.twists[-1].header.stamp) == self.time:
+            self.show()
+        self.probe.until(lambda: len(self.steps) > count, "the step")
+        step = self.steps[-1]
+        self.probe.until(
+            lambda: self.twists and self.twists[-1].header.stamp == step.header.stamp, "its twist"
+        )
+        return step
+
+
+def chunk(number, observation):
+    """Slot i of chunk k is recognised by its numbers; small enough for every limit."""
+    actions = np.zeros((16, 7), np.float32)
+    actions[:, 0] = 0.01 * number
+    actions[:, 1] = 0.01 * np.arange(16)
+    return ActionChunk(number, observation, actions)
+
+
+def test_a_correction_takes_its_slots_and_the_chunk_goes_on(graph):
+    world = World(graph, lockstep=True)
+    world.begin()
+    steps = []
+    for i in range(10):
+        # The person's command is part of what is shown for the tick.
+        world.human = [0.2, 0.0, -0.1, 0.0, 0.0, 0.0, 0.0] if i in (3, 4) else None
+        steps.append(world.tick())
+    assert [s.source for s in steps] == [Source.POLICY] * 3 + [Source.HUMAN] * 2 + [
+        Source.POLICY
+    ] * 5
+    assert [s.chunk for s in steps] == [1] * 8 + [2] * 2
+    assert [s.index for s in steps] == [0, 1, 2, 3, 4, 5, 6, 7, 0, 1]
+    assert [s.observation for s in steps] == list(range(1, 11))
+    np.testing.assert_allclose(steps[3].executed, [0.2, 0, -0.1, 0, 0, 0, 0], atol=1e-6)
+    np.testing.assert_allclose(steps[5].executed, world.chunks[0].actions[5], atol=1e-6)
+    assert [o.chunk_wanted for o in world.observations] == [True] + [False] * 7 + [True, False]
+    sent = [world.twists[-1].twist.linear.x, world.twists[-1].twist.linear.y]
+    np.testing.assert_allclose(sent, np.array([0.02, 0.01]) * LIMITS[0], atol=1e-6)
+    assert world.grippers[-1].name == ["gripper"]
+    assert world.twists[-1].header.stamp == world.observations[-1].header.stamp
+
+
+def test_success_ends_the_episode_on_its_observation_and_the_world_stands(graph):
+    world = World(graph, lockstep=True)
+    world.begin()
+    world.tick()
+    world.tick()
+    world.success = True
+    world.show()
+    world.probe.until(lambda: world.state.state == "ended", "the end")
+    commands = len(world.twists)
+    end = world.state
+    assert (end.success, end.terminated, end.truncated, end.discarded) == (True, True, False, False)
+    assert (end.first_observation, end.last_observation, end.steps) == (1, 3, 2)
+    world.probe.spin(0.7)
+    assert len(world.twists) == commands
+    world.success = False
+    world.begin(episode=2, max_steps=2)
+    world.tick()
+    world.tick()
+    world.show()
+    world.probe.until(lambda: world.state.state == "ended", "the timeout")
+    end = world.state
+    assert (end.episode, end.success, end.truncated, end.cause) == (2, False, True, "timeout")
+    assert (end.first_observation, end.last_observation) == (4, 6)
+
+
+def test_pause_estop_and_marks(graph):
+    world = World(graph, lockstep=True)
+    world.begin()
+    world.tick()
+    assert world.probe.call("episode/pause").success
+    count = len(world.steps)
+    world.show()
+    world.probe.spin(0.7)
+    assert len(world.steps) == count
+    assert world.state.state == "paused"
+    assert world.probe.call("episode/resume").success
+    world.probe.until(lambda: len(world.steps) == count + 1, "the step after the pause")
+    world.show()
+    world.probe.until(lambda: len(world.steps) == count + 2, "one more step")
+    assert world.probe.call("estop", data=True).success
+    assert world.state.state == "stopped"
+    assert not world.probe.call("/reset_episode").success
+    world.probe.until(lambda: world.twists[-1].twist.linear.x == 0.0, "the zero")
+    assert world.probe.call("estop", data=False).success
+    world.probe.until(lambda: world.state.state == "ended", "the end")
+    assert world.state.discarded
+    world.begin(episode=2)
+    world.tick()
+    world.tick()
+    assert world.probe.call("episode/mark_failure").success
+    world.probe.until(lambda: world.state.state == "ended", "the end")
+    assert (world.state.success, world.state.terminated) == (False, True)
+    assert world.probe.call("/reset_episode").success, "right in every state"
+    assert world.probe.call("/reset_episode").success, "and twice in a row"
+
+
+def test_unanswered_observation_comes_again(graph):
+    world = World(graph, lockstep=True, answer=False)
+    world.begin()
+    world.probe.until(lambda: len(world.observations) >= 2, "the observation again")
+    assert {o.number for o in world.observations} == {1}
+    assert not world.steps
+
+
+def test_realtime_stops_when_a_camera_is_stale(graph):
+    """And goes on when it is back; zero within 250 ms of the last frame."""
+    world = World(graph, lockstep=False)
+    timer = world.probe.node.create_timer(0.05, world.show)
+    world.probe.until(lambda: world.twists, "ticks")
+    world.begin()
+    world.probe.until(lambda: len(world.steps) > 12, "steps")
+    assert {s.source for s in world.steps[2:]} == {Source.POLICY}
+    assert len({s.chunk for s in world.steps}) >= 2
+    timer.cancel()
+    silent_since = time.monotonic()
+    world.probe.until(lambda: world.steps[-1].source == Source.HOLD, "the hold", timeout=1.0)
+    assert time.monotonic() - silent_since < 0.4
+    assert "stale" in world.steps[-1].cause
+    world.probe.until(lambda: world.twists[-1].twist.linear.x == 0.0, "the zero", timeout=0.2)
+    world.probe.until(
+        lambda: any("stale" in m.status[0].message for m in world.health), "its cause"
+    )
+    timer.reset()
+    world.probe.until(lambda: world.steps[-1].source == Source.POLICY, "going on")
+
+
+def test_sigint_twice_is_a_clean_stop_with_a_zero_command(graph):
+    world = World(graph, lockstep=False)
+    timer = world.probe.node.create_timer(0.05, world.show)
+    world.begin()
+    world.probe.until(lambda: world.steps and world.steps[-1].source == Source.POLICY, "driving")
+    world.node.send(signal.SIGINT)
+    world.node.send(signal.SIGINT)
+    world.probe.until(lambda: world.node.process.poll() is not None, "its end")
+    timer.cancel()
+    assert world.node.wait() == 0
+    world.probe.spin(0.2)
+    assert world.twists[-1].twist.linear.x == 0.0
+    assert world.grippers[-1].velocity[0] == 0.0
+    ticks = [json.loads(line) for line in (graph.folder / "ticks.jsonl").read_text().splitlines()]
+    assert ticks
+    assert set(ticks[0]) == {"observation", "time", "late", "took", "waited"}
+
+
+def test_an_exception_in_a_callback_ends_it_with_a_zero_command(graph):
+    world = World(graph, lockstep=True)
+    world.begin()
+    world.tick()
+    broken = chunk_to_msg(chunk(9, 1), header_of(1))
+    broken.horizon = 3
+    count = len(world.twists)
+    world.out["policy/chunk"].publish(broken)
+    assert world.node.wait() == 1
+    world.probe.until(lambda: len(world.twists) > count, "the last command")
+    assert world.twists[-1].twist.linear.x == 0.0
+    assert "horizon 3 wants 21 numbers" in world.node.log.read_text()
+
+
+@pytest.mark.parametrize("value", ["nobody"])
+def test_a_wrong_parameter_is_refused_by_name(graph, value):
+    node = graph.start("arbitration", scene_reset=value)
+    assert node.wait() == 1
+    assert "scene_reset is 'nobody', known are sim and person" in node.log.read_text()

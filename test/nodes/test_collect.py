@@ -1,0 +1,43 @@
+"""The graph without learning, end to end: a scripted operator demonstrates, all is recorded."""
+
+import json
+
+import numpy as np
+
+from expo_ft_ros.bringup.environment import ros_environment
+from expo_ft_ros.bringup.graph import collect_graph
+from expo_ft_ros.bringup.options import CollectOptions
+from expo_ft_ros.bringup.runner import Runner
+from expo_ft_ros.data.episode_store import load_episodes
+from expo_ft_ros.data.types import Source
+
+
+def test_two_demonstrations_are_collected_and_recorded(graph):
+    folder = graph.folder
+    specs = collect_graph(CollectOptions(demos=2, seed=1), folder)
+    environment = {**ros_environment(folder), "ROS_DOMAIN_ID": str(graph.domain)}
+    result = Runner(specs, folder, env=environment).run()
+    assert result.code == 0, f"{result.cause}\n{result.tail}"
+    assert not result.warnings
+    metrics = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    wins = [line for line in metrics if line["success"]]
+    assert len(wins) == 2
+    progress = json.loads((folder / "progress.json").read_text())
+    assert progress["session"]["episode"] == len(metrics) + 1
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["demonstrations"] == 2
+    episodes = list(load_episodes(folder / "episodes"))
+    assert [e.outcome.episode for e in episodes] == [line["episode"] for line in metrics]
+    for episode, line in zip(episodes, metrics, strict=True):
+        assert episode.outcome.success == line["success"]
+        assert episode.reward[-1] == float(line["success"])
+        assert not episode.reward[:-1].any()
+        assert episode.human_steps == line["human_steps"]
+        assert episode.side.shape == (len(episode) + 1, 224, 224, 3)
+        assert (episode.source == Source.HUMAN).mean() > 0.8
+        # What was executed is what moved the tool: an action belongs to the period after it.
+        moved = np.diff(episode.state[:, :3], axis=0)
+        asked = episode.executed[:, :3] * 0.25 * 0.1
+        fast = np.abs(asked) > 0.01
+        assert fast.sum() > 5
+        assert np.corrcoef(moved[fast], asked[fast])[0, 1] > 0.9

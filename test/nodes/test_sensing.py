@@ -1,0 +1,156 @@
+"""camera, proprio, teleop: from drivers' topics to ours."""
+
+import numpy as np
+import pytest
+from geometry_msgs.msg import PoseStamped, Twist, TwistStamped
+from sensor_msgs.msg import Image, JointState, Joy
+
+from expo_ft_ros.nodes.camera import crop_image
+from expo_ft_ros.nodes.convert import (
+    array_to_image,
+    header_of,
+    image_to_array,
+    nanoseconds,
+    stamp_of,
+    to_array,
+)
+
+
+def test_crop():
+    image = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
+    np.testing.assert_array_equal(crop_image(image, ()), image[:, 1:5])
+    np.testing.assert_array_equal(crop_image(image, (2, 1, 3, 2)), image[1:3, 2:5])
+    with pytest.raises(ValueError, match="does not lie in the image of 6x4"):
+        crop_image(image, (4, 0, 3, 2))
+
+
+def test_camera_converts_what_a_driver_gives(graph):
+    """A wide YUYV image of a driver that is best effort, and one that is right already."""
+    probe = graph.probe
+    side = probe.publisher("side_camera/image_raw", reliable=False)
+    wrist = probe.publisher("wrist_camera/image_raw", reliable=False)
+    sides = probe.gather("camera/side/image_raw")
+    wrists = probe.gather("camera/wrist/image_raw")
+    graph.start("camera")
+    probe.ready("camera")
+    probe.matched()
+    red = np.tile(np.array([81, 90, 81, 240], np.uint8), (480, 320)).reshape(480, 1280)
+    side.publish(
+        Image(
+            header=header_of(3_000_000_000, "side"),
+            encoding="yuv422_yuy2", height=480, width=640, step=1280, data=to_array(red, "B"),
+        )
+    )
+    picture = np.random.default_rng(0).integers(0, 256, (224, 224, 3), dtype=np.uint8)
+    wrist.publish(array_to_image(picture, header_of(4_000_000_000, "wrist")))
+    probe.until(lambda: sides and wrists, "both images")
+    assert (sides[0].encoding, sides[0].height, sides[0].width) == ("rgb8", 224, 224)
+    assert nanoseconds(sides[0].header.stamp) == 3_000_000_000
+    assert (np.abs(image_to_array(sides[0]).astype(int) - [254, 0, 0]) < 6).all()
+    np.testing.assert_array_equal(image_to_array(wrists[0]), picture)
+
+
+def test_camera_says_what_is_wrong_with_an_image_and_stays(graph):
+    probe = graph.probe
+    side = probe.publisher("side_camera/image_raw")
+    probe.publisher("wrist_camera/image_raw")
+    sides = probe.gather("camera/side/image_raw")
+    probe.gather("camera/wrist/image_raw")
+    health = probe.gather("/diagnostics")
+    graph.start("camera")
+    probe.ready("camera")
+    side.publish(Image(encoding="bayer_rggb8", height=2, width=2, step=2, data=[0] * 4))
+    probe.until(lambda: any("bayer_rggb8" in m.status[0].message for m in health), "its cause")
+    side.publish(array_to_image(np.zeros((300, 300, 3), np.uint8), header_of(1)))
+    probe.until(lambda: sides, "a good image")
+    assert len(sides) == 1
+
+
+def test_proprio_joins_what_has_one_stamp(graph):
+    probe = graph.probe
+    joints = probe.publisher("joint_states")
+    pose = probe.publisher("robot/tcp_pose")
+    twist = probe.publisher("robot/tcp_twist")
+    got = probe.gather("proprio")
+    graph.start("proprio", lockstep=True)
+    probe.ready("proprio")
+    probe.matched()
+
+    def show(time_ns: int, *, with_pose: bool = True) -> None:
+        header = header_of(time_ns, "base")
+        names = ["finger_joint2", *(f"joint{i}" for i in range(7)), "finger_joint1"]
+        positions = [0.01, *np.arange(7.0), 0.02]
+        joints.publish(JointState(header=header, name=names, position=positions))
+        message = TwistStamped(header=header)
+        message.twist.angular.z = 0.5
+        twist.publish(message)
+        if with_pose:
+            here = PoseStamped(header=header)
+            here.pose.position.x = 1e-9 * time_ns
+            pose.publish(here)
+
+    show(1_000_000_000)
+    probe.until(lambda: got, "the first sample")
+    show(2_000_000_000, with_pose=False)
+    show(3_000_000_000)
+    probe.until(lambda: len(got) > 1, "the second sample")
+    probe.spin(0.3)
+    assert [nanoseconds(m.header.stamp) for m in got] == [1_000_000_000, 3_000_000_000]
+    assert got[1].gripper_width == pytest.approx(0.03)
+    assert list(got[1].joint_positions) == list(np.arange(7.0))
+    assert got[1].pose.position.x == 3.0
+    assert got[1].twist.angular.z == 0.5
+
+
+def test_teleop_takes_over_and_lets_go(graph):
+    """spacenav is silent when idle; a push engages, a zero releases after the hold."""
+    probe = graph.probe
+    twist = probe.publisher("spacenav/twist")
+    joy = probe.publisher("spacenav/joy")
+    episodes = probe.publisher("episode/state")
+    got = probe.gather("teleop/command")
+    graph.start("teleop")
+    probe.matched()
+    assert episodes.get_subscription_count() == 1
+    probe.until(lambda: len(got) > 2, "a heartbeat")
+    assert not got[-1].connected
+    assert not got[-1].engaged
+    push = Twist()
+    push.linear.x = 1.0
+    twist.publish(push)
+    probe.until(lambda: got[-1].engaged, "the takeover")
+    assert got[-1].connected
+    assert got[-1].action[0] == pytest.approx(1.0)
+    probe.spin(0.5)
+    assert got[-1].engaged, "silence is no release"
+    joy.publish(Joy(buttons=[1, 0]))
+    probe.until(lambda: got[-1].action[6] < 0, "the closing gripper")
+    twist.publish(Twist())
+    probe.until(lambda: not got[-1].engaged, "the release", timeout=3.0)
+
+
+def test_teleop_in_lockstep_gives_one_command_a_time(graph):
+    probe = graph.probe
+    from rosgraph_msgs.msg import Clock
+
+    clock = probe.publisher("/clock")
+    twist = probe.publisher("spacenav/twist")
+    probe.publisher("episode/state")
+    got = probe.gather("teleop/command")
+    graph.start("teleop", lockstep=True)
+    probe.ready("teleop")
+    probe.matched()
+    clock.publish(Clock(clock=stamp_of(1_000_000_000)))
+    probe.until(lambda: got, "the answer to the first time")
+    push = Twist()
+    push.linear.z = -1.0
+    for _ in range(3):
+        twist.publish(push)
+    probe.spin(0.2)
+    clock.publish(Clock(clock=stamp_of(1_000_000_000)))
+    probe.until(lambda: len(got) == 2, "the same answer again")
+    assert not got[1].engaged, "the same time is answered by the same command"
+    clock.publish(Clock(clock=stamp_of(1_100_000_000)))
+    probe.until(lambda: len(got) == 3, "the answer to the second time")
+    assert got[2].engaged
+    assert [nanoseconds(m.header.stamp) for m in got] == [10**9, 10**9, 1_100_000_000]
