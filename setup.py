@@ -1,4 +1,4 @@
-"""`pip install .`: the ROS-free library and the expo-ft command; all metadata is in pyproject.toml."""
+"""The ROS-free library and the expo-ft command; all metadata is in pyproject.toml."""
 
 from setuptools import setup
 

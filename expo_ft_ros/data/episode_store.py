@@ -11,6 +11,7 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -53,10 +54,10 @@ def load_episode(path: Path) -> Episode:
     try:
         with np.load(path, allow_pickle=False) as file:
             header = json.loads(file["header"].tobytes().decode())
-            views = {v: _decode(file[v], file[f"{v}_ends"]) for v in _VIEWS}
-            arrays = {n: file[n] for n in _ARRAYS}
+            arrays: dict[str, Any] = {n: file[n] for n in _ARRAYS}
+            arrays |= {v: _decode(file[v], file[f"{v}_ends"]) for v in _VIEWS}
         outcome = EpisodeOutcome(**header["outcome"])
-        return Episode(outcome=outcome, instruction=header["instruction"], **views, **arrays)
+        return Episode(outcome=outcome, instruction=header["instruction"], **arrays)
     except _BROKEN as error:
         raise ValueError(f"{path}: not a whole episode file ({error}); remove it") from error
 

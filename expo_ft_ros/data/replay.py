@@ -205,7 +205,8 @@ class FeatureCache:
     def get(self, slots: NDArray[np.int64], rng: np.random.Generator | None) -> FloatArray:
         """(len(slots), F): a random draw for each slot, the plain image's where rng is None."""
         draw = 0 if rng is None else rng.integers(self.draws, size=len(slots))
-        return self._features[slots, draw]
+        features: FloatArray = self._features[slots, draw]
+        return features
 
 
 class CandidateCache:

@@ -288,9 +288,7 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
         """Publishes the episode's state where it has changed."""
         if self.loop.episode.revision == self._told[0]:
             return
-        self._changed_ns = (
-            self.inputs.newest_ns if self.parameters.lockstep else self.now_ns()
-        )
+        self._changed_ns = self.inputs.newest_ns if self.parameters.lockstep else self.now_ns()
         self._publish_state()
 
     def _tell_progress(self) -> None:

@@ -173,7 +173,9 @@ class LearnerNode(GraphNode[LearnerParameters]):
         told = self._progress
         self._progress = progress
         if (told.stage, told.finished, told.episode) != (
-            progress.stage, progress.finished, progress.episode
+            progress.stage,
+            progress.finished,
+            progress.episode,
         ):
             self._publish()
 

@@ -289,11 +289,11 @@ class Realtime:
         host.log(Tick(self._number, observation.time, late, took, waited=0.0))
 
     def _lateness(self, started: float) -> float:
-        if self._due is None:
-            self._due = started
-        late = started - self._due
+        """Against the grid of periods; a tick before its time shows that the grid began late."""
+        late = 0.0 if self._due is None else max(0.0, started - self._due)
+        due = started - late
         # After a whole missed period the past is let go, as the timer does.
-        self._due += self._period * (1 + max(0, math.floor(late / self._period)))
+        self._due = due + self._period * (1 + math.floor(late / self._period))
         return late
 
     def _between_episodes(self) -> None:

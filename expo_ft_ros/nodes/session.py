@@ -325,7 +325,8 @@ class _Rate:
         if len(self._points) < 2 or now - self._points[-1][0] > self._SPAN:
             return 0.0
         (start, _, before), (end, _, after) = self._points[0], self._points[-1]
-        return (after - before) / (end - start) if end > start else 0.0
+        # The last message of an episode may follow at once on one of the regular ones.
+        return (after - before) / max(end - start, STATUS_PERIOD)
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,9 @@ class LearningParameters(NodeParameters):
     mode: str = parameter("sync", "sync: one process and one agent; async: two, weights by file.")
     imitation_scale: float = parameter(
         1.0, "Share of the preset's imitation steps.", low=0.001, high=1.0
+    )
+    warmup_episodes: int = parameter(
+        -1, "Online episodes before the first update; -1: the preset's.", low=-1, high=10_000
     )
     checkpoint: str = parameter(
         "", "Weights to begin with; empty: the run's newest, where it has any."
@@ -58,7 +62,12 @@ def make_agent(wanted: LearningParameters) -> Agent:
     config = load_preset(wanted.preset)
     steps = max(1, round(config.imitation.steps * wanted.imitation_scale))
     imitation = config.imitation.model_copy(update={"steps": steps})
-    config = config.model_copy(update={"imitation": imitation})
+    changed: dict[str, object] = {"imitation": imitation}
+    if wanted.warmup_episodes >= 0:
+        changed["warmup_episodes"] = wanted.warmup_episodes
+    # Never more threads than the graph leaves to this process.
+    changed["threads"] = min(config.threads, int(os.environ.get("OMP_NUM_THREADS", config.threads)))
+    config = config.model_copy(update=changed)
     agent = Agent(load_task(wanted.task), config, wanted.seed)
     weights = Path(wanted.checkpoint) if wanted.checkpoint else newest_checkpoint(wanted.run_dir)
     if weights is not None:

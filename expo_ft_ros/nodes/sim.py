@@ -52,9 +52,7 @@ class SimParameters(NodeParameters):
 
     seed: int = parameter(0, "Seed of the scene before the first reset.", low=0, high=2**31)
     render_size: int = parameter(224, "Side of the square camera images [px].", low=16, high=1024)
-    wait_for_operator: bool = parameter(
-        False, "Lock-step: time also waits for sim/operator_ready."
-    )
+    wait_for_operator: bool = parameter(False, "Lock-step: time also waits for sim/operator_ready.")
     command_timeout: float = parameter(
         0.25, "Real time: without a command for so long the arm stands [s].", low=0.05, high=2.0
     )

@@ -53,8 +53,10 @@ def main() -> None:
     node.destroy_node()
     rclpy.try_shutdown()
     if not heard:
-        print(f"nobody acknowledged a zero on {' and '.join(_TOPICS)} within {TIMEOUT} s",
-              file=sys.stderr)
+        print(
+            f"nobody acknowledged a zero on {' and '.join(_TOPICS)} within {TIMEOUT} s",
+            file=sys.stderr,
+        )
     sys.exit(0 if heard else 2)
 
 

@@ -51,13 +51,13 @@ class TeleopNode(GraphNode[TeleopParameters]):
         self._time_ns = 0
         self._out = self.publisher("teleop/command", needed=True)
         # The person may come later: neither is needed.
-        self.subscription("spacenav/twist", self._on_twist, needed=False)
+        self._device = self.subscription("spacenav/twist", self._on_twist, needed=False)
         self.subscription("spacenav/joy", self._on_joy, needed=False)
         self.subscription("episode/state", self._on_episode)
         if self.parameters.lockstep:
             self.subscription("/clock", self._on_clock)
         else:
-            self.wall_timer(_HEARTBEAT, lambda: self._publish(self._update(None, None)))
+            self.wall_timer(_HEARTBEAT, self._beat)
 
     def _on_twist(self, message: Twist) -> None:
         self._twist = twist_array(message)
@@ -82,10 +82,20 @@ class TeleopNode(GraphNode[TeleopParameters]):
         else:
             self._out.publish(self._sent)
 
+    def _beat(self) -> None:
+        """A driver that has gone away is a lost device; one that is silent is not."""
+        heard = self._sent is not None and self._sent.connected
+        lost = heard and self._device.get_publisher_count() == 0
+        self._publish(self._update(None, None, lost=lost))
+
     def _update(
-        self, twist: NDArray[np.float64] | None, buttons: Sequence[int] | None
+        self,
+        twist: NDArray[np.float64] | None,
+        buttons: Sequence[int] | None,
+        *,
+        lost: bool = False,
     ) -> TeleopState:
-        return self._mapper.update(twist, buttons, 1e-9 * self._now())
+        return self._mapper.update(twist, buttons, 1e-9 * self._now(), lost)
 
     def _now(self) -> int:
         return self._time_ns if self.parameters.lockstep else self.now_ns()

@@ -33,16 +33,17 @@ class FlowVLAConfig(Config):
     )
 
 
-class SpatialSoftmaxEncoder(nn.Module):
-    """Convolutions, then the expected image position of each channel: where things are.
+class KeypointEncoder(nn.Module):
+    """Where things are: the expected image position of each of its channels, and their strength.
 
-    (B, 3, h, w) float in [0, 1] to (B, 3 * channels): x, y and strength of each channel. Keypoints generalise over position from a handful of demonstrations where a
-    flattened map does not.
+    (B, 3, h, w) float in [0, 1] to (B, out_dim). One path looks at shapes, through convolutions;
+    the other at colours, pixel by pixel, which places a coloured object to a fraction of a pixel
+    after a handful of demonstrations.
     """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.layers = nn.Sequential(
+        self.shapes = nn.Sequential(
             nn.Conv2d(3, channels // 2, 5, stride=2, padding=2),
             nn.ReLU(),
             nn.Conv2d(channels // 2, channels, 3, stride=2, padding=1),
@@ -51,21 +52,30 @@ class SpatialSoftmaxEncoder(nn.Module):
             nn.ReLU(),
             nn.Conv2d(channels, channels, 1),
         )
-        self.layers.to(memory_format=torch.channels_last)
-        self.temperature = nn.Parameter(torch.ones(channels))
-        self.out_dim = 3 * channels
+        colours = channels // 4
+        self.colours = nn.Conv2d(3, colours, 1)
+        # Sharp from the start: a soft maximum over thousands of pixels is nearly their mean.
+        self.sharpness = nn.Parameter(torch.full((colours,), 10.0))
+        self.out_dim = 3 * (channels + colours)
 
     def forward(self, image: Tensor) -> Tensor:
+        """See the class."""
         # Two to three times faster on a CPU than the default layout.
-        features = self.layers((image * 2 - 1).contiguous(memory_format=torch.channels_last))
-        b, c, h, w = features.shape
-        attention = torch.softmax(
-            features.reshape(b, c, h * w) * self.temperature[None, :, None], dim=-1
-        )
-        ys = torch.linspace(-1, 1, h, device=image.device).repeat_interleave(w)
-        xs = torch.linspace(-1, 1, w, device=image.device).repeat(h)
-        peak = torch.tanh(features.reshape(b, c, h * w).amax(dim=-1) / 10)
-        return torch.cat([attention @ xs, attention @ ys, peak], dim=-1)
+        image = (image * 2 - 1).contiguous(memory_format=torch.channels_last)
+        shapes = _keypoints(self.shapes(image))
+        # Halved for speed; a centroid survives averaging.
+        colours = self.colours(functional.avg_pool2d(image, 2)) * self.sharpness[:, None, None]
+        return torch.cat([shapes, _keypoints(colours)], dim=-1)
+
+
+def _keypoints(features: Tensor) -> Tensor:
+    """(B, C, h, w) to (B, 3 * C): spatial softmax's expected x and y in [-1, 1], and the peak."""
+    b, c, h, w = features.shape
+    flat = features.reshape(b, c, h * w)
+    attention = torch.softmax(flat, dim=-1)
+    ys = torch.linspace(-1, 1, h, device=features.device).repeat_interleave(w)
+    xs = torch.linspace(-1, 1, w, device=features.device).repeat(h)
+    return torch.cat([attention @ xs, attention @ ys, torch.tanh(flat.amax(dim=-1) / 10)], dim=-1)
 
 
 class _Block(nn.Module):
@@ -95,10 +105,8 @@ class FlowVLA(nn.Module):
         width = config.width
         self.action_stats = QuantileNormaliser(ACTION_DIM, config.action_floor)
         self.state_stats = QuantileNormaliser(STATE_DIM, 0.02)
-        self.image_encoders = nn.ModuleList(
-            [SpatialSoftmaxEncoder(config.channels) for _ in range(2)]
-        )
-        self.feature_dim = 2 * 3 * config.channels
+        self.image_encoders = nn.ModuleList([KeypointEncoder(config.channels) for _ in range(2)])
+        self.feature_dim = 2 * KeypointEncoder(config.channels).out_dim
         self.words = nn.EmbeddingBag(VOCABULARY, 32, mode="mean", padding_idx=0)
         self.fuse = nn.Sequential(
             nn.Linear(self.feature_dim + STATE_DIM + 32, width),

@@ -116,7 +116,7 @@ class Agent:
                 selection = self.expo.select(
                     visual, inputs.state, base[:, :, : self.steps].flatten(2), mode=mode == "mode"
                 )
-                candidates = selection.candidates.unflatten(2, (self.steps, ACTION_DIM))
+                candidates = selection.candidates.view(1, -1, self.steps, ACTION_DIM)
                 q, chosen = selection.q, int(selection.chosen)
             whole = base[0, chosen % self.config.candidates].clone()
             whole[: self.steps] = candidates[0, chosen]

@@ -11,6 +11,11 @@ from torch.nn import functional
 from expo_ft_ros.rl.config import CriticConfig
 
 
+def _of(parameter: Tensor, members: Tensor | None) -> Tensor:
+    """The members' share; the parameter itself for all of them, which spares a copy."""
+    return parameter if members is None else parameter[members]
+
+
 class _EnsembleLayer(nn.Module):
     """Linear, LayerNorm, ReLU of E members: (E, R, in) to (E, R, out)."""
 
@@ -22,12 +27,14 @@ class _EnsembleLayer(nn.Module):
         self.scale = nn.Parameter(torch.ones(members, 1, fan_out))
         self.shift = nn.Parameter(torch.zeros(members, 1, fan_out))
 
-    def normalise(self, x: Tensor, members: Tensor | slice) -> Tensor:
+    def normalise(self, x: Tensor, members: Tensor | None) -> Tensor:
         x = functional.layer_norm(x, x.shape[-1:])
-        return functional.relu(x * self.scale[members] + self.shift[members])
+        return functional.relu(torch.addcmul(_of(self.shift, members), x, _of(self.scale, members)))
 
-    def forward(self, x: Tensor, members: Tensor | slice) -> Tensor:
-        return self.normalise(torch.baddbmm(self.bias[members], x, self.weight[members]), members)
+    def forward(self, x: Tensor, members: Tensor | None) -> Tensor:
+        return self.normalise(
+            torch.baddbmm(_of(self.bias, members), x, _of(self.weight, members)), members
+        )
 
 
 class QEnsemble(nn.Module):
@@ -48,17 +55,21 @@ class QEnsemble(nn.Module):
         """features (B, F), chunks (B, K, C * 7), members (M,) indices or None for all:
         (M, B, K). Each observation's share of the first layer is computed once for its K chunks.
         """
-        chosen: Tensor | slice = slice(None) if members is None else members
         b, k, _ = chunks.shape
-        weight = self.first.weight[chosen]
+        weight = _of(self.first.weight, members)
         m = weight.shape[0]
         of_features = torch.matmul(features, weight[:, : self._features])
         of_chunks = torch.matmul(chunks.reshape(b * k, -1), weight[:, self._features :])
-        x = of_features[:, :, None] + of_chunks.view(m, b, k, -1) + self.first.bias[chosen][:, None]
-        h = self.first.normalise(x.reshape(m, b * k, -1), chosen)
-        h = self.third(self.second(h, chosen), chosen)
-        q = torch.baddbmm(self.bias[chosen], h, self.weight[chosen])
-        return q.view(m, b, k)
+        x = (
+            of_features[:, :, None]
+            + of_chunks.view(m, b, k, -1)
+            + _of(self.first.bias, members)[:, None]
+        )
+        h = self.first.normalise(x.reshape(m, b * k, -1), members)
+        h = self.third(self.second(h, members), members)
+        q = torch.baddbmm(_of(self.bias, members), h, _of(self.weight, members))
+        values: Tensor = q.view(m, b, k)
+        return values
 
     def draw(self, generator: torch.Generator | None = None) -> Tensor:
         """Indices (drawn,) of distinct members (REDQ)."""
@@ -68,4 +79,5 @@ class QEnsemble(nn.Module):
         self, features: Tensor, chunks: Tensor, generator: torch.Generator | None = None
     ) -> Tensor:
         """Minimum over freshly drawn members: (B, K)."""
-        return self(features, chunks, self.draw(generator)).amin(dim=0)
+        lowest: Tensor = self(features, chunks, self.draw(generator)).amin(dim=0)
+        return lowest

@@ -1,7 +1,7 @@
 """The critic's observation encoders; the edit policy shares them with the gradient stopped.
 
-`visual` is either both views, (B, 2, 3, h, w) float in [0, 1], or the features that the VLA's frozen
-encoder made of them, (B, F).
+`visual` is either both views, (B, 2, 3, h, w) float in [0, 1], or the features that the VLA's
+frozen encoder made of them, (B, F).
 """
 
 from __future__ import annotations
@@ -58,4 +58,5 @@ class CriticEncoder(nn.Module):
         self.out_dim = config.image_embedding + config.state_embedding
 
     def forward(self, visual: Tensor, state: Tensor) -> Tensor:
+        """(B, out_dim) of what is seen and of the state."""
         return torch.cat([self.image(self.backbone(visual)), self.state(state)], dim=-1)

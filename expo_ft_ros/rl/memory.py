@@ -80,9 +80,7 @@ class Memory:
         """Observations with the kept features in place of images."""
         features = self.features.get(slots, self._rng if augmented else None)
         nothing = torch.empty(0, device=self._device)
-        return PolicyInput(
-            nothing, *self._rest(slots), torch.from_numpy(features).to(self._device)
-        )
+        return PolicyInput(nothing, *self._rest(slots), torch.from_numpy(features).to(self._device))
 
     def _rest(self, slots: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
         state = torch.from_numpy(self.replay.state[slots]).to(self._device)

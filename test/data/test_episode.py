@@ -75,7 +75,8 @@ def test_reward_is_the_verdict_on_the_observation_after_the_action():
     numbers = list(range(FIRST, FIRST + STEPS + 1))
     for n in numbers:
         assembler.add_observation(observation(n), 3)
-        assembler.add_verdict(n, Verdict(1.0 if n in (FIRST + 2, FIRST + STEPS) else 0.0, False, ""))
+        value = 1.0 if n in (FIRST + 2, FIRST + STEPS) else 0.0
+        assembler.add_verdict(n, Verdict(value, False, ""))
     for n in numbers[:-1]:
         assembler.add_step(step(n))
     assembler.finish(outcome())

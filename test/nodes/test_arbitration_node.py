@@ -33,8 +33,13 @@ class World:
         self.out = {
             name: probe.publisher(name)
             for name in (
-                "camera/side/image_raw", "camera/wrist/image_raw", "proprio", "teleop/command",
-                "reward", "policy/chunk", "session/plan",
+                "camera/side/image_raw",
+                "camera/wrist/image_raw",
+                "proprio",
+                "teleop/command",
+                "reward",
+                "policy/chunk",
+                "session/plan",
             )
         }
         self.observations, self.chunks, self.success = [], [], False
@@ -95,8 +100,13 @@ class World:
     def plan(self, episode, max_steps=100):
         self.out["session/plan"].publish(
             SessionPlan(
-                stage="rl", episode=episode, seed=1, max_steps=max_steps, policy="sample",
-                operator_mode="correct", learn=True,
+                stage="rl",
+                episode=episode,
+                seed=1,
+                max_steps=max_steps,
+                policy="sample",
+                operator_mode="correct",
+                learn=True,
             )
         )
 

@@ -75,7 +75,11 @@ def test_a_node_whose_parent_is_gone_already_refuses(graph):
     environment = {**child_environment(), "EXPO_FT_PARENT_PID": str(os.getpid() + 1)}
     done = subprocess.run(
         [sys.executable, "-m", "expo_ft_ros.nodes.proprio"],
-        env=environment, capture_output=True, text=True, timeout=30, check=False,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
     )
     assert done.returncode == 1
     assert "is gone" in done.stderr
@@ -93,8 +97,15 @@ def test_every_parameter_of_every_node_is_described():
     from expo_ft_ros.nodes.teleop import TeleopNode
 
     nodes = (
-        ArbitrationNode, CameraNode, OperatorNode, ProprioNode, RecorderNode, RewardNode,
-        SessionNode, SimNode, TeleopNode,
+        ArbitrationNode,
+        CameraNode,
+        OperatorNode,
+        ProprioNode,
+        RecorderNode,
+        RewardNode,
+        SessionNode,
+        SimNode,
+        TeleopNode,
     )
     for node in nodes:
         for name, _, descriptor in describe(node.PARAMETERS):
@@ -103,6 +114,4 @@ def test_every_parameter_of_every_node_is_described():
 
 def test_several_nodes_of_a_process_keep_their_names():
     argv = ["agent", "--ros-args", "-r", "__node:=agent", "-r", "a:=b", "--params-file", "f.yaml"]
-    assert _without_name(argv) == [
-        "agent", "--ros-args", "-r", "a:=b", "--params-file", "f.yaml"
-    ]
+    assert _without_name(argv) == ["agent", "--ros-args", "-r", "a:=b", "--params-file", "f.yaml"]

@@ -38,7 +38,11 @@ def test_camera_converts_what_a_driver_gives(graph):
     side.publish(
         Image(
             header=header_of(3_000_000_000, "side"),
-            encoding="yuv422_yuy2", height=480, width=640, step=1280, data=to_array(red, "B"),
+            encoding="yuv422_yuy2",
+            height=480,
+            width=640,
+            step=1280,
+            data=to_array(red, "B"),
         )
     )
     picture = np.random.default_rng(0).integers(0, 256, (224, 224, 3), dtype=np.uint8)
@@ -127,6 +131,22 @@ def test_teleop_takes_over_and_lets_go(graph):
     probe.until(lambda: got[-1].action[6] < 0, "the closing gripper")
     twist.publish(Twist())
     probe.until(lambda: not got[-1].engaged, "the release", timeout=3.0)
+
+
+def test_teleop_says_that_a_device_went_away_while_it_drove(graph):
+    probe = graph.probe
+    twist = probe.publisher("spacenav/twist")
+    got = probe.gather("teleop/command")
+    graph.start("teleop")
+    probe.matched()
+    push = Twist()
+    push.linear.x = 1.0
+    twist.publish(push)
+    probe.until(lambda: got and got[-1].engaged, "the takeover")
+    probe.node.destroy_publisher(twist)
+    probe.until(lambda: not got[-1].connected, "the loss", timeout=3.0)
+    assert got[-1].engaged, "the policy may not go on"
+    assert not np.any(got[-1].action)
 
 
 def test_teleop_in_lockstep_gives_one_command_a_time(graph):

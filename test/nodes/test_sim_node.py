@@ -78,6 +78,7 @@ def test_reset_says_from_when_frames_are_new_and_is_reproducible(graph):
     graph.start("sim", lockstep=True)
     probe = graph.probe
     probe.ready("sim")
+    probe.until(lambda: robot.states, "the first frames")
 
     def cube(seed):
         answer = probe.call("sim/reset", seed=seed)

@@ -33,9 +33,7 @@ def test_drawn_members_are_distinct_and_their_minimum_is_taken():
     ensemble = QEnsemble(CONFIG, 5, 3)
     features, chunks = torch.randn(3, 5), torch.randn(3, 6, 3)
     every = ensemble(features, chunks)
-    pairs = {
-        tuple(every[[i, j]].amin(0).flatten().tolist()) for i in range(4) for j in range(i)
-    }
+    pairs = {tuple(every[[i, j]].amin(0).flatten().tolist()) for i in range(4) for j in range(i)}
     seen = set()
     for _ in range(60):
         drawn = ensemble.draw()

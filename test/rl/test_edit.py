@@ -25,9 +25,7 @@ def test_log_density_matches_a_scaled_tanh_gaussian(scale):
         D.Normal(mean, log_std.exp()),
         [D.TanhTransform(cache_size=1), D.AffineTransform(0.0, scale)],
     )
-    torch.testing.assert_close(
-        log_density, reference.log_prob(edit).sum(-1), rtol=1e-4, atol=1e-4
-    )
+    torch.testing.assert_close(log_density, reference.log_prob(edit).sum(-1), rtol=1e-4, atol=1e-4)
 
 
 def test_edits_stay_within_their_scale_and_the_mode_is_deterministic():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
@@ -67,6 +67,10 @@ class Style:
             tremor=rng.uniform(0.02, 0.06),
         )
 
+    def brisk(self) -> Style:
+        """The same person when he steps in: straight to the cube, and faster."""
+        return replace(self, speed=1.5 * self.speed, gain=1.3 * self.gain, detour=np.zeros(2))
+
 
 class CubePickOperator:
     """See the module; satisfies Operator. rate in [0, 1] scales how readily he takes over: 0
@@ -105,7 +109,8 @@ class CubePickOperator:
 
     def _drive(self, scene: Scene, view: OperatorView) -> OperatorCommand:
         self._advance(scene)
-        style, cube = self._style, scene.cube
+        cube = scene.cube
+        style = self._style if view.mode is Mode.DEMONSTRATE else self._style.brisk()
         target = np.array([*(cube[:2] + style.offset), cube[2]])
         if self._phase is Phase.REACH:
             target[2] = max(cube[2], 0.02) + style.hover

@@ -1,0 +1,63 @@
+"""The whole graph, as small as it goes: every stage, an interruption, and going on after it."""
+
+import json
+import os
+import signal
+from dataclasses import replace
+
+from expo_ft_ros.bringup.environment import ros_environment
+from expo_ft_ros.bringup.graph import NodeSpec, train_graph
+from expo_ft_ros.bringup.options import TrainOptions
+from expo_ft_ros.bringup.runner import Runner, RunResult
+
+
+def _specs(folder, mode: str) -> list[NodeSpec]:
+    options = TrainOptions(demos=1, steps=1, eval_trials=1, seed=1, mode=mode)
+    tiny = {"imitation_scale": 0.002, "max_steps": 70}
+    return [
+        replace(spec, nice=0, parameters={**spec.parameters, **tiny})
+        for spec in train_graph(options, folder)
+    ]
+
+
+def _run(graph, mode: str, *, interrupt_in: str = "") -> RunResult:
+    folder = graph.folder
+
+    def refresh() -> None:
+        """Ctrl-C in the middle of an episode of the given stage."""
+        path = folder / "status.json"
+        status = json.loads(path.read_text()) if path.exists() else {}
+        if interrupt_in and status.get("stage") == interrupt_in and status["env_steps"] > 5:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    environment = {**ros_environment(folder), "ROS_DOMAIN_ID": str(graph.domain)}
+    return Runner(_specs(folder, mode), folder, env=environment, on_refresh=refresh).run()
+
+
+def _lines(folder):
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_an_interrupted_run_goes_on_where_it_was(graph):
+    """It begins with two processes for learning and goes on with one: the files are the same."""
+    folder = graph.folder
+    stopped = _run(graph, "async", interrupt_in="rl")
+    assert stopped.code == 130, f"{stopped.cause}\n{stopped.tail}"
+    assert not stopped.warnings
+    assert (folder / "weights" / "live.safetensors").exists()
+    assert list((folder / "checkpoints").glob("*.safetensors"))
+    before = _lines(folder)
+    assert before[-1]["stage"] == "eval_before"
+    done = _run(graph, "sync")
+    assert done.code == 0, f"{done.cause}\n{done.tail}"
+    lines = _lines(folder)
+    assert lines[: len(before)] == before
+    assert [line["episode"] for line in lines] == list(range(1, len(lines) + 1))
+    assert lines[-1]["stage"] == "eval_after"
+    learned = [line for line in lines if line["stage"] in ("collect", "rl")]
+    # Replay was rebuilt from the files; leading steps in which nobody drove are left out.
+    missing = sum(line["steps"] for line in learned) - lines[-1]["transitions"]
+    assert 0 <= missing <= 3 * len(learned)
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["eval_before"]["trials"] == summary["eval_after"]["trials"] == 1
+    assert summary["env_steps"] > 5
