@@ -201,9 +201,12 @@ class Agent:
             return {}
         first = self.critic_updates == 0
         calls = self.task.updates_per_episode + (config.warmup_updates if first else 0)
+        totals: dict[str, list[float]] = {}
+        every = config.vla_encoder_every
+        if every and self.online_episodes % every == 0:
+            self._encoder_steps(totals, progress)
         self.vla.image_encoders.requires_grad_(not config.freeze_vla_encoder)
         self.memory.fill(self.vla_updates)
-        totals: dict[str, list[float]] = {}
         utd = config.critic_steps_per_update
         for step in range(calls * utd):
             _append(totals, self.expo.critic_step(self._critic_batch()))
@@ -215,6 +218,19 @@ class Agent:
                 break
         self.version += 1
         return {name: float(np.mean(values)) for name, values in totals.items()}
+
+    def _encoder_steps(self, totals: dict[str, list[float]], progress: Progress) -> None:
+        """VLA steps on images, the image encoder learning too; kept features are then stale."""
+        starts = self.memory.replay.starts(successful_only=self.config.vla_data == "successful")
+        self.vla.image_encoders.requires_grad_(True)
+        for _ in range(self.config.vla_encoder_steps if len(starts) else 0):
+            window = self.memory.sample(self.vla.horizon, starts)
+            inputs = self.memory.seen(window.start, augmented=True)
+            _append(totals, {"vla/loss": self._imitation_step(self.vla_optimiser, inputs, window)})
+            self.vla_updates += 1
+            if not progress(0.0, {"vla/loss": totals["vla/loss"][-1]}):
+                break
+        self.memory.features.forget(self.memory.replay.slots)
 
     def _policy_steps(self, totals: dict[str, list[float]]) -> None:
         config, memory = self.config, self.memory

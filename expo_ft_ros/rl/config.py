@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from expo_ft_ros.configuration import Config, ConfigError, config_dir, load_yaml
 from expo_ft_ros.policies.flow_vla import FlowVLAConfig
@@ -30,8 +30,8 @@ class CriticConfig(Config):
     hidden: int = Field(256, ge=8, description="width of the three layers")
     encoder: Literal["own", "shared"] = Field(
         "own",
-        description="own: trained by TD (paper); shared: the VLA's image encoder, frozen, its "
-        "features kept beside the replayed images, which two CPU cores keep up with",
+        description="own: trained by TD (paper); shared: the VLA's image encoder, its features "
+        "kept beside the replayed images, which two CPU cores keep up with",
     )
     channels: int = Field(32, ge=4, description="channels of its own image encoder")
     image_embedding: int = Field(512, ge=8, description="Dense, LayerNorm, tanh")
@@ -71,6 +71,13 @@ class AgentConfig(Config):
         "successful", description="episodes that the VLA imitates"
     )
     freeze_vla_encoder: bool = Field(True, description="its image encoder during RL (paper, C.1)")
+    vla_encoder_every: int = Field(
+        0,
+        ge=0,
+        description="online episodes between two bursts of VLA steps in which its image encoder "
+        "learns as well; 0: never (paper, C.1, whose encoder was pretrained on far more)",
+    )
+    vla_encoder_steps: int = Field(200, ge=1, description="VLA steps of such a burst")
     warmup_episodes: int = Field(10, ge=0, description="online episodes before the first update")
     warmup_updates: int = Field(0, ge=0, description="extra update calls at the end of the warm-up")
     target_candidates: Literal["cached", "fresh"] = Field(
@@ -86,11 +93,10 @@ class AgentConfig(Config):
     replay_capacity: int = Field(16000, ge=100, description="slots")
     threads: int = Field(2, ge=1, description="torch threads of the learner's process")
 
-    @model_validator(mode="after")
-    def _kept_features_stay_true(self) -> AgentConfig:
-        if self.critic.encoder == "shared" and not self.freeze_vla_encoder:
-            raise ValueError("critic.encoder: shared needs freeze_vla_encoder: true")
-        return self
+    @property
+    def keeps_features(self) -> bool:
+        """Whether features of the VLA's image encoder are kept beside the replayed images."""
+        return self.freeze_vla_encoder or self.critic.encoder == "shared"
 
 
 def load_preset(name: str) -> AgentConfig:

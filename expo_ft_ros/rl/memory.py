@@ -19,7 +19,7 @@ _CHUNK = 64  # slots encoded at once
 
 
 class Memory:
-    """Replay with the candidate cache and, while the VLA's image encoder is frozen, its features.
+    """Replay with the candidate cache and the features that the VLA's image encoder makes.
 
     steps: C. Slots are indices into the replay buffer; `fill` makes what is missing beside them.
     """
@@ -48,9 +48,10 @@ class Memory:
     def fill(self, version: int) -> None:
         """Makes the features and candidates that slots lack, by VLA weights of that version."""
         slots = self.replay.slots
-        if self._config.freeze_vla_encoder:
-            for part in _parts(self.features.missing(slots)):
-                self.features.put(part, self._encode(part))
+        # A frozen encoder's features stay true; another one has moved since they were made.
+        stale = self.features.missing(slots) if self._config.freeze_vla_encoder else slots
+        for part in _parts(stale) if self._config.keeps_features else []:
+            self.features.put(part, self._encode(part))
         self.draw_candidates(self.candidates.missing(slots), version)
 
     def refresh(self, count: int, version: int) -> None:
@@ -61,7 +62,7 @@ class Memory:
     def draw_candidates(self, slots: NDArray[np.int64], version: int) -> None:
         """Draws base chunks at those slots."""
         for part in _parts(slots):
-            inputs = self.known(part) if self._config.freeze_vla_encoder else self.seen(part)
+            inputs = self.known(part) if self._config.keeps_features else self.seen(part)
             chunks = self._vla.sample(inputs, self._config.candidates)[:, :, : self._steps]
             self.candidates.put(part, chunks.cpu().numpy(), version)
 

@@ -14,7 +14,6 @@ from expo_ft_ros.nodes.convert import (
     array_to_image,
     chunk_to_msg,
     header_of,
-    nanoseconds,
     stamp_of,
 )
 
@@ -45,6 +44,7 @@ class World:
         self.observations, self.chunks, self.success = [], [], False
         self.answer = answer
         self.human = None
+        self.ticked, self.just_reset = 0, False
         self.steps = probe.gather("step")
         self.twists = probe.gather("robot/twist_cmd")
         self.grippers = probe.gather("robot/gripper_cmd")
@@ -62,6 +62,7 @@ class World:
 
     def on_reset(self, request, response):
         self.show()
+        self.just_reset = True
         response.success = True
         response.valid_from = stamp_of(self.time)
         return response
@@ -110,17 +111,24 @@ class World:
             )
         )
 
+    @property
+    def steps_now(self):
+        """Steps of the present episode."""
+        return [step for step in self.steps if step.episode == self.state.episode]
+
     def begin(self, episode=1, **more):
+        self.ticked = 0
         self.plan(episode, **more)
         self.probe.until(lambda: self.state and self.state.state == "running", "the episode")
 
     def tick(self):
-        """One lock-step tick; gives its step."""
-        count = len(self.steps)
-        if self.twists and nanoseconds(self.twists[-1].header.stamp) == self.time:
+        """One lock-step tick; gives its step. The first of an episode is shown by the reset."""
+        if not self.just_reset:
             self.show()
-        self.probe.until(lambda: len(self.steps) > count, "the step")
-        step = self.steps[-1]
+        self.just_reset = False
+        self.ticked += 1
+        self.probe.until(lambda: len(self.steps_now) >= self.ticked, "the step")
+        step = self.steps_now[self.ticked - 1]
         self.probe.until(
             lambda: self.twists and self.twists[-1].header.stamp == step.header.stamp, "its twist"
         )

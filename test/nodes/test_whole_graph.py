@@ -1,0 +1,116 @@
+"""A short training as a newcomer starts it, with a person who uses every service meanwhile."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from expo_ft_ros.data.episode_store import load_episodes
+from expo_ft_ros.data.types import Source
+from expo_ft_ros.rl.checkpoint import load_state
+
+STEPS = 150
+
+
+@pytest.fixture
+def training(graph, tmp_path):
+    """`expo-ft train` in a session and a ROS domain of its own; and its folder."""
+    run = tmp_path / "run"
+    words = [f"steps:={STEPS}", "demos:=2", "eval_trials:=1", "seed:=3", f"run_dir:={run}"]
+    log = (tmp_path / "log").open("w+")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "expo_ft_ros.cli", "train", *words],
+        env={**os.environ, "ROS_DOMAIN_ID": str(graph.domain)},
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    yield process, run
+    if process.poll() is None:
+        process.kill()
+        process.wait()
+    log.seek(0)
+    print(log.read())
+
+
+def test_train_learns_obeys_and_leaves_nothing_behind(graph, training):
+    process, run = training
+    probe = graph.probe
+    states = probe.gather("episode/state")
+
+    def running() -> bool:
+        return bool(states) and (states[-1].stage, states[-1].state) == ("rl", "running")
+
+    def ended(episode: int):
+        return next((s for s in states if s.episode == episode and s.state == "ended"), None)
+
+    probe.until(running, "an episode of the rl stage", timeout=240)
+    assert probe.call("episode/pause").success
+    probe.until(lambda: states[-1].state == "paused", "the pause")
+    paused = states[-1]
+    assert probe.call("episode/resume").success
+    probe.until(lambda: states[-1].state != "paused", "going on")
+    assert probe.call("reset_episode").success
+    probe.until(lambda: ended(paused.episode) is not None, "the end of the reset episode")
+    reset = ended(paused.episode)
+    assert (reset.success, reset.truncated, reset.discarded) == (False, True, False)
+    probe.until(lambda: running() and states[-1].episode > paused.episode, "the next episode")
+    marked = states[-1].episode
+    assert probe.call("episode/mark_success").success
+    probe.until(lambda: ended(marked) is not None, "the marked episode's end")
+    assert ended(marked).success and ended(marked).terminated
+    probe.until(lambda: running() and states[-1].episode > marked, "one more episode")
+    stopped = states[-1].episode
+    assert probe.call("estop", data=True).success
+    probe.until(lambda: states[-1].state == "stopped", "the stop")
+    assert states[-1].discarded
+    assert probe.call("estop", data=False).success
+    assert probe.call("learner/save_checkpoint").success
+
+    assert process.wait(timeout=240) == 0
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    online = [line for line in lines if line["stage"] == "rl"]
+    assert [line["discarded"] for line in online if line["episode"] == stopped] == [True]
+    assert sum(line["steps"] for line in online if not line["discarded"]) >= STEPS
+    assert online[-1]["critic_updates"] > 0 and online[-1]["human_transitions"] > 0
+
+    episodes = list(load_episodes(run / "episodes"))
+    assert stopped not in [e.outcome.episode for e in episodes]
+    demonstrations = [e for e in episodes if e.outcome.stage == "collect"]
+    assert len(demonstrations) == 2
+    assert all((e.source == Source.HUMAN).mean() > 0.9 for e in demonstrations)
+    assert any((e.source == Source.POLICY).any() for e in episodes)
+
+    _weights_changed(run)
+    summary = json.loads((run / "summary.json").read_text())
+    assert summary["eval_before"]["trials"] == summary["eval_after"]["trials"] == 1
+    assert list((run / "tensorboard").iterdir()) and (run / "config.yaml").is_file()
+    assert _processes_of(run) == []
+
+
+def _weights_changed(run: Path) -> None:
+    first, *_, last = sorted((run / "checkpoints").glob("*.safetensors"))
+    before, after = load_state(first), load_state(last)
+    for part in ("vla", "expo"):
+        same = [torch.equal(before[part][name], after[part][name]) for name in before[part]]
+        assert not all(same), part
+
+
+def _processes_of(run: Path) -> list[str]:
+    """Command lines of live processes that name the run's folder."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            command = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if str(run) in command:
+            found.append(command)
+    return found
