@@ -5,7 +5,7 @@ Both front ends read it: the local runner (`bringup/runner.py`) and the launch f
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from expo_ft_ros.bringup.environment import find_rviz
@@ -229,8 +229,24 @@ def _with_session(
         "eval_trials": work.eval_trials,
         "required_nodes": required_nodes(specs),
     }
+    specs = _with_listeners(specs)
     specs = [*specs, _node("session", options, run_dir, parameters, rank=RANK_SESSION)]
     return [*specs, _rviz()] if options.rviz else specs
+
+
+def _with_listeners(specs: list[NodeSpec]) -> list[NodeSpec]:
+    """Tells who gives parts of an episode how many must hear them: none may be lost."""
+    names = {name for spec in specs for name in spec.node_names}
+    keepers = len(names & {"recorder", "learner"})
+    watchers = keepers + len(names & {"operator"})
+    observers = len(names & {"reward", "policy", "recorder", "learner"})
+    wanted: dict[str, dict[str, Parameter]] = {
+        "arbitration": {"observation_listeners": observers, "step_listeners": watchers},
+        "reward": {"reward_listeners": 1 + keepers},
+    }
+    return [
+        replace(spec, parameters={**spec.parameters, **wanted.get(spec.name, {})}) for spec in specs
+    ]
 
 
 def _rviz() -> NodeSpec:

@@ -17,6 +17,7 @@ from expo_ft_ros.bringup.graph import NodeSpec
 from expo_ft_ros.bringup.options import describe
 from expo_ft_ros.bringup.process import PARENT_PID_VARIABLE
 from expo_ft_ros.bringup.run_folder import Run
+from expo_ft_ros.bringup.runner import ARBITRATION, STOP_COMMAND
 
 if TYPE_CHECKING:
     from launch.action import Action
@@ -73,7 +74,10 @@ def _action(spec: NodeSpec, run: Run[Any]) -> Action:
         "output": "both",
     }
     if spec.vital:
-        common["on_exit"] = Shutdown(reason=f"{spec.name} has ended")
+        ended = Shutdown(reason=f"{spec.name} has ended")
+        # Should it have died, the arm still gets its zero command.
+        stop = ExecuteProcess(cmd=list(STOP_COMMAND), additional_env=environment, output="both")
+        common["on_exit"] = [stop, ended] if spec.name == ARBITRATION else ended
     if spec.nice:
         common["prefix"] = f"nice -n {spec.nice}"
     if spec.command:

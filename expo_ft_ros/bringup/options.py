@@ -40,7 +40,7 @@ class RunOptions(BaseModel):
         "scripted", description="Who demonstrates and corrects: scripted, spacemouse or none."
     )
     operator_rate: float = Field(
-        1.0, ge=0.0, le=1.0, description="How readily the scripted operator steps in, 0 to 1."
+        0.5, ge=0.0, le=1.0, description="How readily the scripted operator steps in, 0 to 1."
     )
     realtime: bool = Field(
         False, description="10 Hz of wall time instead of lock-step as fast as the machine goes."

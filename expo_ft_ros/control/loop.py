@@ -64,6 +64,8 @@ class ControlLoop:
         self._asked: int | None = None
         self._last_tick = 0
         self._exhausted_at: float | None = None
+        self._chunk_came = False
+        self._chunk_at: float | None = None
 
     @property
     def running(self) -> bool:
@@ -118,6 +120,7 @@ class ControlLoop:
         taken = self._executor.accept(chunk, number)
         if taken:
             self._asked = None
+            self._chunk_came = True
         return taken
 
     def verdict(self, number: int, success: bool) -> Reply:
@@ -155,7 +158,7 @@ class ControlLoop:
         if chunk is not None:
             self.take(chunk, number)
         proposal = self._executor.propose(number)
-        hold_cause = self._deadlines.check(now, stamps or {})
+        hold_cause = self._deadlines.check(now, self._with_policy(stamps or {}, now))
         choice = self._arbiter.decide(proposal, teleop, hold_cause, self._operator_alone)
         if choice.source is Source.HOLD:
             sent = self._filter.stop("")
@@ -171,6 +174,16 @@ class ControlLoop:
         plan = self.episode.plan
         return plan is not None and plan.policy == "none"
 
+    def _with_policy(
+        self, stamps: Mapping[str, float | None], now: float
+    ) -> Mapping[str, float | None]:
+        """The stamps, and in real time that of the policy's last chunk where it drives."""
+        if self._chunk_came:
+            self._chunk_came, self._chunk_at = False, now
+        if not stamps or self._operator_alone or self._chunk_at is None:
+            return stamps
+        return {**stamps, "policy": self._chunk_at}
+
     def _await_last_verdict(self, now: float) -> TickResult:
         """Every step is done: hold still until the classifier has seen the last one's outcome."""
         self._filter.reset()
@@ -184,6 +197,7 @@ class ControlLoop:
         self._executor.clear()
         self._filter.reset()
         self._asked = None
+        self._chunk_came, self._chunk_at = False, None
 
     def _step(self, number: int, choice: Choice, sent: Filtered) -> Step:
         return Step(

@@ -68,6 +68,14 @@ def load_episodes(directory: Path) -> Iterator[Episode]:
         yield load_episode(path)
 
 
+def set_aside_from(directory: Path, first: int) -> None:
+    """Renames the files of episodes from `first` on: an interrupted run recorded but never counted
+    them, and their numbers are given again."""
+    for path in directory.glob("*.npz"):
+        if int(path.stem) >= first:
+            path.replace(path.with_suffix(".uncounted"))
+
+
 def _encode(images: ImageArray) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     blobs = []
     for image in images:

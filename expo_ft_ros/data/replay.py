@@ -210,7 +210,7 @@ class FeatureCache:
 
 
 class CandidateCache:
-    """Base chunks that the VLA drew for each replay slot, kept for the TD target.
+    """Base chunks that the VLA drew once for each replay slot, for the TD target.
 
     A slot's chunks are samples of the policy that was current at version `version[slot]`; -1 marks
     a slot that has none. chunks: (capacity, n, steps, 7) float32 in the VLA's normalised space.

@@ -29,6 +29,7 @@ from expo_ft_ros.msg import ActionChunk as ActionChunkMsg
 from expo_ft_ros.msg import EpisodeState, SessionPlan
 from expo_ft_ros.msg import Observation as ObservationMsg
 from expo_ft_ros.msg import Reward as RewardMsg
+from expo_ft_ros.msg import Step as StepMsg
 from expo_ft_ros.nodes.base import OK, WARN, GraphNode, NodeParameters, parameter
 from expo_ft_ros.nodes.convert import (
     chunk_from_msg,
@@ -64,6 +65,12 @@ class ArbitrationParameters(NodeParameters):
     )
     scene_reset: str = parameter(
         "sim", "Who resets the scene: sim (service sim/reset) or person (/reset_episode)."
+    )
+    observation_listeners: int = parameter(
+        1, "Nodes that must listen to observation before the first episode.", low=0, high=50
+    )
+    step_listeners: int = parameter(
+        0, "Nodes that must listen to step before the first episode.", low=0, high=50
     )
     lead: int = parameter(
         1,
@@ -103,6 +110,7 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
         self._valid_from: int | None = None
         self._reset_called: float | None = None
         self._last: ObservationMsg | None = None
+        self._last_step: StepMsg | None = None
         self._told = (-1, -1)
         self._changed_ns = 0
         self._ticks: deque[Tick] = deque(maxlen=_MOST_TICKS)
@@ -120,11 +128,11 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
         self.wall_timer(_STATE_PERIOD, self._tell_progress)
 
     def _make_topics(self) -> None:
-        needed = True
-        self._twist_out = self.publisher("robot/twist_cmd", needed=needed)
-        self._gripper_out = self.publisher("robot/gripper_cmd", needed=needed)
-        self._observation_out = self.publisher("observation", needed=needed)
-        self._step_out = self.publisher("step")
+        wanted = self.parameters
+        self._twist_out = self.publisher("robot/twist_cmd", needed=1)
+        self._gripper_out = self.publisher("robot/gripper_cmd", needed=1)
+        self._observation_out = self.publisher("observation", needed=wanted.observation_listeners)
+        self._step_out = self.publisher("step", needed=wanted.step_listeners)
         self._state_out = self.publisher("episode/state")
         self.subscription("camera/side/image_raw", self._input(SIDE))
         self.subscription("camera/wrist/image_raw", self._input(WRIST))
@@ -278,11 +286,17 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
 
     def record(self, step: Step, time_ns: int, late: float) -> None:
         """Publishes a step's provenance, and why it was held."""
-        self._step_out.publish(step_to_msg(step, header_of(time_ns, BASE_FRAME), late))
+        self._last_step = step_to_msg(step, header_of(time_ns, BASE_FRAME), late)
+        self._step_out.publish(self._last_step)
         if step.source is Source.HOLD:
             self.report(WARN, step.cause or "held")
         else:
             self.report(OK, self.loop.snapshot.state)
+
+    def record_again(self) -> None:
+        """Publishes the last step once more."""
+        if self._last_step is not None:
+            self._step_out.publish(self._last_step)
 
     def tell_state(self) -> None:
         """Publishes the episode's state where it has changed."""
@@ -301,6 +315,11 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
         self._told = (self.loop.episode.revision, snapshot.steps)
         header = header_of(self._changed_ns, BASE_FRAME)
         self._state_out.publish(EpisodeState(header=header, **asdict(snapshot)))
+
+    def complain(self, cause: str) -> None:
+        """Says what is being waited for, on /diagnostics and in the log."""
+        self.report(WARN, cause)
+        self.get_logger().warning(cause, throttle_duration_sec=5.0)
 
     def log(self, tick: Tick) -> None:
         """Keeps a tick's times for ticks.jsonl."""

@@ -71,7 +71,7 @@ class GraphNode(LifecycleNode, Generic[P]):
         self.active = False
         self.exit_code: int | None = None
         self._entities: list[tuple[Callable[[Any], bool], Any]] = []
-        self._needed: list[Callable[[], int]] = []
+        self._needed: list[Callable[[], bool]] = []
         self._held: list[Callable[[], None]] = []
         self._level, self._message = OK, "starting"
         self._values: dict[str, str] = {}
@@ -182,15 +182,18 @@ class GraphNode(LifecycleNode, Generic[P]):
         self.report(ERROR, cause)
 
     # -- topics, services, timers ---------------------------------------------------------------
-    def publisher(self, name: str, *, needed: bool = False) -> Publisher[Any]:
-        """A publisher of the topic table. needed: the node is ready once somebody listens."""
+    def publisher(self, name: str, *, needed: int = 0) -> Publisher[Any]:
+        """A publisher of the topic table. needed: listeners it must have for the node to be ready.
+
+        A listener's own word is not enough: he may know of this publisher before it knows of him.
+        """
         entry = topic_entry(name)
         made = self.create_publisher(
             message_type(entry.type), name, qos_of(entry, reliable=self.parameters.lockstep)
         )
         self._entities.append((self.destroy_publisher, made))
         if needed:
-            self._needed.append(made.get_subscription_count)
+            self._needed.append(lambda: made.get_subscription_count() >= needed)
         return made
 
     def subscription(
@@ -225,7 +228,7 @@ class GraphNode(LifecycleNode, Generic[P]):
         )
         self._entities.append((self.destroy_subscription, made))
         if needed:
-            self._needed.append(made.get_publisher_count)
+            self._needed.append(lambda: made.get_publisher_count() > 0)
         return made
 
     def service(self, name: str, callback: Callable[[Any, Any], Any]) -> None:
@@ -238,7 +241,7 @@ class GraphNode(LifecycleNode, Generic[P]):
         made: Client[Any, Any] = self.create_client(service_type(service_entry(name).type), name)
         self._entities.append((self.destroy_client, made))
         if needed:
-            self._needed.append(lambda: int(made.service_is_ready()))
+            self._needed.append(made.service_is_ready)
         return made
 
     def wall_timer(self, period: float, callback: Callable[[], None]) -> Timer:
@@ -283,7 +286,7 @@ class GraphNode(LifecycleNode, Generic[P]):
         self._diagnostics.publish(message)
 
     def _look_for_others(self) -> None:
-        if not all(count() for count in self._needed) or not self._is_ready():
+        if not all(found() for found in self._needed) or not self._is_ready():
             return
         if self._ready_publisher is not None:
             self._ready_publisher.publish(String(data=self.get_name()))

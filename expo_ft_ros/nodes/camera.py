@@ -63,7 +63,7 @@ class CameraNode(GraphNode[CameraParameters]):
             raise ValueError(f"transport is {transport!r}, known are raw and compressed")
         for view in VIEWS:
             source = f"{view}_camera/image_raw"
-            forward = self._forward(view, self.publisher(f"camera/{view}/image_raw", needed=True))
+            forward = self._forward(view, self.publisher(f"camera/{view}/image_raw", needed=1))
             if transport == "raw":
                 self.subscription(source, forward)
             else:

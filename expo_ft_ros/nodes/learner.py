@@ -5,7 +5,6 @@ The executor's thread gathers episodes and answers services; one worker thread l
 
 from __future__ import annotations
 
-import json
 import queue
 import threading
 import time
@@ -23,7 +22,7 @@ from expo_ft_ros.nodes.assembling import EpisodeFeed
 from expo_ft_ros.nodes.base import OK, GraphNode, parameter
 from expo_ft_ros.nodes.convert import to_array
 from expo_ft_ros.nodes.process import main as run_nodes
-from expo_ft_ros.nodes.run_files import PROGRESS_FILE
+from expo_ft_ros.nodes.run_files import first_uncounted
 from expo_ft_ros.nodes.shared_agent import (
     CHECKPOINTS,
     LIVE_WEIGHTS,
@@ -34,7 +33,7 @@ from expo_ft_ros.nodes.shared_agent import (
 LEARNED_STAGES = ("collect", "rl")
 IDLE, IMITATION, UPDATE = "idle", "imitation", "update"
 _STATUS_PERIOD = 0.25
-_SERVICE_PATIENCE = 30.0
+_SERVICE_PATIENCE = 5.0  # less than the time that a stop grants
 
 
 @dataclass(frozen=True)
@@ -95,10 +94,11 @@ class LearnerNode(GraphNode[LearnerParameters]):
 
     def _teardown(self) -> None:
         worker = getattr(self, "_worker", None)
-        if worker is None or not worker.is_alive():
+        if worker is None:
             return
         self._stopping.set()
         self._jobs.put(None)
+        # It may have ended by itself, of a failure: what was good until then is kept all the same.
         worker.join()
         if self._dirty:
             self._save()
@@ -121,7 +121,7 @@ class LearnerNode(GraphNode[LearnerParameters]):
         self._jobs.put(lambda: self._show(replace(self._progress, episode=number)))
 
     def _on_save(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        """Between two gradient steps of the worker would be too late: it waits for its end."""
+        """Waits for the end of what the worker learns, but not for long."""
         if not self._shared.lock.acquire(timeout=_SERVICE_PATIENCE):
             response.message = f"still learning after {_SERVICE_PATIENCE:.0f} s: ask again"
             return response
@@ -181,7 +181,7 @@ class LearnerNode(GraphNode[LearnerParameters]):
 
     def _rebuild(self) -> None:
         """Replay from the episodes that an earlier start of the run recorded and counted."""
-        counted = _counted_episodes(self._folder)
+        counted = first_uncounted(self._folder)
         newest = 0
         for episode in load_episodes(self._folder / "episodes"):
             number, stage = episode.outcome.episode, episode.outcome.stage
@@ -204,6 +204,8 @@ class LearnerNode(GraphNode[LearnerParameters]):
             self._show(replace(self._progress, episode=number))
         if stage == "rl":
             self._update()
+            if self._stopping.is_set():
+                return
             self._since_checkpoint += 1
             if self._since_checkpoint >= self.parameters.checkpoint_every:
                 with self._shared.lock:
@@ -212,6 +214,9 @@ class LearnerNode(GraphNode[LearnerParameters]):
 
     def _imitate(self) -> None:
         self._learn_something(IMITATION, self._agent.imitate)
+        if self._stopping.is_set():
+            # Half of it counts for nothing: a restart begins it anew.
+            return
         with self._shared.lock:
             self._save()
         self._show(replace(self._progress, stage=IDLE, finished=IMITATION))
@@ -263,19 +268,10 @@ class LearnerNode(GraphNode[LearnerParameters]):
         self._agent.save(path)
         self._since_checkpoint = 0
         self._dirty = False
-        for old in sorted(folder.glob("*.safetensors"))[: -self.parameters.keep_checkpoints]:
+        written = sorted(folder.glob("*.safetensors"), key=lambda file: file.stat().st_mtime_ns)
+        for old in written[: -self.parameters.keep_checkpoints]:
             old.unlink()
         return path
-
-
-def _counted_episodes(folder: Path) -> int:
-    """Number of the first episode that the session has not counted; all of them without books."""
-    try:
-        return int(json.loads((folder / PROGRESS_FILE).read_text())["session"]["episode"])
-    except FileNotFoundError:
-        return 1
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{folder / PROGRESS_FILE}: broken ({error}); move it away") from error
 
 
 def main() -> None:

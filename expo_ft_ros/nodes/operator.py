@@ -16,7 +16,7 @@ from sensor_msgs.msg import Joy
 from std_msgs.msg import Header
 
 from expo_ft_ros.control.teleop import TeleopConfig
-from expo_ft_ros.msg import EpisodeState, SessionPlan, SimState
+from expo_ft_ros.msg import EpisodeState, SessionPlan, SimState, Step
 from expo_ft_ros.msg import Proprio as ProprioMsg
 from expo_ft_ros.nodes.base import GraphNode, NodeParameters, parameter
 from expo_ft_ros.nodes.convert import nanoseconds, pose_arrays, proprio_from_msg, twist_of
@@ -55,18 +55,23 @@ class OperatorNode(GraphNode[OperatorParameters]):
         self._episode = EpisodeState()
         self._began_ns = 0
         self._answered_ns = 0
+        self._prepared_for = 0
+        self._step = Step()
         self._moving = False
         self._wanted: str | None = None
-        self._twist_out = self.publisher("spacenav/twist", needed=True)
-        self._joy_out = self.publisher("spacenav/joy", needed=True)
-        self._ready_out = self.publisher("sim/operator_ready", needed=self.parameters.lockstep)
+        self._twist_out = self.publisher("spacenav/twist", needed=1)
+        self._joy_out = self.publisher("spacenav/joy", needed=1)
+        self._ready_out = self.publisher("sim/operator_ready", needed=int(self.parameters.lockstep))
         self.subscription("session/plan", self._on_plan)
         self.subscription("episode/state", self._on_episode)
         self.subscription("proprio", self._on_proprio)
+        if self.parameters.lockstep:
+            self.subscription("step", self._on_step)
         self.subscription("sim/state", self._on_truth)
 
     def _on_plan(self, message: SessionPlan) -> None:
         self._plan = message
+        self._answer()
 
     def _on_episode(self, message: EpisodeState) -> None:
         if message.episode > self._episode.episode:
@@ -74,12 +79,16 @@ class OperatorNode(GraphNode[OperatorParameters]):
         self._episode = message
         if message.state == EpisodeState.RUNNING and self._began_ns == 0:
             self._began_ns = nanoseconds(message.header.stamp)
-            self._operator.reset(int(self._plan.seed))
         elif message.state != EpisodeState.RUNNING:
             self._move(IDLE)
+        self._answer()
 
     def _on_proprio(self, message: ProprioMsg) -> None:
         self._proprio = message
+        self._answer()
+
+    def _on_step(self, message: Step) -> None:
+        self._step = message
         self._answer()
 
     def _on_truth(self, message: SimState) -> None:
@@ -92,18 +101,40 @@ class OperatorNode(GraphNode[OperatorParameters]):
         time_ns = nanoseconds(self._truth.header.stamp)
         if nanoseconds(self._proprio.header.stamp) < time_ns:
             return
+        if not self._may_look(time_ns):
+            return
         if time_ns > self._answered_ns:
             self._answered_ns = time_ns
             self._move(self._look(time_ns, self._truth, self._proprio))
         if self.parameters.lockstep:
             self._ready_out.publish(Header(stamp=self._truth.header.stamp))
 
+    def _may_look(self, time_ns: int) -> bool:
+        """In lock-step he looks when the present tick has been executed, and he knows its episode.
+
+        So what he does never depends on who was faster, and he does nothing in a tick that only
+        ended an episode.
+        """
+        if not self.parameters.lockstep:
+            return True
+        episode = self._step.episode
+        return (
+            nanoseconds(self._step.header.stamp) == time_ns
+            and self._episode.episode == self._plan.episode == episode
+            and self._began_ns > 0
+        )
+
     def _look(self, time_ns: int, truth: SimState, proprio: ProprioMsg) -> OperatorCommand:
         running = self._episode.state == EpisodeState.RUNNING
-        # Of the first observation he may have heard or not; so that it doesn't matter, he begins
-        # with the second.
-        if not running or time_ns <= self._began_ns or self._plan.operator_mode == NOBODY:
+        # He needs a moment: his hand moves from the second observation on.
+        planned = self._plan.episode == self._episode.episode
+        if not running or not planned or time_ns <= self._began_ns:
             return IDLE
+        if self._plan.operator_mode == NOBODY:
+            return IDLE
+        if self._prepared_for != self._plan.episode:
+            self._prepared_for = self._plan.episode
+            self._operator.reset(int(self._plan.seed))
         return self._operator.act(
             OperatorView(
                 proprio=proprio_from_msg(proprio),

@@ -30,7 +30,7 @@ class PolicyNode(GraphNode[LearningParameters]):
         self._mode = "sample"
         self._newest_id = 0
         self._last: ActionChunkMsg | None = None
-        self._chunk_out = self.publisher("policy/chunk", needed=True)
+        self._chunk_out = self.publisher("policy/chunk", needed=1)
         self._candidates_out = self.publisher("policy/candidates")
         self.subscription("session/plan", self._on_plan)
         self.subscription("observation", self._on_observation)

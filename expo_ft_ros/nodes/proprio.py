@@ -40,7 +40,7 @@ class ProprioNode(GraphNode[ProprioParameters]):
     def _setup(self) -> None:
         self._newest: dict[str, Any] = {}
         self._slop_ns = 0 if self.parameters.lockstep else round(1e9 * self.parameters.slop)
-        self._out = self.publisher("proprio", needed=True)
+        self._out = self.publisher("proprio", needed=1)
         self.subscription("joint_states", lambda m: self._take("joints", m))
         self.subscription("robot/tcp_twist", lambda m: self._take("twist", m))
         self.subscription("robot/tcp_pose", lambda m: self._take("pose", m))

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from expo_ft_ros.data.episode import Episode, EpisodeAssembler
-from expo_ft_ros.data.episode_store import save_episode
+from expo_ft_ros.data.episode_store import save_episode, set_aside_from
 from expo_ft_ros.nodes.assembling import EpisodeFeed
 from expo_ft_ros.nodes.base import GraphNode, NodeParameters, parameter
 from expo_ft_ros.nodes.process import main as run_nodes
+from expo_ft_ros.nodes.run_files import first_uncounted
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class RecorderNode(GraphNode[RecorderParameters]):
         if not self.parameters.run_dir:
             raise ValueError("run_dir is empty: the recorder has nowhere to write to")
         self._directory = Path(self.parameters.run_dir) / "episodes"
+        set_aside_from(self._directory, first_uncounted(Path(self.parameters.run_dir)))
         self._queue: queue.Queue[Episode | None] = queue.Queue()
         self._failure: Exception | None = None
         self._writer = threading.Thread(target=self._write, name="writer")
@@ -46,12 +48,14 @@ class RecorderNode(GraphNode[RecorderParameters]):
         if writer is not None and writer.is_alive():
             self._queue.put(None)
             writer.join()
+        if getattr(self, "_failure", None) is not None:
+            self.get_logger().error(f"an episode was not written: {self._failure}")
 
     def _write(self) -> None:
         while (episode := self._queue.get()) is not None:
             try:
                 path = save_episode(self._directory, episode)
-            except OSError as error:
+            except Exception as error:  # noqa: BLE001 (raised again in the executor's thread)
                 self._failure = error
                 return
             self.get_logger().info(f"wrote {path.name}: {len(episode)} steps")

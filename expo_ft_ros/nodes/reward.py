@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from expo_ft_ros.msg import Observation as ObservationMsg
 from expo_ft_ros.msg import Reward as RewardMsg
-from expo_ft_ros.nodes.base import GraphNode, NodeParameters
+from expo_ft_ros.nodes.base import GraphNode, NodeParameters, parameter
 from expo_ft_ros.nodes.convert import observation_from_msg, verdict_to_msg
 from expo_ft_ros.nodes.process import main as run_nodes
 from expo_ft_ros.rewards import make_classifier
 from expo_ft_ros.tasks import load_task
 
 
-class RewardNode(GraphNode[NodeParameters]):
+@dataclass(frozen=True)
+class RewardParameters(NodeParameters):
+    """Parameters of the reward node."""
+
+    reward_listeners: int = parameter(
+        1, "Nodes that must listen to reward before the first episode.", low=0, high=50
+    )
+
+
+class RewardNode(GraphNode[RewardParameters]):
     """One verdict an observation; the same one again when the observation comes again."""
 
     NAME = "reward"
+    PARAMETERS = RewardParameters
 
     def _setup(self) -> None:
         classifier = load_task(self.parameters.task).classifier
         self._classifier = make_classifier(classifier.name, classifier.parameters)
         self._episode = 0
         self._last: RewardMsg | None = None
-        self._out = self.publisher("reward", needed=True)
+        self._out = self.publisher("reward", needed=self.parameters.reward_listeners)
         self.subscription("observation", self._judge)
 
     def _judge(self, message: ObservationMsg) -> None:

@@ -27,6 +27,20 @@ def write_atomically(path: Path, content: Mapping[str, Any]) -> None:
     partial.replace(path)
 
 
+def first_uncounted(folder: Path) -> int:
+    """Number of the first episode that the session has not counted; 1 without books.
+
+    Raises:
+        ValueError: when the books are broken.
+    """
+    try:
+        return int(json.loads((folder / PROGRESS_FILE).read_text())["session"]["episode"])
+    except FileNotFoundError:
+        return 1
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{folder / PROGRESS_FILE}: broken ({error}); move it away") from error
+
+
 @dataclass
 class WallClock:
     """How wall time was spent [s]: the robot moves, the learner learns, or somebody waits.

@@ -59,6 +59,9 @@ class Host(Protocol):
     def record(self, step: Step, time_ns: int, late: float) -> None:
         """Publishes a step's provenance."""
 
+    def record_again(self) -> None:
+        """Publishes the last step once more."""
+
     def tell_state(self) -> None:
         """Publishes the episode's state where it has changed."""
 
@@ -70,6 +73,9 @@ class Host(Protocol):
 
     def log(self, tick: Tick) -> None:
         """Keeps a tick's times."""
+
+    def complain(self, cause: str) -> None:
+        """Says what is being waited for."""
 
 
 class Schedule(Protocol):
@@ -151,9 +157,16 @@ class Lockstep:
             return
         self._since = self._clock()
         if self._pending is not None:
+            number = self._pending.observation.number
+            missing = [] if self._pending.verdict is not None else ["reward"]
+            if self._pending.wanted and self._pending.chunk is None:
+                missing.append("policy")
+            self._host.complain(f"waiting for {' and '.join(missing)} on observation {number}")
             self._host.observe_again()
         elif self._sent is not None:
+            self._host.complain(f"waiting for {', '.join(self._host.inputs.behind())}")
             self._host.send(*self._sent)
+            self._host.record_again()
 
     def _between_episodes(self) -> None:
         host = self._host

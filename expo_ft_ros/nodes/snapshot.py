@@ -74,6 +74,12 @@ class Inputs:
         """Whether every input has the same stamp."""
         return len(self._stamps) == len(self._names) and len(set(self._stamps.values())) == 1
 
+    def behind(self) -> list[str]:
+        """Inputs whose newest stamp is not the newest of all; every one when all are equal."""
+        newest = max(self._stamps.values(), default=0)
+        late = [n for n in self._names if self._stamps.get(n, 0) < newest]
+        return late or list(self._names)
+
     def snapshot(self) -> Snapshot | None:
         """The newest of each; None as long as a sensor is missing. A silent person is idle."""
         if any(name not in self._messages for name in self._sensors):

@@ -45,11 +45,9 @@ class TeleopNode(GraphNode[TeleopParameters]):
             )
         self._config = TeleopConfig.load()
         self._mapper = TeleopMapper(self._config)
-        self._twist: NDArray[np.float64] = np.zeros(6)
-        self._episode = 0
         self._sent: TeleopCommand | None = None
         self._time_ns = 0
-        self._out = self.publisher("teleop/command", needed=True)
+        self._out = self.publisher("teleop/command", needed=1)
         # The person may come later: neither is needed.
         self._device = self.subscription("spacenav/twist", self._on_twist, needed=False)
         self.subscription("spacenav/joy", self._on_joy, needed=False)
@@ -60,19 +58,23 @@ class TeleopNode(GraphNode[TeleopParameters]):
             self.wall_timer(_HEARTBEAT, self._beat)
 
     def _on_twist(self, message: Twist) -> None:
-        self._twist = twist_array(message)
-        self._input(self._update(self._twist, None))
+        self._input(self._update(twist_array(message), None))
 
     def _on_joy(self, message: Joy) -> None:
         self._input(self._update(None, list(message.buttons)))
 
     def _on_episode(self, message: EpisodeState) -> None:
-        """A takeover ends with its episode, unless the device was lost in it."""
-        if message.episode <= self._episode or self._mapper.takeover is Takeover.LOST:
+        """A takeover ends with its episode, unless the device was lost in it.
+
+        Nothing of the hand is carried over: a hand that still pushes says so at once.
+        """
+        over = message.state in (EpisodeState.ENDED, EpisodeState.RESETTING)
+        if not over or self._mapper.takeover is Takeover.LOST:
             return
-        self._episode = message.episode
+        connected = self._sent is not None and self._sent.connected
         self._mapper = TeleopMapper(self._config)
-        self._update(self._twist, None)
+        if connected:
+            self._update(np.zeros(6), None)
 
     def _on_clock(self, message: Clock) -> None:
         time_ns = nanoseconds(message.clock)

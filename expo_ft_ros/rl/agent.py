@@ -95,7 +95,7 @@ class Agent:
     @property
     def update_ratio(self) -> float:
         """Critic gradient steps an online environment step, as realised."""
-        return self.critic_updates / max(1, self.online_steps)
+        return self.critic_updates / self.online_steps if self.online_steps else 0.0
 
     # --- acting ---------------------------------------------------------------------------------
 

@@ -30,8 +30,8 @@ class CriticConfig(Config):
     hidden: int = Field(256, ge=8, description="width of the three layers")
     encoder: Literal["own", "shared"] = Field(
         "own",
-        description="own: trained by TD (paper); shared: the VLA's image encoder, its features "
-        "kept beside the replayed images, which two CPU cores keep up with",
+        description="own: a small CNN trained by TD (the paper trains a ResNet); shared: the VLA's "
+        "image encoder, its features kept beside the images, which two CPU cores keep up with",
     )
     channels: int = Field(32, ge=4, description="channels of its own image encoder")
     image_embedding: int = Field(512, ge=8, description="Dense, LayerNorm, tanh")
@@ -81,7 +81,9 @@ class AgentConfig(Config):
     warmup_episodes: int = Field(10, ge=0, description="online episodes before the first update")
     warmup_updates: int = Field(0, ge=0, description="extra update calls at the end of the warm-up")
     target_candidates: Literal["cached", "fresh"] = Field(
-        "cached", description="base chunks of the TD target: kept from acting, or drawn anew"
+        "cached",
+        description="base chunks of the TD target: drawn once for each slot and refreshed by age, "
+        "or drawn anew for each batch",
     )
     refresh_per_update: int = Field(
         64, ge=0, description="cached slots drawn anew an update call, the oldest first"

@@ -6,6 +6,7 @@ Everything here is in the VLA's normalised action space; chunks are flattened to
 from __future__ import annotations
 
 import copy
+import math
 from dataclasses import dataclass
 
 import torch
@@ -18,6 +19,11 @@ from expo_ft_ros.rl.config import AgentConfig
 from expo_ft_ros.rl.critic import QEnsemble
 from expo_ft_ros.rl.edit import EditPolicy, target_entropy
 from expo_ft_ros.rl.encoders import CriticEncoder
+
+_KEPT = (
+    "the step was not taken, the last good weights are kept; go on from the last checkpoint with a "
+    "lower learning_rate"
+)
 
 
 class TrainingDiverged(RuntimeError):
@@ -164,16 +170,14 @@ def step_optimiser(
 ) -> None:
     """One gradient step, its norm clipped where asked.
 
-    Raises TrainingDiverged, the step not taken, when the loss is not finite.
+    Raises TrainingDiverged, the step not taken, when the loss or its gradient is not finite.
     """
     if not torch.isfinite(loss):
-        raise TrainingDiverged(
-            f"{name} is {loss.item()}: the step was not taken, the last good weights are kept; "
-            "resume from the last checkpoint with a lower learning_rate"
-        )
+        raise TrainingDiverged(f"{name} is {loss.item()}: {_KEPT}")
     optimiser.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
-    if max_norm is not None:
-        parameters = [p for group in optimiser.param_groups for p in group["params"]]
-        torch.nn.utils.clip_grad_norm_(parameters, max_norm)
+    parameters = [p for group in optimiser.param_groups for p in group["params"]]
+    norm = torch.nn.utils.clip_grad_norm_(parameters, math.inf if max_norm is None else max_norm)
+    if not torch.isfinite(norm):
+        raise TrainingDiverged(f"gradient of the {name} has norm {norm.item()}: {_KEPT}")
     optimiser.step()

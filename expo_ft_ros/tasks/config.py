@@ -72,7 +72,7 @@ class TaskConfig(Config):
     max_steps: int = Field(ge=1, le=100_000, description="steps after which an episode times out")
     demonstrations: int = Field(ge=0, le=10_000, description="demonstrations collected beforehand")
     edit_scale: float = Field(
-        ge=0, le=1, description="beta, the largest edit of a normalised action; 0 edits nothing"
+        gt=0, le=1, description="beta, the largest edit of a normalised action"
     )
     execute_steps: int = Field(
         ge=1, le=100, description="C, steps executed of each chunk before the next one"

@@ -8,7 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from expo_ft_ros.data.episode import EpisodeAssembler, EpisodeOutcome
-from expo_ft_ros.data.episode_store import load_episode, load_episodes, save_episode
+from expo_ft_ros.data.episode_store import (
+    load_episode,
+    load_episodes,
+    save_episode,
+    set_aside_from,
+)
 from expo_ft_ros.data.types import Observation, Proprio, Source, Step, Verdict
 from test.data.episodes import make_episode
 
@@ -129,3 +134,11 @@ def test_a_cut_off_file_is_refused_by_name(tmp_path, share):
     path.write_bytes(whole[: int(len(whole) * share)])
     with pytest.raises(ValueError, match=r"000007\.npz: not a whole episode file"):
         load_episode(path)
+
+
+def test_files_of_uncounted_episodes_are_kept_but_not_loaded(tmp_path):
+    for number in (1, 2, 3):
+        save_episode(tmp_path, make_episode(number, 4, terminated=True))
+    set_aside_from(tmp_path, 3)
+    assert [e.outcome.episode for e in load_episodes(tmp_path)] == [1, 2]
+    assert (tmp_path / "000003.uncounted").is_file()

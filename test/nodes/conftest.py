@@ -45,9 +45,14 @@ class NodeUnderTest:
         return self.process.wait(timeout)
 
     def end(self) -> None:
+        """Asks it to stop: Fast DDS may take a killed peer amiss while it is torn down itself."""
         if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
+            self.process.send_signal(signal.SIGINT)
+            try:
+                self.process.wait(10.0)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
         print(f"--- {self.log.name}\n{self.log.read_text(errors='replace')}")
 
 

@@ -65,7 +65,7 @@ def test_train_learns_obeys_and_leaves_nothing_behind(graph, training):
     marked = states[-1].episode
     assert probe.call("episode/mark_success").success
     probe.until(lambda: ended(marked) is not None, "the marked episode's end")
-    assert ended(marked).success and ended(marked).terminated
+    assert (ended(marked).success, ended(marked).terminated) == (True, True)
     probe.until(lambda: running() and states[-1].episode > marked, "one more episode")
     stopped = states[-1].episode
     assert probe.call("estop", data=True).success
@@ -79,7 +79,8 @@ def test_train_learns_obeys_and_leaves_nothing_behind(graph, training):
     online = [line for line in lines if line["stage"] == "rl"]
     assert [line["discarded"] for line in online if line["episode"] == stopped] == [True]
     assert sum(line["steps"] for line in online if not line["discarded"]) >= STEPS
-    assert online[-1]["critic_updates"] > 0 and online[-1]["human_transitions"] > 0
+    assert online[-1]["critic_updates"] > 0
+    assert online[-1]["human_transitions"] > 0
 
     episodes = list(load_episodes(run / "episodes"))
     assert stopped not in [e.outcome.episode for e in episodes]
@@ -91,7 +92,8 @@ def test_train_learns_obeys_and_leaves_nothing_behind(graph, training):
     _weights_changed(run)
     summary = json.loads((run / "summary.json").read_text())
     assert summary["eval_before"]["trials"] == summary["eval_after"]["trials"] == 1
-    assert list((run / "tensorboard").iterdir()) and (run / "config.yaml").is_file()
+    assert list((run / "tensorboard").iterdir())
+    assert (run / "config.yaml").is_file()
     assert _processes_of(run) == []
 
 

@@ -1,0 +1,168 @@
+"""The agent as a whole, tiny: it imitates, updates, and goes on from its file as if nothing was."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from expo_ft_ros.data.types import Observation, Proprio
+from expo_ft_ros.policies.base import PolicyInput
+from expo_ft_ros.rl.agent import Agent
+from expo_ft_ros.rl.augment import augment
+from expo_ft_ros.rl.checkpoint import load_state, save_state
+from expo_ft_ros.rl.config import load_preset
+from expo_ft_ros.tasks import load_task
+from test.data.episodes import make_episode
+
+SIZE = 16
+
+
+def go_on(share: float, metrics: dict[str, float]) -> bool:
+    return True
+
+
+def make_agent(**changes) -> Agent:
+    preset = load_preset("small")
+    small = {
+        "image_size": SIZE,
+        "warmup_episodes": 1,
+        "critic_steps_per_update": 2,
+        "vla_encoder_every": 0,
+        "replay_capacity": 200,
+        "threads": 1,
+        "imitation": preset.imitation.model_copy(update={"steps": 5, "batch": 8}),
+    }
+    task = load_task("cube_pick").model_copy(update={"updates_per_episode": 1})
+    return Agent(task, preset.model_copy(update={**small, **changes}), seed=0)
+
+
+def fed(**changes) -> Agent:
+    agent = make_agent(**changes)
+    agent.add_episode(make_episode(1, 12, terminated=True, stage="collect", size=SIZE))
+    agent.imitate(go_on)
+    agent.add_episode(make_episode(2, 15, terminated=False, size=SIZE))
+    return agent
+
+
+def observation() -> Observation:
+    image = np.random.default_rng(1).integers(0, 255, (224, 224, 3), dtype=np.uint8)
+    proprio = Proprio(np.array([0.4, 0.0, 0.2]), np.array([1.0, 0, 0, 0]), 0.05)
+    return Observation(1, 0.0, image, image, proprio, "pick up the cube")
+
+
+def test_an_untrained_critic_chooses_nothing():
+    result = fed().act(observation())
+    assert (result.chosen, result.edited) == (0, False)
+    assert np.isnan(result.q)
+    assert result.actions.shape == (16, 7)
+
+
+def test_after_an_update_the_best_candidate_is_executed():
+    agent = fed()
+    assert agent.update(go_on)["critic/loss"] >= 0
+    result = agent.act(observation())
+    assert result.candidates.shape == (16, 8, 7)
+    assert result.chosen == int(result.candidate_q.argmax())
+    assert result.q == pytest.approx(float(result.candidate_q.max()))
+    np.testing.assert_allclose(result.actions[:8], result.candidates[result.chosen], atol=1e-6)
+    assert np.abs(result.actions).max() <= 1
+
+
+def test_nothing_is_learned_during_the_warm_up():
+    agent = fed(warmup_episodes=2)
+    assert agent.update(go_on) == {}
+    assert agent.critic_updates == 0
+
+
+def test_going_on_from_a_file_is_going_on(tmp_path):
+    agent = fed()
+    agent.update(go_on)
+    agent.save(tmp_path / "a.safetensors")
+    other = make_agent()
+    for episode in (
+        make_episode(1, 12, terminated=True, stage="collect", size=SIZE),
+        make_episode(2, 15, terminated=False, size=SIZE),
+    ):
+        other.add_episode(episode)
+    other.load(tmp_path / "a.safetensors")
+    assert (other.version, other.critic_updates) == (agent.version, agent.critic_updates)
+    torch.manual_seed(3)
+    first = agent.act(observation())
+    torch.manual_seed(3)
+    second = other.act(observation())
+    np.testing.assert_array_equal(first.candidate_q, second.candidate_q)
+    np.testing.assert_array_equal(first.actions, second.actions)
+
+
+def test_a_file_of_another_preset_is_refused_by_name(tmp_path):
+    fed().save(tmp_path / "a.safetensors")
+    preset = load_preset("small")
+    other = make_agent(critic=preset.critic.model_copy(update={"hidden": 32}))
+    with pytest.raises(ValueError, match=r"a\.safetensors: made by another preset"):
+        other.load(tmp_path / "a.safetensors")
+
+
+def test_features_are_made_anew_after_the_encoder_has_learned():
+    agent = fed(vla_encoder_every=1, vla_encoder_steps=3)
+    agent.memory.fill(0)
+    slots = agent.memory.replay.slots
+    before = agent.memory.features.get(slots, None).copy()
+    agent.update(go_on)
+    after = agent.memory.features.get(slots, None)
+    assert not np.array_equal(before, after)
+    with torch.no_grad():
+        expected = agent.vla.image_features(agent.memory.seen(slots).images)
+    np.testing.assert_allclose(after, expected.numpy(), atol=1e-5)
+
+
+def test_a_reused_slot_has_neither_features_nor_candidates():
+    agent = fed(replay_capacity=100)
+    agent.memory.fill(0)
+    for number in range(3, 12):
+        agent.add_episode(make_episode(number, 20, terminated=True, size=SIZE))
+    newest = agent.memory.replay.slots[-21:]
+    assert list(agent.memory.features.missing(newest)) == list(newest)
+    assert list(agent.memory.candidates.missing(newest)) == list(newest)
+
+
+def test_the_vla_can_learn_a_chunk_by_heart():
+    torch.manual_seed(0)
+    vla = make_agent().vla
+    images = torch.rand(1, 2, 3, SIZE, SIZE)
+    inputs = PolicyInput(images, torch.zeros(1, 10), torch.ones(1, 16, dtype=torch.int64))
+    wanted = torch.linspace(-0.8, 0.8, vla.horizon * 7).view(1, vla.horizon, 7)
+    optimiser = torch.optim.Adam(vla.parameters(), lr=2e-3)
+    batch = PolicyInput(
+        *(t.expand(32, *t.shape[1:]) for t in (images, inputs.state, inputs.tokens))
+    )
+    for _ in range(300):
+        optimiser.zero_grad()
+        vla.imitation_loss(batch, wanted.expand(32, -1, -1)).mean().backward()
+        optimiser.step()
+    drawn = vla.sample(inputs, 4)
+    # Nothing learned would be 0.9, always the mean 0.4.
+    assert (drawn - wanted).abs().mean() < 0.2
+
+
+def test_augmentation_draws_each_image_anew_and_keeps_the_range():
+    torch.manual_seed(0)
+    image = torch.rand(1, 1, 3, 32, 32).expand(4, 2, 3, 32, 32)
+    out = augment(image)
+    assert out.shape == image.shape
+    assert out.min() >= 0
+    assert out.max() <= 1
+    flat = out.reshape(8, -1)
+    assert torch.cdist(flat, flat).add(torch.eye(8)).min() > 0.1
+
+
+def test_checkpoints_hold_nested_state_and_refuse_a_cut_off_file(tmp_path):
+    state = {"a": {0: torch.arange(3), "b": [1, 2.5, None, "x"]}, "big": 2**100}
+    path = tmp_path / "s.safetensors"
+    save_state(path, state)
+    loaded = load_state(path)
+    assert torch.equal(loaded["a"][0], state["a"][0])
+    assert (loaded["a"]["b"], loaded["big"]) == (state["a"]["b"], state["big"])
+    path.write_bytes(path.read_bytes()[:-5])
+    with pytest.raises(ValueError, match=r"s\.safetensors: not a whole checkpoint"):
+        load_state(path)
