@@ -1,6 +1,6 @@
 """EXPO-FT: sample-efficient reinforcement learning finetuning of VLA policies, as a ROS 2 package.
 
-The library (data, policies, rl, control, rewards, tasks, sim, robots) is free of ROS; nodes/ and
+The library (data, policies, rl, control, rewards, tasks, sim) is free of ROS; nodes/ and
 bringup/ lie above it. See docs/architecture.md.
 """
 

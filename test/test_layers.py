@@ -15,7 +15,7 @@ LAYERS = (
     ("configuration", "data"),
     ("tasks",),
     ("control", "policies", "rewards"),
-    ("rl", "robots", "sim"),
+    ("rl", "sim"),
     ("bringup",),
     ("doctor",),
     ("cli", "nodes"),

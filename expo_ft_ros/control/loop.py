@@ -1,4 +1,4 @@
-"""One control tick, without ROS: the arbitration node and an in-process trainer both use it.
+"""One control tick, without ROS: the arbitration node uses it, and a trainer in one process can.
 
 Each observation of a running episode goes through it once, in this order:
 

@@ -1,7 +1,6 @@
 """Episodes, and how they are assembled from the parts that arrive over topics.
 
-Replay, the recorder and the in-process trainer all use `EpisodeAssembler`, so that what is learned
-from is what was recorded.
+Learner and recorder both use `EpisodeAssembler`: what is learned from is what was recorded.
 """
 
 from __future__ import annotations
