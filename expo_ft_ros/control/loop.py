@@ -84,7 +84,7 @@ class ControlLoop:
         """
         reply = self.episode.start(plan)
         if reply.accepted:
-            self._stand_still()
+            self.stand_still()
             self._arbiter.reset()
             self._exhausted_at = None
         return reply
@@ -143,7 +143,7 @@ class ControlLoop:
         (H, 7).
         """
         if not self.running:
-            self._stand_still()
+            self.stand_still()
             return _nothing(self.snapshot.cause or self.snapshot.state)
         number = observation.number
         if number <= self._last_tick:
@@ -193,7 +193,9 @@ class ControlLoop:
             self.episode.timeout()
         return _nothing("waiting for the last verdict")
 
-    def _stand_still(self) -> None:
+    def stand_still(self) -> None:
+        """Forget chunks and velocity: whoever holds the arm for a while calls it, since the world
+        may be another one when it goes on."""
         self._executor.clear()
         self._filter.reset()
         self._asked = None

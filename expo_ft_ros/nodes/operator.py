@@ -33,7 +33,7 @@ class OperatorParameters(NodeParameters):
 
     seed: int = parameter(0, "Seed of the operator's ways.", low=0, high=2**31)
     operator_rate: float = parameter(
-        1.0, "How readily he steps in while correcting, 0 to 1.", low=0.0, high=1.0
+        0.5, "How readily he steps in while correcting, 0 to 1.", low=0.0, high=1.0
     )
 
 
@@ -65,8 +65,7 @@ class OperatorNode(GraphNode[OperatorParameters]):
         self.subscription("session/plan", self._on_plan)
         self.subscription("episode/state", self._on_episode)
         self.subscription("proprio", self._on_proprio)
-        if self.parameters.lockstep:
-            self.subscription("step", self._on_step)
+        self.subscription("step", self._on_step)
         self.subscription("sim/state", self._on_truth)
 
     def _on_plan(self, message: SessionPlan) -> None:
@@ -89,7 +88,8 @@ class OperatorNode(GraphNode[OperatorParameters]):
 
     def _on_step(self, message: Step) -> None:
         self._step = message
-        self._answer()
+        if self.parameters.lockstep:
+            self._answer()
 
     def _on_truth(self, message: SimState) -> None:
         self._truth = message

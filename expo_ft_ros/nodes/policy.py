@@ -44,7 +44,8 @@ class PolicyNode(GraphNode[LearningParameters]):
     def _on_learner(self, message: LearnerStatus) -> None:
         """Takes new weights over; the file is there before its version is told."""
         path = Path(self.parameters.run_dir) / LIVE_WEIGHTS
-        if message.version > self._version and path.exists():
+        # An evaluation is of one set of weights.
+        if self._mode != "mode" and message.version > self._version and path.exists():
             with self._shared.lock:
                 self._agent.load(path)
             self._version = message.version

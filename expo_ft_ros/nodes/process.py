@@ -16,11 +16,11 @@ from rclpy.executors import Executor, SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 
+from expo_ft_ros.bringup.process import PARENT_PID_VARIABLE
 from expo_ft_ros.nodes.base import GraphNode
 
 AnyNode = GraphNode[Any]
 
-PARENT_VARIABLE = "EXPO_FT_PARENT_PID"
 _PR_SET_PDEATHSIG = 1
 # How long after its last word a node that ends by itself goes on [s].
 _SPIN = 0.1
@@ -69,14 +69,14 @@ def die_with_parent() -> None:
     Raises:
         RuntimeError: when it is gone already.
     """
-    parent = os.environ.get(PARENT_VARIABLE)
+    parent = os.environ.get(PARENT_PID_VARIABLE)
     if not parent:
         return
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     if os.getppid() != int(parent):
         raise RuntimeError(
-            f"the process that started this one ({PARENT_VARIABLE}={parent}) is gone; "
-            f"unset {PARENT_VARIABLE} to start a node by hand"
+            f"the process that started this one ({PARENT_PID_VARIABLE}={parent}) is gone; "
+            f"unset {PARENT_PID_VARIABLE} to start a node by hand"
         )
 
 

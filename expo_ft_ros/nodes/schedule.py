@@ -271,7 +271,9 @@ class Realtime:
         self._host.tell_state()
 
     def hold(self) -> None:
-        """Zero at once; every tick sends it again."""
+        """Zero at once; every tick sends it again. What was planned before is planned anew."""
+        self._chunk = None
+        self._host.loop.stand_still()
         self._host.send(ZERO, self._now_ns())
 
     def tick(self) -> None:

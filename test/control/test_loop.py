@@ -383,3 +383,32 @@ def test_a_whole_session_without_ros():
     assert outcomes["eval_before"] == outcomes["eval_after"] == [True, False]
     assert session.env_steps >= 30
     assert session.tally("collect").human_steps == 14
+
+
+def test_what_was_planned_before_standing_still_is_planned_anew():
+    """A pause may be long and the world another one after it."""
+    rig = running_rig()
+    for _ in range(2):
+        rig.tick()
+    rig.loop.stand_still()
+    rig.policy_answers = False
+    held = rig.tick()
+    assert rig.asked[-1] == rig.number
+    assert held.step.source is Source.HOLD
+    assert not held.executed.any()
+
+
+def test_in_real_time_a_policy_that_falls_silent_stops_the_arm_before_its_tail_ends():
+    rig = running_rig()
+    fresh = {"proprio": 0.0}
+    rig.tick(stamps={"proprio": 0.1})
+    rig.policy_answers = False
+    causes = []
+    for _ in range(14):
+        rig.loop.lead = 0
+        now = (rig.number + 1) * 0.1
+        fresh["proprio"] = now
+        causes.append(rig.tick(stamps=dict(fresh)).cause)
+    late = next(i for i, cause in enumerate(causes) if "policy" in cause)
+    assert late * 0.1 <= SAFETY.deadlines["policy"] + 0.1
+    assert all(cause for cause in causes[late:])
