@@ -24,9 +24,9 @@ PUNCTUAL = 0.005
 """A tick that starts at most so long after it was due is on time [s]."""
 
 ARGUMENTS: Mapping[str, tuple[str, ...]] = {
-    "lockstep": ("steps:=300",),
     # Learner and policy in two processes, so that learning goes on while the robot moves. 500
-    # steps are 50 s of moving.
+    # steps are 50 s of moving in real time.
+    "lockstep": ("steps:=500", "mode:=async", "demos:=3", "eval_trials:=1"),
     "realtime": ("steps:=500", "realtime:=true", "mode:=async", "demos:=3", "eval_trials:=1"),
 }
 

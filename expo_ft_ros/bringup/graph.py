@@ -35,6 +35,8 @@ RANK_SENSING = 3
 RANK_ROBOT = 4
 
 _LEARNER_NICE = 10
+# The tick's process in real time, where the user may have it; else it has the normal priority.
+_TICK_NICE = -10
 _LEARNER_GRACE = 20.0
 
 
@@ -47,7 +49,7 @@ class NodeSpec:
         module: Python module with `main()`; empty for a program that is not ours.
         parameters: ROS parameters of every node in the process.
         remappings: Pairs (from, to).
-        nice: Priority, 0 normal to 19 lowest.
+        nice: Priority, -20 highest, 0 normal, 19 lowest.
         rank: A stop takes lower ranks down first, one rank after the other.
         env: Environment on top of the runner's.
         nodes: ROS nodes in the process; empty means one, called `name`.
@@ -171,7 +173,10 @@ def _world(options: RunOptions, run_dir: Path) -> list[NodeSpec]:
         _node("camera", options, run_dir),
         _node("proprio", options, run_dir),
         _node("teleop", options, run_dir, remappings=device),
-        _node("arbitration", options, run_dir, rank=RANK_ARBITRATION),
+        replace(
+            _node("arbitration", options, run_dir, rank=RANK_ARBITRATION),
+            nice=_TICK_NICE if options.realtime else 0,
+        ),
     ]
     if scripted:
         operator = {"seed": options.seed, "operator_rate": options.operator_rate}
@@ -196,8 +201,11 @@ def _learning(
 ) -> list[NodeSpec]:
     """Policy and learner: one process that shares the weights, or two."""
     mode = "async" if asynchronous else "sync"
-    # In real time the control loop comes first; in lock-step it waits for the learner anyway.
-    nice = _LEARNER_NICE if options.realtime else 0
+    # The control loop comes first, but where it waits for the learner anyway.
+    beside = options.realtime or asynchronous
+    nice = _LEARNER_NICE if beside else 0
+    cores = len(os.sched_getaffinity(0))
+    threads = _threads(max(1, cores - 1) if beside else cores)
     every = {**_common(options, run_dir), **parameters, "mode": mode, "seed": options.seed}
 
     def process(name: str, nodes: tuple[str, ...], nice: int) -> NodeSpec:
@@ -207,7 +215,7 @@ def _learning(
             parameters=every,
             nice=nice,
             rank=RANK_LEARNING,
-            env=_threads(_learner_threads(options)),
+            env=threads,
             nodes=nodes,
             grace=_LEARNER_GRACE,
         )
@@ -261,9 +269,3 @@ def _threads(count: int) -> dict[str, str]:
     threads sleep while they wait: spinning would take the cores from the control loop."""
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     return {**{name: str(count) for name in names}, "OMP_WAIT_POLICY": "PASSIVE"}
-
-
-def _learner_threads(options: RunOptions) -> int:
-    """Every core in lock-step, where the world waits; else one is left to the control loop."""
-    cores = len(os.sched_getaffinity(0))
-    return max(1, cores - 1) if options.realtime else cores

@@ -85,7 +85,7 @@ def test_every_parameter_is_declared_by_its_node(specs):
 
 
 def test_the_control_loop_is_never_niced_and_threads_are_limited(specs):
-    assert by_name(specs)["arbitration"].nice == 0
+    assert by_name(specs)["arbitration"].nice <= 0
     assert all("OMP_NUM_THREADS" in spec.env for spec in specs)
 
 
