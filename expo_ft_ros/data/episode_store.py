@@ -22,6 +22,13 @@ from expo_ft_ros.data.types import ImageArray
 
 _ARRAYS = ("state", "proposed", "executed", "source", "chunk", "index", "reward")
 _VIEWS = ("side", "wrist")
+# Lossless and quick: unfiltered takes half the time and hardly more room.
+_PNG = [
+    cv2.IMWRITE_PNG_COMPRESSION,
+    1,
+    cv2.IMWRITE_PNG_FILTER,
+    cv2.IMWRITE_PNG_FILTER_NONE,
+]
 _BROKEN = (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile)
 
 
@@ -79,7 +86,7 @@ def set_aside_from(directory: Path, first: int) -> None:
 def _encode(images: ImageArray) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     blobs = []
     for image in images:
-        ok, blob = cv2.imencode(".png", image[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 1])
+        ok, blob = cv2.imencode(".png", image[..., ::-1], _PNG)
         if not ok:
             raise ValueError(f"image of shape {image.shape} could not be encoded as PNG")
         blobs.append(blob.ravel())

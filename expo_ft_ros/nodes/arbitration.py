@@ -122,9 +122,9 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
             self.wall_timer(_CHECK_PERIOD, lock.check)
             self.wall_timer(_CHECK_PERIOD, lock.advance)
         else:
-            real = Realtime(self, self.now_ns)
+            real = Realtime(self, self.now_ns, self._phase)
             self._schedule = real
-            self.wall_timer(task.period, real.tick)
+            self._tick_timer = self.wall_timer(task.period, real.tick)
         self.wall_timer(_STATE_PERIOD, self._tell_progress)
 
     def _make_topics(self) -> None:
@@ -160,6 +160,10 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
         gc.freeze()
         gc.disable()
         self.tell_state()
+
+    def _phase(self) -> float:
+        """Time since the period that the tick's timer has just answered to began [s]."""
+        return self.loop.task.period - 1e-9 * (self._tick_timer.time_until_next_call() or 0)
 
     def _teardown(self) -> None:
         gc.enable()

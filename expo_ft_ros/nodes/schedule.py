@@ -231,20 +231,25 @@ class Lockstep:
 
 
 class Realtime:
-    """A tick every period, never waiting for anybody; call `tick` by a steady timer."""
+    """A tick every period, never waiting for anybody; call `tick` by a steady timer.
+
+    now_ns: the node's time [ns]; phase: time since the timer's newest period began [s].
+    """
 
     def __init__(
         self,
         host: Host,
         now_ns: Callable[[], int],
+        phase: Callable[[], float],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._host = host
         self._now_ns = now_ns
+        self._phase = phase
         self._clock = clock
         self._period = host.loop.task.period
         self._least_lead = host.loop.lead
-        self._due: float | None = None
+        self._last: tuple[float, float] | None = None
         self._number = 0
         self._chunk: ActionChunk | None = None
         self._asked: dict[int, float] = {}
@@ -304,12 +309,14 @@ class Realtime:
         host.log(Tick(self._number, observation.time, late, took, waited=0.0))
 
     def _lateness(self, started: float) -> float:
-        """Against the grid of periods; a tick before its time shows that the grid began late."""
-        late = 0.0 if self._due is None else max(0.0, started - self._due)
-        due = started - late
-        # After a whole missed period the past is let go, as the timer does.
-        self._due = due + self._period * (1 + math.floor(late / self._period))
-        return late
+        """Against the timer's grid, and whole periods that were missed since the last tick."""
+        phase = self._phase()
+        missed = 0
+        if self._last is not None:
+            since, before = self._last
+            missed = round((started - since - phase + before) / self._period) - 1
+        self._last = (started, phase)
+        return phase + max(0, missed) * self._period
 
     def _between_episodes(self) -> None:
         host = self._host

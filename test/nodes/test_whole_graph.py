@@ -57,7 +57,7 @@ def test_train_learns_obeys_and_leaves_nothing_behind(graph, training):
     paused = states[-1]
     assert probe.call("episode/resume").success
     probe.until(lambda: states[-1].state != "paused", "going on")
-    assert probe.call("reset_episode").success
+    assert probe.call("/reset_episode").success
     probe.until(lambda: ended(paused.episode) is not None, "the end of the reset episode")
     reset = ended(paused.episode)
     assert (reset.success, reset.truncated, reset.discarded) == (False, True, False)
