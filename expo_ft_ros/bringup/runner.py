@@ -50,7 +50,7 @@ class RunnerConfig:
 
     refresh: float = 0.5
     term_grace: float = 2.0
-    stop_timeout: float = 5.0
+    stop_timeout: float = 12.0
     stop_command: tuple[str, ...] = STOP_COMMAND
 
 

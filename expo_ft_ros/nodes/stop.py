@@ -17,7 +17,8 @@ from sensor_msgs.msg import JointState
 from expo_ft_ros.bringup.topics import topic
 from expo_ft_ros.nodes.qos import message_type, qos_of
 
-TIMEOUT = 3.0
+# Discovery alone has been seen to take 3.6 s.
+TIMEOUT = 8.0
 _TOPICS = ("robot/twist_cmd", "robot/gripper_cmd")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import weakref
 from typing import Any, Protocol
@@ -55,9 +56,11 @@ class GlRenderer:
         self._gl = _gl_context(backend, size)
         self._gl.make_current()
         self._context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100)
-        # Not at exit: by then mujoco has given the display back, and the context with it.
         self._free = weakref.finalize(self, _free, self._gl, self._context)
+        # At exit before mujoco gives the display back, which registered itself above: a finalizer's
+        # own place in that order depends on who made the process's first one.
         self._free.atexit = False
+        atexit.register(self._free)
         mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
         self._scene = mujoco.MjvScene(model, maxgeom=1000)
         self._scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = 0
@@ -90,6 +93,7 @@ class GlRenderer:
     def close(self) -> None:
         """See Renderer."""
         self._free()
+        atexit.unregister(self._free)
 
 
 def _free(gl: Any, context: mujoco.MjrContext) -> None:
