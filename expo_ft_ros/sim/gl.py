@@ -10,10 +10,13 @@ import ctypes
 import os
 import sys
 
+from expo_ft_ros.configuration import ConfigError
+
 RAYCAST = "raycast"
 _OFF = ("disable", "disabled", "off", "false", "0")
 _EGL_PLATFORM_DEVICE = 0x313F
 _MAX_DEVICES = 8
+_PACKAGES = {"egl": "libegl1 libegl-mesa0 libgl1-mesa-dri", "osmesa": "libosmesa6"}
 
 
 def choose_gl() -> str:
@@ -21,13 +24,14 @@ def choose_gl() -> str:
 
     A MUJOCO_GL set by the user wins; MUJOCO_GL=disable means ray-casting. Also keeps llvmpipe on
     the calling thread (LP_NUM_THREADS=0) unless the user says otherwise: the second core belongs
-    to the learner. Idempotent.
+    to the learner. Idempotent. Raises ConfigError when MUJOCO_GL names what isn't there.
     """
     os.environ.setdefault("LP_NUM_THREADS", "0")
     wanted = os.environ.get("MUJOCO_GL", "").lower().strip()
     if wanted in _OFF:
         return RAYCAST
     if wanted:
+        _require(wanted)
         return wanted
     if not sys.platform.startswith("linux"):
         return "cgl" if sys.platform == "darwin" else "wgl"
@@ -39,6 +43,22 @@ def choose_gl() -> str:
         chosen = RAYCAST
     os.environ["MUJOCO_GL"] = "disable" if chosen == RAYCAST else chosen
     return chosen
+
+
+def _require(wanted: str) -> None:
+    """Refuses what mujoco could not start, with the remedy."""
+    checks = {"egl": egl_works, "osmesa": osmesa_works, "glfw": None, "cgl": None, "wgl": None}
+    if wanted not in checks:
+        raise ConfigError(
+            f"MUJOCO_GL={wanted}: no such renderer (known: egl, osmesa, glfw, disable; unset it "
+            "to have one chosen)"
+        )
+    check = checks[wanted]
+    if check is not None and not check():
+        raise ConfigError(
+            f"MUJOCO_GL={wanted}: its library or driver is missing "
+            f"(apt-get install {_PACKAGES[wanted]}, or unset it to have another one chosen)"
+        )
 
 
 def egl_works() -> bool:

@@ -9,6 +9,8 @@ import sys
 import numpy as np
 import pytest
 
+from expo_ft_ros.configuration import ConfigError
+from expo_ft_ros.sim import gl
 from expo_ft_ros.sim.gl import RAYCAST, choose_gl, egl_works, osmesa_works
 from expo_ft_ros.sim.operators import Mode, make_operator
 from expo_ft_ros.sim.render import RayRenderer
@@ -119,6 +121,22 @@ def test_osmesa_draws() -> None:
 @pytest.mark.skipif(not egl_works(), reason="no EGL device here")
 def test_egl_is_chosen_where_it_works() -> None:
     assert probe() == ["egl", "True", "True"]
+
+
+@pytest.mark.parametrize("library", ["egl", "osmesa"])
+def test_a_renderer_asked_for_but_missing_is_one_line_with_the_remedy(
+    library: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MUJOCO_GL", library)
+    monkeypatch.setattr(gl, f"{library}_works", lambda: False)
+    with pytest.raises(ConfigError, match=f"MUJOCO_GL={library}: .* missing .*apt-get install"):
+        choose_gl()
+
+
+def test_an_unknown_renderer_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MUJOCO_GL", "nonsense")
+    with pytest.raises(ConfigError, match="known: egl"):
+        choose_gl()
 
 
 def test_choose_gl_is_idempotent() -> None:
