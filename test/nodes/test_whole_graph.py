@@ -40,6 +40,7 @@ def training(graph, tmp_path):
     print(log.read())
 
 
+@pytest.mark.timeout(600)
 def test_train_learns_obeys_and_leaves_nothing_behind(graph, training):
     process, run = training
     probe = graph.probe
@@ -50,30 +51,38 @@ def test_train_learns_obeys_and_leaves_nothing_behind(graph, training):
         last = states[-1] if states else None
         return last is not None and (last.stage, last.state) == ("rl", "running") and last.steps > 2
 
+    def pause(after: int) -> int:
+        """Number of an episode that is now paused; another one is tried where it ended first."""
+        for _ in range(10):
+            probe.until(lambda: running() and states[-1].episode > after, "an episode", timeout=60)
+            assert probe.call("episode/pause").success
+            probe.until(lambda: states[-1].state in ("paused", "ended"), "the pause")
+            if states[-1].state == "paused":
+                return int(states[-1].episode)
+            assert probe.call("episode/resume").success
+        raise AssertionError("no episode could be paused before it ended by itself")
+
     def ended(episode: int):
         return next((s for s in states if s.episode == episode and s.state == "ended"), None)
 
     probe.until(running, "an episode of the rl stage", timeout=240)
-    assert probe.call("episode/pause").success
-    probe.until(lambda: states[-1].state == "paused", "the pause")
-    paused = states[-1]
-    assert probe.call("episode/resume").success
-    probe.until(lambda: states[-1].state != "paused", "going on")
+    paused = pause(0)
     assert probe.call("/reset_episode").success
-    probe.until(lambda: ended(paused.episode) is not None, "the end of the reset episode")
-    reset = ended(paused.episode)
+    probe.until(lambda: ended(paused) is not None, "the end of the reset episode")
+    reset = ended(paused)
     assert (reset.success, reset.truncated, reset.discarded) == (False, True, False)
-    probe.until(lambda: running() and states[-1].episode > paused.episode, "the next episode")
-    marked = states[-1].episode
+    assert probe.call("episode/resume").success
+    marked = pause(paused)
     assert probe.call("episode/mark_success").success
     probe.until(lambda: ended(marked) is not None, "the marked episode's end")
     assert (ended(marked).success, ended(marked).terminated) == (True, True)
-    probe.until(lambda: running() and states[-1].episode > marked, "one more episode")
-    stopped = states[-1].episode
+    assert probe.call("episode/resume").success
+    stopped = pause(marked)
     assert probe.call("estop", data=True).success
     probe.until(lambda: states[-1].state == "stopped", "the stop")
     assert states[-1].discarded
     assert probe.call("estop", data=False).success
+    probe.call("episode/resume")
     assert probe.call("learner/save_checkpoint").success
 
     assert process.wait(timeout=240) == 0
