@@ -95,11 +95,16 @@ def _print_options(command: str, model: "type[RunOptions]") -> int:
 def _graph(command: str, words: list[str]) -> int:
     """Starts the graph of a command."""
     from expo_ft_ros.bringup.commands import GRAPH_COMMANDS
+    from expo_ft_ros.bringup.run_folder import RunFinished
 
     if _wants_help(words):
         return _print_options(command, GRAPH_COMMANDS[command].options)
     _require_machine()
-    run, specs = GRAPH_COMMANDS[command].open(words)
+    try:
+        run, specs = GRAPH_COMMANDS[command].open(words)
+    except RunFinished as finished:
+        print(f"expo-ft: {finished}")
+        return _report([str(finished.path)])
     return _run(command, run, specs)
 
 
@@ -141,7 +146,7 @@ def _report(words: list[str]) -> int:
         read_status,
         read_summary,
     )
-    from expo_ft_ros.bringup.run_folder import find_run
+    from expo_ft_ros.bringup.run_folder import find_run, is_running, read_config
 
     if _wants_help(words):
         print("usage: expo-ft report [run folder | latest]")
@@ -153,10 +158,15 @@ def _report(words: list[str]) -> int:
     print(f"Run: {path}")
     if summary is not None:
         print(format_summary(summary))
-    elif status is not None:
-        print(f"Not finished: {format_line(status)}")
+        return 0
+    told = format_line(status) if status else "it has not got to its first episode (see its logs/)"
+    if is_running(path):
+        print(f"Running: {told}")
     else:
-        print("Not finished: it never got to its first episode (see its logs/)")
+        print(f"Stopped before its end: {told}")
+        command = read_config(path).get("command")
+        if command in ("train", "collect"):
+            print(f"Go on with it: expo-ft {command} resume:={path}")
     return 0
 
 

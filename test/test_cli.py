@@ -29,7 +29,7 @@ def runs(tmp_path, monkeypatch):
         (["train", "steps:=0"], "steps:=0"),
         (["train", "task:=nothing"], "no task 'nothing'"),
         (["train", "resume:=latest"], "no train run in"),
-        (["eval"], "no train run in"),
+        (["eval"], "checkpoint:=latest: no training on cube_pick in"),
         (["sim", "steps:=3"], "unknown option 'steps'"),
         (["collect", "robot:=ur5"], "known: sim"),
         (["report"], "no run in"),
@@ -84,10 +84,25 @@ def test_help_is_quick():
 def test_a_report_of_a_run_that_is_not_finished(capsys):
     run = open_run("train", [], TrainOptions)
     assert cli.main(["report"]) == 0
-    assert "Not finished" in capsys.readouterr().out
+    assert "Running: it has not got to its first episode" in capsys.readouterr().out
+    run.lock.close()
+    assert cli.main(["report"]) == 0
+    out = capsys.readouterr().out
+    assert "Stopped before its end" in out
+    assert f"expo-ft train resume:={run.path}" in out
     (run.path / "summary.json").write_text('{"eval_after": {"successes": 9, "trials": 10}}')
     assert cli.main(["report", str(run.path)]) == 0
     assert "9/10 = 90%" in capsys.readouterr().out
+
+
+def test_a_finished_run_is_reported_instead_of_resumed(capsys):
+    run = open_run("train", [], TrainOptions)
+    run.lock.close()
+    (run.path / "summary.json").write_text('{"eval_after": {"successes": 9, "trials": 10}}')
+    assert cli.main(["train", "resume:=latest"]) == 0
+    out = capsys.readouterr().out
+    assert "is finished; a larger steps:=" in out
+    assert "9/10 = 90%" in out
 
 
 def test_the_doctor_finds_what_is_needed(capsys):

@@ -103,9 +103,8 @@ def format_summary(summary: Mapping[str, Any]) -> str:
         )
     robot = _number(summary.get("robot_seconds"))
     if robot:
-        steps = summary.get("env_steps")
-        online = f", {steps} online steps" if steps else ""
-        lines.append(f"Robot time: {robot / 60:.1f} min{online}")
+        steps = summary.get("env_steps", "?")
+        lines.append(f"Online: {steps} steps = {robot / 60:.1f} min of robot time")
     wall = summary.get("wall_seconds")
     if isinstance(wall, Mapping) and wall:
         split = ", ".join(f"{stage} {format_duration(_number(s))}" for stage, s in wall.items())

@@ -172,7 +172,7 @@ def _world(options: RunOptions, run_dir: Path) -> list[NodeSpec]:
         _node("sim", options, run_dir, world, rank=RANK_ROBOT),
         _node("camera", options, run_dir),
         _node("proprio", options, run_dir),
-        _node("teleop", options, run_dir, remappings=device),
+        _node("teleop", options, run_dir, {"device_needed": bool(device)}, remappings=device),
         replace(
             _node("arbitration", options, run_dir, rank=RANK_ARBITRATION),
             nice=_TICK_NICE if options.realtime else 0,
@@ -235,6 +235,7 @@ def _with_session(
         "steps": work.steps,
         "demos": work.demos,
         "eval_trials": work.eval_trials,
+        "waits_for_learner": getattr(options, "mode", "sync") == "sync",
         "required_nodes": required_nodes(specs),
     }
     specs = _with_listeners(specs)

@@ -209,7 +209,10 @@ def make_options(values: dict[str, Any], model: type[Options]) -> Options:
         message = first["msg"].removeprefix("Value error, ")
         text = model.model_fields[name].description if name in model.model_fields else ""
         raise ConfigError(f"{name}:={first['input']}: {message} ({text})") from None
-    load_task(options.task)
+    try:
+        load_task(options.task)
+    except ConfigError as error:
+        raise ConfigError(f"task:={options.task}: {error}") from None
     _require_demonstrator(options)
     _require_preset(getattr(options, "preset", None))
     if options.rviz:

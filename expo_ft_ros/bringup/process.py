@@ -83,7 +83,6 @@ class NodeProcess:
         log: Where its output goes.
         pidfd: Readable once it has ended.
         returncode: None while it runs.
-        killed: It had to be ended by SIGKILL.
     """
 
     def __init__(self, spec: NodeSpec, run_dir: Path, env: Mapping[str, str]) -> None:
@@ -96,7 +95,6 @@ class NodeProcess:
         self.log = run_dir / "logs" / f"{spec.name}.log"
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self.returncode: int | None = None
-        self.killed = False
         command = list(spec.command)
         if not command:
             command = node_command(spec, write_parameters(spec, run_dir / "params"))
@@ -134,8 +132,6 @@ class NodeProcess:
         """Signals the process; a no-op once it has been reaped."""
         if not self.alive:
             return
-        if number == signal.SIGKILL:
-            self.killed = True
         self._popen.send_signal(number)
 
     def reap(self) -> int:

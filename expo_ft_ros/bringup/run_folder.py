@@ -10,6 +10,7 @@ from typing import IO, Any, Generic, TypeVar
 
 import yaml
 
+from expo_ft_ros.bringup.display import SUMMARY_FILE
 from expo_ft_ros.bringup.options import (
     CollectOptions,
     EvalOptions,
@@ -41,6 +42,14 @@ class Run(Generic[Options]):
     lock: IO[str]
 
 
+class RunFinished(Exception):
+    """A run that was to go on has ended already."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"{path} is finished; a larger steps:= or demos:= would go on with it")
+        self.path = path
+
+
 def runs_dir() -> Path:
     """Where runs lie: $EXPO_FT_RUNS, else `runs` in the working directory."""
     return Path(os.environ.get("EXPO_FT_RUNS", "runs")).absolute()
@@ -59,25 +68,29 @@ def open_run(command: str, arguments: Sequence[str], model: type[Options]) -> Ru
     Raises:
         ConfigError: for wrong arguments, a run that doesn't exist or is of another command or task,
             a folder that can't be written or is in use.
+        RunFinished: when there is nothing left to go on with; the run is as it was.
     """
     options = parse_arguments(arguments, model)
     source = options.resume if isinstance(options, CollectOptions) else None
     if source is None:
         path = _new_folder(options)
     else:
-        path = find_run(source, command)
+        path = find_run(source, command, option="resume")
         options = _resumed(path, command, arguments, options, model)
     lock = _lock(path)
+    if source is not None:
+        _reopen(path, options)
     _write_config(path, command, options)
     return Run(path, options, source is not None, lock)
 
 
-def find_run(source: str, command: str | None = None) -> Path:
+def find_run(source: str, command: str | None = None, option: str = "run") -> Path:
     """The run that `source` means.
 
     Args:
         source: A run's folder, or `latest`: the newest of `runs/`.
         command: For `latest`, only runs of this command.
+        option: What the error calls it.
 
     Raises:
         ConfigError: when there is none.
@@ -94,7 +107,9 @@ def find_run(source: str, command: str | None = None) -> Path:
     if (runs_dir() / source / CONFIG_FILE).is_file():
         return runs_dir() / source
     names = ", ".join(sorted(run.name for run in _runs())[-5:]) or "none"
-    raise ConfigError(f"{source}: no run there, it has no {CONFIG_FILE} (newest runs: {names})")
+    raise ConfigError(
+        f"{option}:={source}: no run there, it has no {CONFIG_FILE} (newest runs: {names})"
+    )
 
 
 def find_checkpoint(options: EvalOptions) -> Path:
@@ -108,19 +123,61 @@ def find_checkpoint(options: EvalOptions) -> Path:
         if not given.is_file():
             raise ConfigError(f"checkpoint:={given}: no such file")
         return given.absolute()
-    run = find_run(options.checkpoint, "train")
-    trained = read_config(run)["options"].get("task")
+    if options.checkpoint == LATEST:
+        return _newest_weights(options.task)
+    run = find_run(options.checkpoint, "train", option="checkpoint")
+    trained = _task_of(run)
     if trained != options.task:
         raise ConfigError(
             f"checkpoint:={options.checkpoint}: {run.name} was trained on {trained}, "
             f"not on {options.task} (give task:={trained})"
         )
-    weights = sorted(
-        (run / "checkpoints").glob("*.safetensors"), key=lambda path: path.stat().st_mtime_ns
-    )
+    weights = _weights(run)
     if not weights:
-        raise ConfigError(f"{run}: has no checkpoints yet (train longer, or name another run)")
-    return weights[-1].absolute()
+        raise ConfigError(
+            f"checkpoint:={options.checkpoint}: {run} has no checkpoints yet "
+            "(train longer, or name another run)"
+        )
+    return weights[-1]
+
+
+def _newest_weights(task: str) -> Path:
+    """Of every training on the task; a run that was stopped before its first has none."""
+    trained = [run for run in _runs() if _command_of(run) == "train" and _task_of(run) == task]
+    weights = [path for run in trained for path in _weights(run)]
+    if not weights:
+        raise ConfigError(
+            f"checkpoint:={LATEST}: no training on {task} in {runs_dir()} has a checkpoint yet "
+            f"(expo-ft train task:={task}, or name a run's folder)"
+        )
+    return max(weights, key=lambda path: path.stat().st_mtime_ns)
+
+
+def _weights(run: Path) -> list[Path]:
+    """A run's checkpoints, the newest last."""
+    found = (run / "checkpoints").absolute().glob("*.safetensors")
+    return sorted(found, key=lambda path: path.stat().st_mtime_ns)
+
+
+def _task_of(run: Path) -> str | None:
+    try:
+        return str(read_config(run)["options"]["task"])
+    except (ConfigError, KeyError):
+        return None
+
+
+def is_running(path: Path) -> bool:
+    """Whether a runner holds the folder now."""
+    try:
+        stream = (path / _LOCK_FILE).open("a+")
+    except OSError:
+        return False
+    with stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        return False
 
 
 def trained_preset(options: EvalOptions, checkpoint: Path) -> str:
@@ -226,6 +283,17 @@ def _lock(path: Path) -> IO[str]:
     stream.write(str(os.getpid()))
     stream.flush()
     return stream
+
+
+def _reopen(path: Path, options: RunOptions) -> None:
+    """Takes the end of a run back that is asked for more; raises RunFinished where it isn't."""
+    if not (path / SUMMARY_FILE).is_file():
+        return
+    done = read_config(path).get("budget", {})
+    wanted = vars(budget(options, load_task(options.task)))
+    if all(wanted[name] <= done.get(name, 0) for name in ("steps", "demos", "eval_trials")):
+        raise RunFinished(path)
+    (path / SUMMARY_FILE).unlink()
 
 
 def _write_config(path: Path, command: str, options: RunOptions) -> None:

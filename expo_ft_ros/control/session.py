@@ -246,6 +246,9 @@ class Session:
                     "(resume with the run's own configuration, or start a new run)"
                 )
         self._tallies, self._episode, self._imitated = tallies, episode, imitated
+        if self.stage == "rl":
+            # More steps were asked for than before: an evaluation of what was learned is to come.
+            self._tallies["eval_after"] = Tally()
 
     def _complete(self, stage: str) -> bool:
         tally, config = self._tallies[stage], self.config

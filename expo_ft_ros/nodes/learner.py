@@ -81,6 +81,7 @@ class LearnerNode(GraphNode[LearnerParameters]):
         self._failure: Exception | None = None
         self._stopping = threading.Event()
         self._jobs: queue.Queue[Callable[[], None] | None] = queue.Queue()
+        self._arrived: queue.SimpleQueue[Episode] = queue.SimpleQueue()
         self._tensorboard: Any = None
         self._status_out = self.publisher("learner/status")
         assembler = EpisodeAssembler(self._agent.config.image_size)
@@ -115,10 +116,11 @@ class LearnerNode(GraphNode[LearnerParameters]):
             self._jobs.put(self._imitate)
 
     def _on_episode(self, episode: Episode) -> None:
-        self._jobs.put(lambda: self._take(episode))
+        self._arrived.put(episode)
+        self._jobs.put(self._take_arrived)
 
     def _on_discarded(self, number: int) -> None:
-        self._jobs.put(lambda: self._show(replace(self._progress, episode=number)))
+        self._jobs.put(lambda: self._taken(number))
 
     def _on_save(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         """Waits for the end of what the worker learns, but not for long."""
@@ -194,23 +196,35 @@ class LearnerNode(GraphNode[LearnerParameters]):
         self._loaded = True
         self._show(replace(self._progress, episode=newest))
 
-    def _take(self, episode: Episode) -> None:
-        number, stage = episode.outcome.episode, episode.outcome.stage
-        if stage in LEARNED_STAGES:
-            with self._shared.lock:
-                self._agent.add_episode(episode)
-        if self.parameters.mode == "async":
-            # Nobody waits for the updates: they run beside the next episode.
-            self._show(replace(self._progress, episode=number))
-        if stage == "rl":
+    def _take_arrived(self) -> None:
+        """Takes every episode that has come meanwhile, then updates once.
+
+        In sync mode that is one episode, since the session waits. In async mode nobody waits: a
+        learner that is slower than the robot updates less often, which the update ratio shows.
+        """
+        number, online = 0, 0
+        while not self._arrived.empty():
+            episode = self._arrived.get_nowait()
+            number, stage = episode.outcome.episode, episode.outcome.stage
+            if stage in LEARNED_STAGES:
+                with self._shared.lock:
+                    self._agent.add_episode(episode)
+            online += stage == "rl"
+        if online:
             self._update()
             if self._stopping.is_set():
                 return
-            self._since_checkpoint += 1
+            self._since_checkpoint += online
             if self._since_checkpoint >= self.parameters.checkpoint_every:
                 with self._shared.lock:
                     self._save()
-        self._show(replace(self._progress, stage=IDLE, episode=number))
+        if number:
+            self._taken(number)
+
+    def _taken(self, number: int) -> None:
+        """Tells that all episodes up to this one were taken; a later one may have been before."""
+        newest = max(number, self._progress.episode)
+        self._show(replace(self._progress, stage=IDLE, episode=newest))
 
     def _imitate(self) -> None:
         self._learn_something(IMITATION, self._agent.imitate)

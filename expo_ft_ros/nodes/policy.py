@@ -39,16 +39,24 @@ class PolicyNode(GraphNode[LearningParameters]):
             self.subscription("learner/status", self._on_learner)
 
     def _on_plan(self, message: SessionPlan) -> None:
-        self._mode = "mode" if message.policy == "mode" else "sample"
+        evaluates = message.policy == "mode"
+        if evaluates and self._mode != "mode" and self.parameters.mode == "async":
+            # The plan may overtake the learner's word of its last update.
+            self._take_over()
+        self._mode = "mode" if evaluates else "sample"
 
     def _on_learner(self, message: LearnerStatus) -> None:
         """Takes new weights over; the file is there before its version is told."""
-        path = Path(self.parameters.run_dir) / LIVE_WEIGHTS
         # An evaluation is of one set of weights.
-        if self._mode != "mode" and message.version > self._version and path.exists():
+        if self._mode != "mode" and message.version > self._version:
+            self._take_over()
+
+    def _take_over(self) -> None:
+        path = Path(self.parameters.run_dir) / LIVE_WEIGHTS
+        if path.exists():
             with self._shared.lock:
-                self._agent.load(path)
-            self._version = message.version
+                self._agent.load_weights(path)
+                self._version = self._agent.version
 
     def _on_observation(self, message: ObservationMsg) -> None:
         if not message.chunk_wanted:

@@ -44,6 +44,9 @@ class SessionParameters(NodeParameters):
     max_steps: int = parameter(
         0, "Steps after which an episode times out; 0: the task's.", low=0, high=100_000
     )
+    waits_for_learner: bool = parameter(
+        True, "The next episode waits until the learner has learned from the last one (sync mode)."
+    )
     required_nodes: tuple[str, ...] = parameter(
         (), "Nodes that must be ready before the first episode."
     )
@@ -81,6 +84,8 @@ class SessionNode(GraphNode[SessionParameters]):
             self.get_logger().info(f"going on in stage {self._session.stage}")
         self._missing = set(wanted.required_nodes)
         self._plan: Plan | None = None
+        # Number of the newest ended episode that the learner takes.
+        self._learned = 0
         self._episode = EpisodeState()
         self._ended: EpisodeState | None = None
         self._learner = LearnerStatus()
@@ -109,6 +114,8 @@ class SessionNode(GraphNode[SessionParameters]):
         planned = self._plan is not None and message.episode == self._plan.episode
         if message.state == EpisodeState.ENDED and planned and self._ended is None:
             self._ended = message
+            if self.parameters.kind == "train" and message.stage in ("collect", "rl"):
+                self._learned = int(message.episode)
         self._go_on()
 
     def _on_learner(self, message: LearnerStatus) -> None:
@@ -121,27 +128,32 @@ class SessionNode(GraphNode[SessionParameters]):
         if self._missing or self.exit_code is not None:
             return
         if self._plan is None:
-            self._publish_plan()
+            if not self._learner_owes(self._session.stage):
+                self._publish_plan()
             return
         if self._plan.stage == "imitation":
             if self._learner.finished == "imitation" and self._session.stage_finished("imitation"):
                 self.get_logger().info("imitation finished")
                 self._next()
-        elif self._ended is not None and not self._learner_is_behind(self._plan):
+        elif self._ended is not None and not self._learner_owes(self._plan.stage):
             ended, self._ended = self._ended, None
             if self._session.episode_finished(ended):
                 self._keep(ended)
             self._next()
 
-    def _learner_is_behind(self, plan: Plan) -> bool:
-        if self.parameters.kind != "train" or plan.stage not in ("collect", "rl"):
-            return False
-        return bool(self._learner.episode < plan.episode)
+    def _learner_owes(self, stage: str) -> bool:
+        """Whether what comes next in `stage` has to wait for the learner.
+
+        In async mode only what follows the rl stage does: an evaluation is of what was learned.
+        """
+        beside = stage == "rl" and not self.parameters.waits_for_learner
+        return not beside and self._learner.episode < self._learned
 
     def _next(self) -> None:
         if self.parameters.kind != "sim":
             run_files.save_progress(self._folder, self._session, self._wall)
-        self._publish_plan()
+        self._plan = None
+        self._go_on()
 
     def _publish_plan(self) -> None:
         plan = self._session.next_plan()
@@ -296,6 +308,8 @@ class SessionNode(GraphNode[SessionParameters]):
         }
 
     def _note(self) -> str:
+        if self._missing == {"teleop"} and self.parameters.operator == "spacemouse":
+            return "waiting for the SpaceMouse: nobody publishes /spacenav/twist (spacenav_node)"
         if self._missing:
             return f"waiting for {', '.join(sorted(self._missing))}"
         if self._episode.state in (EpisodeState.PAUSED, EpisodeState.STOPPED):

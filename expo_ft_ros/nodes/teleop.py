@@ -30,6 +30,9 @@ class TeleopParameters(NodeParameters):
     """Parameters of the teleop node."""
 
     device: str = parameter("spacenav", f"Kind of input device: {', '.join(DEVICES)}.")
+    device_needed: bool = parameter(
+        False, "The run begins only when the device's driver publishes."
+    )
 
 
 class TeleopNode(GraphNode[TeleopParameters]):
@@ -56,6 +59,9 @@ class TeleopNode(GraphNode[TeleopParameters]):
             self.subscription("/clock", self._on_clock)
         else:
             self.wall_timer(_HEARTBEAT, self._beat)
+
+    def _is_ready(self) -> bool:
+        return not self.parameters.device_needed or self._device.get_publisher_count() > 0
 
     def _on_twist(self, message: Twist) -> None:
         self._input(self._update(twist_array(message), None))

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -70,6 +70,8 @@ class Agent:
             self.vla.parameters(), lr=config.vla_learning_rate, fused=True
         )
         self.rng = np.random.default_rng(seed)
+        # Evaluation neither depends on what was learned before it nor changes what comes after.
+        self._evaluation = torch.Generator(self.device).manual_seed(seed)
         self.memory = Memory(config, self.vla, self.steps, self.device, self.rng)
         self.version = 0
         self.critic_updates = 0
@@ -100,13 +102,16 @@ class Agent:
     # --- acting ---------------------------------------------------------------------------------
 
     def act(self, observation: Observation, mode: str = "sample") -> ActResult:
-        """The on-the-fly policy (eq. 2). mode "mode" evaluates: the edit policy's mode is used.
+        """The on-the-fly policy (eq. 2). mode "mode" evaluates: the edit policy's mode is used,
+        base chunks and members are drawn from a generator of their own, seeded with the agent.
 
         While the critic is untrained the first base chunk is executed, unedited.
         """
         with torch.inference_mode():
             images, inputs = self._input_of(observation)
-            base = self.vla.sample(inputs, self.config.candidates)
+            evaluates = mode == "mode"
+            generator = self._evaluation if evaluates else None
+            base = self.vla.sample(inputs, self.config.candidates, generator)
             if self.critic_updates == 0:
                 candidates = base[:, :, : self.steps]
                 q, chosen = torch.full(base.shape[:2], math.nan), 0
@@ -114,7 +119,11 @@ class Agent:
                 shared = self.config.critic.encoder == "shared"
                 visual = cast(Tensor, inputs.features) if shared else images
                 selection = self.expo.select(
-                    visual, inputs.state, base[:, :, : self.steps].flatten(2), mode=mode == "mode"
+                    visual,
+                    inputs.state,
+                    base[:, :, : self.steps].flatten(2),
+                    mode=evaluates,
+                    generator=generator,
                 )
                 candidates = selection.candidates.view(1, -1, self.steps, ACTION_DIM)
                 q, chosen = selection.q, int(selection.chosen)
@@ -305,14 +314,26 @@ class Agent:
             },
         )
 
-    def load(self, path: Path) -> None:
-        """Takes up what `save` wrote. Raises ValueError when it isn't of this configuration."""
-        state = load_state(path)
+    def load_weights(self, path: Path) -> None:
+        """Takes up what acting needs of what `save` wrote: weights and counters.
+
+        Raises ValueError when it isn't of this configuration.
+        """
+        self._load_weights(path, load_state(path))
+
+    def _load_weights(self, path: Path, state: dict[str, Any]) -> None:
         try:
             self.vla.load_state_dict(state["vla"])
             self.expo.load_state_dict(state["expo"])
         except RuntimeError as error:
             raise ValueError(f"{path}: made by another preset or task: {error}") from error
+        for name, value in state["counters"].items():
+            setattr(self, name, value)
+
+    def load(self, path: Path) -> None:
+        """Takes up all that `save` wrote. Raises ValueError when it isn't of this configuration."""
+        state = load_state(path)
+        self._load_weights(path, state)
         optimisers = state["optimisers"]
         self.vla_optimiser.load_state_dict(optimisers["vla"])
         self.expo.critic_optimiser.load_state_dict(optimisers["critic"])
@@ -320,8 +341,6 @@ class Agent:
         self.expo.alpha_optimiser.load_state_dict(optimisers["alpha"])
         torch.set_rng_state(state["torch_rng"])
         self.rng.bit_generator.state = state["numpy_rng"]
-        for name, value in state["counters"].items():
-            setattr(self, name, value)
 
 
 def _append(totals: dict[str, list[float]], values: dict[str, float]) -> None:

@@ -73,7 +73,11 @@ class QEnsemble(nn.Module):
 
     def draw(self, generator: torch.Generator | None = None) -> Tensor:
         """Indices (drawn,) of distinct members (REDQ)."""
-        return torch.randperm(self.members, generator=generator)[: self.drawn]
+        return torch.randperm(
+            self.members,
+            generator=generator,
+            device=None if generator is None else generator.device,
+        )[: self.drawn]
 
     def pessimistic(
         self, features: Tensor, chunks: Tensor, generator: torch.Generator | None = None

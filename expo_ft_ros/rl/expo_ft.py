@@ -41,11 +41,6 @@ class Selection:
     q: Tensor
     chosen: Tensor
 
-    @property
-    def best_q(self) -> Tensor:
-        """Value of the chosen candidate: (B,)."""
-        return self.q.gather(1, self.chosen[:, None]).squeeze(1)
-
 
 @dataclass(frozen=True)
 class CriticBatch:
@@ -101,15 +96,27 @@ class ExpoFT(nn.Module):
         return features
 
     @torch.no_grad()
-    def select(self, visual: Tensor, state: Tensor, base: Tensor, *, mode: bool) -> Selection:
+    def select(
+        self,
+        visual: Tensor,
+        state: Tensor,
+        base: Tensor,
+        *,
+        mode: bool,
+        generator: torch.Generator | None = None,
+    ) -> Selection:
         """Scores base chunks (B, N, C * 7) and one edit of each by the minimum over freshly drawn
         target members. mode: edits are the edit policy's mode instead of samples."""
         n = base.shape[1]
         features = self._features(self.value, visual, state)[:, None].expand(-1, n, -1)
-        edits = self.edit.mode(features, base) if mode else self.edit.sample(features, base)[0]
+        edits = (
+            self.edit.mode(features, base)
+            if mode
+            else self.edit.sample(features, base, generator)[0]
+        )
         candidates = torch.cat([base, base + edits], dim=1)
         target_features = self._features(self.target, visual, state)
-        q = self.target.ensemble.pessimistic(target_features, candidates)
+        q = self.target.ensemble.pessimistic(target_features, candidates, generator)
         return Selection(candidates, q, q.argmax(dim=1))
 
     @torch.no_grad()

@@ -146,7 +146,7 @@ def test_the_summary():
     assert "Demonstrations: 10" in text
     assert "after imitation: 20/30 = 67% (95% interval 49% to 81%)" in text
     assert "after RL: 30/30 = 100% (95% interval 89% to 100%)" in text
-    assert "Robot time: 15.0 min, 3000 online steps" in text
+    assert "Online: 3000 steps = 15.0 min of robot time" in text
     assert "Wall clock: 11:00 (robot 1:00, learning 10:00)" in text
 
 

@@ -8,8 +8,10 @@ import yaml
 
 from expo_ft_ros.bringup.options import CollectOptions, EvalOptions, TrainOptions
 from expo_ft_ros.bringup.run_folder import (
+    RunFinished,
     find_checkpoint,
     find_run,
+    is_running,
     open_run,
     read_config,
     trained_preset,
@@ -146,3 +148,47 @@ def test_a_run_without_checkpoints_cannot_be_evaluated():
         find_checkpoint(EvalOptions(checkpoint=str(run.path)))
     with pytest.raises(ConfigError, match="no such file"):
         find_checkpoint(EvalOptions(checkpoint=str(Path("/none.safetensors"))))
+
+
+def finished(*arguments):
+    run = closed(*arguments)
+    (run.path / "summary.json").write_text("{}")
+    return run
+
+
+@pytest.mark.parametrize("more", [[], ["steps:=300"], ["steps:=200"], ["operator_rate:=1"]])
+def test_a_finished_run_is_left_as_it_is(more):
+    run = finished("steps:=300")
+    before = (run.path / "config.yaml").read_text()
+    with pytest.raises(RunFinished, match="is finished"):
+        train("resume:=latest", *more)
+    assert (run.path / "config.yaml").read_text() == before
+    assert (run.path / "summary.json").exists()
+
+
+def test_a_finished_run_goes_on_when_more_steps_are_asked_for():
+    run = finished("steps:=300")
+    again = train("resume:=latest", "steps:=400")
+    assert again.path == run.path
+    assert not (run.path / "summary.json").exists()
+
+
+def test_the_latest_checkpoint_is_of_a_run_that_has_one():
+    trained = closed()
+    weights = trained.path / "checkpoints" / "a.safetensors"
+    weights.write_bytes(b"")
+    closed()
+    assert find_checkpoint(EvalOptions()) == weights
+
+
+def test_no_checkpoint_anywhere_says_how_to_get_one():
+    closed()
+    with pytest.raises(ConfigError, match="checkpoint:=latest: no training on cube_pick"):
+        find_checkpoint(EvalOptions())
+
+
+def test_a_run_is_running_while_its_lock_is_held():
+    run = train()
+    assert is_running(run.path)
+    run.lock.close()
+    assert not is_running(run.path)

@@ -194,6 +194,17 @@ def test_the_amounts_of_a_saved_run_may_change():
     assert longer.env_steps == 20
 
 
+def test_more_steps_are_evaluated_anew():
+    session = Session(config(demos=0, eval_trials=2, rl_steps=20))
+    while session.stage != "done":
+        advance(session)
+    longer = Session(config(demos=0, eval_trials=2, rl_steps=60))
+    longer.load_state_dict(session.state_dict())
+    assert longer.stage == "rl"
+    assert longer.tally("eval_before").finished == 2
+    assert longer.tally("eval_after").finished == 0
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [

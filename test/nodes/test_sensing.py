@@ -133,6 +133,19 @@ def test_teleop_takes_over_and_lets_go(graph):
     probe.until(lambda: not got[-1].engaged, "the release", timeout=3.0)
 
 
+def test_teleop_waits_for_a_device_that_is_needed(graph):
+    probe = graph.probe
+    probe.publisher("episode/state")
+    ready = probe.gather("nodes/ready")
+    got = probe.gather("teleop/command")
+    graph.start("teleop", device_needed=True)
+    probe.until(lambda: len(got) > 2, "a heartbeat")
+    assert not ready
+    twist = probe.publisher("spacenav/twist")
+    probe.until(lambda: [message.data for message in ready] == ["teleop"], "the device")
+    probe.node.destroy_publisher(twist)
+
+
 def test_teleop_says_that_a_device_went_away_while_it_drove(graph):
     probe = graph.probe
     twist = probe.publisher("spacenav/twist")

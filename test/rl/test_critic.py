@@ -84,7 +84,8 @@ def test_candidates_are_base_chunks_then_edits_within_scale():
     base, edited = selection.candidates[:, :3], selection.candidates[:, 3:]
     torch.testing.assert_close(base, batch.next_base)
     assert 0 < (edited - base).abs().max() <= 0.2 + 1e-6
-    assert (selection.best_q == selection.q.amax(dim=1)).all()
+    rows = torch.arange(len(selection.chosen))
+    assert (selection.q[rows, selection.chosen] == selection.q.amax(dim=1)).all()
 
 
 def test_polyak_moves_the_target_by_tau():
