@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from geometry_msgs.msg import Twist
 from numpy.typing import NDArray
 from sensor_msgs.msg import Joy
 from std_msgs.msg import Header
@@ -22,6 +21,7 @@ from expo_ft_ros.nodes.base import GraphNode, NodeParameters, parameter
 from expo_ft_ros.nodes.convert import nanoseconds, pose_arrays, proprio_from_msg, twist_of
 from expo_ft_ros.nodes.process import main as run_nodes
 from expo_ft_ros.sim.operators import IDLE, Mode, OperatorCommand, OperatorView, make_operator
+from expo_ft_ros.sim.operators.hand import Hand
 from expo_ft_ros.tasks import load_task
 
 NOBODY = "none"
@@ -47,7 +47,7 @@ class OperatorNode(GraphNode[OperatorParameters]):
         task = load_task(self.parameters.task)
         rng = np.random.default_rng(self.parameters.seed)
         self._operator = make_operator(task, rng, self.parameters.operator_rate)
-        self._device = TeleopConfig.load()
+        self._hand = Hand(TeleopConfig.load())
         self._period_ns = round(1e9 / task.control_hz)
         self._proprio: ProprioMsg | None = None
         self._truth: SimState | None = None
@@ -57,8 +57,6 @@ class OperatorNode(GraphNode[OperatorParameters]):
         self._answered_ns = 0
         self._prepared_for = 0
         self._step = Step()
-        self._moving = False
-        self._wanted: str | None = None
         self._twist_out = self.publisher("spacenav/twist", needed=1)
         self._joy_out = self.publisher("spacenav/joy", needed=1)
         self._ready_out = self.publisher("sim/operator_ready", needed=int(self.parameters.lockstep))
@@ -145,36 +143,11 @@ class OperatorNode(GraphNode[OperatorParameters]):
         )
 
     def _move(self, command: OperatorCommand) -> None:
-        if command.active:
-            readings = device_readings(command.twist, self._device)
-            self._twist_out.publish(twist_of(readings[:3], readings[3:]))
-        elif self._moving:
-            self._twist_out.publish(Twist())
-        wanted = command.gripper if command.active else None
-        if wanted is not None and wanted != self._wanted:
-            self._press(wanted)
-        self._wanted = wanted
-        self._moving = command.active
-
-    def _press(self, gripper: str) -> None:
-        """Presses and lets go: the mapper answers to the edge."""
-        config = self._device
-        buttons = [0] * (max(config.close_button, config.open_button) + 1)
-        button = config.close_button if gripper == "close" else config.open_button
-        for value in (1, 0):
-            buttons[button] = value
-            self._joy_out.publish(Joy(buttons=buttons))
-
-
-def device_readings(twist: NDArray[np.float64], device: TeleopConfig) -> NDArray[np.float64]:
-    """(6,) readings of the device that the mapper turns back into `twist` (6,) in [-1, 1]."""
-    size = np.abs(twist)
-    pushed = np.sign(twist) * np.where(
-        size > 0, device.dead_zone + size * (1.0 - device.dead_zone), 0.0
-    )
-    readings = np.zeros(6)
-    readings[list(device.axes)] = pushed * np.array(device.signs) * device.full_scale
-    return readings
+        gesture = self._hand.move(command)
+        if gesture.readings is not None:
+            self._twist_out.publish(twist_of(gesture.readings[:3], gesture.readings[3:]))
+        for buttons in gesture.presses:
+            self._joy_out.publish(Joy(buttons=list(buttons)))
 
 
 def _objects(

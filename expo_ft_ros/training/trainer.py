@@ -1,0 +1,138 @@
+"""A whole run in one process: demonstrations, imitation, evaluation, RL online, evaluation again.
+
+The stages are those of `control.session.Session`, the episodes those of `training.cell.Cell`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from expo_ft_ros.control.session import Plan, Session, SessionConfig
+from expo_ft_ros.data.types import FloatArray, Observation
+from expo_ft_ros.rl.agent import Agent
+from expo_ft_ros.training.cell import Cell, Played
+
+Report = Callable[[dict[str, Any]], None]
+"""Called with one line of the log: an episode, or the end of a stage."""
+
+LEARNED_STAGES = ("collect", "rl")
+
+
+@dataclass
+class WallTime:
+    """Where the time went [s]."""
+
+    robot: float = 0.0
+    inference: float = 0.0
+    learning: float = 0.0
+    imitation: float = 0.0
+
+    @property
+    def total(self) -> float:
+        """All of it."""
+        return self.robot + self.inference + self.learning + self.imitation
+
+
+@dataclass
+class Trainer:
+    """Drives an agent through the session's stages. `log` keeps one line an episode."""
+
+    agent: Agent
+    session: Session
+    cell: Cell
+    report: Report
+    wall: WallTime = field(default_factory=WallTime)
+    log: list[dict[str, Any]] = field(default_factory=list)
+
+    def run(self) -> None:
+        """Goes on until the session is done."""
+        while (plan := self.session.next_plan()).stage != "done":
+            if plan.stage == "imitation":
+                self._imitate()
+            else:
+                self._episode(plan)
+
+    def _imitate(self) -> None:
+        started = time.monotonic()
+        metrics = self.agent.imitate(lambda share, metrics: True)
+        self.wall.imitation += time.monotonic() - started
+        self.session.stage_finished("imitation")
+        self.report({"stage": "imitation", "seconds": self.wall.imitation, **metrics})
+
+    def _episode(self, plan: Plan) -> None:
+        started, thought = time.monotonic(), self.wall.inference
+        played = self.cell.play(plan, self._policy(plan))
+        self.wall.robot += time.monotonic() - started - (self.wall.inference - thought)
+        metrics: dict[str, float] = {}
+        if played.episode is not None and plan.stage in LEARNED_STAGES:
+            started = time.monotonic()
+            self.agent.add_episode(played.episode)
+            if plan.learn:
+                metrics = self.agent.update(lambda share, metrics: True)
+            self.wall.learning += time.monotonic() - started
+        self.session.episode_finished(played.ended)
+        self._note(plan, played, metrics)
+
+    def _policy(self, plan: Plan) -> Callable[[Observation], tuple[FloatArray, float, bool]] | None:
+        if plan.policy == "none":
+            return None
+
+        def act(observation: Observation) -> tuple[FloatArray, float, bool]:
+            started = time.monotonic()
+            result = self.agent.act(observation, plan.policy)
+            self.wall.inference += time.monotonic() - started
+            return result.actions, result.q, result.edited
+
+        return act
+
+    def _note(self, plan: Plan, played: Played, metrics: dict[str, float]) -> None:
+        ended = played.ended
+        line: dict[str, Any] = {
+            "stage": plan.stage,
+            "episode": plan.episode,
+            "success": ended.success,
+            "steps": ended.steps,
+            "human_steps": ended.human_steps,
+            "env_steps": self.session.env_steps,
+            "seconds": round(self.wall.total, 1),
+        }
+        if played.values:
+            line["edited_chosen"] = played.edited
+            line["value_error"] = value_error(played, self.agent.config.gamma)
+        if metrics:
+            line["update_ratio"] = self.agent.update_ratio
+            line["metrics"] = {name: round(value, 5) for name, value in metrics.items()}
+        self.log.append(line)
+        self.report(line)
+
+
+def value_error(played: Played, gamma: float) -> float:
+    """Mean of Q minus realised return over the episode's chunks; NaN before the critic's first
+    step. Far above zero the critic promises what doesn't come."""
+    last = played.ended.steps
+    reward = float(played.ended.success)
+    errors = [q - reward * gamma ** max(0, last - 1 - step) for step, q in played.values]
+    return float(np.mean(errors))
+
+
+def make_session(
+    *, demos: int, eval_trials: int, steps: int, max_steps: int, seed: int, operator: str
+) -> Session:
+    """The session of a whole run; see `SessionConfig`."""
+    return Session(
+        SessionConfig.model_validate(
+            {
+                "demos": demos,
+                "eval_trials": eval_trials,
+                "rl_steps": steps,
+                "max_steps": max_steps,
+                "seed": seed,
+                "operator": operator,
+            }
+        )
+    )
