@@ -147,8 +147,10 @@ class EpisodeMachine:
         return self._apply(Event.RESET_DONE)
 
     def observe(self, number: int) -> None:
-        """A snapshot of the running episode was numbered (from 1); older numbers are ignored."""
-        if self._state is State.RUNNING and number > self._record.last_observation:
+        """A snapshot of the running episode was numbered (from 1); older numbers are ignored, and
+        so are those after the outcome of the last step that the plan allows."""
+        over = self.steps_left == 0 and self._record.last_observation > self._acted_on
+        if self._state is State.RUNNING and number > self._record.last_observation and not over:
             first = self._record.first_observation or number
             self._record = replace(self._record, first_observation=first, last_observation=number)
 

@@ -253,12 +253,16 @@ class Session:
     def _complete(self, stage: str) -> bool:
         tally, config = self._tallies[stage], self.config
         if stage == "collect":
-            return tally.successes >= config.demos
+            # What was imitated isn't added to.
+            return tally.successes >= config.demos or self._imitated
         if stage == "imitation":
             nothing_to_imitate = config.demos == 0 and "collect" in config.stages
             return self._imitated or nothing_to_imitate
         if stage == "rl":
             return tally.steps >= config.rl_steps
+        if stage == "eval_before" and self._tallies["rl"].finished:
+            # The weights of before are gone.
+            return True
         return tally.finished >= config.eval_trials
 
     def _refuse_endless_failure(self, tally: Tally) -> None:

@@ -133,6 +133,13 @@ class TeleopMapper:
         """Who has the robot."""
         return self._takeover
 
+    def fresh(self) -> TeleopMapper:
+        """A mapper for the next episode: nobody has taken over, but a button that is still held
+        is no new press."""
+        made = TeleopMapper(self.config)
+        made._pressed = self._pressed
+        return made
+
     def update(
         self,
         twist: Sequence[float] | NDArray[np.floating] | None,

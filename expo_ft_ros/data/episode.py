@@ -89,6 +89,7 @@ class EpisodeAssembler:
         self._episode_of: dict[int, int] = {}
         self._early: dict[int, Verdict] = {}
         self._done = 0
+        self._dropped: list[int] = []
 
     def add_observation(self, observation: Observation, episode: int) -> None:
         """Takes one snapshot of an episode; episode 0 means outside any and is ignored."""
@@ -137,14 +138,26 @@ class EpisodeAssembler:
             if parts.outcome is None:
                 continue
             if parts.outcome.discarded or parts.outcome.last_observation == 0:
-                self._forget(number)
+                self._drop(number)
                 continue
             if self._is_complete(parts, parts.outcome):
                 episode = _build(parts, parts.outcome)
-                self._forget(number)
-                if episode is not None:
+                if episode is None:
+                    self._drop(number)
+                else:
+                    self._forget(number)
                     complete.append(episode)
         return complete
+
+    def pop_dropped(self) -> list[int]:
+        """Numbers of the ended episodes that `pop_complete` left out: discarded ones, and those in
+        which nobody drove."""
+        dropped, self._dropped = self._dropped, []
+        return dropped
+
+    def _drop(self, episode: int) -> None:
+        self._dropped.append(episode)
+        self._forget(episode)
 
     @staticmethod
     def _is_complete(parts: _Parts, outcome: EpisodeOutcome) -> bool:

@@ -69,10 +69,12 @@ def load_episode(path: Path) -> Episode:
         raise ValueError(f"{path}: not a whole episode file ({error}); remove it") from error
 
 
-def load_episodes(directory: Path) -> Iterator[Episode]:
-    """All episodes of a folder, in order; none when there is no such folder."""
+def load_episodes(directory: Path, before: int | None = None) -> Iterator[Episode]:
+    """The episodes of a folder, in order, those with numbers below `before`; none when there is no
+    such folder."""
     for path in sorted(directory.glob("*.npz")):
-        yield load_episode(path)
+        if before is None or int(path.stem) < before:
+            yield load_episode(path)
 
 
 def set_aside_from(directory: Path, first: int) -> None:

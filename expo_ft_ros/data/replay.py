@@ -17,6 +17,7 @@ from expo_ft_ros.data.instruction import TOKENS, tokenise
 from expo_ft_ros.data.types import ACTION_DIM, STATE_DIM, FloatArray, ImageArray, Source
 
 VIEWS = 2
+DEMONSTRATED = "collect"
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ class ReplayBuffer:
         self._last: NDArray[np.int64] = np.zeros(capacity, dtype=np.int64)
         self._terminated: NDArray[np.bool_] = np.zeros(capacity, dtype=np.bool_)
         self.success: NDArray[np.bool_] = np.zeros(capacity, dtype=np.bool_)
+        self.demonstration: NDArray[np.bool_] = np.zeros(capacity, dtype=np.bool_)
         self._is_step: NDArray[np.bool_] = np.zeros(capacity, dtype=np.bool_)
         self._spans: list[tuple[int, int]] = []
         self._next = 0
@@ -99,6 +101,7 @@ class ReplayBuffer:
         self._last[slots] = end - 1
         self._terminated[slots] = episode.outcome.terminated
         self.success[slots] = episode.outcome.success
+        self.demonstration[slots] = episode.outcome.stage == DEMONSTRATED
         self._is_step[slots] = True
         self._is_step[end - 1] = False
         self._spans.append((begin, end))
@@ -120,32 +123,52 @@ class ReplayBuffer:
         """Every slot that holds an observation, final ones included."""
         return np.concatenate([np.arange(*span) for span in self._spans] or [self._starts[:0]])
 
-    def starts(self, *, successful_only: bool = False, human_only: int = 0) -> NDArray[np.int64]:
+    def starts(
+        self,
+        *,
+        successful: bool = False,
+        human: int = 0,
+        demonstrated: bool | None = None,
+        whole: int = 0,
+    ) -> NDArray[np.int64]:
         """Slots that a window may start from.
 
-        successful_only: of successful episodes; human_only: windows of that many steps which hold
-        a human step (0: any).
+        successful: of successful episodes only; human: windows of that many steps which hold a
+        human step (0: any); demonstrated: only of demonstrations, or only of others (None: any);
+        whole: windows of that many steps which no episode's end cuts (0: any).
         """
         starts = self._starts
-        if successful_only:
+        if successful:
             starts = starts[self.success[starts]]
-        if human_only:
-            held = [
-                (self.source[s : min(s + human_only, self._last[s])] == Source.HUMAN).any()
-                for s in starts
-            ]
-            starts = starts[np.array(held, dtype=bool)]
+        if demonstrated is not None:
+            starts = starts[self.demonstration[starts] == demonstrated]
+        if whole:
+            starts = starts[self._last[starts] - starts >= whole]
+        if human:
+            offsets = np.minimum(starts[:, None] + np.arange(human), self._last[starts, None] - 1)
+            starts = starts[(self.source[offsets] == Source.HUMAN).any(axis=1)]
         return starts
 
-    def window(self, start: NDArray[np.int64], steps: int, horizon: int, gamma: float) -> Window:
-        """Windows of `steps` = C from the given slots, with actions out to `horizon` >= C."""
+    def window(
+        self,
+        start: NDArray[np.int64],
+        steps: int,
+        horizon: int,
+        gamma: float,
+        *,
+        truncation_ends: bool = False,
+    ) -> Window:
+        """Windows of `steps` = C from the given slots, with actions out to `horizon` >= C.
+
+        truncation_ends: no bootstrap after a timeout either.
+        """
         last = self._last[start]
         length = np.minimum(steps, last - start)
         offsets = np.arange(max(horizon, steps))
         index = np.minimum(start[:, None] + offsets, (last - 1)[:, None])
         powers = np.where(offsets[:steps] < length[:, None], gamma ** offsets[:steps], 0.0)
         after = start + length
-        ends = (after == last) & self._terminated[start]
+        ends = (after == last) & (self._terminated[start] | truncation_ends)
         return Window(
             start=start,
             after=after,
@@ -163,6 +186,8 @@ class ReplayBuffer:
         gamma: float,
         rng: np.random.Generator,
         starts: NDArray[np.int64] | None = None,
+        *,
+        truncation_ends: bool = False,
     ) -> Window:
         """B windows, uniform over `starts` (default: every step held), with replacement.
 
@@ -171,7 +196,8 @@ class ReplayBuffer:
         pool = self._starts if starts is None else starts
         if len(pool) == 0:
             raise ValueError("replay buffer has no window to draw: add an episode first")
-        return self.window(rng.choice(pool, size=batch), steps, horizon, gamma)
+        drawn = rng.choice(pool, size=batch)
+        return self.window(drawn, steps, horizon, gamma, truncation_ends=truncation_ends)
 
 
 class FeatureCache:
@@ -202,6 +228,11 @@ class FeatureCache:
         """Those of the slots that have none."""
         return slots[~self._known[slots]]
 
+    def every(self, slots: NDArray[np.int64]) -> FloatArray:
+        """(len(slots), draws, F): every draw, of slots that have them."""
+        kept: FloatArray = self._features[slots]
+        return kept
+
     def get(self, slots: NDArray[np.int64], rng: np.random.Generator | None) -> FloatArray:
         """(len(slots), F): a random draw for each slot, the plain image's where rng is None."""
         draw = 0 if rng is None else rng.integers(self.draws, size=len(slots))
@@ -220,7 +251,9 @@ class CandidateCache:
         self.chunks: FloatArray = np.zeros((capacity, n, steps, ACTION_DIM), dtype=np.float32)
         self.version: NDArray[np.int64] = np.full(capacity, -1, dtype=np.int64)
 
-    def put(self, slots: NDArray[np.int64], chunks: FloatArray, version: int) -> None:
+    def put(
+        self, slots: NDArray[np.int64], chunks: FloatArray, version: int | NDArray[np.int64]
+    ) -> None:
         """Keeps chunks (len(slots), n, steps, 7) drawn by weights of that version."""
         self.chunks[slots] = chunks
         self.version[slots] = version

@@ -80,11 +80,6 @@ class EpisodeFeed:
             seed=self._seeds.get(message.episode, 0),
         )
         self._assembler.finish(outcome)
-        if outcome.discarded or outcome.last_observation <= outcome.first_observation:
-            self._hand_on()
-            if self._on_discarded is not None:
-                self._on_discarded(outcome.episode)
-            return
         self._open[message.episode] = self._node.wall_time()
         self._hand_on()
 
@@ -95,13 +90,19 @@ class EpisodeFeed:
             self._open.pop(episode.outcome.episode, None)
             self._seeds.pop(episode.outcome.episode, None)
             self._on_episode(episode)
+        for number in self._assembler.pop_dropped():
+            self._leave_out(number)
+
+    def _leave_out(self, number: int) -> None:
+        self._open.pop(number, None)
+        self._seeds.pop(number, None)
+        if self._on_discarded is not None:
+            self._on_discarded(number)
 
     def _give_up(self) -> None:
         now = self._node.wall_time()
         for number in [n for n, since in self._open.items() if now - since > GIVE_UP_AFTER]:
-            del self._open[number]
             self._node.get_logger().error(
                 f"episode {number} is over, but parts of it never came: it is left out"
             )
-            if self._on_discarded is not None:
-                self._on_discarded(number)
+            self._leave_out(number)

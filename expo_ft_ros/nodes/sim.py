@@ -74,7 +74,7 @@ class SimNode(GraphNode[SimParameters]):
         self._command = np.zeros(ACTION_DIM)
         self._arrived: dict[str, int] = {}
         self._outbox: list[tuple[Any, Any]] = []
-        self._since = time.monotonic()
+        self._since = self._commanded = time.monotonic()
         self._piece = 0
         self._clock_out = self.publisher("/clock")
         self._image_out = {v: self.publisher(f"{v}_camera/image_raw") for v in CAMERAS}
@@ -102,23 +102,31 @@ class SimNode(GraphNode[SimParameters]):
 
     # -- commands -------------------------------------------------------------------------------
     def _on_twist(self, message: TwistStamped) -> None:
-        self._command[:6] = twist_array(message.twist)
-        self._note("twist", message.header)
+        if self._is_news("twist", message.header):
+            self._command[:6] = twist_array(message.twist)
+            self._note("twist", message.header)
+            self._commanded = time.monotonic()
 
     def _on_gripper(self, message: JointState) -> None:
         if len(message.velocity) != 1:
             raise ValueError(
                 f"robot/gripper_cmd has {len(message.velocity)} velocities, wants one [m/s]"
             )
-        self._command[6] = message.velocity[0]
-        self._note("gripper", message.header)
+        if self._is_news("gripper", message.header):
+            self._command[6] = message.velocity[0]
+            self._note("gripper", message.header)
 
     def _on_operator(self, message: Header) -> None:
         self._note("operator", Header(stamp=message.stamp))
 
+    def _is_news(self, kind: str, header: Header) -> bool:
+        """In lock-step the first command of a time holds: a later one, as of a pause, would not be
+        what was recorded."""
+        first = self._arrived.get(kind) != nanoseconds(header.stamp)
+        return first or not self.parameters.lockstep
+
     def _note(self, kind: str, header: Header) -> None:
         if not self.parameters.lockstep:
-            self._since = time.monotonic()
             return
         self._arrived[kind] = nanoseconds(header.stamp)
         here = self._arrived
@@ -152,7 +160,7 @@ class SimNode(GraphNode[SimParameters]):
         return time.time_ns()
 
     def _run_a_piece(self) -> None:
-        if time.monotonic() - self._since > self.parameters.command_timeout:
+        if time.monotonic() - self._commanded > self.parameters.command_timeout:
             self._command[:] = 0.0
             self.report(WARN, "no command: the arm stands")
         else:

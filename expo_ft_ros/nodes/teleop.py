@@ -78,7 +78,7 @@ class TeleopNode(GraphNode[TeleopParameters]):
         if not over or self._mapper.takeover is Takeover.LOST:
             return
         connected = self._sent is not None and self._sent.connected
-        self._mapper = TeleopMapper(self._config)
+        self._mapper = self._mapper.fresh()
         if connected:
             self._update(np.zeros(6), None)
 

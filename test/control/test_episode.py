@@ -92,6 +92,17 @@ def test_a_verdict_that_comes_late_is_of_its_own_observation():
     assert machine.snapshot().success
 
 
+def test_while_the_last_verdict_is_awaited_no_further_observation_belongs_to_it():
+    """In real time the robot stands for some ticks then; nothing was done between them."""
+    machine = running(steps=MAX_STEPS)
+    for number in range(MAX_STEPS + 1, MAX_STEPS + 4):
+        machine.observe(number)
+    assert machine.verdict(False, MAX_STEPS + 1).accepted
+    snapshot = machine.snapshot()
+    assert (snapshot.state, snapshot.steps) == (State.ENDED, MAX_STEPS)
+    assert snapshot.last_observation - snapshot.first_observation == MAX_STEPS
+
+
 def test_a_verdict_on_the_first_observation_is_the_reward_of_no_action():
     machine = running(steps=1)
     assert not machine.verdict(True, 1).accepted

@@ -194,6 +194,17 @@ def test_the_amounts_of_a_saved_run_may_change():
     assert longer.env_steps == 20
 
 
+def test_stages_that_are_over_stay_over_when_a_run_asks_for_more():
+    session = Session(config(demos=1, eval_trials=1, rl_steps=20))
+    while session.stage != "done":
+        session.stage_finished("imitation")
+        advance(session)
+    longer = Session(config(demos=5, eval_trials=3, rl_steps=60))
+    longer.load_state_dict(session.state_dict())
+    assert longer.stage == "rl"
+    assert longer.tally("eval_before").finished == 1
+
+
 def test_more_steps_are_evaluated_anew():
     session = Session(config(demos=0, eval_trials=2, rl_steps=20))
     while session.stage != "done":

@@ -116,6 +116,15 @@ def test_a_button_counts_when_pressed_not_while_held():
     assert not mapper.update(None, CLOSE, 5.0).engaged
 
 
+def test_a_button_held_into_the_next_episode_is_no_new_press():
+    mapper = TeleopMapper(CONFIG)
+    mapper.update(None, CLOSE, 0.0)
+    mapper = mapper.fresh()
+    assert not mapper.update(None, CLOSE, 0.1).engaged
+    mapper.update(None, NONE, 0.2)
+    assert mapper.update(None, CLOSE, 0.3).engaged
+
+
 def test_one_button_toggles():
     mapper = TeleopMapper(TeleopConfig(close_button=0, open_button=0))
     grippers = []

@@ -103,12 +103,26 @@ def test_waiting_for_the_demonstrator_is_left_out_at_the_start_only():
     assert episode.human_steps == STEPS - 3
 
 
+def test_an_episode_in_which_nobody_drove_is_dropped_and_said_so():
+    assembler = EpisodeAssembler()
+    for n in range(FIRST, FIRST + STEPS + 1):
+        assembler.add_observation(observation(n), 3)
+        assembler.add_verdict(n, Verdict(0.0, False, ""))
+    for n in range(FIRST, FIRST + STEPS):
+        assembler.add_step(step(n, Source.HOLD))
+    assembler.finish(outcome())
+    assert assembler.pop_complete() == []
+    assert assembler.pop_dropped() == [3]
+
+
 def test_discarded_episodes_are_dropped_and_the_next_one_comes_through():
     assembler = EpisodeAssembler()
     for part in parts()[:-1]:
         part(assembler)
     assembler.finish(outcome(discarded=True))
     assert assembler.pop_complete() == []
+    assert assembler.pop_dropped() == [3]
+    assert assembler.pop_dropped() == []
     assembler.add_observation(observation(30), 4)
     assembler.add_observation(observation(31), 4)
     assembler.add_verdict(31, Verdict(0.0, False, ""))
@@ -141,4 +155,5 @@ def test_files_of_uncounted_episodes_are_kept_but_not_loaded(tmp_path):
         save_episode(tmp_path, make_episode(number, 4, terminated=True))
     set_aside_from(tmp_path, 3)
     assert [e.outcome.episode for e in load_episodes(tmp_path)] == [1, 2]
+    assert [e.outcome.episode for e in load_episodes(tmp_path, before=2)] == [1]
     assert (tmp_path / "000003.uncounted").is_file()

@@ -64,10 +64,40 @@ def test_starts_select_success_and_human_steps():
     replay = ReplayBuffer(capacity=50, image_size=8)
     good = replay.add(make_episode(1, 6, terminated=True))
     replay.add(make_episode(2, 6, terminated=False))
-    assert set(replay.starts(successful_only=True)) == set(good[:-1])
-    human = replay.starts(human_only=1)
+    assert set(replay.starts(successful=True)) == set(good[:-1])
+    human = replay.starts(human=1)
     assert (replay.source[human] == 1).all()
     assert len(human) == replay.human_steps
+
+
+@settings(max_examples=40, deadline=None)
+@given(shapes=episode_shapes, steps=st.integers(1, 8))
+def test_starts_by_what_their_windows_hold(shapes, steps):
+    replay = ReplayBuffer(capacity=100, image_size=8)
+    expected: dict[str, set[int]] = {"human": set(), "whole": set(), "demonstrated": set()}
+    for i, (n, terminated) in enumerate(shapes):
+        stage = "collect" if i % 2 else "rl"
+        episode = make_episode(i, n, terminated=terminated, stage=stage)
+        where = replay.add(episode)
+        for t in range(n):
+            if episode.source[t : t + steps].any():
+                expected["human"].add(int(where[t]))
+            if t + steps <= n:
+                expected["whole"].add(int(where[t]))
+            if stage == "collect":
+                expected["demonstrated"].add(int(where[t]))
+    assert set(replay.starts(human=steps)) == expected["human"]
+    assert set(replay.starts(whole=steps)) == expected["whole"]
+    assert set(replay.starts(demonstrated=True)) == expected["demonstrated"]
+    others = set(replay.starts()) - expected["demonstrated"]
+    assert set(replay.starts(demonstrated=False)) == others
+
+
+def test_a_timeout_may_count_as_an_end():
+    replay = ReplayBuffer(capacity=20, image_size=8)
+    where = replay.add(make_episode(1, 5, terminated=False))
+    window = replay.window(where[:-1], 2, 2, GAMMA, truncation_ends=True)
+    np.testing.assert_allclose(window.bootstrap, [GAMMA**2] * 3 + [0, 0])
 
 
 def test_episode_longer_than_the_buffer_is_refused_with_the_remedy():

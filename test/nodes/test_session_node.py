@@ -1,0 +1,91 @@
+"""The session node beside a learner that is slow: what waits for it, and what doesn't."""
+
+import json
+from pathlib import Path
+
+from expo_ft_ros.msg import EpisodeState, LearnerStatus, SessionPlan
+
+
+class Others:
+    """Everybody else: plays each plan at once, with ten steps and a success."""
+
+    def __init__(self, graph) -> None:
+        self.plans: list[SessionPlan] = []
+        self._probe = graph.probe
+        self._episodes = graph.probe.publisher("episode/state")
+        self._learner = graph.probe.publisher("learner/status")
+        graph.probe.on("session/plan", self.plans.append)
+
+    @property
+    def plan(self) -> SessionPlan:
+        return self.plans[-1]
+
+    def until_plan(self, stage: str, episode: int | None = None) -> None:
+        def there() -> bool:
+            found = bool(self.plans) and self.plan.stage == stage
+            return found and episode in (None, self.plan.episode)
+
+        self._probe.until(there, f"a plan of {stage} {episode or ''}")
+
+    def play(self) -> None:
+        plan = self.plan
+        ended = EpisodeState(
+            episode=plan.episode,
+            stage=plan.stage,
+            state=EpisodeState.ENDED,
+            steps=10,
+            success=True,
+            terminated=True,
+            first_observation=1,
+            last_observation=11,
+        )
+        self._episodes.publish(ended)
+
+    def learned(self, episode: int, finished: str = "") -> None:
+        self._learner.publish(LearnerStatus(episode=episode, finished=finished))
+
+
+def counted(folder: Path) -> list[tuple[str, int]]:
+    path = folder / "metrics.jsonl"
+    lines = path.read_text().splitlines() if path.exists() else []
+    return [(line["stage"], line["episode"]) for line in map(json.loads, lines)]
+
+
+def online(graph, *, waits: bool) -> Others:
+    """A session that has just planned its first online episode, number 2."""
+    others = Others(graph)
+    parameters = {"demos": 1, "eval_trials": 0, "steps": 25, "waits_for_learner": waits}
+    graph.start("session", kind="train", **parameters)
+    others.until_plan("collect", 1)
+    others.play()
+    others.learned(1)
+    others.until_plan("imitation")
+    others.learned(1, "imitation")
+    others.until_plan("rl", 2)
+    return others
+
+
+def test_in_sync_mode_the_next_episode_waits_for_the_learner(graph):
+    others = online(graph, waits=True)
+    others.play()
+    graph.probe.spin(1.0)
+    assert others.plan.episode == 2
+    assert counted(graph.folder) == [("collect", 1)]
+    others.learned(2, "imitation")
+    others.until_plan("rl", 3)
+    assert counted(graph.folder) == [("collect", 1), ("rl", 2)]
+
+
+def test_in_async_mode_only_the_end_of_the_stage_waits(graph):
+    others = online(graph, waits=False)
+    for episode in (2, 3, 4):
+        others.until_plan("rl", episode)
+        others.play()
+    graph.probe.until(lambda: len(counted(graph.folder)) == 4, "all episodes to be counted")
+    graph.probe.spin(1.0)
+    assert others.plan.episode == 4, "what follows needs everything that was learned"
+    others.learned(3, "imitation")
+    graph.probe.spin(0.5)
+    assert others.plan.episode == 4
+    others.learned(4, "imitation")
+    others.until_plan("done")
