@@ -101,7 +101,7 @@ def test_a_finished_run_is_reported_instead_of_resumed(capsys):
     (run.path / "summary.json").write_text('{"eval_after": {"successes": 9, "trials": 10}}')
     assert cli.main(["train", "resume:=latest"]) == 0
     out = capsys.readouterr().out
-    assert "is finished; a larger steps:=" in out
+    assert "is finished; a larger budget" in out
     assert "9/10 = 90%" in out
 
 

@@ -16,6 +16,7 @@ LAYERS = (
     ("tasks",),
     ("control", "policies", "rewards"),
     ("rl", "sim"),
+    ("training",),
     ("bringup",),
     ("doctor",),
     ("cli", "nodes"),

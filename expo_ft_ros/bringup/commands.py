@@ -19,7 +19,7 @@ from expo_ft_ros.bringup.options import (
     TrainOptions,
     parse_arguments,
 )
-from expo_ft_ros.bringup.run_folder import Run, find_checkpoint, open_run, trained_preset
+from expo_ft_ros.bringup.run_folder import Run, find_checkpoint, open_run, trained_with
 from expo_ft_ros.bringup.runner import Runner, RunResult
 
 Opened = tuple[Run[Any], list[NodeSpec]]
@@ -60,9 +60,9 @@ def _eval(arguments: Sequence[str]) -> Opened:
     given = parse_arguments(arguments, EvalOptions)
     # Before a folder is made for it.
     weights = find_checkpoint(given)
-    preset = trained_preset(given, weights)
+    trained = trained_with(given, weights)
     run = open_run("eval", arguments, EvalOptions)
-    return run, eval_graph(run.options, run.path, weights, preset)
+    return run, eval_graph(run.options, run.path, weights, trained)
 
 
 def _sim(arguments: Sequence[str]) -> Opened:

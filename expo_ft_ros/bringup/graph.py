@@ -81,7 +81,9 @@ def train_graph(options: TrainOptions, run_dir: Path) -> list[NodeSpec]:
     work = budget(options, load_task(options.task))
     specs = [*_world(options, run_dir), _reward(options, run_dir)]
     learning: dict[str, Parameter] = {
+        "algorithm": options.algorithm,
         "preset": options.preset,
+        "size": options.size,
         "imitation_scale": work.imitation_scale,
         "warmup_episodes": work.warmup_episodes,
     }
@@ -98,7 +100,7 @@ def collect_graph(options: CollectOptions, run_dir: Path) -> list[NodeSpec]:
 
 
 def eval_graph(
-    options: EvalOptions, run_dir: Path, checkpoint: Path, preset: str
+    options: EvalOptions, run_dir: Path, checkpoint: Path, trained: Mapping[str, str]
 ) -> list[NodeSpec]:
     """Trials of a trained policy.
 
@@ -106,11 +108,11 @@ def eval_graph(
         options: As typed.
         run_dir: Folder of this evaluation.
         checkpoint: The weights to evaluate.
-        preset: The preset they were trained with.
+        trained: What they were trained with: algorithm, preset, size.
     """
     work = budget(options, load_task(options.task))
     specs = [*_world(options, run_dir), _reward(options, run_dir)]
-    learning: dict[str, Parameter] = {"preset": preset, "checkpoint": str(checkpoint)}
+    learning: dict[str, Parameter] = {**trained, "checkpoint": str(checkpoint)}
     specs += _learning(options, run_dir, learning, asynchronous=False)
     specs.append(_recorder(options, run_dir))
     return _with_session(specs, options, run_dir, work, "eval")

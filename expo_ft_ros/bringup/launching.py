@@ -16,8 +16,9 @@ from expo_ft_ros.bringup.environment import ros_environment
 from expo_ft_ros.bringup.graph import NodeSpec
 from expo_ft_ros.bringup.options import describe
 from expo_ft_ros.bringup.process import PARENT_PID_VARIABLE
-from expo_ft_ros.bringup.run_folder import Run
+from expo_ft_ros.bringup.run_folder import Run, RunFinished
 from expo_ft_ros.bringup.runner import ARBITRATION, STOP_COMMAND
+from expo_ft_ros.configuration import ConfigError
 
 if TYPE_CHECKING:
     from launch.action import Action
@@ -44,7 +45,7 @@ def launch_description(command: str) -> LaunchDescription:
 
 
 def _start(context: LaunchContext, *, command: str) -> list[Action]:
-    from launch.actions import LogInfo
+    from launch.actions import LogInfo, Shutdown
 
     given = []
     for name, default, _ in describe(GRAPH_COMMANDS[command].options):
@@ -52,7 +53,10 @@ def _start(context: LaunchContext, *, command: str) -> list[Action]:
         # What is left at its default counts as not given, as on our own command line.
         if value != default:
             given.append(f"{name}:={value}")
-    run, specs = GRAPH_COMMANDS[command].open(given)
+    try:
+        run, specs = GRAPH_COMMANDS[command].open(given)
+    except (ConfigError, RunFinished) as error:
+        return [LogInfo(msg=f"expo-ft: {error}"), Shutdown(reason="nothing to start")]
     # The run's lock lives as long as launch does.
     context.extend_globals({"expo_ft_run": run})
     return [LogInfo(msg=f"run: {run.path}"), *(_action(spec, run) for spec in specs)]
@@ -75,9 +79,12 @@ def _action(spec: NodeSpec, run: Run[Any]) -> Action:
     }
     if spec.vital:
         ended = Shutdown(reason=f"{spec.name} has ended")
-        # Should it have died, the arm still gets its zero command.
-        stop = ExecuteProcess(cmd=list(STOP_COMMAND), additional_env=environment, output="both")
-        common["on_exit"] = [stop, ended] if spec.name == ARBITRATION else ended
+        # Should arbitration have died, the arm still gets its zero command, and only then do the
+        # others go: a shutdown would take the helper down while it starts.
+        stop = ExecuteProcess(
+            cmd=list(STOP_COMMAND), additional_env=environment, output="both", on_exit=ended
+        )
+        common["on_exit"] = stop if spec.name == ARBITRATION else ended
     if spec.nice:
         common["prefix"] = f"nice -n {spec.nice}"
     if spec.command:

@@ -12,7 +12,8 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from expo_ft_ros.bringup.environment import find_rviz
-from expo_ft_ros.configuration import ConfigError, config_dir
+from expo_ft_ros.configuration import ConfigError
+from expo_ft_ros.rl.config import ALGORITHM, ALGORITHM_NAMES, PRESET, SIZE, known_names
 from expo_ft_ros.tasks import TaskConfig, load_task
 
 SHORT_FORM_STEPS = 500
@@ -83,8 +84,11 @@ class TrainOptions(CollectOptions):
         None,
         ge=1,
         le=10_000_000,
-        description=f"Online environment steps (default: {_SMALL_STEPS} with the preset small, "
+        description=f"Online environment steps (default: {_SMALL_STEPS} with the size small, "
         f"the task's with another). Up to {SHORT_FORM_STEPS}: short form, everything smaller.",
+    )
+    short: bool | None = Field(
+        None, description=f"Short form (default: with up to {SHORT_FORM_STEPS} steps)."
     )
     eval_trials: int | None = Field(
         None, ge=1, le=10_000, description="Trials of each evaluation (default: the task's)."
@@ -92,8 +96,12 @@ class TrainOptions(CollectOptions):
     mode: Literal["sync", "async"] = Field(
         "sync", description="Learner and policy in one process (sync) or in two (async)."
     )
+    algorithm: str = Field(ALGORITHM, description=f"What learns: {', '.join(ALGORITHM_NAMES)}.")
     preset: str = Field(
-        "small", min_length=1, description="Sizes and constants: a file of config/presets/."
+        PRESET, min_length=1, description="The algorithm's constants: a file of config/presets/."
+    )
+    size: str = Field(
+        SIZE, min_length=1, description="Sizes for a machine: a file of config/sizes/."
     )
 
 
@@ -109,9 +117,9 @@ class EvalOptions(RunOptions):
     eval_trials: int | None = Field(
         None, ge=1, le=10_000, description="Trials (default: the task's)."
     )
-    preset: str | None = Field(
-        None, min_length=1, description="Preset (default: the one the run was trained with)."
-    )
+    algorithm: str | None = Field(None, description="Default: the one that was trained.")
+    preset: str | None = Field(None, description="Default: the one that was trained with.")
+    size: str | None = Field(None, description="Default: the one that was trained with.")
 
 
 Options = TypeVar("Options", bound=RunOptions)
@@ -127,6 +135,7 @@ class Budget:
         eval_trials: Trials of each evaluation.
         imitation_scale: Share of the preset's imitation updates, in (0, 1].
         warmup_episodes: Online episodes before the first update; -1 means the preset's.
+        short: Whether it is a short form.
     """
 
     steps: int
@@ -134,6 +143,7 @@ class Budget:
     eval_trials: int
     imitation_scale: float = 1.0
     warmup_episodes: int = -1
+    short: bool = False
 
 
 def budget(options: RunOptions, task: TaskConfig) -> Budget:
@@ -147,9 +157,11 @@ def budget(options: RunOptions, task: TaskConfig) -> Budget:
     demos = getattr(options, "demos", None)
     trials = getattr(options, "eval_trials", None)
     if steps is None:
-        small = getattr(options, "preset", "small") == "small"
+        small = getattr(options, "size", SIZE) == SIZE
         steps = min(_SMALL_STEPS, task.env_steps) if small else task.env_steps
-    short = isinstance(options, TrainOptions) and steps <= SHORT_FORM_STEPS
+    short = False
+    if isinstance(options, TrainOptions):
+        short = steps <= SHORT_FORM_STEPS if options.short is None else options.short
     if demos is None and options.operator == "none":
         # Nobody is there to give any.
         demos = 0
@@ -158,7 +170,7 @@ def budget(options: RunOptions, task: TaskConfig) -> Budget:
     if trials is None:
         trials = min(_SHORT_EVAL_TRIALS, task.eval_trials) if short else task.eval_trials
     if short:
-        return Budget(steps, demos, trials, _SHORT_IMITATION_SCALE, _SHORT_WARMUP_EPISODES)
+        return Budget(steps, demos, trials, _SHORT_IMITATION_SCALE, _SHORT_WARMUP_EPISODES, True)
     return Budget(steps, demos, trials)
 
 
@@ -214,7 +226,9 @@ def make_options(values: dict[str, Any], model: type[Options]) -> Options:
     except ConfigError as error:
         raise ConfigError(f"task:={options.task}: {error}") from None
     _require_demonstrator(options)
-    _require_preset(getattr(options, "preset", None))
+    _require_known(options, "algorithm", ALGORITHM_NAMES)
+    _require_known(options, "preset", known_names("presets"))
+    _require_known(options, "size", known_names("sizes"))
     if options.rviz:
         find_rviz()
     return options
@@ -242,10 +256,12 @@ def _require_demonstrator(options: RunOptions) -> None:
         )
 
 
-def _require_preset(name: str | None) -> None:
-    known = sorted(path.stem for path in (config_dir() / "presets").glob("*.yaml"))
+def _require_known(options: RunOptions, option: str, known: Sequence[str]) -> None:
+    name = getattr(options, option, None)
     if name is not None and name not in known:
-        raise ConfigError(f"preset:={name}: no such preset (known: {', '.join(known) or 'none'})")
+        raise ConfigError(
+            f"{option}:={name}: no such {option} (known: {', '.join(known) or 'none'})"
+        )
 
 
 def _unknown(name: str, model: type[RunOptions]) -> str:

@@ -15,6 +15,7 @@ from expo_ft_ros.bringup.options import (
     CollectOptions,
     EvalOptions,
     RunOptions,
+    TrainOptions,
     budget,
     make_options,
     parse_arguments,
@@ -46,7 +47,7 @@ class RunFinished(Exception):
     """A run that was to go on has ended already."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(f"{path} is finished; a larger steps:= or demos:= would go on with it")
+        super().__init__(f"{path} is finished; a larger budget (steps:=) would go on with it")
         self.path = path
 
 
@@ -169,7 +170,7 @@ def _task_of(run: Path) -> str | None:
 def is_running(path: Path) -> bool:
     """Whether a runner holds the folder now."""
     try:
-        stream = (path / _LOCK_FILE).open("a+")
+        stream = (path / _LOCK_FILE).open()
     except OSError:
         return False
     with stream:
@@ -180,14 +181,15 @@ def is_running(path: Path) -> bool:
         return False
 
 
-def trained_preset(options: EvalOptions, checkpoint: Path) -> str:
-    """The preset of an evaluation: the one given, else that of the run the weights come from."""
-    if options.preset is not None:
-        return options.preset
+def trained_with(options: EvalOptions, checkpoint: Path) -> dict[str, str]:
+    """Algorithm, preset and size of an evaluation: as given, else those of the weights' run."""
     run = checkpoint.parent.parent
-    if (run / CONFIG_FILE).is_file():
-        return str(read_config(run).get("resolved", {}).get("preset", "small"))
-    return "small"
+    known = read_config(run).get("resolved", {}) if (run / CONFIG_FILE).is_file() else {}
+    default = TrainOptions()
+    return {
+        name: str(getattr(options, name) or known.get(name, getattr(default, name)))
+        for name in ("algorithm", "preset", "size")
+    }
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -291,7 +293,8 @@ def _reopen(path: Path, options: RunOptions) -> None:
         return
     done = read_config(path).get("budget", {})
     wanted = vars(budget(options, load_task(options.task)))
-    if all(wanted[name] <= done.get(name, 0) for name in ("steps", "demos", "eval_trials")):
+    names = ("steps", "eval_trials") if isinstance(options, TrainOptions) else ("demos",)
+    if all(wanted[name] <= done.get(name, 0) for name in names):
         raise RunFinished(path)
     (path / SUMMARY_FILE).unlink()
 
@@ -299,11 +302,12 @@ def _reopen(path: Path, options: RunOptions) -> None:
 def _write_config(path: Path, command: str, options: RunOptions) -> None:
     task = load_task(options.task)
     work = budget(options, task)
+    kept = {**vars(work), "task": options.task, "seed": options.seed}
     content = {
         "command": command,
-        # What was not given stays out, so that a resumed run knows what may still change.
+        # What a resumed run keeps, the budget that followed from defaults too.
         "options": options.model_dump(mode="json", exclude_unset=True, exclude={"resume"})
-        | {"task": options.task, "seed": options.seed},
+        | {name: value for name, value in kept.items() if name in type(options).model_fields},
         "resolved": options.model_dump(mode="json"),
         "budget": dict(vars(work)),
         "task": task.model_dump(mode="json"),

@@ -33,7 +33,6 @@ from expo_ft_ros.nodes.shared_agent import (
 LEARNED_STAGES = ("collect", "rl")
 IDLE, IMITATION, UPDATE = "idle", "imitation", "update"
 _STATUS_PERIOD = 0.25
-_SERVICE_PATIENCE = 5.0  # less than the time that a stop grants
 
 
 @dataclass(frozen=True)
@@ -123,9 +122,11 @@ class LearnerNode(GraphNode[LearnerParameters]):
         self._jobs.put(lambda: self._taken(number))
 
     def _on_save(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        """Waits for the end of what the worker learns, but not for long."""
-        if not self._shared.lock.acquire(timeout=_SERVICE_PATIENCE):
-            response.message = f"still learning after {_SERVICE_PATIENCE:.0f} s: ask again"
+        """Writes at once, or after what is being learned: waiting here would lose messages."""
+        if not self._shared.lock.acquire(blocking=False):
+            self._jobs.put(self._save_later)
+            response.success = True
+            response.message = "learning: it will be written after this update"
             return response
         try:
             response.message = str(self._save())
@@ -185,14 +186,18 @@ class LearnerNode(GraphNode[LearnerParameters]):
         """Replay from the episodes that an earlier start of the run recorded and counted."""
         counted = first_uncounted(self._folder)
         newest = 0
-        for episode in load_episodes(self._folder / "episodes"):
+        for episode in load_episodes(self._folder / "episodes", before=counted):
             number, stage = episode.outcome.episode, episode.outcome.stage
             if self._stopping.is_set():
                 return
-            if number < counted and stage in LEARNED_STAGES:
+            if stage in LEARNED_STAGES:
                 with self._shared.lock:
                     self._agent.add_episode(episode)
                 newest = number
+        with self._shared.lock:
+            self._agent.recall()
+        # Of an earlier start: what this one begins with is its checkpoint.
+        (self._folder / LIVE_WEIGHTS).unlink(missing_ok=True)
         self._loaded = True
         self._show(replace(self._progress, episode=newest))
 
@@ -257,7 +262,7 @@ class LearnerNode(GraphNode[LearnerParameters]):
             self._show(replace(self._progress, metrics=metrics))
             self._plot(metrics)
         if self.parameters.mode == "async":
-            self._agent.save(self._folder / LIVE_WEIGHTS)
+            self._agent.save(self._folder / LIVE_WEIGHTS, memory=False)
         # Told only now: whoever hears of a version finds its file.
         self._version = self._agent.version
 
@@ -274,6 +279,10 @@ class LearnerNode(GraphNode[LearnerParameters]):
         self._tensorboard.add_scalar("replay/human_steps", agent.replay_human_steps, step)
         self._tensorboard.add_scalar("update_ratio", agent.update_ratio, step)
         self._tensorboard.flush()
+
+    def _save_later(self) -> None:
+        with self._shared.lock:
+            self._save()
 
     def _save(self) -> Path:
         """Writes a checkpoint and removes the oldest; the lock is held, or nobody else is left."""

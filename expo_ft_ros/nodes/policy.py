@@ -44,6 +44,9 @@ class PolicyNode(GraphNode[LearningParameters]):
             # The plan may overtake the learner's word of its last update.
             self._take_over()
         self._mode = "mode" if evaluates else "sample"
+        if evaluates:
+            with self._shared.lock:
+                self._agent.begin_evaluation(message.seed)
 
     def _on_learner(self, message: LearnerStatus) -> None:
         """Takes new weights over; the file is there before its version is told."""

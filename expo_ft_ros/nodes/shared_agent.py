@@ -9,7 +9,7 @@ from pathlib import Path
 
 from expo_ft_ros.nodes.base import NodeParameters, parameter
 from expo_ft_ros.rl.agent import Agent
-from expo_ft_ros.rl.config import load_preset
+from expo_ft_ros.rl.config import ALGORITHM, ALGORITHM_NAMES, PRESET, SIZE, load_preset
 from expo_ft_ros.tasks import load_task
 
 CHECKPOINTS = "checkpoints"
@@ -22,7 +22,9 @@ MODES = ("sync", "async")
 class LearningParameters(NodeParameters):
     """Parameters of policy and learner, which in sync mode share one agent."""
 
-    preset: str = parameter("small", "Sizes and constants: a file name of config/presets.")
+    algorithm: str = parameter(ALGORITHM, f"What learns: {', '.join(ALGORITHM_NAMES)}.")
+    preset: str = parameter(PRESET, "The algorithm's constants: a file name of config/presets.")
+    size: str = parameter(SIZE, "Sizes for a machine: a file name of config/sizes.")
     seed: int = parameter(0, "Seed of networks and sampling.", low=0, high=2**31 - 1)
     mode: str = parameter("sync", "sync: one process and one agent; async: two, weights by file.")
     imitation_scale: float = parameter(
@@ -59,7 +61,7 @@ class SharedAgent:
 
 def make_agent(wanted: LearningParameters) -> Agent:
     """A new agent, begun from the checkpoint named, else from the run's newest."""
-    config = load_preset(wanted.preset)
+    config = load_preset(wanted.preset, wanted.size)
     steps = max(1, round(config.imitation.steps * wanted.imitation_scale))
     imitation = config.imitation.model_copy(update={"steps": steps})
     changed: dict[str, object] = {"imitation": imitation}
@@ -68,7 +70,7 @@ def make_agent(wanted: LearningParameters) -> Agent:
     # Never more threads than the graph leaves to this process.
     changed["threads"] = min(config.threads, int(os.environ.get("OMP_NUM_THREADS", config.threads)))
     config = config.model_copy(update=changed)
-    agent = Agent(load_task(wanted.task), config, wanted.seed)
+    agent = Agent(load_task(wanted.task), config, wanted.seed, wanted.algorithm)
     weights = Path(wanted.checkpoint) if wanted.checkpoint else newest_checkpoint(wanted.run_dir)
     if weights is not None:
         agent.load(weights)

@@ -9,28 +9,14 @@ from __future__ import annotations
 import math
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from expo_ft_ros.configuration import Config
 from expo_ft_ros.data.instruction import VOCABULARY
 from expo_ft_ros.data.normalisation import QuantileNormaliser
 from expo_ft_ros.data.types import ACTION_DIM, STATE_DIM
 from expo_ft_ros.policies.base import PolicyInput
-
-
-class FlowVLAConfig(Config):
-    """Size of the small VLA."""
-
-    horizon: int = Field(16, ge=1, le=64, description="H, steps of a chunk")
-    width: int = Field(256, ge=16, description="width of the observation embedding and the expert")
-    depth: int = Field(3, ge=1, le=12, description="residual blocks of the action expert")
-    channels: int = Field(32, ge=8, description="channels of the image encoder")
-    euler_steps: int = Field(10, ge=1, le=100, description="denoising steps")
-    action_floor: float = Field(
-        0.2, gt=0, description="least range of an action dimension, robot-normalised units"
-    )
+from expo_ft_ros.policies.config import FlowVLAConfig
 
 
 class KeypointEncoder(nn.Module):
@@ -162,6 +148,15 @@ class FlowVLA(nn.Module):
         for k in range(self.config.euler_steps):
             t = torch.full((x.shape[0],), 1.0 - k * dt, device=x.device)
             x = x - dt * self.velocity(prefix, x, t)
+        return x
+
+    @torch.no_grad()
+    def invert(self, prefix: Tensor, chunk: Tensor) -> Tensor:
+        """The noise (B, H, 7) that `denoise` turns into about the chunk: Euler from t = 0 to 1."""
+        x, dt = chunk, 1.0 / self.config.euler_steps
+        for k in range(self.config.euler_steps):
+            t = torch.full((x.shape[0],), (k + 1) * dt, device=x.device)
+            x = x + dt * self.velocity(prefix, x, t)
         return x
 
     def imitation_loss(self, observation: PolicyInput, actions: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 _TENSOR = "__tensor__"
 
@@ -31,7 +31,8 @@ def load_state(path: Path) -> dict[str, Any]:
     try:
         with safe_open(path, framework="pt") as file:
             skeleton = json.loads(file.metadata()["skeleton"])
-        tensors = load_file(path)
+            # By the same handle: the file may be replaced by a newer one meanwhile.
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         state: dict[str, Any] = _unflatten(skeleton, tensors)
     except (OSError, SafetensorError, KeyError, TypeError) as error:
         raise ValueError(f"{path}: not a whole checkpoint ({error}); use an older one") from error

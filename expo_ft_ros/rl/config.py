@@ -1,16 +1,23 @@
-"""Hyperparameters of imitation and of EXPO-FT; the presets are config/presets/*.yaml.
+"""Hyperparameters: what an algorithm does (config/presets) and how large it is (config/sizes).
 
-What belongs to a task (edit scale, C, updates an episode: paper, Table 4) is in TaskConfig.
+What belongs to a task (edit scale, C, updates an episode: paper, Table 4) is in TaskConfig. [P] is
+the paper, [A] what the authors' released code does.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, TypeVar
 
 from pydantic import Field
 
 from expo_ft_ros.configuration import Config, ConfigError, config_dir, load_yaml
-from expo_ft_ros.policies.flow_vla import FlowVLAConfig
+from expo_ft_ros.policies.config import FlowVLAConfig
+
+ALGORITHM, PRESET, SIZE = "expo_ft", "recommended", "small"
+"""The defaults of everybody who asks for one."""
+
+ALGORITHM_NAMES = ("expo_ft", "sft", "hg_dagger", "hil_serl", "dsrl")
+"""EXPO-FT and what the paper compares it with (C.3)."""
 
 
 class ImitationConfig(Config):
@@ -20,6 +27,9 @@ class ImitationConfig(Config):
     batch: int = Field(ge=1, description="windows a step")
     learning_rate: float = Field(gt=0, le=1, description="peak, cosine to a tenth of it")
     weight_decay: float = Field(ge=0, description="AdamW")
+    ema: float = Field(
+        0.0, ge=0, lt=1, description="decay of the weights' average that is kept; 0: the last"
+    )
 
 
 class CriticConfig(Config):
@@ -38,38 +48,15 @@ class CriticConfig(Config):
     state_embedding: int = Field(64, ge=8, description="Dense, LayerNorm, tanh")
 
 
-class EditConfig(Config):
-    """Edit policy and temperature (paper, eq. 4)."""
-
-    hidden: int = Field(256, ge=8, description="width of the three layers")
-    alpha: float = Field(gt=0, description="initial temperature: paper 1.0, recommended 0.01")
-    shifted_target: bool = Field(
-        description="target entropy -d/2 + d*log(beta), which a density within +-beta can reach"
-    )
-    steps_per_update: int = Field(
-        1, ge=1, description="edit and temperature steps an update call: paper 1"
-    )
-
-
-class AgentConfig(Config):
-    """Everything the learner needs beside the task."""
+class SizeConfig(Config):
+    """How large the networks are and how often they learn: what follows from the machine."""
 
     image_size: int = Field(ge=16, le=512, description="side of the networks' images [px]")
     vla: FlowVLAConfig
     imitation: ImitationConfig
     critic: CriticConfig
-    edit: EditConfig
-    candidates: int = Field(8, ge=1, description="N base chunks, each edited once (eq. 2)")
-    gamma: float = Field(0.99, gt=0, le=1, description="discount a control step")
-    learning_rate: float = Field(3e-4, gt=0, description="Adam, critic, edit and temperature")
     vla_learning_rate: float = Field(3e-4, gt=0, description="AdamW, VLA during RL")
-    tau: float = Field(5e-3, gt=0, le=1, description="Polyak of the target critic")
-    batch: int = Field(64, ge=1, description="windows a gradient step")
-    critic_steps_per_update: int = Field(20, ge=1, description="UTD")
-    vla_steps_per_update: int = Field(1, ge=0, description="VLA steps an update call")
-    vla_data: Literal["successful", "all"] = Field(
-        "successful", description="episodes that the VLA imitates"
-    )
+    vla_steps_per_update: int = Field(1, ge=0, description="VLA steps an update call: [P] 1")
     freeze_vla_encoder: bool = Field(True, description="its image encoder during RL (paper, C.1)")
     vla_encoder_every: int = Field(
         0,
@@ -78,17 +65,11 @@ class AgentConfig(Config):
         "learns as well; 0: never (paper, C.1, whose encoder was pretrained on far more)",
     )
     vla_encoder_steps: int = Field(200, ge=1, description="VLA steps of such a burst")
-    warmup_episodes: int = Field(10, ge=0, description="online episodes before the first update")
-    warmup_updates: int = Field(0, ge=0, description="extra update calls at the end of the warm-up")
-    target_candidates: Literal["cached", "fresh"] = Field(
-        "cached",
-        description="base chunks of the TD target: drawn once for each slot and refreshed by age, "
-        "or drawn anew for each batch",
+    augmentation: Literal["openpi", "colour", "none"] = Field(
+        "openpi",
+        description="openpi: crop, rotation and colour (paper, C.1); colour: only that, since a "
+        "shifted image is a wrong place to an encoder that was trained on a handful of episodes",
     )
-    refresh_per_update: int = Field(
-        64, ge=0, description="cached slots drawn anew an update call, the oldest first"
-    )
-    augmentation: Literal["openpi", "none"] = Field("openpi", description="paper, C.1")
     augmented_features: int = Field(
         4, ge=0, description="augmented draws whose features are kept, beside the plain image's"
     )
@@ -101,12 +82,107 @@ class AgentConfig(Config):
         return self.freeze_vla_encoder or self.critic.encoder == "shared"
 
 
-def load_preset(name: str) -> AgentConfig:
-    """config/presets/<name>.yaml. Raises ConfigError with file, line and field, or for an unknown
-    name with the known ones."""
-    folder = config_dir() / "presets"
-    path = folder / f"{name}.yaml"
+class EditConfig(Config):
+    """Edit policy and temperature (paper, eq. 4)."""
+
+    hidden: int = Field(256, ge=8, description="width of the three layers")
+    alpha: float = Field(ge=1e-8, description="initial temperature: [P] 1.0")
+    shifted_target: bool = Field(
+        description="target entropy -d/2 + d*log(beta), which a density within +-beta can reach; "
+        "[P] -d/2, which it can't"
+    )
+    steps_per_update: int = Field(
+        1, ge=1, description="edit and temperature steps an update call: [P] 1"
+    )
+    rotations: bool = Field(True, description="false leaves the base chunk's rotations unedited")
+
+
+class BaselineConfig(Config):
+    """What HIL-SERL and DSRL have otherwise than EXPO-FT (paper, C.3)."""
+
+    critic_steps_per_update: int = Field(10, ge=1, description="UTD")
+    alpha: float = Field(0.1, gt=0, description="initial temperature")
+    demonstration_share: float = Field(
+        0.5, ge=0, le=1, description="HIL-SERL: share of each batch from demonstrations (RLPD)"
+    )
+    noise_scale: float = Field(2.0, gt=0, description="DSRL: bound of each noise dimension")
+
+
+class AlgorithmConfig(Config):
+    """What a preset chooses; presets differ only in fields that name [P] or [A]."""
+
+    edit: EditConfig
+    baseline: BaselineConfig = BaselineConfig()
+    candidates: int = Field(8, ge=1, description="N base chunks, each edited once (eq. 2)")
+    edits: bool = Field(True, description="false: candidates are the base chunks alone (ablation)")
+    gamma: float = Field(0.99, gt=0, le=1, description="discount a control step")
+    learning_rate: float = Field(3e-4, gt=0, description="Adam, critic, actor and temperature")
+    tau: float = Field(5e-3, gt=0, le=1, description="Polyak of the target critic")
+    batch: int = Field(64, ge=1, description="windows a gradient step")
+    critic_steps_per_update: int = Field(20, ge=1, description="UTD")
+    schedule: Literal["episode", "step", "batch"] = Field(
+        "episode",
+        description="when update calls are due: K after each episode ([P], Table 4), a number for "
+        "each step, or K for each of a batch of episodes once it is full",
+    )
+    updates_per_step: float = Field(
+        0.05, gt=0, le=10, description="update calls a step where schedule is step"
+    )
+    episodes_per_batch: int = Field(5, ge=1, description="where schedule is batch")
+    window_end: Literal["exact", "dropped"] = Field(
+        "exact",
+        description="windows that an episode's end cuts: exact uses the rewards and steps there "
+        "are; dropped leaves them out ([A])",
+    )
+    bootstrap_on_truncation: bool = Field(
+        True, description="whether a timeout is followed by a value; [A] treats it as terminal"
+    )
+    vla_data: Literal["successful", "all"] = Field(
+        "successful", description="episodes that the VLA imitates; [A] successful ones"
+    )
+    target_vla: Literal["online", "polyak"] = Field(
+        "online",
+        description="VLA that draws the target's base chunks: [A] the one that acts; [P] keeps a "
+        "Polyak average of it",
+    )
+    target_vla_tau: float = Field(1e-3, gt=0, le=1, description="Polyak of the target VLA")
+    warmup_episodes: int = Field(10, ge=0, description="online episodes before the first update")
+    warmup_updates: int = Field(0, ge=0, description="extra update calls at the end of the warm-up")
+    target_candidates: Literal["cached", "fresh"] = Field(
+        "cached",
+        description="base chunks of the TD target: drawn once for each slot and refreshed by age, "
+        "or drawn anew for each batch ([P])",
+    )
+    refresh_per_update: int = Field(
+        64, ge=0, description="cached slots drawn anew an update call, the oldest first"
+    )
+
+
+class AgentConfig(AlgorithmConfig, SizeConfig):
+    """Everything the learner needs beside the task."""
+
+
+C = TypeVar("C", bound=Config)
+
+
+def load_preset(preset: str = PRESET, size: str = SIZE) -> AgentConfig:
+    """config/presets/<preset>.yaml and config/sizes/<size>.yaml.
+
+    Raises ConfigError with file, line and field, or for an unknown name with the known ones.
+    """
+    algorithm = _load(AlgorithmConfig, "presets", preset)
+    machine = _load(SizeConfig, "sizes", size)
+    return AgentConfig(**dict(algorithm), **dict(machine))
+
+
+def known_names(kind: str) -> list[str]:
+    """Names of the files in config/<kind>, sorted."""
+    return sorted(path.stem for path in (config_dir() / kind).glob("*.yaml"))
+
+
+def _load(model: type[C], kind: str, name: str) -> C:
+    path = config_dir() / kind / f"{name}.yaml"
     if not path.is_file():
-        known = ", ".join(sorted(p.stem for p in folder.glob("*.yaml")))
-        raise ConfigError(f"{folder}: no preset named {name!r} (known: {known})")
-    return load_yaml(AgentConfig, path)
+        known = ", ".join(known_names(kind))
+        raise ConfigError(f"{kind}: nothing is called {name!r} in {path.parent} (known: {known})")
+    return load_yaml(model, path)

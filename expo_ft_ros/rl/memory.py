@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -18,10 +21,31 @@ from expo_ft_ros.rl.config import AgentConfig
 _CHUNK = 64  # slots encoded at once
 
 
+@dataclass(frozen=True)
+class Transitions:
+    """B windows of C steps as tensors.
+
+    visual, next_visual: what the encoders module calls so, augmented independently; state,
+    next_state: (B, STATE_DIM); chunk: (B, C * 7) executed, in the VLA's normalised space; reward,
+    bootstrap: (B,) as in `replay.Window`; start, after: (B,) slots.
+    """
+
+    visual: Tensor
+    state: Tensor
+    chunk: Tensor
+    reward: Tensor
+    bootstrap: Tensor
+    next_visual: Tensor
+    next_state: Tensor
+    start: NDArray[np.int64]
+    after: NDArray[np.int64]
+
+
 class Memory:
     """Replay with the candidate cache and the features that the VLA's image encoder makes.
 
     steps: C. Slots are indices into the replay buffer; `fill` makes what is missing beside them.
+    target_vla: draws the base chunks of the TD target.
     """
 
     def __init__(
@@ -33,7 +57,8 @@ class Memory:
         rng: np.random.Generator,
     ) -> None:
         self._config, self._vla, self._steps = config, vla, steps
-        self._device, self._rng = device, rng
+        self.target_vla = vla
+        self._device, self.rng = device, rng
         capacity = config.replay_capacity
         self.replay = ReplayBuffer(capacity, config.image_size)
         self.candidates = CandidateCache(capacity, config.candidates, steps)
@@ -45,14 +70,47 @@ class Memory:
         self.candidates.forget(slots)
         self.features.forget(slots)
 
+    def state_dict(self) -> dict[str, Any]:
+        """Features and candidates of the slots in use; replay itself is rebuilt from episodes."""
+        slots = self.replay.slots
+        known = slots[~np.isin(slots, self.features.missing(slots))]
+        drawn = slots[~np.isin(slots, self.candidates.missing(slots))]
+        state = {
+            "drawn": torch.from_numpy(drawn),
+            "chunks": torch.from_numpy(self.candidates.chunks[drawn]),
+            "version": torch.from_numpy(self.candidates.version[drawn]),
+            "known": torch.from_numpy(known),
+        }
+        if len(known):
+            state["features"] = torch.from_numpy(self.features.every(known))
+        return state
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Takes up a state_dict, replay being what it was then, with later episodes or without.
+
+        What was drawn for slots that hold nothing now is left out.
+        """
+        drawn, known = state["drawn"].numpy(), state["known"].numpy()
+        here = np.isin(drawn, self.replay.slots)
+        self.candidates.put(
+            drawn[here], state["chunks"].numpy()[here], state["version"].numpy()[here]
+        )
+        if len(known):
+            here = np.isin(known, self.replay.slots)
+            self.features.put(known[here], state["features"].numpy()[here])
+
     def fill(self, version: int) -> None:
         """Makes the features and candidates that slots lack, by VLA weights of that version."""
+        self.fill_features()
+        self.draw_candidates(self.candidates.missing(self.replay.slots), version)
+
+    def fill_features(self) -> None:
+        """Makes the features that slots lack."""
         slots = self.replay.slots
         # A frozen encoder's features stay true; another one has moved since they were made.
         stale = self.features.missing(slots) if self._config.freeze_vla_encoder else slots
         for part in _parts(stale) if self._config.keeps_features else []:
             self.features.put(part, self._encode(part))
-        self.draw_candidates(self.candidates.missing(slots), version)
 
     def refresh(self, count: int, version: int) -> None:
         """Draws the candidates of the `count` slots anew whose candidates are the oldest."""
@@ -60,10 +118,10 @@ class Memory:
 
     @torch.no_grad()
     def draw_candidates(self, slots: NDArray[np.int64], version: int) -> None:
-        """Draws base chunks at those slots."""
+        """Draws base chunks at those slots, by VLA weights of that version."""
         for part in _parts(slots):
             inputs = self.known(part) if self._config.keeps_features else self.seen(part)
-            chunks = self._vla.sample(inputs, self._config.candidates)[:, :, : self._steps]
+            chunks = self.target_vla.sample(inputs, self._config.candidates)[:, :, : self._steps]
             self.candidates.put(part, chunks.cpu().numpy(), version)
 
     @torch.no_grad()
@@ -79,16 +137,59 @@ class Memory:
 
     def known(self, slots: NDArray[np.int64], *, augmented: bool = False) -> PolicyInput:
         """Observations with the kept features in place of images."""
-        features = self.features.get(slots, self._rng if augmented else None)
+        features = self.features.get(slots, self.rng if augmented else None)
         nothing = torch.empty(0, device=self._device)
         return PolicyInput(nothing, *self._rest(slots), torch.from_numpy(features).to(self._device))
+
+    def visual(self, slots: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        """What the critic's encoder sees at those slots, augmented, and the state."""
+        if self._config.critic.encoder == "shared":
+            inputs = self.known(slots, augmented=True)
+            return cast(Tensor, inputs.features), inputs.state
+        inputs = self.seen(slots, augmented=True)
+        return inputs.images, inputs.state
+
+    def base_chunks(self, slots: NDArray[np.int64], version: int) -> Tensor:
+        """(B, N, C * 7) base chunks at those slots: kept ones, or drawn now where configured."""
+        if self._config.target_candidates == "fresh":
+            self.draw_candidates(np.unique(slots), version)
+        return torch.from_numpy(self.candidates.chunks[slots]).to(self._device).flatten(2)
+
+    def chunk(self, window: Window) -> Tensor:
+        """(B, C * 7) executed actions of a window, in the VLA's normalised space."""
+        actions = torch.from_numpy(window.actions[:, : self._steps]).to(self._device)
+        return self._vla.normalise(actions).flatten(1)
+
+    def transitions(self, starts: NDArray[np.int64] | None = None) -> Transitions:
+        """A batch of windows for the critic, from `starts` or from everywhere that may be."""
+        pool = self._critic_starts() if starts is None else starts
+        window = self.sample(self._steps, pool)
+        visual, state = self.visual(window.start)
+        next_visual, next_state = self.visual(window.after)
+        return Transitions(
+            visual=visual,
+            state=state,
+            chunk=self.chunk(window),
+            reward=torch.from_numpy(window.reward).to(self._device),
+            bootstrap=torch.from_numpy(window.bootstrap).to(self._device),
+            next_visual=next_visual,
+            next_state=next_state,
+            start=window.start,
+            after=window.after,
+        )
+
+    def _critic_starts(self) -> NDArray[np.int64] | None:
+        if self._config.window_end == "exact":
+            return None
+        return self.replay.starts(whole=self._steps)
 
     def _rest(self, slots: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
         state = torch.from_numpy(self.replay.state[slots]).to(self._device)
         return state, torch.from_numpy(self.replay.tokens[slots]).to(self._device)
 
     def _augment(self, images: Tensor) -> Tensor:
-        return augment(images) if self._config.augmentation == "openpi" else images
+        kind = self._config.augmentation
+        return images if kind == "none" else augment(images, moved=kind == "openpi")
 
     def sample(
         self, horizon: int, starts: NDArray[np.int64] | None = None, batch: int | None = None
@@ -96,7 +197,13 @@ class Memory:
         """Windows of C steps with actions out to `horizon`; `batch` of them, as configured."""
         count = self._config.batch if batch is None else batch
         return self.replay.sample(
-            count, self._steps, horizon, self._config.gamma, self._rng, starts
+            count,
+            self._steps,
+            horizon,
+            self._config.gamma,
+            self.rng,
+            starts,
+            truncation_ends=not self._config.bootstrap_on_truncation,
         )
 
 

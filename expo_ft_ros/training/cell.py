@@ -56,6 +56,7 @@ class Cell:
         self._world = World(task, seed=seed)
         self._operator = make_operator(task, np.random.default_rng(seed), rate)
         self._device = TeleopConfig.load()
+        self._mapper = TeleopMapper(self._device)
         self._classifier = make_classifier(task.classifier.name, task.classifier.parameters)
         self._loop = ControlLoop(task, SafetyConfig.load())
         self._assembler = EpisodeAssembler(image_size)
@@ -75,7 +76,7 @@ class Cell:
             raise RuntimeError(f"plan of episode {plan.episode} was refused: {reply.message}")
         self._world.reset(plan.seed)
         self._operator.reset(plan.seed)
-        self._mapper = TeleopMapper(self._device)
+        self._mapper = self._mapper.fresh()
         self._hand = Hand(self._device)
         loop.reset_done()
         values: list[tuple[int, float]] = []

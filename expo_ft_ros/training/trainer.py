@@ -81,6 +81,8 @@ class Trainer:
     def _policy(self, plan: Plan) -> Callable[[Observation], tuple[FloatArray, float, bool]] | None:
         if plan.policy == "none":
             return None
+        if plan.policy == "mode":
+            self.agent.begin_evaluation(plan.seed)
 
         def act(observation: Observation) -> tuple[FloatArray, float, bool]:
             started = time.monotonic()

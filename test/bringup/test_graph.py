@@ -16,6 +16,7 @@ from expo_ft_ros.bringup.graph import (
 from expo_ft_ros.bringup.options import CollectOptions, EvalOptions, SimOptions, TrainOptions
 from expo_ft_ros.nodes.base import GraphNode
 
+TRAINED = {"algorithm": "expo_ft", "preset": "recommended", "size": "small"}
 RUN = Path("/run")
 
 GRAPHS = {
@@ -25,7 +26,7 @@ GRAPHS = {
     "spacemouse": train_graph(TrainOptions(operator="spacemouse"), RUN),
     "none": train_graph(TrainOptions(operator="none"), RUN),
     "collect": collect_graph(CollectOptions(), RUN),
-    "eval": eval_graph(EvalOptions(), RUN, Path("/weights.safetensors"), "small"),
+    "eval": eval_graph(EvalOptions(), RUN, Path("/weights.safetensors"), TRAINED),
     "sim": sim_graph(SimOptions(), RUN),
 }
 

@@ -47,7 +47,7 @@ def test_an_empty_value_is_the_default():
         ("mode:=fast", "mode:=fast"),
         ("robot:=ur5", "robot:=ur5: .*known: sim"),
         ("task:=cube_pik", "did you mean cube_pick"),
-        ("preset:=huge", "preset:=huge: no such preset .*small"),
+        ("preset:=huge", "preset:=huge: no such preset .*recommended"),
         ("seed:=-1", "seed:=-1"),
         ("--steps=3", "write steps:=3"),
         ("steps=3", "write steps:=3"),

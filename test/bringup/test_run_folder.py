@@ -1,12 +1,13 @@
 """Creating, finding and resuming runs."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
 
-from expo_ft_ros.bringup.options import CollectOptions, EvalOptions, TrainOptions
+from expo_ft_ros.bringup.options import CollectOptions, EvalOptions, TrainOptions, budget
 from expo_ft_ros.bringup.run_folder import (
     RunFinished,
     find_checkpoint,
@@ -14,9 +15,10 @@ from expo_ft_ros.bringup.run_folder import (
     is_running,
     open_run,
     read_config,
-    trained_preset,
+    trained_with,
 )
 from expo_ft_ros.configuration import ConfigError
+from expo_ft_ros.tasks import load_task
 
 
 @pytest.fixture(autouse=True)
@@ -138,8 +140,9 @@ def test_the_newest_checkpoint_of_a_run_is_evaluated():
     found = find_checkpoint(EvalOptions())
     assert found == folder / "a.safetensors"
     assert find_checkpoint(EvalOptions(checkpoint=str(found))) == found
-    assert trained_preset(EvalOptions(), found) == "small"
-    assert trained_preset(EvalOptions(preset="paper"), found) == "paper"
+    trained = {"algorithm": "expo_ft", "preset": "recommended", "size": "small"}
+    assert trained_with(EvalOptions(), found) == trained
+    assert trained_with(EvalOptions(preset="paper"), found)["preset"] == "paper"
 
 
 def test_a_run_without_checkpoints_cannot_be_evaluated():
@@ -171,6 +174,14 @@ def test_a_finished_run_goes_on_when_more_steps_are_asked_for():
     again = train("resume:=latest", "steps:=400")
     assert again.path == run.path
     assert not (run.path / "summary.json").exists()
+
+
+def test_a_resumed_short_form_stays_one():
+    """Else the demonstrations and trials of the long form would be asked for in the middle."""
+    closed("steps:=300")
+    options = train("resume:=latest", "steps:=600").options
+    work = budget(options, load_task("cube_pick"))
+    assert work == replace(budget(TrainOptions(steps=300), load_task("cube_pick")), steps=600)
 
 
 def test_the_latest_checkpoint_is_of_a_run_that_has_one():

@@ -11,7 +11,7 @@ from expo_ft_ros.policies.base import PolicyInput
 from expo_ft_ros.rl.agent import Agent
 from expo_ft_ros.rl.augment import augment
 from expo_ft_ros.rl.checkpoint import load_state, save_state
-from expo_ft_ros.rl.config import load_preset
+from expo_ft_ros.rl.config import ALGORITHM_NAMES, load_preset
 from expo_ft_ros.tasks import load_task
 from test.data.episodes import make_episode
 
@@ -22,8 +22,8 @@ def go_on(share: float, metrics: dict[str, float]) -> bool:
     return True
 
 
-def make_agent(**changes) -> Agent:
-    preset = load_preset("small")
+def make_agent(algorithm: str = "expo_ft", **changes) -> Agent:
+    preset = load_preset()
     small = {
         "image_size": SIZE,
         "warmup_episodes": 1,
@@ -34,15 +34,29 @@ def make_agent(**changes) -> Agent:
         "imitation": preset.imitation.model_copy(update={"steps": 5, "batch": 8}),
     }
     task = load_task("cube_pick").model_copy(update={"updates_per_episode": 1})
-    return Agent(task, preset.model_copy(update={**small, **changes}), seed=0)
+    return Agent(task, preset.model_copy(update={**small, **changes}), 0, algorithm)
 
 
-def fed(**changes) -> Agent:
-    agent = make_agent(**changes)
-    agent.add_episode(make_episode(1, 12, terminated=True, stage="collect", size=SIZE))
+EPISODES = (
+    make_episode(1, 12, terminated=True, stage="collect", size=SIZE),
+    make_episode(2, 15, terminated=False, size=SIZE),
+    make_episode(3, 9, terminated=True, size=SIZE),
+    make_episode(4, 14, terminated=True, size=SIZE),
+)
+
+
+def fed(algorithm: str = "expo_ft", **changes) -> Agent:
+    agent = make_agent(algorithm, **changes)
+    agent.add_episode(EPISODES[0])
     agent.imitate(go_on)
-    agent.add_episode(make_episode(2, 15, terminated=False, size=SIZE))
+    agent.add_episode(EPISODES[1])
     return agent
+
+
+def weights_of(agent: Agent) -> dict[str, torch.Tensor]:
+    networks = agent.algorithm.networks
+    of_networks = {} if networks is None else networks.state_dict()
+    return {**agent.vla.state_dict(prefix="vla."), **of_networks}
 
 
 def observation() -> Observation:
@@ -75,31 +89,93 @@ def test_nothing_is_learned_during_the_warm_up():
     assert agent.critic_updates == 0
 
 
-def test_going_on_from_a_file_is_going_on(tmp_path):
+@pytest.mark.parametrize("algorithm", ALGORITHM_NAMES)
+@pytest.mark.parametrize("changes", [{}, {"target_vla": "polyak", "vla_encoder_every": 2}])
+def test_going_on_from_a_file_is_going_on_bit_for_bit(algorithm, changes, tmp_path):
+    """One agent goes straight on; the other is saved, made anew, and goes on from the file."""
+    straight = fed(algorithm, **changes)
+    straight.update(go_on)
+    straight.save(tmp_path / "a.safetensors")
+    straight.add_episode(EPISODES[2])
+    straight.update(go_on)
+
+    resumed = make_agent(algorithm, **changes)
+    torch.manual_seed(99)
+    resumed.load(tmp_path / "a.safetensors")
+    for episode in EPISODES[:2]:
+        resumed.add_episode(episode)
+    resumed.recall()
+    resumed.add_episode(EPISODES[2])
+    resumed.update(go_on)
+
+    assert resumed.version == straight.version
+    assert resumed.critic_updates == straight.critic_updates
+    expected = weights_of(straight)
+    for name, value in weights_of(resumed).items():
+        assert torch.equal(value, expected[name]), name
+    first, second = straight.act(observation(), "mode"), resumed.act(observation(), "mode")
+    np.testing.assert_array_equal(first.actions, second.actions)
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHM_NAMES)
+def test_every_algorithm_acts_and_learns_what_is_its_own(algorithm):
+    agent = fed(algorithm)
+    before = {name: value.clone() for name, value in weights_of(agent).items()}
+    agent.update(go_on)
+    result = agent.act(observation())
+    assert result.actions.shape == (16, 7)
+    assert np.abs(result.actions).max() <= 1
+    changed = {name for name, value in weights_of(agent).items() if not value.equal(before[name])}
+    assert any(name.startswith("vla.") for name in changed) == agent.algorithm.learns_vla
+    assert any(name.startswith("value.") for name in changed) == (agent.critic_updates > 0)
+    assert not any("image_encoders" in name for name in changed)
+
+
+def test_hg_dagger_imitates_windows_with_human_steps_only():
+    agent = fed("hg_dagger")
+    agent.add_episode(EPISODES[3])
+    drawn = []
+    sample = agent.memory.sample
+    agent.memory.sample = lambda *words: drawn.append(sample(*words)) or drawn[-1]
+    agent.update(go_on)
+    replay = agent.memory.replay
+    for window in drawn:
+        for start, length in zip(window.start, window.length, strict=True):
+            assert (replay.source[start : start + length] == 1).any()
+
+
+def test_evaluation_neither_depends_on_training_nor_changes_it():
     agent = fed()
     agent.update(go_on)
-    agent.save(tmp_path / "a.safetensors")
-    other = make_agent()
-    for episode in (
-        make_episode(1, 12, terminated=True, stage="collect", size=SIZE),
-        make_episode(2, 15, terminated=False, size=SIZE),
-    ):
-        other.add_episode(episode)
-    other.load(tmp_path / "a.safetensors")
-    assert (other.version, other.critic_updates) == (agent.version, agent.critic_updates)
-    torch.manual_seed(3)
-    first = agent.act(observation())
-    torch.manual_seed(3)
-    second = other.act(observation())
-    np.testing.assert_array_equal(first.candidate_q, second.candidate_q)
-    np.testing.assert_array_equal(first.actions, second.actions)
+    before = torch.get_rng_state()
+    agent.act(observation(), "mode")
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "calls"),
+    [
+        ({"schedule": "episode"}, [1, 1, 1]),
+        ({"schedule": "step", "updates_per_step": 0.2}, [3, 2, 3]),
+        ({"schedule": "batch", "episodes_per_batch": 2}, [0, 2, 0]),
+    ],
+)
+def test_update_calls_are_due_by_schedule(schedule, calls):
+    agent = make_agent(**schedule)
+    agent.add_episode(EPISODES[0])
+    agent.imitate(go_on)
+    for episode, expected in zip(EPISODES[1:], calls, strict=True):
+        agent.add_episode(episode)
+        before = agent.critic_updates
+        agent.update(go_on)
+        assert agent.critic_updates - before == 2 * expected
 
 
 def test_a_file_of_another_preset_is_refused_by_name(tmp_path):
     fed().save(tmp_path / "a.safetensors")
-    preset = load_preset("small")
+    preset = load_preset()
     other = make_agent(critic=preset.critic.model_copy(update={"hidden": 32}))
-    with pytest.raises(ValueError, match=r"a\.safetensors: made by another preset"):
+    with pytest.raises(ValueError, match=r"a\.safetensors: made by another algorithm, preset"):
         other.load(tmp_path / "a.safetensors")
 
 

@@ -1,17 +1,21 @@
-"""The batched ensemble against one plain network a member, and the TD target against NumPy."""
+"""The ensemble, the selection and the TD target against plain NumPy, written from the equations."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch.nn import functional
 
+from expo_ft_ros.rl.actor_critic import TrainingDiverged
+from expo_ft_ros.rl.algorithms.expo_ft import EditedCritic
 from expo_ft_ros.rl.config import AgentConfig, CriticConfig, load_preset
 from expo_ft_ros.rl.critic import QEnsemble
-from expo_ft_ros.rl.expo_ft import CriticBatch, ExpoFT, TrainingDiverged
 
 CONFIG = CriticConfig(members=4, hidden=16)
+CHUNK = 14
 
 
 def test_each_member_is_a_plain_layernorm_mlp():
@@ -44,82 +48,171 @@ def test_drawn_members_are_distinct_and_their_minimum_is_taken():
     assert len(seen) == len(pairs) == 6
 
 
-def small_config() -> AgentConfig:
-    return load_preset("small").model_copy(update={"image_size": 16, "critic": CONFIG})
+def small_config(**changes: Any) -> AgentConfig:
+    small = {"image_size": 16, "critic": CONFIG}
+    return load_preset().model_copy(update={**small, **changes})
 
 
-def make_batch(n: int = 8, chunk_dim: int = 14) -> CriticBatch:
-    return CriticBatch(
-        visual=torch.rand(n, 2, 3, 16, 16),
-        state=torch.randn(n, 10),
-        chunk=torch.randn(n, chunk_dim),
-        reward=torch.rand(n),
-        bootstrap=torch.tensor([0.0, 0.9] * (n // 2)),
-        next_visual=torch.rand(n, 2, 3, 16, 16),
-        next_state=torch.randn(n, 10),
-        next_base=torch.randn(n, 3, chunk_dim),
-    )
+def make_networks(**changes: Any) -> EditedCritic:
+    return EditedCritic(small_config(**changes), CHUNK, edit_scale=0.2)
 
 
-def test_td_target_is_the_equation_when_all_members_agree():
+def batch(n: int = 8) -> dict[str, torch.Tensor]:
+    return {
+        "visual": torch.rand(n, 2, 3, 16, 16),
+        "state": torch.randn(n, 10),
+        "chunk": torch.randn(n, CHUNK),
+        "reward": torch.rand(n),
+        "bootstrap": torch.tensor([0.0, 0.9] * (n // 2)),
+        "next_visual": torch.rand(n, 2, 3, 16, 16),
+        "next_state": torch.randn(n, 10),
+        "next_base": torch.randn(n, 3, CHUNK),
+    }
+
+
+NEXT = ("reward", "bootstrap", "next_visual", "next_state", "next_base")
+
+
+def test_td_target_is_the_equation(monkeypatch):
+    """y = r + bootstrap * min over fresh members of Q'(s', a*), a* the argmax over base chunks and
+    their edits of the minimum over other members: here in NumPy, with the draws known."""
     torch.manual_seed(0)
-    expo = ExpoFT(small_config(), chunk_dim=14, edit_scale=0.2)
-    for parameter in expo.target.ensemble.parameters():
-        parameter.data[:] = parameter.data[:1]
-    batch = make_batch()
-    torch.manual_seed(5)
-    y = expo.td_target(batch).numpy()
-    torch.manual_seed(5)
-    selection = expo.select(batch.next_visual, batch.next_state, batch.next_base, mode=False)
-    best = selection.q.numpy().max(axis=1)
-    expected = batch.reward.numpy() + batch.bootstrap.numpy() * best
+    networks = make_networks()
+    data = batch()
+    draws = [torch.tensor([0, 2]), torch.tensor([3, 1])]
+    given = iter(draws)
+    monkeypatch.setattr(QEnsemble, "draw", lambda self, generator=None: next(given))
+    edits: list[torch.Tensor] = []
+    sample = networks.actor.sample
+
+    def remember(known, generator=None):
+        edit, density = sample(known, generator)
+        edits.append(edit)
+        return edit, density
+
+    monkeypatch.setattr(networks.actor, "sample", remember)
+    y = networks.td_target(*(data[name] for name in NEXT)).numpy()
+
+    base, edit = data["next_base"].numpy(), edits[0].numpy()
+    candidates = np.concatenate([base, base + edit], axis=1)
+    with torch.no_grad():
+        features = networks.features(networks.target, data["next_visual"], data["next_state"])
+        every = networks.target.ensemble(features, torch.from_numpy(candidates)).numpy()
+    expected = np.empty(8)
+    for b in range(8):
+        selecting = np.minimum(every[0, b], every[2, b])
+        star = int(np.argmax(selecting))
+        value = min(every[3, b, star], every[1, b, star])
+        expected[b] = data["reward"][b] + data["bootstrap"][b] * value
     np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(y[::2], batch.reward.numpy()[::2], rtol=1e-6)
+    np.testing.assert_allclose(y[::2], data["reward"][::2], rtol=1e-6)
+
+
+def test_td_target_of_an_actor_is_the_equation(monkeypatch):
+    torch.manual_seed(0)
+    networks = make_networks()
+    data = batch()
+    monkeypatch.setattr(QEnsemble, "draw", lambda self, generator=None: torch.tensor([1, 3]))
+    drawn = torch.randn(8, CHUNK)
+    monkeypatch.setattr(networks.actor, "sample", lambda known, generator=None: (drawn, None))
+    y = networks.td_target_of_actor(*(data[name] for name in NEXT[:4])).numpy()
+    with torch.no_grad():
+        features = networks.features(networks.target, data["next_visual"], data["next_state"])
+        every = networks.target.ensemble(features, drawn[:, None]).numpy()[:, :, 0]
+    value = np.minimum(every[1], every[3])
+    expected = data["reward"].numpy() + data["bootstrap"].numpy() * value
+    np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_loss_is_the_squared_error_averaged_over_all_members():
+    networks = make_networks()
+    data = batch()
+    with torch.no_grad():
+        features = networks.features(networks.value, data["visual"], data["state"])
+        q = networks.value.ensemble(features, data["chunk"][:, None]).numpy()[:, :, 0]
+    y = torch.randn(8)
+    expected = np.mean([(q[m] - y.numpy()) ** 2 for m in range(4)])
+    metrics = networks.critic_step(data["visual"], data["state"], data["chunk"], y)
+    assert metrics["critic/loss"] == pytest.approx(expected, rel=1e-4)
+
+
+def select(networks: EditedCritic, data: dict[str, torch.Tensor]):
+    return networks.select(data["next_visual"], data["next_state"], data["next_base"], mode=False)
 
 
 def test_candidates_are_base_chunks_then_edits_within_scale():
-    expo = ExpoFT(small_config(), 14, edit_scale=0.2)
-    batch = make_batch()
-    selection = expo.select(batch.next_visual, batch.next_state, batch.next_base, mode=False)
+    networks, data = make_networks(), batch()
+    selection = select(networks, data)
     base, edited = selection.candidates[:, :3], selection.candidates[:, 3:]
-    torch.testing.assert_close(base, batch.next_base)
+    torch.testing.assert_close(base, data["next_base"])
     assert 0 < (edited - base).abs().max() <= 0.2 + 1e-6
     rows = torch.arange(len(selection.chosen))
     assert (selection.q[rows, selection.chosen] == selection.q.amax(dim=1)).all()
+    assert torch.equal(selection.best, selection.candidates[rows, selection.chosen])
+
+
+def test_edits_may_be_left_out():
+    networks, data = make_networks(edits=False), batch()
+    torch.testing.assert_close(select(networks, data).candidates, data["next_base"])
+
+
+def test_rotations_may_be_left_unedited():
+    edit = load_preset().edit.model_copy(update={"rotations": False})
+    networks, data = make_networks(edit=edit), batch()
+    edits = select(networks, data).candidates[:, 3:] - data["next_base"]
+    per_step = edits.view(8, 3, CHUNK // 7, 7)
+    assert per_step[..., 3:6].abs().max() < 1e-6
+    assert per_step[..., [0, 1, 2, 6]].abs().min() > 0
+    assert networks.actor.free_dims == CHUNK * 4 // 7
 
 
 def test_polyak_moves_the_target_by_tau():
-    expo = ExpoFT(small_config(), 14, 0.2)
-    before = [p.clone() for p in expo.target.parameters()]
-    expo.critic_step(make_batch())
-    tau = expo.config.tau
+    networks, data = make_networks(), batch()
+    before = [p.clone() for p in networks.target.parameters()]
+    networks.critic_step(data["visual"], data["state"], data["chunk"], torch.rand(8))
+    tau = networks.config.tau
     for old, target, online in zip(
-        before, expo.target.parameters(), expo.value.parameters(), strict=True
+        before, networks.target.parameters(), networks.value.parameters(), strict=True
     ):
-        torch.testing.assert_close(target, (1 - tau) * old + tau * online, rtol=1e-4, atol=1e-6)
+        expected = (1 - tau) * old.numpy() + tau * online.detach().numpy()
+        np.testing.assert_allclose(target.numpy(), expected, rtol=1e-4, atol=1e-6)
 
 
 def test_a_loss_that_is_not_finite_stops_and_keeps_the_weights():
-    expo = ExpoFT(small_config(), 14, 0.2)
-    before = [p.clone() for p in expo.value.parameters()]
-    batch = make_batch()
-    batch.reward[3] = float("nan")
+    networks, data = make_networks(), batch()
+    before = [p.clone() for p in networks.value.parameters()]
+    target = torch.rand(8)
+    target[3] = float("nan")
     with pytest.raises(TrainingDiverged, match="critic loss is nan"):
-        expo.critic_step(batch)
-    for old, new in zip(before, expo.value.parameters(), strict=True):
+        networks.critic_step(data["visual"], data["state"], data["chunk"], target)
+    for old, new in zip(before, networks.value.parameters(), strict=True):
         torch.testing.assert_close(old, new)
 
 
-def test_temperature_rises_when_entropy_is_below_its_target():
+def test_temperature_follows_its_own_equation():
+    """d/d log alpha of alpha * (H - target) is alpha * (H - target): it falls above the target."""
     torch.manual_seed(0)
-    expo = ExpoFT(small_config(), 14, 0.2)
-    expo.target_entropy = 1e3
-    images, state, chunk = torch.rand(8, 2, 3, 16, 16), torch.randn(8, 10), torch.randn(8, 14)
-    before = expo.log_alpha.item()
-    expo.edit_step(images, state, chunk)
-    assert expo.log_alpha.item() > before
-    expo.target_entropy = -1e3
-    middle = expo.log_alpha.item()
+    networks, data = make_networks(), batch()
+    step = (data["visual"], data["state"], data["chunk"])
+    networks.target_entropy = 1e3
+    before = networks.log_alpha.item()
+    metrics = networks.actor_step(*step)
+    gradient = networks.log_alpha.grad
+    assert gradient is not None
+    alpha = np.exp(before)
+    assert gradient.item() == pytest.approx(alpha * (metrics["actor/entropy"] - 1e3), rel=1e-4)
+    assert networks.log_alpha.item() > before
+    networks.target_entropy = -1e3
+    middle = networks.log_alpha.item()
     for _ in range(5):
-        expo.edit_step(images, state, chunk)
-    assert expo.log_alpha.item() < middle
+        networks.actor_step(*step)
+    assert networks.log_alpha.item() < middle
+
+
+def test_the_actor_neither_moves_the_critic_nor_its_encoder():
+    networks, data = make_networks(), batch()
+    before = [p.clone() for p in networks.value.parameters()]
+    networks.actor_step(data["visual"], data["state"], data["chunk"])
+    networks.optimisers["critic"].zero_grad()
+    for old, new in zip(before, networks.value.parameters(), strict=True):
+        assert torch.equal(old, new)

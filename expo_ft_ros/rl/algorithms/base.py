@@ -1,0 +1,104 @@
+"""What an algorithm is: it chooses a chunk on an observation, and learns after episodes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from expo_ft_ros.policies.base import PolicyInput
+from expo_ft_ros.policies.flow_vla import FlowVLA
+from expo_ft_ros.rl.actor_critic import ActorCritic, Metrics
+from expo_ft_ros.rl.config import AgentConfig
+from expo_ft_ros.rl.imitation import Imitator
+from expo_ft_ros.rl.memory import Memory
+from expo_ft_ros.tasks import TaskConfig
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What algorithms are made from; shared with the agent that made them."""
+
+    config: AgentConfig
+    task: TaskConfig
+    vla: FlowVLA
+    memory: Memory
+    imitator: Imitator
+
+    @property
+    def chunk_dim(self) -> int:
+        """C * 7."""
+        return self.task.execute_steps * 7
+
+    @property
+    def feature_dim(self) -> int:
+        """F of the image features that a critic with a shared encoder sees."""
+        return self.vla.feature_dim
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One observation. visual: what the critic's encoder sees of it, (1, ...); inputs: what the
+    VLA sees."""
+
+    visual: Tensor
+    inputs: PolicyInput
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What to execute, in the VLA's normalised space.
+
+    chunk: (H, 7), of which C steps are meant; candidates: (K, C, 7); q: (K,), NaN where nobody
+    values them; edited: (K,) bool; chosen: index of the one in `chunk`.
+    """
+
+    chunk: Tensor
+    candidates: Tensor
+    q: Tensor
+    edited: Tensor
+    chosen: int
+
+
+class Algorithm(Protocol):
+    """EXPO-FT and its baselines. critic_updates: critic gradient steps so far, counted by it."""
+
+    critic_updates: int
+
+    @property
+    def networks(self) -> ActorCritic | None:
+        """What is learned beside the VLA; None for nothing."""
+        ...
+
+    @property
+    def learns_vla(self) -> bool:
+        """Whether the VLA changes online."""
+        ...
+
+    def choose(self, seen: Seen, *, mode: bool, generator: torch.Generator | None) -> Choice:
+        """Chooses on one observation; mode: as in an evaluation, without exploration."""
+        ...
+
+    def learn(self, calls: int, *, burst: bool) -> Iterator[Metrics]:
+        """Learns by so many update calls, yielding after each gradient step.
+
+        burst: the VLA's image encoder has its turn first. Raises TrainingDiverged and leaves the
+        last good weights.
+        """
+        ...
+
+
+def base_choice(parts: Parts, base: Tensor) -> Choice:
+    """The first of the base chunks (1, N, H, 7), as when nobody values them."""
+    steps = parts.task.execute_steps
+    count = base.shape[1]
+    return Choice(
+        chunk=base[0, 0],
+        candidates=base[0, :, :steps],
+        q=torch.full((count,), torch.nan),
+        edited=torch.zeros(count, dtype=torch.bool),
+        chosen=0,
+    )

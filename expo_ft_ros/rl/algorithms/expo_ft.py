@@ -1,0 +1,194 @@
+"""EXPO-FT: the VLA proposes chunks, an edit policy corrects them, a critic chooses on the fly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from expo_ft_ros.data.types import ACTION_DIM
+from expo_ft_ros.rl.actor_critic import ActorCritic, Metrics
+from expo_ft_ros.rl.algorithms.base import Choice, Parts, Seen, base_choice
+from expo_ft_ros.rl.config import AgentConfig
+from expo_ft_ros.rl.gaussian import TanhGaussian, target_entropy
+
+_ROTATIONS = slice(3, 6)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """On-the-fly choice for B observations among K candidates (eq. 2).
+
+    candidates: (B, K, C * 7), the base chunks first, then their edits; q: (B, K); chosen: (B,).
+    """
+
+    candidates: Tensor
+    q: Tensor
+    chosen: Tensor
+
+    @property
+    def best(self) -> Tensor:
+        """The chosen chunks: (B, C * 7)."""
+        rows = torch.arange(len(self.chosen), device=self.chosen.device)
+        return self.candidates[rows, self.chosen]
+
+
+class EditedCritic(ActorCritic):
+    """The networks: Q of a chunk, and edits of it within +-beta. Chunks are flat, C * 7."""
+
+    def __init__(
+        self, config: AgentConfig, chunk_dim: int, edit_scale: float, feature_dim: int = 0
+    ) -> None:
+        edit = config.edit
+        moved = torch.ones(chunk_dim // ACTION_DIM, ACTION_DIM)
+        if not edit.rotations:
+            moved[:, _ROTATIONS] = 0
+        super().__init__(
+            config,
+            chunk_dim,
+            feature_dim,
+            lambda known: TanhGaussian(
+                known + chunk_dim, chunk_dim, edit.hidden, edit_scale, moved.flatten()
+            ),
+            alpha=edit.alpha,
+            entropy=lambda actor: target_entropy(
+                actor.free_dims, edit_scale, shifted=edit.shifted_target
+            ),
+        )
+
+    @torch.no_grad()
+    def select(
+        self,
+        visual: Tensor,
+        state: Tensor,
+        base: Tensor,
+        *,
+        mode: bool,
+        generator: torch.Generator | None = None,
+    ) -> Selection:
+        """Scores base chunks (B, N, C * 7) and one edit of each by the minimum over freshly drawn
+        target members. mode: edits are the edit policy's mode instead of samples."""
+        candidates = base
+        if self.config.edits:
+            features = self.features(self.value, visual, state)[:, None]
+            known = torch.cat([features.expand(-1, base.shape[1], -1), base], dim=-1)
+            edits = self.actor.mode(known) if mode else self.actor.sample(known, generator)[0]
+            candidates = torch.cat([base, base + edits], dim=1)
+        of_target = self.features(self.target, visual, state)
+        q = self.target.ensemble.pessimistic(of_target, candidates, generator)
+        return Selection(candidates, q, q.argmax(dim=1))
+
+    @torch.no_grad()
+    def td_target(
+        self,
+        reward: Tensor,
+        bootstrap: Tensor,
+        next_visual: Tensor,
+        next_state: Tensor,
+        next_base: Tensor,
+    ) -> Tensor:
+        """y = sum gamma^i r + gamma^n (1 - terminated) min Q'(s', a*), (B,) (eq. 5, C.1).
+
+        a* is selected as when acting; its value is read from freshly drawn members again.
+        reward, bootstrap: (B,) as in `replay.Window`; next_base: (B, N, C * 7).
+        """
+        best = self.select(next_visual, next_state, next_base, mode=False).best
+        features = self.features(self.target, next_visual, next_state)
+        value = self.target.ensemble.pessimistic(features, best[:, None]).squeeze(1)
+        return reward + bootstrap * value
+
+
+class ExpoFT:
+    """See the module; implements `Algorithm`."""
+
+    learns_vla: bool = True
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self.networks = EditedCritic(
+            parts.config, parts.chunk_dim, parts.task.edit_scale, parts.feature_dim
+        )
+        self.critic_updates = 0
+
+    def choose(self, seen: Seen, *, mode: bool, generator: torch.Generator | None) -> Choice:
+        """Eq. 2; while the critic is untrained the first base chunk, unedited."""
+        parts, steps = self._parts, self._parts.task.execute_steps
+        base = parts.vla.sample(seen.inputs, parts.config.candidates, generator)
+        if self.critic_updates == 0:
+            return base_choice(parts, base)
+        selection = self.networks.select(
+            seen.visual,
+            seen.inputs.state,
+            base[:, :, :steps].flatten(2),
+            mode=mode,
+            generator=generator,
+        )
+        count = parts.config.candidates
+        chosen = int(selection.chosen)
+        candidates = selection.candidates[0].view(-1, steps, ACTION_DIM)
+        whole = base[0, chosen % count].clone()
+        whole[:steps] = candidates[chosen]
+        edited = torch.arange(len(candidates)) >= count
+        return Choice(whole, candidates, selection.q[0], edited, chosen)
+
+    def learn(self, calls: int, *, burst: bool) -> Iterator[Metrics]:
+        """See Algorithm."""
+        config, memory, imitator = self._parts.config, self._parts.memory, self._parts.imitator
+        if burst:
+            yield from imitator.encoder_burst(self._imitated)
+        memory.fill(imitator.updates)
+        for _ in range(calls):
+            for _ in range(config.critic_steps_per_update):
+                yield self._critic_step()
+            yield from imitator.steps(self._imitated)
+            for _ in range(config.edit.steps_per_update if config.edits else 0):
+                yield self._edit_step()
+            if config.target_candidates == "cached":
+                memory.refresh(config.refresh_per_update, imitator.updates)
+        yield self._diagnose()
+
+    def _critic_step(self) -> Metrics:
+        memory, networks = self._parts.memory, self.networks
+        batch = memory.transitions()
+        target = networks.td_target(
+            batch.reward,
+            batch.bootstrap,
+            batch.next_visual,
+            batch.next_state,
+            memory.base_chunks(batch.after, self._parts.imitator.updates),
+        )
+        metrics = networks.critic_step(batch.visual, batch.state, batch.chunk, target)
+        self.critic_updates += 1
+        return metrics
+
+    def _edit_step(self) -> Metrics:
+        memory = self._parts.memory
+        window = memory.sample(self._parts.task.execute_steps)
+        return self.networks.actor_step(*memory.visual(window.start), memory.chunk(window))
+
+    def _imitated(self) -> NDArray[np.int64]:
+        successful = self._parts.config.vla_data == "successful"
+        return self._parts.memory.replay.starts(successful=successful)
+
+    @torch.no_grad()
+    def _diagnose(self) -> Metrics:
+        """Age of the cached candidates, and how often the critic misranks them: the share of
+        corrected windows at which it prefers a base chunk to what the person did."""
+        memory, updates = self._parts.memory, self._parts.imitator.updates
+        slots = memory.replay.slots
+        metrics = {"cache/age": float((updates - memory.candidates.version[slots]).mean())}
+        steps = self._parts.task.execute_steps
+        corrected = memory.replay.starts(successful=True, human=steps, demonstrated=False)
+        if len(corrected):
+            window = memory.sample(steps, corrected)
+            visual, state = memory.visual(window.start)
+            base = torch.from_numpy(memory.candidates.chunks[window.start]).to(state.device)
+            chunks = torch.cat([memory.chunk(window)[:, None], base.flatten(2)], dim=1)
+            features = self.networks.features(self.networks.value, visual, state)
+            q = self.networks.value.ensemble(features, chunks).mean(dim=0)
+            metrics["critic/misranked"] = float((q[:, 1:].amax(dim=1) > q[:, 0]).float().mean())
+        return metrics

@@ -1,0 +1,50 @@
+"""The baselines that optimise no reward: SFT, and HG-DAgger (paper, C.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from expo_ft_ros.rl.actor_critic import Metrics
+from expo_ft_ros.rl.algorithms.base import Choice, Parts, Seen, base_choice
+
+
+class SFT:
+    """The finetuned VLA as it is: nothing is learned online. Implements `Algorithm`."""
+
+    networks: None = None
+    learns_vla: bool = False
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self.critic_updates = 0
+
+    def choose(self, seen: Seen, *, mode: bool, generator: torch.Generator | None) -> Choice:
+        """One base chunk."""
+        return base_choice(self._parts, self._parts.vla.sample(seen.inputs, 1, generator))
+
+    def learn(self, calls: int, *, burst: bool) -> Iterator[Metrics]:
+        """Nothing."""
+        yield from ()
+
+
+class HGDagger(SFT):
+    """The VLA's own loss on windows that hold a human step, and on the demonstrations."""
+
+    learns_vla: bool = True
+
+    def learn(self, calls: int, *, burst: bool) -> Iterator[Metrics]:
+        """See Algorithm."""
+        memory, imitator = self._parts.memory, self._parts.imitator
+        if burst:
+            yield from imitator.encoder_burst(self._imitated)
+        memory.fill_features()
+        for _ in range(calls):
+            yield from imitator.steps(self._imitated)
+
+    def _imitated(self) -> NDArray[np.int64]:
+        """Every window of a demonstration holds human steps only."""
+        return self._parts.memory.replay.starts(human=self._parts.task.execute_steps)
