@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 a node or a check failed, 2 wrong arguments or configurati
 """
 
 import functools
+import importlib
 import os
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from expo_ft_ros.bringup.graph import NodeSpec
-    from expo_ft_ros.bringup.options import RunOptions
+    from expo_ft_ros.bringup.options import TaskOptions
     from expo_ft_ros.bringup.run_folder import Run
 
 USAGE = """\
@@ -25,7 +26,7 @@ usage: expo-ft <command> [name:=value ...]
   eval     trials of a trained policy
   sim      the simulated robot, to look at and to drive
   report   summary of a run (expo-ft report [run folder], default: the latest)
-  bench    measurements: expo-ft bench graph
+  bench    measurements: bench graph; bench learn (whole runs without ROS)
   doctor   what this machine has and lacks
   test     the project's tests (arguments go to pytest)
 
@@ -83,7 +84,7 @@ def _wants_help(words: Sequence[str]) -> bool:
     return any(word in ("-h", "--help") for word in words)
 
 
-def _print_options(command: str, model: "type[RunOptions]") -> int:
+def _print_options(command: str, model: "type[TaskOptions]") -> int:
     from expo_ft_ros.bringup.options import describe
 
     print(f"usage: expo-ft {command} [name:=value ...]\n")
@@ -172,15 +173,24 @@ def _report(words: list[str]) -> int:
 
 def _bench(words: list[str]) -> int:
     if _wants_help(words):
-        print("usage: expo-ft bench graph [lockstep | realtime]")
-        return 0
-    if not words or words[0] != "graph":
+        return _bench_help(words)
+    if not words or words[0] not in BENCHES:
         given = f"no bench {words[0]!r}" if words else "bench needs a name"
-        return _complain(f"{given} (known: graph)")
-    _require_machine()
-    from expo_ft_ros.bringup.bench import main as bench
+        return _complain(f"{given} (known: {', '.join(BENCHES)})")
+    bench = importlib.import_module(BENCHES[words[0]])
+    if words[0] == "graph":
+        _require_machine()
+    return int(bench.main(words[1:]))
 
-    return bench(words[1:])
+
+def _bench_help(words: list[str]) -> int:
+    if words[0] == "learn":
+        from expo_ft_ros.bringup.options import LearnOptions
+
+        return _print_options("bench learn", LearnOptions)
+    print("usage: expo-ft bench graph [lockstep | realtime]")
+    print("       expo-ft bench learn [name:=value ...]  (options: expo-ft bench learn --help)")
+    return 0
 
 
 def _doctor(words: list[str]) -> int:
@@ -198,6 +208,11 @@ def _test(words: list[str]) -> int:
         raise ConfigError(f"{root}: has no test folder (run the tests from a checkout)")
     return subprocess.call([sys.executable, "-m", "pytest", *words], cwd=root)
 
+
+BENCHES = {
+    "graph": "expo_ft_ros.bringup.bench",
+    "learn": "expo_ft_ros.bringup.bench_learn",
+}
 
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "train": functools.partial(_graph, "train"),

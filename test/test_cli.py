@@ -35,8 +35,10 @@ def runs(tmp_path, monkeypatch):
         (["report"], "no run in"),
         (["report", "a", "b"], "report takes one run"),
         (["report", "/no/such/run"], "no run there"),
-        (["bench"], "known: graph"),
-        (["bench", "nothing"], "known: graph"),
+        (["bench"], "known: graph, learn"),
+        (["bench", "nothing"], "known: graph, learn"),
+        (["bench", "learn", "algorithm:=ppo"], "algorithm:=ppo: no such algorithm"),
+        (["bench", "learn", "change:=edits"], "is not field=value"),
         (["doctor", "now"], "doctor takes no arguments"),
     ],
 )

@@ -127,13 +127,18 @@ def machine() -> dict[str, Any]:
 
 
 def write(results: Mapping[str, Any]) -> Path:
-    """Writes results to benchmarks/results/ of the checkout, else of the working directory."""
-    root = Path(expo_ft_ros.__file__).resolve().parents[1]
-    folder = root if (root / "benchmarks").is_dir() else Path.cwd()
-    path = folder / "benchmarks" / "results" / f"graph_{time.strftime('%Y-%m-%d_%H-%M-%S')}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Writes results to a file of its own."""
+    path = results_folder() / f"graph_{time.strftime('%Y-%m-%d_%H-%M-%S')}.json"
     path.write_text(json.dumps(results, indent=2) + "\n")
     return path
+
+
+def results_folder() -> Path:
+    """benchmarks/results/ of the checkout, else of the working directory."""
+    root = Path(expo_ft_ros.__file__).resolve().parents[1]
+    folder = (root if (root / "benchmarks").is_dir() else Path.cwd()) / "benchmarks" / "results"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:

@@ -29,12 +29,17 @@ ROBOTS = ("sim",)
 """Robots that the graph can be built for."""
 
 
-class RunOptions(BaseModel):
-    """Options of every command that starts the graph."""
+class TaskOptions(BaseModel):
+    """Options of every command about a task."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     task: str = Field("cube_pick", min_length=1, description="Task: a file of config/tasks/.")
+
+
+class RunOptions(TaskOptions):
+    """Options of every command that starts the graph."""
+
     robot: str = Field("sim", description="Robot the graph drives: sim.")
     seed: int = Field(0, ge=0, lt=2**31, description="Seed of scenes, networks and operator.")
     operator: Literal["scripted", "none", "spacemouse"] = Field(
@@ -122,7 +127,28 @@ class EvalOptions(RunOptions):
     size: str | None = Field(None, description="Default: the one that was trained with.")
 
 
-Options = TypeVar("Options", bound=RunOptions)
+class LearnOptions(TaskOptions):
+    """`expo-ft bench learn`: whole runs in one process, without ROS."""
+
+    algorithm: str = Field(ALGORITHM, description=f"What learns: {', '.join(ALGORITHM_NAMES)}.")
+    preset: str = Field(PRESET, description="The algorithm's constants: a file of config/presets/.")
+    size: str = Field(SIZE, description="Sizes for a machine: a file of config/sizes/.")
+    change: str = Field(
+        "", description="Fields of preset or size to change: edit.alpha=0.1,edits=false."
+    )
+    seed: int = Field(0, ge=0, lt=2**31, description="First seed.")
+    seeds: int = Field(1, ge=1, le=100, description="How many, one after the other.")
+    demos: int | None = Field(None, ge=1, le=10_000, description="Default: the task's.")
+    steps: int | None = Field(None, ge=1, le=10_000_000, description="Default: the task's.")
+    eval_trials: int | None = Field(None, ge=1, le=10_000, description="Default: the task's.")
+    operator_rate: float = Field(
+        0.5, ge=0.0, le=1.0, description="How readily the operator steps in; 0: no corrections."
+    )
+    threads: int = Field(0, ge=0, le=256, description="Torch threads; 0: the size's.")
+    label: str = Field("", pattern=r"^[\w-]*$", description="Part of the result file's name.")
+
+
+Options = TypeVar("Options", bound=TaskOptions)
 
 
 @dataclass(frozen=True)
@@ -229,12 +255,12 @@ def make_options(values: dict[str, Any], model: type[Options]) -> Options:
     _require_known(options, "algorithm", ALGORITHM_NAMES)
     _require_known(options, "preset", known_names("presets"))
     _require_known(options, "size", known_names("sizes"))
-    if options.rviz:
+    if isinstance(options, RunOptions) and options.rviz:
         find_rviz()
     return options
 
 
-def describe(model: type[RunOptions]) -> list[tuple[str, str, str]]:
+def describe(model: type[TaskOptions]) -> list[tuple[str, str, str]]:
     """Each option of a command as (name, default as typed, description)."""
     rows = []
     for name, field in model.model_fields.items():
@@ -246,8 +272,8 @@ def describe(model: type[RunOptions]) -> list[tuple[str, str, str]]:
     return rows
 
 
-def _require_demonstrator(options: RunOptions) -> None:
-    if options.operator != "none" or not isinstance(options, CollectOptions):
+def _require_demonstrator(options: TaskOptions) -> None:
+    if not isinstance(options, CollectOptions) or options.operator != "none":
         return
     if options.demos or not isinstance(options, TrainOptions):
         raise ConfigError(
@@ -256,7 +282,7 @@ def _require_demonstrator(options: RunOptions) -> None:
         )
 
 
-def _require_known(options: RunOptions, option: str, known: Sequence[str]) -> None:
+def _require_known(options: TaskOptions, option: str, known: Sequence[str]) -> None:
     name = getattr(options, option, None)
     if name is not None and name not in known:
         raise ConfigError(
@@ -264,13 +290,13 @@ def _require_known(options: RunOptions, option: str, known: Sequence[str]) -> No
         )
 
 
-def _unknown(name: str, model: type[RunOptions]) -> str:
+def _unknown(name: str, model: type[TaskOptions]) -> str:
     near = difflib.get_close_matches(name, model.model_fields, n=1)
     hint = f"did you mean {near[0]}? " if near else ""
     return f"unknown option {name!r} ({hint}known: {', '.join(sorted(model.model_fields))})"
 
 
-def _bad_form(argument: str, model: type[RunOptions]) -> str:
+def _bad_form(argument: str, model: type[TaskOptions]) -> str:
     name, separator, value = argument.lstrip("-").partition("=")
     if separator and name in model.model_fields:
         return f"{argument!r} is no option (write {name}:={value})"

@@ -6,6 +6,7 @@ the paper, [A] what the authors' released code does.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal, TypeVar
 
 from pydantic import Field
@@ -165,13 +166,19 @@ class AgentConfig(AlgorithmConfig, SizeConfig):
 C = TypeVar("C", bound=Config)
 
 
-def load_preset(preset: str = PRESET, size: str = SIZE) -> AgentConfig:
+def load_preset(
+    preset: str = PRESET, size: str = SIZE, changes: Mapping[str, str] | None = None
+) -> AgentConfig:
     """config/presets/<preset>.yaml and config/sizes/<size>.yaml.
 
-    Raises ConfigError with file, line and field, or for an unknown name with the known ones.
+    changes: dotted field of either -> value, as in `configuration.load_yaml`. Raises ConfigError
+    with file, line and field, or for an unknown name with the known ones.
     """
-    algorithm = _load(AlgorithmConfig, "presets", preset)
-    machine = _load(SizeConfig, "sizes", size)
+    changes = changes or {}
+    of_size = {k: v for k, v in changes.items() if k.split(".")[0] in SizeConfig.model_fields}
+    of_preset = {k: v for k, v in changes.items() if k not in of_size}
+    algorithm = _load(AlgorithmConfig, "presets", preset, of_preset)
+    machine = _load(SizeConfig, "sizes", size, of_size)
     return AgentConfig(**dict(algorithm), **dict(machine))
 
 
@@ -180,9 +187,9 @@ def known_names(kind: str) -> list[str]:
     return sorted(path.stem for path in (config_dir() / kind).glob("*.yaml"))
 
 
-def _load(model: type[C], kind: str, name: str) -> C:
+def _load(model: type[C], kind: str, name: str, changes: Mapping[str, str]) -> C:
     path = config_dir() / kind / f"{name}.yaml"
     if not path.is_file():
         known = ", ".join(known_names(kind))
         raise ConfigError(f"{kind}: nothing is called {name!r} in {path.parent} (known: {known})")
-    return load_yaml(model, path)
+    return load_yaml(model, path, changes)

@@ -1,0 +1,156 @@
+"""`expo-ft bench learn`: whole runs in one process, without ROS; results as JSON.
+
+One file a call, written anew after each seed, under benchmarks/results/. `benchmarks/tables.py`
+makes tables of them.
+"""
+
+import hashlib
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from expo_ft_ros.bringup.bench import machine, results_folder
+from expo_ft_ros.bringup.display import wilson
+from expo_ft_ros.bringup.options import LearnOptions, parse_arguments
+from expo_ft_ros.configuration import ConfigError
+from expo_ft_ros.rl.agent import Agent
+from expo_ft_ros.rl.config import AgentConfig, load_preset
+from expo_ft_ros.tasks import TaskConfig, load_task
+from expo_ft_ros.training.cell import Cell
+from expo_ft_ros.training.trainer import Trainer, make_session
+
+_RECENT = 10
+
+
+def main(words: Sequence[str]) -> int:
+    """Runs the seeds asked for; returns the exit code.
+
+    Raises:
+        ConfigError: for wrong arguments.
+    """
+    options = parse_arguments(words, LearnOptions)
+    task = load_task(options.task)
+    changes = parse_changes(options.change)
+    if options.threads:
+        changes["threads"] = str(options.threads)
+    config = load_preset(options.preset, options.size, changes)
+    name = "_".join(part for part in (task.name, options.algorithm, options.label) if part)
+    path = results_folder() / f"learn_{name}_{time.strftime('%Y-%m-%d_%H-%M-%S')}.json"
+    result: dict[str, Any] = {
+        "command": " ".join(["./expo-ft bench learn", *words]),
+        "options": options.model_dump(),
+        "git": git_revision(),
+        "config_hash": config_hash(config, task),
+        "config": config.model_dump(),
+        "task": task.model_dump(mode="json"),
+        "machine": machine(),
+        "runs": [],
+    }
+    for seed in range(options.seed, options.seed + options.seeds):
+        result["runs"].append(run_seed(options, task, config, seed))
+        path.write_text(json.dumps(result) + "\n")
+    print(f"written to {path}")
+    return 0
+
+
+def run_seed(
+    options: LearnOptions, task: TaskConfig, config: AgentConfig, seed: int
+) -> dict[str, Any]:
+    """One whole run; what the result file says of it."""
+    session = make_session(
+        demos=options.demos or task.demonstrations,
+        eval_trials=options.eval_trials or task.eval_trials,
+        steps=options.steps or task.env_steps,
+        max_steps=task.max_steps,
+        seed=seed,
+        operator="scripted",
+    )
+    agent = Agent(task, config, seed, options.algorithm)
+    cell = Cell(task, config.image_size, seed, options.operator_rate)
+    lines: list[dict[str, Any]] = []
+
+    def report(line: dict[str, Any]) -> None:
+        lines.append(line)
+        _tell(seed, lines)
+
+    trainer = Trainer(agent, session, cell, report)
+    try:
+        trainer.run()
+    finally:
+        cell.close()
+    evaluations = {}
+    for stage in ("eval_before", "eval_after"):
+        tally = session.tally(stage)
+        low, high = wilson(tally.successes, tally.finished)
+        evaluations[stage] = {
+            "successes": tally.successes,
+            "trials": tally.finished,
+            "low": round(low, 4),
+            "high": round(high, 4),
+            "steps": round(tally.steps / tally.finished, 1),
+        }
+        print(f"seed {seed} {stage}: {tally.successes}/{tally.finished}", flush=True)
+    return {
+        "seed": seed,
+        **evaluations,
+        "env_steps": session.env_steps,
+        "human_steps": session.tally("rl").human_steps,
+        "critic_updates": agent.critic_updates,
+        "vla_updates": agent.imitator.updates,
+        "wall": {name: round(value, 1) for name, value in vars(trainer.wall).items()},
+        "log": lines,
+    }
+
+
+def parse_changes(text: str) -> dict[str, str]:
+    """`a.b=1,c=2` as a mapping. Raises ConfigError for a part of another form."""
+    changes = {}
+    for part in filter(None, text.split(",")):
+        name, separator, value = part.partition("=")
+        if not separator:
+            raise ConfigError(f"change:={text}: {part!r} is not field=value")
+        changes[name.strip()] = value
+    return changes
+
+
+def config_hash(config: AgentConfig, task: TaskConfig) -> str:
+    """Twelve hex digits that two results share when everything configured was the same."""
+    both = json.dumps([config.model_dump(), task.model_dump(mode="json")], sort_keys=True)
+    return hashlib.sha256(both.encode()).hexdigest()[:12]
+
+
+def git_revision() -> str:
+    """The checkout's revision, "+" where files differ from it; "" outside a checkout."""
+    here = Path(__file__).resolve().parent
+
+    def git(*words: str) -> str:
+        done = subprocess.run(["git", *words], cwd=here, capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    try:
+        dirty = git("status", "--porcelain", "--untracked-files=no")
+        return git("rev-parse", "--short=12", "HEAD") + ("+" if dirty else "")
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+
+
+def _tell(seed: int, lines: Sequence[Mapping[str, Any]]) -> None:
+    """A line now and then: every tenth episode of a stage, and the end of imitation."""
+    line = lines[-1]
+    same = [other for other in lines if other["stage"] == line["stage"]]
+    if line["stage"] != "imitation" and len(same) % _RECENT:
+        return
+    recent = same[-_RECENT:]
+    words = [f"seed {seed}", line["stage"]]
+    if line["stage"] != "imitation":
+        steps = sum(other["steps"] for other in recent)
+        human = sum(other["human_steps"] for other in recent)
+        words.append(f"episode {len(same)}, {line['env_steps']} online steps")
+        words.append(f"last {len(recent)}: {sum(o['success'] for o in recent)} successes")
+        words.append(f"{human / max(1, steps):.0%} of the steps by a person")
+    words.append(f"{line['seconds']:.0f} s")
+    print(", ".join(words), file=sys.stdout, flush=True)
