@@ -26,7 +26,7 @@ usage: expo-ft <command> [name:=value ...]
   eval     trials of a trained policy
   sim      the simulated robot, to look at and to drive
   report   summary of a run (expo-ft report [run folder], default: the latest)
-  bench    measurements: bench graph; bench learn (whole runs without ROS)
+  bench    measurements: bench graph, core, learn (whole runs without ROS)
   doctor   what this machine has and lacks
   test     the project's tests (arguments go to pytest)
 
@@ -189,6 +189,7 @@ def _bench_help(words: list[str]) -> int:
 
         return _print_options("bench learn", LearnOptions)
     print("usage: expo-ft bench graph [lockstep | realtime]")
+    print("       expo-ft bench core [size]")
     print("       expo-ft bench learn [name:=value ...]  (options: expo-ft bench learn --help)")
     return 0
 
@@ -211,6 +212,7 @@ def _test(words: list[str]) -> int:
 
 BENCHES = {
     "graph": "expo_ft_ros.bringup.bench",
+    "core": "expo_ft_ros.bringup.bench_core",
     "learn": "expo_ft_ros.bringup.bench_learn",
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -17,6 +17,7 @@ from expo_ft_ros.data.instruction import tokenise
 from expo_ft_ros.data.types import FloatArray, Observation
 from expo_ft_ros.policies.base import PolicyInput
 from expo_ft_ros.policies.flow_vla import FlowVLA
+from expo_ft_ros.rl.actor_critic import Metrics
 from expo_ft_ros.rl.algorithms import Parts, Seen, make_algorithm
 from expo_ft_ros.rl.checkpoint import load_state, save_state
 from expo_ft_ros.rl.config import AgentConfig
@@ -107,7 +108,7 @@ class Agent:
         from a generator of its own (see `begin_evaluation`).
         """
         evaluates = mode == "mode"
-        with torch.inference_mode():
+        with torch.inference_mode(), self._precision():
             images, inputs = self._input_of(observation)
             shared = self.config.critic.encoder == "shared"
             seen = Seen(cast(Tensor, inputs.features) if shared else images, inputs)
@@ -115,10 +116,10 @@ class Agent:
                 seen, mode=evaluates, generator=self._evaluation if evaluates else None
             )
             return ActResult(
-                actions=self.vla.denormalise(choice.chunk).cpu().numpy(),
+                actions=self.vla.denormalise(choice.chunk).float().cpu().numpy(),
                 q=float(choice.q[choice.chosen]),
                 edited=bool(choice.edited[choice.chosen]),
-                candidates=self.vla.denormalise(choice.candidates).cpu().numpy(),
+                candidates=self.vla.denormalise(choice.candidates).float().cpu().numpy(),
                 candidate_q=choice.q.float().cpu().numpy(),
                 candidate_edited=choice.edited.cpu().numpy(),
                 chosen=choice.chosen,
@@ -181,7 +182,8 @@ class Agent:
         self._unlearned_steps = 0
         totals: dict[str, list[float]] = {}
         expected, done = calls * self.config.critic_steps_per_update, self.critic_updates
-        for metrics in self.algorithm.learn(calls, burst=burst and self.algorithm.learns_vla):
+        burst = burst and self.algorithm.learns_vla
+        for metrics in self._in_precision(self.algorithm.learn(calls, burst=burst)):
             for name, value in metrics.items():
                 totals.setdefault(name, []).append(value)
             share = min(1.0, (self.critic_updates - done) / expected)
@@ -189,6 +191,19 @@ class Agent:
                 break
         self.version += 1
         return {name: float(np.mean(values)) for name, values in totals.items()}
+
+    def _precision(self) -> torch.autocast:
+        wanted = self.config.bfloat16 and self.device.type == "cuda"
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=wanted)
+
+    def _in_precision(self, steps: Iterator[Metrics]) -> Iterator[Metrics]:
+        """Each step in the configured precision, what happens between them not."""
+        while True:
+            with self._precision():
+                metrics = next(steps, None)
+            if metrics is None:
+                return
+            yield metrics
 
     def _calls_due(self) -> int:
         config = self.config

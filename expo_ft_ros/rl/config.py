@@ -39,12 +39,15 @@ class CriticConfig(Config):
     members: int = Field(10, ge=1, description="Q networks")
     drawn: int = Field(2, ge=1, description="members whose minimum is taken")
     hidden: int = Field(256, ge=8, description="width of the three layers")
-    encoder: Literal["own", "shared"] = Field(
+    encoder: Literal["own", "resnet", "shared"] = Field(
         "own",
-        description="own: a small CNN trained by TD (the paper trains a ResNet); shared: the VLA's "
-        "image encoder, its features kept beside the images, which two CPU cores keep up with",
+        description="own: a small CNN trained by TD; resnet: depths (3, 4, 6, 3), trained by TD "
+        "([P] calls it a ResNet-50, [A] has blocks of two convolutions); shared: the VLA's image "
+        "encoder, its features kept beside the images, which two CPU cores keep up with",
     )
-    channels: int = Field(32, ge=4, description="channels of its own image encoder")
+    channels: int = Field(
+        32, ge=4, multiple_of=4, description="channels of its own image encoder: [P] 64"
+    )
     image_embedding: int = Field(512, ge=8, description="Dense, LayerNorm, tanh")
     state_embedding: int = Field(64, ge=8, description="Dense, LayerNorm, tanh")
 
@@ -76,6 +79,7 @@ class SizeConfig(Config):
     )
     replay_capacity: int = Field(16000, ge=100, description="slots")
     threads: int = Field(2, ge=1, description="torch threads of the learner's process")
+    bfloat16: bool = Field(False, description="autocast to bfloat16, on a GPU only")
 
     @property
     def keeps_features(self) -> bool:

@@ -12,6 +12,9 @@ from torch import Tensor, nn
 from expo_ft_ros.data.types import STATE_DIM
 from expo_ft_ros.rl.config import CriticConfig
 
+_DEPTHS = (3, 4, 6, 3)
+_GROUPS = 4
+
 
 def convolutions(channels: int) -> nn.Sequential:
     """Both views stacked to six channels: (B, 2, 3, h, w) to flat features."""
@@ -30,6 +33,49 @@ def convolutions(channels: int) -> nn.Sequential:
     )
 
 
+class _PreActivation(nn.Module):
+    """Two 3x3 convolutions, each after GroupNorm and ReLU, and a shortcut."""
+
+    def __init__(self, fan_in: int, fan_out: int, stride: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.GroupNorm(_GROUPS, fan_in),
+            nn.ReLU(),
+            nn.Conv2d(fan_in, fan_out, 3, stride=stride, padding=1, bias=False),
+            nn.GroupNorm(_GROUPS, fan_out),
+            nn.ReLU(),
+            nn.Conv2d(fan_out, fan_out, 3, padding=1, bias=False),
+        )
+        same = fan_in == fan_out and stride == 1
+        self.shortcut: nn.Module = (
+            nn.Identity() if same else nn.Conv2d(fan_in, fan_out, 1, stride=stride, bias=False)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.layers(x) + self.shortcut(x)
+        return out
+
+
+def resnet(channels: int) -> nn.Sequential:
+    """ResNet of depths (3, 4, 6, 3) in pre-activation form (paper, C.1; the authors' code), both
+    views stacked to six channels: (B, 2, 3, h, w) to flat features."""
+    layers: list[nn.Module] = [
+        nn.Flatten(1, 2),
+        nn.Conv2d(6, channels, 7, stride=2, padding=3, bias=False),
+        nn.MaxPool2d(3, stride=2, padding=1),
+    ]
+    fan_in = channels
+    for stage, depth in enumerate(_DEPTHS):
+        fan_out = channels * 2**stage
+        for block in range(depth):
+            stride = 2 if stage > 0 and block == 0 else 1
+            layers.append(_PreActivation(fan_in, fan_out, stride))
+            fan_in = fan_out
+    return nn.Sequential(
+        *layers, nn.GroupNorm(_GROUPS, fan_in), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()
+    )
+
+
 class CriticEncoder(nn.Module):
     """Dense, LayerNorm, tanh on what is seen, and the same on the state.
 
@@ -41,8 +87,9 @@ class CriticEncoder(nn.Module):
         super().__init__()
         self.backbone: nn.Module = nn.Identity()
         flat = feature_dim
-        if config.encoder == "own":
-            self.backbone = convolutions(config.channels)
+        if config.encoder != "shared":
+            made = {"own": convolutions, "resnet": resnet}[config.encoder]
+            self.backbone = made(config.channels)
             with torch.no_grad():
                 flat = self.backbone(torch.zeros(1, 2, 3, image_size, image_size)).shape[1]
         self.image = nn.Sequential(

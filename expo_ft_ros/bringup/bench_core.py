@@ -1,0 +1,108 @@
+"""`expo-ft bench core [size]`: milliseconds of a critic step, an update call, and of acting."""
+
+import json
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+
+from expo_ft_ros.bringup.bench import machine, results_folder
+from expo_ft_ros.configuration import ConfigError
+from expo_ft_ros.data.episode import Episode, EpisodeOutcome
+from expo_ft_ros.data.types import STATE_DIM, Observation, Proprio
+from expo_ft_ros.rl.agent import Agent
+from expo_ft_ros.rl.config import PRESET, SIZE, known_names, load_preset
+from expo_ft_ros.tasks import load_task
+
+_EPISODES, _LENGTH = 20, 80
+_REPEATS = 10
+
+
+def main(words: Sequence[str]) -> int:
+    """Measures one size, by default the small one; returns the exit code.
+
+    Raises:
+        ConfigError: for an unknown size.
+    """
+    size = words[0] if words else SIZE
+    if len(words) > 1 or size not in known_names("sizes"):
+        raise ConfigError(f"bench core takes one size of {', '.join(known_names('sizes'))}")
+    times = measure(size)
+    for name, value in times.items():
+        print(f"{name}: {value:.1f} ms")
+    result = {"size": size, "machine": machine(), "milliseconds": times}
+    path = results_folder() / f"core_{size}_{time.strftime('%Y-%m-%d_%H-%M-%S')}.json"
+    path.write_text(json.dumps(result, indent=2) + "\n")
+    print(f"written to {path}")
+    return 0
+
+
+def measure(size: str) -> dict[str, float]:
+    """Medians [ms] with random images and episodes; both views, the preset's batch."""
+    task = load_task("cube_pick")
+    config = load_preset(PRESET, size, {"warmup_episodes": "0", "vla_encoder_every": "0"})
+    agent = Agent(task, config, seed=0)
+    rng = np.random.default_rng(0)
+    for number in range(1, _EPISODES + 1):
+        agent.add_episode(_episode(number, config.image_size, rng))
+    # Features and candidates of every slot are made here, and the first steps are slow.
+    agent.update(lambda share, metrics: True)
+    observation = _observation(rng)
+    calls = task.updates_per_episode
+    critic: list[float] = []
+
+    def update() -> None:
+        last = time.perf_counter()
+        for _ in agent.algorithm.learn(1, burst=False):
+            now = time.perf_counter()
+            if len(critic) < config.critic_steps_per_update:
+                critic.append(1e3 * (now - last))
+            last = now
+
+    whole = _median(update, max(1, _REPEATS // calls))
+    return {
+        f"critic step, batch {config.batch}": float(np.median(critic)),
+        f"update call of {config.critic_steps_per_update} critic steps": whole,
+        "acting on an observation, 16 candidates": _median(
+            lambda: agent.act(observation), 3 * _REPEATS
+        ),
+    }
+
+
+def _median(work: Callable[[], object], repeats: int) -> float:
+    times = []
+    for _ in range(repeats):
+        started = time.perf_counter()
+        work()
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        times.append(1e3 * (time.perf_counter() - started))
+    return float(np.median(times))
+
+
+def _episode(number: int, size: int, rng: np.random.Generator) -> Episode:
+    images = rng.integers(0, 255, (2, _LENGTH + 1, size, size, 3), dtype=np.uint8)
+    outcome = EpisodeOutcome(number, "rl", True, True, False, False, 1, _LENGTH + 1, _LENGTH)
+    executed = rng.uniform(-1, 1, (_LENGTH, 7)).astype(np.float32)
+    reward = np.zeros(_LENGTH, np.float32)
+    reward[-1] = 1.0
+    return Episode(
+        outcome=outcome,
+        instruction="pick up the cube",
+        side=images[0],
+        wrist=images[1],
+        state=rng.normal(size=(_LENGTH + 1, STATE_DIM)).astype(np.float32),
+        proposed=executed,
+        executed=executed,
+        source=np.zeros(_LENGTH, np.uint8),
+        chunk=np.zeros(_LENGTH, np.uint64),
+        index=np.zeros(_LENGTH, np.int32),
+        reward=reward,
+    )
+
+
+def _observation(rng: np.random.Generator) -> Observation:
+    image = rng.integers(0, 255, (224, 224, 3), dtype=np.uint8)
+    proprio = Proprio(np.array([0.4, 0.0, 0.2]), np.array([1.0, 0.0, 0.0, 0.0]), 0.05)
+    return Observation(1, 0.0, image, image, proprio, "pick up the cube")
