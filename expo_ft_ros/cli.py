@@ -4,6 +4,7 @@ Exit codes: 0 done, 1 a node or a check failed, 2 wrong arguments or configurati
 143 terminated. Heavy modules are imported by the command that needs them.
 """
 
+import contextlib
 import functools
 import importlib
 import os
@@ -100,22 +101,23 @@ def _graph(command: str, words: list[str]) -> int:
 
     if _wants_help(words):
         return _print_options(command, GRAPH_COMMANDS[command].options)
-    _require_machine()
-    try:
-        run, specs = GRAPH_COMMANDS[command].open(words)
-    except RunFinished as finished:
-        print(f"expo-ft: {finished}")
-        return _report([str(finished.path)])
-    return _run(command, run, specs)
+    with _machine():
+        try:
+            run, specs = GRAPH_COMMANDS[command].open(words)
+        except RunFinished as finished:
+            print(f"expo-ft: {finished}")
+            return _report([str(finished.path)])
+        return _run(command, run, specs)
 
 
-def _require_machine() -> None:
-    """What every graph needs, checked before a folder is made or a process started."""
-    from expo_ft_ros.bringup.environment import require_ros
+def _machine() -> "contextlib.AbstractContextManager[Any]":
+    """What every graph needs, taken before a folder is made or a process started."""
+    from expo_ft_ros.bringup.environment import claim_domain, require_ros
     from expo_ft_ros.sim.render import choose_gl
 
     require_ros()
     choose_gl()
+    return claim_domain() or contextlib.nullcontext()
 
 
 def _run(command: str, run: "Run[Any]", specs: "list[NodeSpec]") -> int:
@@ -178,9 +180,8 @@ def _bench(words: list[str]) -> int:
         given = f"no bench {words[0]!r}" if words else "bench needs a name"
         return _complain(f"{given} (known: {', '.join(BENCHES)})")
     bench = importlib.import_module(BENCHES[words[0]])
-    if words[0] == "graph":
-        _require_machine()
-    return int(bench.main(words[1:]))
+    with _machine() if words[0] == "graph" else contextlib.nullcontext():
+        return int(bench.main(words[1:]))
 
 
 def _bench_help(words: list[str]) -> int:

@@ -1,11 +1,14 @@
 """The environment in which the nodes run: middleware, discovery, search paths."""
 
+import fcntl
 import hashlib
 import importlib.util
 import os
 import shutil
 import sys
+import tempfile
 from pathlib import Path
+from typing import IO
 
 import expo_ft_ros
 from expo_ft_ros.configuration import ConfigError, config_dir
@@ -60,6 +63,34 @@ def require_ros() -> None:
             "the messages of expo_ft_ros are not built "
             "(run ./expo-ft, which builds them, or colcon build and source install/setup.bash)"
         )
+
+
+def claim_domain(folder: Path | None = None) -> IO[str] | None:
+    """Takes this machine's ROS domain for one graph; held as long as the file stays open.
+
+    Two graphs in one domain would drive one robot. None where each run has a domain of its own.
+
+    Args:
+        folder: Where the lock lies; by default the system's folder for temporary files.
+
+    Raises:
+        ConfigError: when a graph of ours runs in the domain already.
+    """
+    if os.environ.get(ISOLATE_VARIABLE) == "1":
+        return None
+    domain = os.environ.get("ROS_DOMAIN_ID", "0")
+    path = (folder or Path(tempfile.gettempdir())) / f"expo_ft_ros_domain_{domain}.lock"
+    # Whoever made the file, everybody may lock it.
+    stream = os.fdopen(os.open(path, os.O_RDONLY | os.O_CREAT, 0o666))
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        stream.close()
+        raise ConfigError(
+            f"ROS_DOMAIN_ID {domain}: a graph of expo_ft_ros runs in it already (stop it, or set "
+            f"another ROS_DOMAIN_ID, or {ISOLATE_VARIABLE}=1 for a domain of this run's own)"
+        ) from None
+    return stream
 
 
 def find_rviz() -> str:

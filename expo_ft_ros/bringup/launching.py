@@ -12,7 +12,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from expo_ft_ros.bringup.commands import GRAPH_COMMANDS
-from expo_ft_ros.bringup.environment import ros_environment
+from expo_ft_ros.bringup.environment import claim_domain, ros_environment
 from expo_ft_ros.bringup.graph import NodeSpec
 from expo_ft_ros.bringup.options import describe
 from expo_ft_ros.bringup.process import PARENT_PID_VARIABLE
@@ -54,11 +54,12 @@ def _start(context: LaunchContext, *, command: str) -> list[Action]:
         if value != default:
             given.append(f"{name}:={value}")
     try:
+        domain = claim_domain()
         run, specs = GRAPH_COMMANDS[command].open(given)
     except (ConfigError, RunFinished) as error:
         return [LogInfo(msg=f"expo-ft: {error}"), Shutdown(reason="nothing to start")]
-    # The run's lock lives as long as launch does.
-    context.extend_globals({"expo_ft_run": run})
+    # Both locks live as long as launch does.
+    context.extend_globals({"expo_ft_run": run, "expo_ft_domain": domain})
     return [LogInfo(msg=f"run: {run.path}"), *(_action(spec, run) for spec in specs)]
 
 

@@ -4,7 +4,8 @@ import sys
 
 import pytest
 
-from expo_ft_ros.bringup.environment import isolated_domain, ros_environment
+from expo_ft_ros.bringup.environment import claim_domain, isolated_domain, ros_environment
+from expo_ft_ros.configuration import ConfigError
 
 ALL = (
     "AMENT_PREFIX_PATH",
@@ -62,3 +63,26 @@ def test_a_chosen_domain_wins_over_isolation(tmp_path, monkeypatch):
     monkeypatch.setenv("EXPO_FT_ISOLATE", "1")
     monkeypatch.setenv("ROS_DOMAIN_ID", "42")
     assert "ROS_DOMAIN_ID" not in ros_environment(tmp_path)
+
+
+def test_one_graph_in_one_domain(tmp_path, monkeypatch):
+    monkeypatch.setenv("ROS_DOMAIN_ID", "17")
+    monkeypatch.delenv("EXPO_FT_ISOLATE", raising=False)
+    held = claim_domain(tmp_path)
+    assert held is not None
+    with pytest.raises(ConfigError, match=r"ROS_DOMAIN_ID 17: a graph .* EXPO_FT_ISOLATE=1"):
+        claim_domain(tmp_path)
+    monkeypatch.setenv("ROS_DOMAIN_ID", "18")
+    other = claim_domain(tmp_path)
+    assert other is not None
+    other.close()
+    monkeypatch.setenv("ROS_DOMAIN_ID", "17")
+    held.close()
+    again = claim_domain(tmp_path)
+    assert again is not None
+    again.close()
+
+
+def test_runs_of_their_own_domains_claim_none(tmp_path, monkeypatch):
+    monkeypatch.setenv("EXPO_FT_ISOLATE", "1")
+    assert claim_domain(tmp_path) is None
