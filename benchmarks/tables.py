@@ -1,0 +1,113 @@
+"""Tables and curves of `expo-ft bench learn`.
+
+    .venv/bin/python benchmarks/tables.py > docs/experiments_tables.md
+    .venv/bin/python benchmarks/tables.py curves.png     (needs: pip install matplotlib)
+
+Each row is one seed of one result file in benchmarks/results/.
+"""
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).resolve().parent / "results"
+WINDOW = 20
+HEAD = (
+    "algorithm",
+    "preset",
+    "changed",
+    "corrections",
+    "seed",
+    "before RL",
+    "after RL",
+    "95% interval",
+    "steps of an episode",
+    "online steps",
+    "of a person",
+    "minutes",
+    "file",
+)
+
+
+def results() -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Every result file, by name."""
+    for path in sorted(RESULTS.glob("learn_*.json")):
+        yield path, json.loads(path.read_text())
+
+
+def row(path: Path, result: dict[str, Any], run: dict[str, Any]) -> list[str]:
+    """One seed."""
+    options, before, after = result["options"], run["eval_before"], run["eval_after"]
+    return [
+        options["algorithm"],
+        options["preset"],
+        options["change"] or "",
+        "no" if options["operator_rate"] == 0 else f"rate {options['operator_rate']:g}",
+        str(run["seed"]),
+        f"{before['successes']}/{before['trials']}",
+        f"**{after['successes']}/{after['trials']}**",
+        f"{after['low']:.0%} to {after['high']:.0%}",
+        f"{after['steps']:g}",
+        str(run["env_steps"]),
+        f"{run['human_steps'] / max(1, run['env_steps']):.0%}",
+        f"{sum(run['wall'].values()) / 60:.1f}",
+        path.name.removeprefix("learn_").removesuffix(".json"),
+    ]
+
+
+def tables() -> str:
+    """A Markdown table a task."""
+    rows: dict[str, list[list[str]]] = {}
+    for path, result in results():
+        for run in result["runs"]:
+            rows.setdefault(result["options"]["task"], []).append(row(path, result, run))
+    parts = []
+    for task, lines in rows.items():
+        parts += [f"## {task}", "", line(HEAD), line(["---"] * len(HEAD))]
+        parts += [line(cells) for cells in sorted(lines)] + [""]
+    return "\n".join(parts)
+
+
+def line(cells: Sequence[str]) -> str:
+    """A row in Markdown."""
+    return f"| {' | '.join(cells)} |"
+
+
+def curves(target: Path) -> None:
+    """Success without help and share of human steps over training, as in the paper's figure 4."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, (above, below) = plt.subplots(2, 1, sharex=True, figsize=(9, 7))
+    for path, result in results():
+        for run in result["runs"]:
+            online = [entry for entry in run["log"] if entry["stage"] == "rl"]
+            steps = [entry["env_steps"] for entry in online]
+            alone = [float(e["success"] and e["human_steps"] == 0) for e in online]
+            human = [entry["human_steps"] / max(1, entry["steps"]) for entry in online]
+            name = path.name.removeprefix("learn_").rsplit("_", 2)[0]
+            above.plot(steps, smooth(alone), label=f"{name} seed {run['seed']}")
+            below.plot(steps, smooth(human))
+    above.set_ylabel(f"success without help, last {WINDOW}")
+    below.set_ylabel(f"share of human steps, last {WINDOW}")
+    below.set_xlabel("online environment steps")
+    above.legend(fontsize=7)
+    figure.tight_layout()
+    figure.savefig(target, dpi=110)
+
+
+def smooth(values: Sequence[float]) -> list[float]:
+    """Mean of the last `WINDOW` values at each place."""
+    parts = [values[max(0, end - WINDOW) : end] for end in range(1, len(values) + 1)]
+    return [sum(part) / len(part) for part in parts]
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        curves(Path(sys.argv[1]))
+    else:
+        print(tables())
