@@ -32,8 +32,8 @@ usage: expo-ft <command> [name:=value ...]
   test     the project's tests (arguments go to pytest)
 
 Options of a command:  expo-ft <command> --help
-A first look, minutes: expo-ft train steps:=300
-After a stop:          expo-ft train resume:=latest
+A first look, minutes: ./expo-ft train steps:=300
+After a stop:          ./expo-ft train resume:=latest
 """
 
 _HELP = ("-h", "--help", "help")
@@ -107,6 +107,9 @@ def _graph(command: str, words: list[str]) -> int:
         except RunFinished as finished:
             print(f"expo-ft: {finished}")
             return _report([str(finished.path)])
+        weights = {str(s.parameters["checkpoint"]) for s in specs if s.parameters.get("checkpoint")}
+        for path in sorted(weights):
+            print(f"Weights: {path}")
         return _run(command, run, specs)
 
 
@@ -138,7 +141,7 @@ def _run(command: str, run: "Run[Any]", specs: "list[NodeSpec]") -> int:
         print(result.tail, file=sys.stderr)
     print(f"expo-ft: {result.cause}", file=sys.stderr)
     if command in ("train", "collect"):
-        print(f"Go on with it: expo-ft {command} resume:={run.path}", file=sys.stderr)
+        print(f"Go on with it: ./expo-ft {command} resume:={run.path}", file=sys.stderr)
     return result.code
 
 
@@ -169,7 +172,7 @@ def _report(words: list[str]) -> int:
         print(f"Stopped before its end: {told}")
         command = read_config(path).get("command")
         if command in ("train", "collect"):
-            print(f"Go on with it: expo-ft {command} resume:={path}")
+            print(f"Go on with it: ./expo-ft {command} resume:={path}")
     return 0
 
 

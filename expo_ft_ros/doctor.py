@@ -170,7 +170,7 @@ def check_torch() -> Check:
     remedy = "enough for preset:=small; a large policy needs an NVIDIA GPU"
     if shutil.which("nvidia-smi"):
         remedy = "there is an NVIDIA driver: install a CUDA build of torch into .venv"
-    return Check("torch", "missing", f"{version}, no GPU", remedy)
+    return Check("GPU", "missing", f"none that torch {version} can use", remedy)
 
 
 def check_spacemouse(system: Path = Path("/")) -> Check:

@@ -204,11 +204,12 @@ def _rows(status: Mapping[str, Any]) -> list[tuple[str, str]]:
         rows.append(("online steps", f"{status.get('env_steps', 0)}/{status['env_steps_total']}"))
     for key, name in (
         ("success_rate", "success of last 20"),
-        ("intervention_rate", "intervention of last 20"),
+        ("intervention_rate", "steps by a person"),
     ):
         value = _number(status.get(key))
         if value is not None and done:
-            rows.append((name, f"{value:.0%}"))
+            helped = key == "success_rate" and status.get("stage") == "rl"
+            rows.append((name, f"{value:.0%}" + (" (with help)" if helped else "")))
     for key, name, form in (
         ("control_hz", "control", "{:.1f} Hz"),
         ("update_ratio", "updates a step", "{:.1f}"),

@@ -247,9 +247,10 @@ class SessionNode(GraphNode[SessionParameters]):
         }
 
     def _env_steps(self) -> int:
-        running = self._episode.stage == "rl" and self._ended is None
+        """Online steps with those of the episode that is on, or over and not yet counted."""
+        on = self._episode.stage == "rl" and not self._episode.discarded
         planned = self._plan is not None and self._plan.episode == self._episode.episode
-        return self._session.env_steps + (self._episode.steps if running and planned else 0)
+        return self._session.env_steps + (self._episode.steps if on and planned else 0)
 
     def _tell(self) -> None:
         """session/status and status.json."""

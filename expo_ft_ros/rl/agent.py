@@ -181,16 +181,23 @@ class Agent:
             self._burst_at = self.online_episodes
         self._unlearned_steps = 0
         totals: dict[str, list[float]] = {}
-        expected, done = calls * self.config.critic_steps_per_update, self.critic_updates
-        burst = burst and self.algorithm.learns_vla
-        for metrics in self._in_precision(self.algorithm.learn(calls, burst=burst)):
+        expected = self._gradient_steps(calls, burst=burst)
+        learning = self._in_precision(self.algorithm.learn(calls, burst=burst))
+        for done, metrics in enumerate(learning, start=1):
             for name, value in metrics.items():
                 totals.setdefault(name, []).append(value)
-            share = min(1.0, (self.critic_updates - done) / expected)
-            if not progress(share, {name: values[-1] for name, values in totals.items()}):
+            newest = {name: values[-1] for name, values in totals.items()}
+            if not progress(min(1.0, done / expected), newest):
                 break
         self.version += 1
         return {name: float(np.mean(values)) for name, values in totals.items()}
+
+    def _gradient_steps(self, calls: int, *, burst: bool) -> int:
+        """About how many there will be, to say how far it is."""
+        config = self.config
+        each = config.critic_steps_per_update + config.vla_steps_per_update
+        each += config.edit.steps_per_update
+        return calls * each + burst * config.vla_encoder_steps
 
     def _precision(self) -> torch.autocast:
         wanted = self.config.bfloat16 and self.device.type == "cuda"
