@@ -20,6 +20,9 @@ PolicyMode = Literal["none", "sample", "mode"]
 OperatorMode = Literal["none", "demonstrate", "correct"]
 
 STAGES: tuple[Stage, ...] = ("collect", "imitation", "eval_before", "rl", "eval_after")
+LEARNED_STAGES: tuple[Stage, ...] = ("collect", "rl")
+"""Stages whose episodes go into replay."""
+
 RECENT = 20
 ATTEMPTS_PER_DEMO = 3
 FORMAT = 1

@@ -5,7 +5,8 @@ Learner and recorder both use `EpisodeAssembler`: what is learned from is what w
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,13 @@ class EpisodeOutcome:
     steps: int
     cause: str = ""
     seed: int = 0
+
+
+def outcome_of(ended: Any, seed: int) -> EpisodeOutcome:
+    """The outcome that an ended episode's state says: `EpisodeSnapshot`, or msg/EpisodeState with
+    fields of the same names."""
+    names = [field.name for field in fields(EpisodeOutcome) if field.name != "seed"]
+    return EpisodeOutcome(**{name: getattr(ended, name) for name in names}, seed=seed)
 
 
 @dataclass(frozen=True)

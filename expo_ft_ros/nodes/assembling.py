@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from expo_ft_ros.data.episode import Episode, EpisodeAssembler, EpisodeOutcome
+from expo_ft_ros.data.episode import Episode, EpisodeAssembler, outcome_of
 from expo_ft_ros.msg import EpisodeState, SessionPlan
 from expo_ft_ros.msg import Observation as ObservationMsg
 from expo_ft_ros.msg import Reward as RewardMsg
@@ -66,20 +66,7 @@ class EpisodeFeed:
         if message.state != EpisodeState.ENDED or message.episode <= self._finished:
             return
         self._finished = message.episode
-        outcome = EpisodeOutcome(
-            episode=message.episode,
-            stage=message.stage,
-            success=message.success,
-            terminated=message.terminated,
-            truncated=message.truncated,
-            discarded=message.discarded,
-            first_observation=message.first_observation,
-            last_observation=message.last_observation,
-            steps=message.steps,
-            cause=message.cause,
-            seed=self._seeds.get(message.episode, 0),
-        )
-        self._assembler.finish(outcome)
+        self._assembler.finish(outcome_of(message, self._seeds.get(message.episode, 0)))
         self._open[message.episode] = self._node.wall_time()
         self._hand_on()
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from std_srvs.srv import Trigger
 
+from expo_ft_ros.control.session import LEARNED_STAGES
 from expo_ft_ros.data.episode import Episode, EpisodeAssembler
 from expo_ft_ros.data.episode_store import load_episodes
 from expo_ft_ros.msg import LearnerStatus, SessionPlan
@@ -30,7 +31,6 @@ from expo_ft_ros.nodes.shared_agent import (
     SharedAgent,
 )
 
-LEARNED_STAGES = ("collect", "rl")
 IDLE, IMITATION, UPDATE = "idle", "imitation", "update"
 _STATUS_PERIOD = 0.25
 

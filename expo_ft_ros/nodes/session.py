@@ -13,7 +13,7 @@ from typing import Any
 from std_msgs.msg import String
 
 from expo_ft_ros.bringup.display import STATUS_FILE
-from expo_ft_ros.control.session import Plan, Session, SessionConfig, Stage
+from expo_ft_ros.control.session import LEARNED_STAGES, Plan, Session, SessionConfig, Stage
 from expo_ft_ros.msg import EpisodeState, LearnerStatus, SessionPlan, SessionStatus
 from expo_ft_ros.nodes import run_files
 from expo_ft_ros.nodes.base import OK, GraphNode, NodeParameters, parameter
@@ -114,7 +114,7 @@ class SessionNode(GraphNode[SessionParameters]):
         planned = self._plan is not None and message.episode == self._plan.episode
         if message.state == EpisodeState.ENDED and planned and self._ended is None:
             self._ended = message
-            if self.parameters.kind == "train" and message.stage in ("collect", "rl"):
+            if self.parameters.kind == "train" and message.stage in LEARNED_STAGES:
                 self._learned = int(message.episode)
         self._go_on()
 

@@ -16,7 +16,7 @@ from expo_ft_ros.control.loop import ControlLoop
 from expo_ft_ros.control.safety import SafetyConfig
 from expo_ft_ros.control.session import Plan
 from expo_ft_ros.control.teleop import TeleopConfig, TeleopMapper
-from expo_ft_ros.data.episode import Episode, EpisodeAssembler, EpisodeOutcome
+from expo_ft_ros.data.episode import Episode, EpisodeAssembler, outcome_of
 from expo_ft_ros.data.types import ActionChunk, FloatArray, Observation
 from expo_ft_ros.rewards import make_classifier
 from expo_ft_ros.sim.operators import IDLE, Mode, OperatorView, make_operator
@@ -147,21 +147,7 @@ class Cell:
 
     def _end(self, plan: Plan, values: tuple[tuple[int, float], ...], edits: list[bool]) -> Played:
         ended = self._loop.snapshot
-        self._assembler.finish(
-            EpisodeOutcome(
-                episode=ended.episode,
-                stage=ended.stage,
-                success=ended.success,
-                terminated=ended.terminated,
-                truncated=ended.truncated,
-                discarded=ended.discarded,
-                first_observation=ended.first_observation,
-                last_observation=ended.last_observation,
-                steps=ended.steps,
-                cause=ended.cause,
-                seed=plan.seed,
-            )
-        )
+        self._assembler.finish(outcome_of(ended, plan.seed))
         whole = self._assembler.pop_complete()
         share = float(np.mean(edits)) if edits else 0.0
         return Played(ended, whole[0] if whole else None, values, share)

@@ -12,15 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from expo_ft_ros.control.session import Plan, Session, SessionConfig
+from expo_ft_ros.control.session import LEARNED_STAGES, Plan, Session, SessionConfig
 from expo_ft_ros.data.types import FloatArray, Observation
 from expo_ft_ros.rl.agent import Agent
 from expo_ft_ros.training.cell import Cell, Played
 
 Report = Callable[[dict[str, Any]], None]
 """Called with one line of the log: an episode, or the end of a stage."""
-
-LEARNED_STAGES = ("collect", "rl")
 
 
 @dataclass

@@ -1,0 +1,60 @@
+"""A whole run without ROS, as small as it goes, and what its result file says."""
+
+import json
+
+import pytest
+
+from expo_ft_ros.bringup import bench_learn
+from expo_ft_ros.configuration import ConfigError
+
+TINY = "imitation.steps=3,image_size=32,warmup_episodes=0,critic_steps_per_update=2,threads=1"
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(bench_learn, "results_folder", lambda: tmp_path)
+    return tmp_path
+
+
+def test_a_run_leaves_everything_that_a_table_needs(folder):
+    words = ["demos:=1", "steps:=20", "eval_trials:=1", f"change:={TINY}", "label:=tiny"]
+    assert bench_learn.main(words) == 0
+    (path,) = folder.glob("learn_cube_pick_expo_ft_tiny_*.json")
+    result = json.loads(path.read_text())
+    assert result["config"]["image_size"] == 32
+    assert len(result["config_hash"]) == 12
+    (run,) = result["runs"]
+    assert run["eval_before"]["trials"] == run["eval_after"]["trials"] == 1
+    assert run["env_steps"] >= 20
+    stages = [line["stage"] for line in run["log"]]
+    assert stages[0] == "collect"
+    assert stages.index("imitation") < stages.index("eval_before") < stages.index("rl")
+    online = [line for line in run["log"] if line["stage"] == "rl"]
+    assert online[0]["metrics"]["critic/loss"] >= 0
+    assert {"critic/target_max", "actor/alpha", "cache/age"} <= set(online[0]["metrics"])
+    assert run["critic_updates"] == 2 * 3 * len(online)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["change:=edits"], "'edits' is not field=value"),
+        (["change:=edits=maybe"], "edits"),
+        (["change:=edit.alfa=1"], "alfa"),
+        (["size:=huge"], "size:=huge: no such size"),
+    ],
+)
+def test_what_cannot_be_changed_is_named_before_anything_runs(folder, words, message):
+    with pytest.raises(ConfigError, match=message):
+        bench_learn.main(words)
+    assert not list(folder.iterdir())
+
+
+def test_the_same_configuration_has_the_same_hash():
+    from expo_ft_ros.rl.config import load_preset
+    from expo_ft_ros.tasks import load_task
+
+    task = load_task("cube_pick")
+    one = bench_learn.config_hash(load_preset(), task)
+    assert one == bench_learn.config_hash(load_preset(), task)
+    assert one != bench_learn.config_hash(load_preset("paper"), task)
