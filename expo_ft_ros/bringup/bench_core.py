@@ -41,7 +41,9 @@ def main(words: Sequence[str]) -> int:
 def measure(size: str) -> dict[str, float]:
     """Medians [ms] with random images and episodes; both views, the preset's batch."""
     task = load_task("cube_pick")
-    config = load_preset(PRESET, size, {"warmup_episodes": "0", "vla_encoder_every": "0"})
+    config = load_preset(
+        PRESET, size, {"warmup_episodes": "0", "warmup_updates": "0", "vla_encoder_every": "0"}
+    )
     agent = Agent(task, config, seed=0)
     rng = np.random.default_rng(0)
     for number in range(1, _EPISODES + 1):

@@ -67,6 +67,8 @@ def make_agent(wanted: LearningParameters) -> Agent:
     changed: dict[str, object] = {"imitation": imitation}
     if wanted.warmup_episodes >= 0:
         changed["warmup_episodes"] = wanted.warmup_episodes
+        # A short form has no time for it.
+        changed["warmup_updates"] = 0
     # Never more threads than the graph leaves to this process.
     changed["threads"] = min(config.threads, int(os.environ.get("OMP_NUM_THREADS", config.threads)))
     config = config.model_copy(update=changed)

@@ -7,7 +7,10 @@ import pytest
 from expo_ft_ros.bringup import bench_learn
 from expo_ft_ros.configuration import ConfigError
 
-TINY = "imitation.steps=3,image_size=32,warmup_episodes=0,critic_steps_per_update=2,threads=1"
+TINY = (
+    "imitation.steps=3,image_size=32,warmup_episodes=0,warmup_updates=0,critic_steps_per_update=2,"
+    "threads=1"
+)
 
 
 @pytest.fixture

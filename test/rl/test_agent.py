@@ -27,6 +27,7 @@ def make_agent(algorithm: str = "expo_ft", **changes) -> Agent:
     small = {
         "image_size": SIZE,
         "warmup_episodes": 1,
+        "warmup_updates": 0,
         "critic_steps_per_update": 2,
         "vla_encoder_every": 0,
         "replay_capacity": 200,

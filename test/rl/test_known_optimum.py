@@ -75,6 +75,7 @@ def test_q_converges_to_the_known_optimum():
         "critic.hidden": "64",
         "replay_capacity": "3000",
         "warmup_episodes": "0",
+        "warmup_updates": "0",
         "threads": "1",
     }
     task = load_task("cube_pick", {"execute_steps": C, "updates_per_episode": 50})
