@@ -44,7 +44,7 @@ def row(path: Path, result: dict[str, Any], run: dict[str, Any]) -> list[str]:
         options["algorithm"],
         options["preset"],
         options["change"] or "",
-        "no" if options["operator_rate"] == 0 else f"rate {options['operator_rate']:g}",
+        corrections(options),
         str(run["seed"]),
         f"{before['successes']}/{before['trials']}",
         f"**{after['successes']}/{after['trials']}**",
@@ -55,6 +55,12 @@ def row(path: Path, result: dict[str, Any], run: dict[str, Any]) -> list[str]:
         f"{sum(run['wall'].values()) / 60:.1f}",
         path.name.removeprefix("learn_").removesuffix(".json"),
     ]
+
+
+def corrections(options: dict[str, Any]) -> str:
+    """Of how many episodes, and how readily."""
+    rate, share = options["operator_rate"], options["operator_share"]
+    return f"in {share:.0%}, rate {rate:g}" if rate and share else "none"
 
 
 def tables() -> str:

@@ -70,7 +70,7 @@ def run_seed(
         operator="scripted",
     )
     agent = Agent(task, config, seed, options.algorithm)
-    cell = Cell(task, config.image_size, seed, options.operator_rate)
+    cell = Cell(task, config.image_size, seed, options.operator_rate, options.operator_share)
     lines: list[dict[str, Any]] = []
 
     def report(line: dict[str, Any]) -> None:

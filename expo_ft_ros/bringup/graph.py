@@ -181,7 +181,11 @@ def _world(options: RunOptions, run_dir: Path) -> list[NodeSpec]:
         ),
     ]
     if scripted:
-        operator = {"seed": options.seed, "operator_rate": options.operator_rate}
+        operator: dict[str, Parameter] = {
+            "seed": options.seed,
+            "operator_rate": options.operator_rate,
+            "operator_share": options.operator_share,
+        }
         specs.append(_node("operator", options, run_dir, operator, rank=RANK_SESSION))
     return specs
 

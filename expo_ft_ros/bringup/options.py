@@ -19,6 +19,9 @@ from expo_ft_ros.tasks import TaskConfig, load_task
 SHORT_FORM_STEPS = 500
 """Up to so many online steps a run is a short form: see `budget`."""
 
+OPERATOR_RATE, OPERATOR_SHARE = 0.7, 0.5
+"""Where every failure is mended nothing that is learned from shows one (docs/experiments.md)."""
+
 _SHORT_DEMOS = 5
 _SHORT_EVAL_TRIALS = 6
 _SHORT_IMITATION_SCALE = 0.25
@@ -46,7 +49,13 @@ class RunOptions(TaskOptions):
         "scripted", description="Who demonstrates and corrects: scripted, spacemouse or none."
     )
     operator_rate: float = Field(
-        0.5, ge=0.0, le=1.0, description="How readily the scripted operator steps in, 0 to 1."
+        OPERATOR_RATE, ge=0.0, le=1.0, description="How readily the scripted operator steps in."
+    )
+    operator_share: float = Field(
+        OPERATOR_SHARE,
+        ge=0.0,
+        le=1.0,
+        description="Share of the online episodes in which the scripted operator helps at all.",
     )
     realtime: bool = Field(
         False, description="10 Hz of wall time instead of lock-step as fast as the machine goes."
@@ -142,7 +151,13 @@ class LearnOptions(TaskOptions):
     steps: int | None = Field(None, ge=1, le=10_000_000, description="Default: the task's.")
     eval_trials: int | None = Field(None, ge=1, le=10_000, description="Default: the task's.")
     operator_rate: float = Field(
-        0.5, ge=0.0, le=1.0, description="How readily the operator steps in; 0: no corrections."
+        OPERATOR_RATE, ge=0.0, le=1.0, description="How readily the operator steps in."
+    )
+    operator_share: float = Field(
+        OPERATOR_SHARE,
+        ge=0.0,
+        le=1.0,
+        description="Share of the online episodes in which he helps at all; 0: no corrections.",
     )
     threads: int = Field(0, ge=0, le=256, description="Torch threads; 0: the size's.")
     label: str = Field("", pattern=r"^[\w-]*$", description="Part of the result file's name.")

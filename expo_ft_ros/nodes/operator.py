@@ -33,7 +33,10 @@ class OperatorParameters(NodeParameters):
 
     seed: int = parameter(0, "Seed of the operator's ways.", low=0, high=2**31)
     operator_rate: float = parameter(
-        0.5, "How readily he steps in while correcting, 0 to 1.", low=0.0, high=1.0
+        1.0, "How readily he steps in while correcting, 0 to 1.", low=0.0, high=1.0
+    )
+    operator_share: float = parameter(
+        1.0, "Share of the online episodes in which he corrects at all.", low=0.0, high=1.0
     )
 
 
@@ -46,7 +49,8 @@ class OperatorNode(GraphNode[OperatorParameters]):
     def _setup(self) -> None:
         task = load_task(self.parameters.task)
         rng = np.random.default_rng(self.parameters.seed)
-        self._operator = make_operator(task, rng, self.parameters.operator_rate)
+        wanted = self.parameters
+        self._operator = make_operator(task, rng, wanted.operator_rate, wanted.operator_share)
         self._hand = Hand(TeleopConfig.load())
         self._period_ns = round(1e9 / task.control_hz)
         self._proprio: ProprioMsg | None = None

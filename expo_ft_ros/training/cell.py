@@ -48,13 +48,16 @@ class Played:
 class Cell:
     """One robot cell that plays the session's plans.
 
-    image_size: side of the images that episodes keep [px]; rate: of the scripted operator.
+    image_size: side of the images that episodes keep [px]; rate, share: of the scripted operator,
+    as in `make_operator`.
     """
 
-    def __init__(self, task: TaskConfig, image_size: int, seed: int, rate: float) -> None:
+    def __init__(
+        self, task: TaskConfig, image_size: int, seed: int, rate: float, share: float
+    ) -> None:
         self.task = task
         self._world = World(task, seed=seed)
-        self._operator = make_operator(task, np.random.default_rng(seed), rate)
+        self._operator = make_operator(task, np.random.default_rng(seed), rate, share)
         self._device = TeleopConfig.load()
         self._mapper = TeleopMapper(self._device)
         self._classifier = make_classifier(task.classifier.name, task.classifier.parameters)

@@ -175,3 +175,25 @@ def test_unknown_operator_names_the_known_ones() -> None:
 def test_a_scene_without_a_cube_is_refused(task: TaskConfig, world: World) -> None:
     with pytest.raises(ValueError, match="no object 'cube'"):
         person(task, 0).act(OperatorView(world.proprio(), {}, 0, Mode.CORRECT))
+
+
+def test_he_helps_in_a_share_of_the_episodes_and_always_demonstrates(
+    task: TaskConfig, world: World
+) -> None:
+    operator = make_operator(task, np.random.default_rng(0), rate=1.0, share=0.5)
+
+    def helps(seed: int, mode: Mode) -> bool:
+        world.reset(seed)
+        operator.reset(seed)
+        return any(operator.act(view(world, step, mode)).active for step in range(60))
+
+    helped = [helps(seed, Mode.CORRECT) for seed in range(40)]
+    assert 10 < sum(helped) < 30
+    assert helped == [helps(seed, Mode.CORRECT) for seed in range(40)]
+    assert all(helps(seed, Mode.DEMONSTRATE) for seed in range(5))
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.5])
+def test_share_out_of_range_is_refused(task: TaskConfig, share: float) -> None:
+    with pytest.raises(ValueError, match="share must lie"):
+        make_operator(task, np.random.default_rng(0), 1.0, share)

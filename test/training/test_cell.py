@@ -21,7 +21,7 @@ def plan(episode: int, stage: str, policy: str, operator: str, max_steps: int = 
 
 @pytest.fixture
 def cell():
-    made = Cell(TASK, image_size=32, seed=0, rate=1.0)
+    made = Cell(TASK, image_size=32, seed=0, rate=1.0, share=1.0)
     yield made
     made.close()
 

@@ -10,6 +10,7 @@ import numpy as np
 from expo_ft_ros.sim.operators.base import (
     IDLE,
     Mode,
+    Occasional,
     Operator,
     OperatorCommand,
     OperatorView,
@@ -34,10 +35,16 @@ OPERATORS: dict[str, Callable[[TaskConfig, np.random.Generator, float], Operator
 }
 
 
-def make_operator(task: TaskConfig, rng: np.random.Generator, rate: float = 1.0) -> Operator:
-    """Returns the operator of a task; raises ValueError with the known names for another one."""
+def make_operator(
+    task: TaskConfig, rng: np.random.Generator, rate: float = 1.0, share: float = 1.0
+) -> Operator:
+    """Returns the operator of a task.
+
+    rate: how readily he steps in while he corrects, 0 to 1; share: of the episodes in which he
+    corrects at all. Raises ValueError with the known names for an unknown one.
+    """
     if task.operator not in OPERATORS:
         raise ValueError(
             f"unknown operator {task.operator!r}; known: {', '.join(sorted(OPERATORS))}"
         )
-    return OPERATORS[task.operator](task, rng, rate)
+    return Occasional(OPERATORS[task.operator](task, rng, rate), rng, share)

@@ -65,6 +65,32 @@ class Operator(Protocol):
         """Returns what the hand does on seeing view."""
 
 
+class Occasional:
+    """A person who corrects in a share of the episodes only, and else looks away; satisfies
+    Operator.
+
+    Where every failure is mended, nothing that is learned from shows one (docs/experiments.md).
+    """
+
+    def __init__(self, operator: Operator, rng: np.random.Generator, share: float) -> None:
+        if not 0.0 <= share <= 1.0:
+            raise ValueError(f"operator share must lie in [0, 1], got {share}")
+        self._operator, self._rng, self._share = operator, rng, share
+        self._helps = True
+
+    def reset(self, seed: int | None = None) -> None:
+        """See Operator."""
+        self._operator.reset(seed)
+        rng = self._rng if seed is None else np.random.default_rng([seed, 0x10FF])
+        self._helps = bool(rng.random() < self._share)
+
+    def act(self, view: OperatorView) -> OperatorCommand:
+        """See Operator; a demonstration is always given."""
+        if view.mode is Mode.CORRECT and not self._helps:
+            return IDLE
+        return self._operator.act(view)
+
+
 class SmoothNoise:
     """First-order (Ornstein-Uhlenbeck) noise: a hand trembles slowly, not white."""
 
