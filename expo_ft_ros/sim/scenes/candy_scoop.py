@@ -23,7 +23,7 @@ from expo_ft_ros.sim.scenes.base import (
 )
 
 SCOOP, BIN, TARGET, CANDY = "scoop", "bin", "target", "candy"
-CANDIES, RADIUS = 44, 0.011  # [m]
+CANDIES, RADIUS = 40, 0.011  # [m]
 # Inside of the containers: half length along x and y, height of the walls; middle of the floor [m].
 BIN_HALF, BIN_HEIGHT, BIN_AT = np.array([0.060, 0.085]), 0.045, np.array([0.47, -0.10, 0.0])
 TARGET_HALF, TARGET_HEIGHT = np.array([0.060, 0.060]), 0.035
@@ -33,7 +33,7 @@ FLOOR = 0.003  # thickness of their floors [m]
 BOWL_LOW, BOWL_HIGH = np.array([-0.035, 0.003, -0.086]), np.array([0.035, 0.072, -0.056])
 LIP = np.array([0.0, 0.072, -0.090])  # the underside of it
 TOOL_LOW, TOOL_HIGH = np.array([0.40, -0.12, 0.20]), np.array([0.54, 0.12, 0.28])  # at the start
-ENOUGH = 4  # candies in the target: most of a scoop
+ENOUGH = 5  # candies in the target: most of a scoop
 LEFT_OVER = 2  # candies that the scoop may keep
 
 COLOURS = (
@@ -57,8 +57,9 @@ class CandyScoop:
     """See the module; satisfies Scene."""
 
     def build(self, spec: mujoco.MjSpec) -> None:
-        """See Scene. Steps of 4 ms: the candies need no finer ones."""
+        """See Scene. Physics as coarse as the candies bear: dozens touch at once."""
         spec.option.timestep = 0.004
+        spec.option.cone, spec.option.impratio = mujoco.mjtCone.mjCONE_PYRAMIDAL, 1.0
         world = spec.worldbody
         box = mujoco.mjtGeom.mjGEOM_BOX
         world.add_geom(
@@ -70,22 +71,18 @@ class CandyScoop:
             rgba=[0.55, 0.62, 0.7, 1.0], contype=0, conaffinity=0,
         )  # fmt: skip
         _add_container(spec, BIN, BIN_AT, BIN_HALF, BIN_HEIGHT, (0.60, 0.52, 0.45, 1.0))
-        _add_container(
-            spec, TARGET, TARGET_AT, TARGET_HALF, TARGET_HEIGHT, (0.16, 0.17, 0.20, 1.0)
-        )
+        _add_container(spec, TARGET, TARGET_AT, TARGET_HALF, TARGET_HEIGHT, (0.16, 0.17, 0.20, 1.0))
         _add_scoop(spec)
         for i in range(CANDIES):
             body = world.add_body(name=f"{CANDY}_{i}")
-            body.add_joint(
-                name=f"{CANDY}_{i}", type=mujoco.mjtJoint.mjJNT_FREE, damping=_DAMPING
-            )
+            body.add_joint(name=f"{CANDY}_{i}", type=mujoco.mjtJoint.mjJNT_FREE, damping=_DAMPING)
             body.add_geom(
                 type=mujoco.mjtGeom.mjGEOM_SPHERE, size=[RADIUS, 0.0, 0.0], mass=_MASS,
                 rgba=COLOURS[i % len(COLOURS)], contype=franka.OBJECT_BIT,
                 conaffinity=franka.TABLE_BIT | franka.OBJECT_BIT,
                 friction=[0.25, 0.005, 0.0001], condim=3, **_CONTACT,
             )  # fmt: skip
-        add_side_camera(spec, np.array([1.02, 0.03, 0.66]), np.array([0.46, 0.03, 0.06]), 41.0)
+        add_side_camera(spec, np.array([1.02, 0.03, 0.66]), np.array([0.46, 0.03, 0.04]), 37.0)
 
     def reset(self, model: mujoco.MjModel, data: mujoco.MjData, rng: np.random.Generator) -> Start:
         """See Scene. Pours the candies into the bin and lets them come to rest."""
