@@ -123,8 +123,9 @@ class CandyScoop:
         """Part of the region's pixels that have a candy's colour, in [0, 1]."""
         config = self._config
         height, width = image.shape[:2]
-        left, top, right, bottom = np.round(np.array(region) * [width, height, width, height])
-        crop = image[int(top) : max(int(bottom), int(top) + 1), int(left) : int(right) + 1]
+        left, right = (round(edge * width) for edge in region[::2])
+        top, bottom = (round(edge * height) for edge in region[1::2])
+        crop = image[top : max(bottom, top + 1), left : max(right, left + 1)]
         hsv = cv2.cvtColor(np.ascontiguousarray(crop), cv2.COLOR_RGB2HSV).astype(np.float32)
         hue, saturation, value = 2.0 * hsv[..., 0], hsv[..., 1] / 255.0, hsv[..., 2] / 255.0
         apart = np.abs(hue[..., None] - np.array(config.hues, dtype=np.float32))

@@ -26,7 +26,7 @@ _CARRY_TILT = -0.18  # of the scoop with candies in it, lip up [rad]
 _PASS = 0.045  # the lip goes over walls this far above them [m]
 _BEHIND = 0.035  # behind the middle of the bin, where the lip goes in [m]
 _FUNNEL = 0.012  # misplacement of the lip that allows going down [m]
-_BOTTOM = 0.006  # of the lip above the bin's floor while it digs [m]
+_BOTTOM = 0.008  # of the lip above the bin's floor while it digs [m]
 _POUR_SHORT = 0.025  # the lip stops this far before the middle of the target [m]
 _POUR_HEIGHT = 0.045  # of the lip above the target's walls [m]
 _POUR_TICKS = 24  # after which a scoop that poured too little goes for more
@@ -47,14 +47,15 @@ class Phase(Enum):
 
 @dataclass(frozen=True)
 class Style:
-    """How this person does it today. speed, turn, tremor: of full scale; gain [1/s]; dig, pour:
-    tilt of the scoop while he digs and pours [rad]; aside: where across the bin he digs, from its
-    middle [m]; detour: how far beside it he first heads (2,) [m]; height: of his way over the
-    walls above the least [m]."""
+    """How this person does it today. speed, turn, tremor: of full scale; gain [1/s]; dip, dig,
+    pour: tilt of the scoop as it goes in, digs and pours [rad]; aside: where across the bin he
+    digs, from its middle [m]; detour: how far beside it he first heads (2,) [m]; height: of his
+    way over the walls above the least [m]."""
 
     speed: float
     turn: float
     gain: float
+    dip: float
     dig: float
     pour: float
     aside: float
@@ -69,6 +70,7 @@ class Style:
             speed=rng.uniform(0.5, 0.7),
             turn=rng.uniform(0.7, 0.95),
             gain=rng.uniform(2.2, 2.8),
+            dip=rng.uniform(0.55, 0.65),
             dig=rng.uniform(0.38, 0.5),
             pour=rng.uniform(1.05, 1.25),
             aside=rng.uniform(-0.008, 0.008),
@@ -119,7 +121,7 @@ class CandyScoopOperator:
 
     def _entry(self, scene: Scene) -> Phase:
         """Where he goes on from what the robot has done so far."""
-        if scene.held < ENOUGH:
+        if not scene.loaded:
             return Phase.REACH
         return Phase.LEVEL if scene.in_bin else Phase.CARRY
 
@@ -151,9 +153,9 @@ class CandyScoopOperator:
             lip = np.array([across, behind, over_bin]) + detour
             if scene.lip[2] < over_bin - 0.03 and np.linalg.norm((scene.lip - lip)[:2]) > 0.03:
                 lip[:2] = scene.lip[:2]  # up first: sideways would hit the walls
-            return lip, style.dig
+            return lip, style.dip
         if phase is Phase.DIP:
-            return np.array([across, behind, bottom]), style.dig
+            return np.array([across, behind, bottom]), style.dip
         if phase is Phase.DRAG:
             return np.array([across, far_wall - 0.006, bottom]), style.dig
         if phase is Phase.LEVEL:
@@ -187,9 +189,9 @@ class CandyScoopOperator:
         elif phase is Phase.LEVEL and (turned or self._ticks > 15):
             self._enter(Phase.LIFT)
         elif phase is Phase.LIFT and near and turned:
-            self._enter(Phase.CARRY if scene.held >= ENOUGH else Phase.REACH)
+            self._enter(Phase.CARRY if scene.loaded else Phase.REACH)
         elif phase is Phase.CARRY:
-            if scene.held < ENOUGH:
+            if not scene.loaded:
                 self._enter(Phase.REACH)
             elif off < 0.02 and near:
                 self._enter(Phase.POUR)

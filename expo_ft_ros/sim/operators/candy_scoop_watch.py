@@ -16,6 +16,7 @@ from expo_ft_ros.sim.scenes.candy_scoop import (
     CANDY,
     ENOUGH,
     FLOOR,
+    LEFT_OVER,
     LIP,
     SCOOP,
     TARGET,
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
     from expo_ft_ros.tasks import TaskConfig
 
 _ABOVE = 0.02  # the lip this far above a wall's edge passes over it [m]
-_LEVEL = 0.35  # of the tilt, from here on candies slide out [rad]
-_DEEP = 0.002  # the lip nearer to the floor than this scrapes it [m]
+_LEVEL = 0.25  # of the tilt, from here on candies slide out [rad]
+_DEEP = 0.001  # the lip nearer to the floor than this scrapes it [m]
 _FACE = 0.012  # this near a side of the workspace is leaving it [m]
 _PROGRESS = 0.01
 _MIN_TAKEOVER = 4
@@ -105,6 +106,11 @@ class Scene:
         return turn
 
     @property
+    def loaded(self) -> bool:
+        """Pouring what is in the scoop would do."""
+        return self.held > LEFT_OVER and self.held + self.poured >= ENOUGH
+
+    @property
     def in_bin(self) -> bool:
         """The lip is between the bin's walls and below their edges."""
         within = np.abs(self.lip - self.bin)[:2] < BIN_HALF
@@ -124,7 +130,7 @@ class Scene:
         """How far the episode still has to go [m]: less is progress. A radian counts as 5 cm."""
         if self.poured >= ENOUGH:
             return -1.0 - 0.01 * self.poured + 0.01 * self.held
-        if self.held < ENOUGH:
+        if not self.loaded:
             depth = max(float(self.lip[2] - self.bin[2]) - 0.01, 0.0)
             beside = np.maximum(np.abs(self.lip - self.bin)[:2] - BIN_HALF, 0.0)
             return 1.0 + float(np.linalg.norm(beside)) + depth - 0.01 * self.held
@@ -140,7 +146,7 @@ class Watch:
 
     def __init__(self, task: TaskConfig, rate: float) -> None:
         self._low, self._high = np.array(task.workspace.low), np.array(task.workspace.high)
-        self._late = task.max_steps // 2
+        self._late = 0.4 * task.max_steps
         self._patience = 1.0 / rate if rate > 0 else _MAX_PATIENCE
         self.reset()
 
@@ -163,7 +169,7 @@ class Watch:
     def mended(self, scene: Scene, goal: Goal) -> bool:
         """True when he lets go: the goal is reached and he has held on for a moment."""
         self._ticks += 1
-        loaded = scene.held >= ENOUGH and scene.raised and abs(scene.tilt) < _LEVEL
+        loaded = scene.loaded and scene.raised and abs(scene.tilt) < _LEVEL
         ready = goal is Goal.OVER_BIN and scene.in_bin and not scene.held
         if goal is Goal.DONE or self._ticks < _MIN_TAKEOVER or not (loaded or ready):
             return False
@@ -176,25 +182,29 @@ class Watch:
         self._ticks = 0
         self._dug = False
         urgency = self._takeovers + (scene.step > self._late)
-        if scene.held >= ENOUGH or urgency > 2:
+        if scene.loaded or urgency > 2:
             return Goal.DONE
         return Goal.LOADED if urgency > 1 or scene.in_bin else Goal.OVER_BIN
 
     def _forget(self) -> None:
         self._counts: dict[str, int] = {}
         self._ticks = 0
+        self._carried = False
         self._best = np.inf
 
     def _signs(self, scene: Scene) -> dict[str, tuple[bool, int]]:
         """name -> (seen now, ticks that it may last at rate 1)."""
         self._dug = self._dug or scene.in_bin
-        loaded = scene.held >= ENOUGH
+        loaded = scene.loaded
         unpoured = scene.poured < ENOUGH
-        tipped = scene.tilt > _LEVEL and scene.raised and not scene.over_target
+        beside = loaded and unpoured and not scene.over_target
+        sinks = self._carried and beside and not scene.raised
+        self._carried = loaded and (self._carried or scene.raised)
         return {
-            "pours beside": (loaded and unpoured and tipped, 2),
+            "pours beside": (beside and scene.raised and scene.tilt > _LEVEL, 2),
+            "sinks": (sinks, 3),
             "empty": (self._dug and not loaded and unpoured and scene.raised, 3),
-            "too deep": (scene.lip[2] < scene.bin[2] + FLOOR + _DEEP, 6),
+            "too deep": (scene.lip[2] < scene.bin[2] + FLOOR + _DEEP, 8),
             "too low": (self._about_to_hit(scene), 4),
             "leaving": (self._leaving(scene) and unpoured, 3),
             "no progress": (self._no_progress(scene), 15),
