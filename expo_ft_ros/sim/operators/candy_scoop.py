@@ -17,7 +17,7 @@ from expo_ft_ros.sim.operators.base import (
     Vector,
 )
 from expo_ft_ros.sim.operators.candy_scoop_watch import Goal, Scene, Watch
-from expo_ft_ros.sim.scenes.candy_scoop import BIN_HALF, BIN_HEIGHT, ENOUGH, TARGET_HEIGHT
+from expo_ft_ros.sim.scenes.candy_scoop import BIN_HALF, BIN_HEIGHT, TARGET_HEIGHT
 
 if TYPE_CHECKING:
     from expo_ft_ros.tasks import TaskConfig
@@ -29,7 +29,7 @@ _FUNNEL = 0.012  # misplacement of the lip that allows going down [m]
 _BOTTOM = 0.008  # of the lip above the bin's floor while it digs [m]
 _POUR_SHORT = 0.025  # the lip stops this far before the middle of the target [m]
 _POUR_HEIGHT = 0.045  # of the lip above the target's walls [m]
-_POUR_TICKS = 24  # after which a scoop that poured too little goes for more
+_POUR_TICKS = 26  # after which he goes for more, since the episode isn't over
 _ANGULAR_GAIN, _ANGULAR_DEAD_ZONE = 2.5, 0.02  # [1/s], [rad]
 
 
@@ -195,7 +195,7 @@ class CandyScoopOperator:
                 self._enter(Phase.REACH)
             elif off < 0.02 and near:
                 self._enter(Phase.POUR)
-        elif phase is Phase.POUR and self._ticks > _POUR_TICKS and scene.poured < ENOUGH:
+        elif phase is Phase.POUR and self._ticks > _POUR_TICKS:
             self._enter(Phase.REACH)
 
     def _enter(self, phase: Phase) -> None:

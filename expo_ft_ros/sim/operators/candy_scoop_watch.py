@@ -41,7 +41,7 @@ _MAX_PATIENCE = 1e9
 class Goal(Enum):
     """What must be right before he lets go."""
 
-    OVER_BIN = auto()  # the lip over the candies, tilted to dig
+    IN_BIN = auto()  # the lip among the candies
     LOADED = auto()  # enough candies in the raised scoop
     DONE = auto()  # the episode's end: he no longer trusts the robot with it
 
@@ -134,11 +134,10 @@ class Scene:
             depth = max(float(self.lip[2] - self.bin[2]) - 0.01, 0.0)
             beside = np.maximum(np.abs(self.lip - self.bin)[:2] - BIN_HALF, 0.0)
             return 1.0 + float(np.linalg.norm(beside)) + depth - 0.01 * self.held
-        beside = np.maximum(np.abs(self.lip - self.target)[:2] - TARGET_HALF / 2, 0.0)
-        low = max(BIN_HEIGHT + _ABOVE - float(self.lip[2]), 0.0) if not self.over_target else 0.0
-        tilt = self.tilt if self.over_target else min(abs(self.tilt), 0.4) - 0.4
-        sign = -0.05 if self.over_target else 0.05
-        return float(np.linalg.norm(beside)) + low + sign * tilt
+        if self.over_target:
+            return -0.05 * self.tilt
+        beside = np.maximum(np.abs(self.lip - self.target)[:2] - TARGET_HALF, 0.0)
+        return float(np.linalg.norm(beside)) + max(BIN_HEIGHT + _ABOVE - float(self.lip[2]), 0.0)
 
 
 class Watch:
@@ -170,7 +169,7 @@ class Watch:
         """True when he lets go: the goal is reached and he has held on for a moment."""
         self._ticks += 1
         loaded = scene.loaded and scene.raised and abs(scene.tilt) < _LEVEL
-        ready = goal is Goal.OVER_BIN and scene.in_bin and not scene.held
+        ready = goal is Goal.IN_BIN and scene.in_bin and not scene.held
         if goal is Goal.DONE or self._ticks < _MIN_TAKEOVER or not (loaded or ready):
             return False
         self._forget()
@@ -184,7 +183,7 @@ class Watch:
         urgency = self._takeovers + (scene.step > self._late)
         if scene.loaded or urgency > 2:
             return Goal.DONE
-        return Goal.LOADED if urgency > 1 or scene.in_bin else Goal.OVER_BIN
+        return Goal.LOADED if urgency > 1 or scene.in_bin else Goal.IN_BIN
 
     def _forget(self) -> None:
         self._counts: dict[str, int] = {}

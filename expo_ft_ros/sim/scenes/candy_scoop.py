@@ -60,6 +60,9 @@ class CandyScoop:
         """See Scene. Physics as coarse as the candies bear: dozens touch at once."""
         spec.option.timestep = 0.004
         spec.option.cone, spec.option.impratio = mujoco.mjtCone.mjCONE_PYRAMIDAL, 1.0
+        for name in franka.JOINTS:
+            # At this step lighter joints swing between a stiff servo's two torque limits.
+            spec.joint(name).armature = 0.4
         world = spec.worldbody
         box = mujoco.mjtGeom.mjGEOM_BOX
         world.add_geom(
