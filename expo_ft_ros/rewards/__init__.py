@@ -6,11 +6,15 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from expo_ft_ros.rewards.base import Classifier
+from expo_ft_ros.rewards.candy_scoop import CandyScoop
 from expo_ft_ros.rewards.gripper_lift import GripperLift
 
 __all__ = ["CLASSIFIERS", "Classifier", "make_classifier"]
 
-CLASSIFIERS: dict[str, Callable[[Mapping[str, Any]], Classifier]] = {"gripper_lift": GripperLift}
+CLASSIFIERS: dict[str, Callable[[Mapping[str, Any]], Classifier]] = {
+    "candy_scoop": CandyScoop,
+    "gripper_lift": GripperLift,
+}
 
 
 def make_classifier(name: str, parameters: Mapping[str, Any]) -> Classifier:

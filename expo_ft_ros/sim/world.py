@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from expo_ft_ros.tasks import TaskConfig
 
 CAMERAS = ("side", "wrist")
-_SERVO_STEPS = 10  # physics steps per IK update: 20 ms
+_SERVO_PERIOD = 0.02  # between two updates of the IK [s]
 _MAX_GRIP_LEAD = 0.02  # of the commanded opening ahead of the measured one [m]
 
 
@@ -83,9 +83,9 @@ class World:
         if command.shape != (ACTION_DIM,) or not np.all(np.isfinite(command)):
             raise ValueError(f"action must be {ACTION_DIM} finite numbers, got {command}")
         timestep = self.model.opt.timestep
-        left = round(duration / timestep)
+        left, most = round(duration / timestep), max(1, round(_SERVO_PERIOD / timestep))
         while left > 0:
-            count = min(left, _SERVO_STEPS)
+            count = min(left, most)
             dt = count * timestep
             references = self._servo.step(self.data, command[:3], command[3:6], dt)
             self.data.ctrl[self._arm_ctrl] = references

@@ -15,6 +15,7 @@ from expo_ft_ros.sim.world import World
 from expo_ft_ros.tasks import TaskConfig
 
 Policy = Callable[[World, int], NDArray[np.float64]]
+Done = Callable[[World], bool]
 _NO_IMAGE = np.zeros((1, 1, 3), dtype=np.uint8)
 
 
@@ -27,9 +28,15 @@ class Outcome:
     human: int
 
 
-def observe(world: World, number: int = 0) -> Observation:
-    """Returns an observation without images."""
-    return Observation(number, world.time, _NO_IMAGE, _NO_IMAGE, world.proprio(), "")
+def observe(world: World, number: int = 0, images: bool = False) -> Observation:
+    """Returns an observation, with or without images."""
+    seen = world.images() if images else {"side": _NO_IMAGE, "wrist": _NO_IMAGE}
+    return Observation(number, world.time, seen["side"], seen["wrist"], world.proprio(), "")
+
+
+def lifted(world: World) -> bool:
+    """Cube Pick is done."""
+    return world.success() and bool(world.proprio().position[2] > 0.12)
 
 
 def view(world: World, step: int, mode: Mode) -> OperatorView:
@@ -54,11 +61,16 @@ def episode(
     mode: Mode,
     policy: Policy | None = None,
     classifier: Classifier | None = None,
+    done: Done = lifted,
+    images: bool = False,
 ) -> Outcome:
-    """Runs to success (by the classifier if there is one) or max_steps from the world as it is."""
+    """Runs to success (by the classifier if there is one) or max_steps from the world as it is.
+
+    images: whether the classifier sees any.
+    """
     command, human = IDLE, 0
     if classifier is not None:
-        classifier.reset(observe(world))
+        classifier.reset(observe(world, images=images))
     for step in range(task.max_steps):
         upcoming = operator.act(view(world, step, mode))
         proposed = policy(world, step) if policy is not None else np.zeros(7)
@@ -66,7 +78,6 @@ def episode(
         human += command.active
         world.step(inside(task, world, np.asarray(action, dtype=np.float64)))
         command = upcoming
-        lifted = world.proprio().position[2] > 0.12
-        if classifier(observe(world)).success if classifier else (world.success() and lifted):
+        if classifier(observe(world, images=images)).success if classifier else done(world):
             return Outcome(world.success(), step + 1, human)
     return Outcome(False, task.max_steps, human)

@@ -31,6 +31,13 @@ def test_cube_pick_is_the_paper_s():
     assert task.classifier.name == "gripper_lift"
 
 
+def test_candy_scoop_is_the_paper_s():
+    task = load_task("candy_scoop")
+    assert (task.edit_scale, task.execute_steps, task.updates_per_episode) == (0.2, 8, 6)
+    assert (task.env_steps, task.demonstrations, task.eval_trials) == (12000, 20, 30)
+    assert task.control_hz == 10
+
+
 def test_the_scale_of_an_action():
     scale = load_task("cube_pick", {"limits.linear_velocity": 0.1}).limits.scale()
     assert np.allclose(scale, [0.1] * 3 + [1.0] * 3 + [0.12])

@@ -15,6 +15,7 @@ from expo_ft_ros.sim.operators.base import (
     OperatorCommand,
     OperatorView,
 )
+from expo_ft_ros.sim.operators.candy_scoop import CandyScoopOperator
 from expo_ft_ros.sim.operators.cube_pick import CubePickOperator
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ __all__ = [
 ]
 
 OPERATORS: dict[str, Callable[[TaskConfig, np.random.Generator, float], Operator]] = {
-    "cube_pick": CubePickOperator
+    "candy_scoop": CandyScoopOperator,
+    "cube_pick": CubePickOperator,
 }
 
 

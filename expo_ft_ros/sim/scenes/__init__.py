@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from expo_ft_ros.sim.scenes.base import Scene
+from expo_ft_ros.sim.scenes.candy_scoop import CandyScoop
 from expo_ft_ros.sim.scenes.cube_pick import CubePick
 
-SCENES: dict[str, Callable[[], Scene]] = {"cube_pick": CubePick}
+SCENES: dict[str, Callable[[], Scene]] = {
+    "candy_scoop": CandyScoop,
+    "cube_pick": CubePick,
+}
 
 
 def make_scene(name: str) -> Scene:
