@@ -120,6 +120,12 @@ class AlgorithmConfig(Config):
     baseline: BaselineConfig = BaselineConfig()
     candidates: int = Field(8, ge=1, description="N base chunks, each edited once (eq. 2)")
     edits: bool = Field(True, description="false: candidates are the base chunks alone (ablation)")
+    edits_after: int = Field(
+        0,
+        ge=0,
+        description="critic steps before edits are candidates: [P] 0; a critic that knows little "
+        "prefers the edits it overrates",
+    )
     gamma: float = Field(0.99, gt=0, le=1, description="discount a control step")
     learning_rate: float = Field(3e-4, gt=0, description="Adam, critic, actor and temperature")
     tau: float = Field(5e-3, gt=0, le=1, description="Polyak of the target critic")

@@ -28,6 +28,7 @@ def make_agent(algorithm: str = "expo_ft", **changes) -> Agent:
         "image_size": SIZE,
         "warmup_episodes": 1,
         "warmup_updates": 0,
+        "edits_after": 0,
         "critic_steps_per_update": 2,
         "vla_encoder_every": 0,
         "replay_capacity": 200,
@@ -82,6 +83,17 @@ def test_after_an_update_the_best_candidate_is_executed():
     assert result.q == pytest.approx(float(result.candidate_q.max()))
     np.testing.assert_allclose(result.actions[:8], result.candidates[result.chosen], atol=1e-6)
     assert np.abs(result.actions).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "candidates"),
+    [({}, 16), ({"edits": False}, 8), ({"edits_after": 2}, 16), ({"edits_after": 3}, 8)],
+)
+def test_edits_are_candidates_when_the_critic_may_judge_them(changes, candidates):
+    agent = fed(**{"edits_after": 0, **changes})
+    agent.update(go_on)
+    assert agent.critic_updates == 2
+    assert len(agent.act(observation()).candidates) == candidates
 
 
 def test_nothing_is_learned_during_the_warm_up():

@@ -152,8 +152,12 @@ def test_candidates_are_base_chunks_then_edits_within_scale():
 
 
 def test_edits_may_be_left_out():
-    networks, data = make_networks(edits=False), batch()
-    torch.testing.assert_close(select(networks, data).candidates, data["next_base"])
+    networks, data = make_networks(), batch()
+    base = data["next_base"]
+    left_out = networks.select(
+        data["next_visual"], data["next_state"], base, mode=False, edited=False
+    )
+    torch.testing.assert_close(left_out.candidates, base)
 
 
 def test_rotations_may_be_left_unedited():

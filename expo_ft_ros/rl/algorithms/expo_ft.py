@@ -68,12 +68,14 @@ class EditedCritic(ActorCritic):
         base: Tensor,
         *,
         mode: bool,
+        edited: bool = True,
         generator: torch.Generator | None = None,
     ) -> Selection:
         """Scores base chunks (B, N, C * 7) and one edit of each by the minimum over freshly drawn
-        target members. mode: edits are the edit policy's mode instead of samples."""
+        target members. mode: edits are the edit policy's mode instead of samples; edited: False
+        leaves them out."""
         candidates = base
-        if self.config.edits:
+        if edited:
             features = self.features(self.value, visual, state)[:, None]
             known = torch.cat([features.expand(-1, base.shape[1], -1), base], dim=-1)
             edits = self.actor.mode(known) if mode else self.actor.sample(known, generator)[0]
@@ -90,13 +92,15 @@ class EditedCritic(ActorCritic):
         next_visual: Tensor,
         next_state: Tensor,
         next_base: Tensor,
+        *,
+        edited: bool = True,
     ) -> Tensor:
         """y = sum gamma^i r + gamma^n (1 - terminated) min Q'(s', a*), (B,) (eq. 5, C.1).
 
         a* is selected as when acting; its value is read from freshly drawn members again.
         reward, bootstrap: (B,) as in `replay.Window`; next_base: (B, N, C * 7).
         """
-        best = self.select(next_visual, next_state, next_base, mode=False).best
+        best = self.select(next_visual, next_state, next_base, mode=False, edited=edited).best
         features = self.features(self.target, next_visual, next_state)
         value = self.target.ensemble.pessimistic(features, best[:, None]).squeeze(1)
         return reward + bootstrap * value
@@ -114,6 +118,12 @@ class ExpoFT:
         )
         self.critic_updates = 0
 
+    @property
+    def _edits(self) -> bool:
+        """Whether edits are candidates by now."""
+        config = self._parts.config
+        return config.edits and self.critic_updates >= config.edits_after
+
     def choose(self, seen: Seen, *, mode: bool, generator: torch.Generator | None) -> Choice:
         """Eq. 2; while the critic is untrained the first base chunk, unedited."""
         parts, steps = self._parts, self._parts.task.execute_steps
@@ -125,6 +135,7 @@ class ExpoFT:
             seen.inputs.state,
             base[:, :, :steps].flatten(2),
             mode=mode,
+            edited=self._edits,
             generator=generator,
         )
         count = parts.config.candidates
@@ -160,6 +171,7 @@ class ExpoFT:
             batch.next_visual,
             batch.next_state,
             memory.base_chunks(batch.after, self._parts.imitator.updates),
+            edited=self._edits,
         )
         metrics = networks.critic_step(batch.visual, batch.state, batch.chunk, target)
         self.critic_updates += 1
