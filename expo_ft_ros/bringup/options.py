@@ -26,7 +26,7 @@ _SHORT_DEMOS = 5
 _SHORT_EVAL_TRIALS = 6
 _SHORT_IMITATION_SCALE = 0.25
 _SHORT_WARMUP_EPISODES = 1
-_SMALL_STEPS = 3000
+_SMALL_STEPS = 2500
 
 ROBOTS = ("sim",)
 """Robots that the graph can be built for."""
