@@ -111,7 +111,7 @@ def test_train_learns_obeys_and_leaves_nothing_behind(graph, training):
 def _weights_changed(run: Path) -> None:
     first, *_, last = sorted((run / "checkpoints").glob("*.safetensors"))
     before, after = load_state(first), load_state(last)
-    for part in ("vla", "expo"):
+    for part in ("vla", "networks"):
         same = [torch.equal(before[part][name], after[part][name]) for name in before[part]]
         assert not all(same), part
 
