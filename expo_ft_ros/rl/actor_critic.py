@@ -36,7 +36,9 @@ class ValueNetwork(nn.Module):
     def __init__(self, config: AgentConfig, action_dim: int, feature_dim: int) -> None:
         super().__init__()
         self.encoder = CriticEncoder(config.critic, config.image_size, feature_dim)
-        self.ensemble = QEnsemble(config.critic, self.encoder.out_dim, action_dim)
+        self.ensemble = QEnsemble(
+            config.critic, self.encoder.out_dim, action_dim, config.minimum_of
+        )
 
 
 class ActorCritic(nn.Module):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, TypeVar
 
-from pydantic import Field
+from pydantic import Field, ValidationError, model_validator
 
 from expo_ft_ros.configuration import Config, ConfigError, config_dir, load_yaml
 from expo_ft_ros.policies.config import FlowVLAConfig
@@ -37,7 +37,6 @@ class CriticConfig(Config):
     """Critic ensemble (paper, C.1)."""
 
     members: int = Field(10, ge=1, description="Q networks")
-    drawn: int = Field(2, ge=1, description="members whose minimum is taken")
     hidden: int = Field(256, ge=8, description="width of the three layers")
     encoder: Literal["own", "resnet", "shared"] = Field(
         "own",
@@ -118,6 +117,9 @@ class AlgorithmConfig(Config):
 
     edit: EditConfig
     baseline: BaselineConfig = BaselineConfig()
+    minimum_of: int = Field(
+        2, ge=1, description="members of the critic, drawn anew, whose minimum is a value (REDQ)"
+    )
     candidates: int = Field(8, ge=1, description="N base chunks, each edited once (eq. 2)")
     edits: bool = Field(True, description="false: candidates are the base chunks alone (ablation)")
     edits_after: int = Field(
@@ -172,6 +174,14 @@ class AlgorithmConfig(Config):
 class AgentConfig(AlgorithmConfig, SizeConfig):
     """Everything the learner needs beside the task."""
 
+    @model_validator(mode="after")
+    def _members_suffice(self) -> AgentConfig:
+        if self.minimum_of > self.critic.members:
+            raise ValueError(
+                f"minimum_of {self.minimum_of} is more than critic.members {self.critic.members}"
+            )
+        return self
+
 
 C = TypeVar("C", bound=Config)
 
@@ -189,7 +199,11 @@ def load_preset(
     of_preset = {k: v for k, v in changes.items() if k not in of_size}
     algorithm = _load(AlgorithmConfig, "presets", preset, of_preset)
     machine = _load(SizeConfig, "sizes", size, of_size)
-    return AgentConfig(**dict(algorithm), **dict(machine))
+    try:
+        return AgentConfig(**dict(algorithm), **dict(machine))
+    except ValidationError as error:
+        reason = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise ConfigError(f"preset {preset} with size {size}: {reason}") from error
 
 
 def known_names(kind: str) -> list[str]:

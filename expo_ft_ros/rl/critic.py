@@ -40,10 +40,12 @@ class _EnsembleLayer(nn.Module):
 class QEnsemble(nn.Module):
     """Q(s, a_{t:t+C}) of every member: three layers of LayerNorm and ReLU on [features, chunk]."""
 
-    def __init__(self, config: CriticConfig, feature_dim: int, chunk_dim: int) -> None:
+    def __init__(
+        self, config: CriticConfig, feature_dim: int, chunk_dim: int, minimum_of: int
+    ) -> None:
         super().__init__()
         e, h = config.members, config.hidden
-        self.members, self.drawn, self._features = e, config.drawn, feature_dim
+        self.members, self.minimum_of, self._features = e, minimum_of, feature_dim
         self.first = _EnsembleLayer(e, feature_dim + chunk_dim, h)
         self.second = _EnsembleLayer(e, h, h)
         self.third = _EnsembleLayer(e, h, h)
@@ -72,12 +74,12 @@ class QEnsemble(nn.Module):
         return values
 
     def draw(self, generator: torch.Generator | None = None) -> Tensor:
-        """Indices (drawn,) of distinct members (REDQ)."""
+        """Indices (minimum_of,) of distinct members (REDQ)."""
         return torch.randperm(
             self.members,
             generator=generator,
             device=None if generator is None else generator.device,
-        )[: self.drawn]
+        )[: self.minimum_of]
 
     def pessimistic(
         self, features: Tensor, chunks: Tensor, generator: torch.Generator | None = None

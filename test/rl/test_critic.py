@@ -20,7 +20,7 @@ CHUNK = 14
 
 def test_each_member_is_a_plain_layernorm_mlp():
     torch.manual_seed(0)
-    ensemble = QEnsemble(CONFIG, feature_dim=5, chunk_dim=3)
+    ensemble = QEnsemble(CONFIG, feature_dim=5, chunk_dim=3, minimum_of=2)
     features, chunks = torch.randn(7, 5), torch.randn(7, 2, 3)
     out = ensemble(features, chunks)
     for m in range(4):
@@ -34,7 +34,7 @@ def test_each_member_is_a_plain_layernorm_mlp():
 
 def test_drawn_members_are_distinct_and_their_minimum_is_taken():
     torch.manual_seed(1)
-    ensemble = QEnsemble(CONFIG, 5, 3)
+    ensemble = QEnsemble(CONFIG, 5, 3, 2)
     features, chunks = torch.randn(3, 5), torch.randn(3, 6, 3)
     every = ensemble(features, chunks)
     pairs = {tuple(every[[i, j]].amin(0).flatten().tolist()) for i in range(4) for j in range(i)}

@@ -65,7 +65,7 @@ def test_q_converges_to_the_known_optimum():
         "candidates": "4",
         "edits": "false",
         "bootstrap_on_truncation": "true",
-        "critic.drawn": "2",
+        "minimum_of": "2",
         "learning_rate": "0.001",
         "tau": "0.02",
         "image_size": "16",

@@ -8,15 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from expo_ft_ros.sim.operators.base import (
-    IDLE,
-    Mode,
-    OperatorCommand,
-    OperatorView,
-    SmoothNoise,
-    Vector,
-)
-from expo_ft_ros.sim.operators.candy_scoop_watch import Goal, Scene, Watch
+from expo_ft_ros.sim.operators.base import OperatorCommand, OperatorView, Vector
+from expo_ft_ros.sim.operators.candy_scoop_watch import CandyScoopWatch, Goal, Scene
+from expo_ft_ros.sim.operators.scripted import ScriptedOperator
 from expo_ft_ros.sim.scenes.candy_scoop import BIN_HALF, BIN_HEIGHT, TARGET_HEIGHT
 
 if TYPE_CHECKING:
@@ -84,48 +78,29 @@ class Style:
         return replace(self, speed=1.3 * self.speed, turn=0.95, detour=np.zeros(2), height=0.0)
 
 
-class CandyScoopOperator:
-    """See the module; satisfies Operator. rate in [0, 1] scales how readily he takes over: 0
-    never does, 1 as soon as he is sure."""
+class CandyScoopOperator(ScriptedOperator[Scene, Goal, Style, Phase]):
+    """See the module."""
 
-    def __init__(self, task: TaskConfig, rng: np.random.Generator, rate: float = 1.0) -> None:
-        if not 0.0 <= rate <= 1.0:
-            raise ValueError(f"operator rate must lie in [0, 1], got {rate}")
-        self._limits, self._rng = task.limits, rng
-        self._watch = Watch(task, rate)
-        self.reset()
+    _salt = 0xCA2D
 
-    def reset(self, seed: int | None = None) -> None:
-        """See Operator."""
-        rng = self._rng if seed is None else np.random.default_rng([seed, 0xCA2D])
-        self._style = Style.draw(rng)
-        self._tremor = SmoothNoise(rng, self._style.tremor)
-        self._enter(Phase.REACH)
-        self._goal: Goal | None = None
-        self._watch.reset()
+    def _make_watch(self, task: TaskConfig, rate: float) -> CandyScoopWatch:
+        return CandyScoopWatch(task, rate)
 
-    def act(self, view: OperatorView) -> OperatorCommand:
-        """See Operator."""
-        scene = Scene.of(view)
-        if view.mode == Mode.DEMONSTRATE:
-            return self._drive(scene, self._style)
-        if self._goal is None:
-            self._goal = self._watch.look(scene)
-            if self._goal is None:
-                return IDLE
-            self._enter(self._entry(scene))
-        elif self._watch.mended(scene, self._goal):
-            self._goal = None
-            return IDLE
-        return self._drive(scene, self._style.brisk())
+    def _draw_style(self, rng: np.random.Generator) -> Style:
+        return Style.draw(rng)
+
+    def _scene(self, view: OperatorView) -> Scene:
+        return Scene.of(view)
+
+    def _first(self) -> Phase:
+        return Phase.REACH
 
     def _entry(self, scene: Scene) -> Phase:
-        """Where he goes on from what the robot has done so far."""
         if not scene.loaded:
             return Phase.REACH
         return Phase.LEVEL if scene.in_bin else Phase.CARRY
 
-    def _drive(self, scene: Scene, style: Style) -> OperatorCommand:
+    def _drive(self, scene: Scene, view: OperatorView, style: Style) -> OperatorCommand:
         self._advance(scene, style)
         lip, tilt = self._wanted(scene, style)
         # The tool turns about its centre point; the lip is what has to be somewhere.
@@ -197,6 +172,3 @@ class CandyScoopOperator:
                 self._enter(Phase.POUR)
         elif phase is Phase.POUR and self._ticks > _POUR_TICKS:
             self._enter(Phase.REACH)
-
-    def _enter(self, phase: Phase) -> None:
-        self._phase, self._ticks = phase, 0

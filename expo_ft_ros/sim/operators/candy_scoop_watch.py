@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from expo_ft_ros.sim.operators.base import OperatorView, Vector
+from expo_ft_ros.sim.operators.watch import Watch
 from expo_ft_ros.sim.scenes.candy_scoop import (
     BIN,
     BIN_HALF,
@@ -33,9 +34,6 @@ _ABOVE = 0.02  # the lip this far above a wall's edge passes over it [m]
 _LEVEL = 0.25  # of the tilt, from here on candies slide out [rad]
 _DEEP = 0.001  # the lip nearer to the floor than this scrapes it [m]
 _FACE = 0.012  # this near a side of the workspace is leaving it [m]
-_PROGRESS = 0.01
-_MIN_TAKEOVER = 4
-_MAX_PATIENCE = 1e9
 
 
 class Goal(Enum):
@@ -140,56 +138,31 @@ class Scene:
         return float(np.linalg.norm(beside)) + max(BIN_HEIGHT + _ABOVE - float(self.lip[2]), 0.0)
 
 
-class Watch:
-    """Counts how long each sign of failure has lasted; patience shrinks as rate grows."""
+class CandyScoopWatch(Watch[Scene, Goal]):
+    """See Watch."""
 
     def __init__(self, task: TaskConfig, rate: float) -> None:
-        self._low, self._high = np.array(task.workspace.low), np.array(task.workspace.high)
-        self._late = 0.4 * task.max_steps
-        self._patience = 1.0 / rate if rate > 0 else _MAX_PATIENCE
-        self.reset()
+        super().__init__(task, rate, late=0.4)
 
     def reset(self) -> None:
-        """Starts an episode."""
-        self.sign = ""
-        self._takeovers = 0
+        """See Watch."""
+        super().reset()
         self._dug = False
-        self._forget()
 
-    def look(self, scene: Scene) -> Goal | None:
-        """Returns the goal of a takeover that is due now, or None; sign then names why."""
-        for name, (seen, ticks) in self._signs(scene).items():
-            self._counts[name] = self._counts.get(name, 0) + 1 if seen else 0
-            if self._counts[name] >= ticks * self._patience:
-                self.sign = name
-                return self._take_over(scene)
-        return None
-
-    def mended(self, scene: Scene, goal: Goal) -> bool:
-        """True when he lets go: the goal is reached and he has held on for a moment."""
-        self._ticks += 1
-        loaded = scene.loaded and scene.raised and abs(scene.tilt) < _LEVEL
-        ready = goal is Goal.IN_BIN and scene.in_bin and not scene.held
-        if goal is Goal.DONE or self._ticks < _MIN_TAKEOVER or not (loaded or ready):
-            return False
-        self._forget()
-        return True
-
-    def _take_over(self, scene: Scene) -> Goal:
-        """Help that wasn't enough is given once more, and further; so is help late in the day."""
-        self._takeovers += 1
-        self._ticks = 0
+    def _goal(self, scene: Scene, urgency: int) -> Goal:
         self._dug = False
-        urgency = self._takeovers + (scene.step > self._late)
         if scene.loaded or urgency > 2:
             return Goal.DONE
         return Goal.LOADED if urgency > 1 or scene.in_bin else Goal.IN_BIN
 
+    def _reached(self, scene: Scene, goal: Goal) -> bool:
+        loaded = scene.loaded and scene.raised and abs(scene.tilt) < _LEVEL
+        ready = goal is Goal.IN_BIN and scene.in_bin and not scene.held
+        return goal is not Goal.DONE and (loaded or ready)
+
     def _forget(self) -> None:
-        self._counts: dict[str, int] = {}
-        self._ticks = 0
+        super()._forget()
         self._carried = False
-        self._best = np.inf
 
     def _signs(self, scene: Scene) -> dict[str, tuple[bool, int]]:
         """name -> (seen now, ticks that it may last at rate 1)."""
@@ -205,7 +178,10 @@ class Watch:
             "empty": (self._dug and not loaded and unpoured and scene.raised, 3),
             "too deep": (scene.lip[2] < scene.bin[2] + FLOOR + _DEEP, 8),
             "too low": (self._about_to_hit(scene), 4),
-            "leaving": (self._leaving(scene) and unpoured, 3),
+            "leaving": (
+                (self._beside(scene, _FACE) or self._too_high(scene, _FACE)) and unpoured,
+                3,
+            ),
             "no progress": (self._no_progress(scene), 15),
         }
 
@@ -213,19 +189,6 @@ class Watch:
         """Below the walls' edges, and in neither container."""
         low = scene.lip[2] < scene.bin[2] + min(BIN_HEIGHT, TARGET_HEIGHT)
         return bool(low and not scene.in_bin and not scene.over_target)
-
-    def _leaving(self, scene: Scene) -> bool:
-        sides = np.any(scene.tool[:2] < self._low[:2] + _FACE) or np.any(
-            scene.tool[:2] > self._high[:2] - _FACE
-        )
-        return bool(sides or scene.tool[2] > self._high[2] - _FACE)
-
-    def _no_progress(self, scene: Scene) -> bool:
-        remaining = scene.remaining()
-        if remaining < self._best - _PROGRESS:
-            self._best = remaining
-            return False
-        return True
 
 
 def _rotation(quaternion: Vector) -> Vector:

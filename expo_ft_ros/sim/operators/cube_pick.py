@@ -8,16 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from expo_ft_ros.sim.operators.base import (
-    IDLE,
-    Gripper,
-    Mode,
-    OperatorCommand,
-    OperatorView,
-    SmoothNoise,
-    Vector,
-)
-from expo_ft_ros.sim.operators.cube_pick_watch import Goal, Scene, Watch
+from expo_ft_ros.sim.operators.base import Gripper, OperatorCommand, OperatorView, Vector
+from expo_ft_ros.sim.operators.cube_pick_watch import CubePickWatch, Goal, Scene
+from expo_ft_ros.sim.operators.scripted import ScriptedOperator
 
 if TYPE_CHECKING:
     from expo_ft_ros.tasks import TaskConfig
@@ -72,45 +65,29 @@ class Style:
         return replace(self, speed=1.5 * self.speed, gain=1.3 * self.gain, detour=np.zeros(2))
 
 
-class CubePickOperator:
-    """See the module; satisfies Operator. rate in [0, 1] scales how readily he takes over: 0
-    never does, 1 as soon as he is sure."""
+class CubePickOperator(ScriptedOperator[Scene, Goal, Style, Phase]):
+    """See the module."""
 
-    def __init__(self, task: TaskConfig, rng: np.random.Generator, rate: float = 1.0) -> None:
-        if not 0.0 <= rate <= 1.0:
-            raise ValueError(f"operator rate must lie in [0, 1], got {rate}")
-        self._limits, self._rng = task.limits, rng
-        self._watch = Watch(task, rate)
-        self.reset()
+    _salt = 0x0BE7
 
-    def reset(self, seed: int | None = None) -> None:
-        """See Operator."""
-        rng = self._rng if seed is None else np.random.default_rng([seed, 0x0BE7])
-        self._style = Style.draw(rng)
-        self._tremor = SmoothNoise(rng, self._style.tremor)
-        self._phase, self._ticks = Phase.REACH, 0
-        self._goal: Goal | None = None
-        self._watch.reset()
+    def _make_watch(self, task: TaskConfig, rate: float) -> CubePickWatch:
+        return CubePickWatch(task, rate)
 
-    def act(self, view: OperatorView) -> OperatorCommand:
-        """See Operator."""
-        scene = Scene.of(view)
-        if view.mode == Mode.DEMONSTRATE:
-            return self._drive(scene, view)
-        if self._goal is None:
-            self._goal = self._watch.look(scene)
-            if self._goal is None:
-                return IDLE
-            self._enter(Phase.LIFT if scene.held else Phase.REACH)
-        elif self._watch.mended(scene, self._goal):
-            self._goal = None
-            return IDLE
-        return self._drive(scene, view)
+    def _draw_style(self, rng: np.random.Generator) -> Style:
+        return Style.draw(rng)
 
-    def _drive(self, scene: Scene, view: OperatorView) -> OperatorCommand:
-        self._advance(scene)
+    def _scene(self, view: OperatorView) -> Scene:
+        return Scene.of(view)
+
+    def _first(self) -> Phase:
+        return Phase.REACH
+
+    def _entry(self, scene: Scene) -> Phase:
+        return Phase.LIFT if scene.held else Phase.REACH
+
+    def _drive(self, scene: Scene, view: OperatorView, style: Style) -> OperatorCommand:
+        self._advance(scene, style)
         cube = scene.cube
-        style = self._style if view.mode is Mode.DEMONSTRATE else self._style.brisk()
         target = np.array([*(cube[:2] + style.offset), cube[2]])
         if self._phase is Phase.REACH:
             target[2] = max(cube[2], 0.02) + style.hover
@@ -130,12 +107,12 @@ class CubePickOperator:
         twist = np.concatenate([linear, self._upright(view.proprio.quaternion)])
         return OperatorCommand(np.clip(twist, -1.0, 1.0), self._gripper(), True)
 
-    def _advance(self, scene: Scene) -> None:
+    def _advance(self, scene: Scene, style: Style) -> None:
         """The transitions of the pick; one at most a tick."""
         self._ticks += 1
-        off = scene.misplaced(self._style.offset)
+        off = scene.misplaced(style.offset)
         if self._phase is Phase.REACH:
-            low_enough = scene.above < self._style.hover + 0.03
+            low_enough = scene.above < style.hover + 0.03
             if off < _FUNNEL and low_enough and scene.width > 0.065:
                 self._enter(Phase.DESCEND)
         elif self._phase is Phase.DESCEND:
@@ -150,9 +127,6 @@ class CubePickOperator:
                 self._enter(Phase.REACH)
         elif not scene.held and self._ticks > 2:
             self._enter(Phase.REACH)
-
-    def _enter(self, phase: Phase) -> None:
-        self._phase, self._ticks = phase, 0
 
     def _gripper(self) -> Gripper:
         return "close" if self._phase in (Phase.CLOSE, Phase.LIFT) else "open"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from expo_ft_ros.sim.operators.base import OperatorView, Vector
+from expo_ft_ros.sim.operators.watch import Watch
 
 if TYPE_CHECKING:
     from expo_ft_ros.tasks import TaskConfig
@@ -21,9 +22,6 @@ _ALIGNED = 0.010
 _MISALIGNED = 0.026
 _LIFTED = 0.04
 _FACE = 0.015  # this near a side of the workspace is leaving it [m]
-_PROGRESS = 0.01
-_MIN_TAKEOVER = 4
-_MAX_PATIENCE = 1e9
 
 
 class Goal(Enum):
@@ -78,35 +76,25 @@ class Scene:
         return float(np.linalg.norm(self.tool - self.cube)) + closing
 
 
-class Watch:
-    """Counts how long each sign of failure has lasted; patience shrinks as rate grows."""
+class CubePickWatch(Watch[Scene, Goal]):
+    """See Watch."""
 
     def __init__(self, task: TaskConfig, rate: float) -> None:
-        self._low, self._high = np.array(task.workspace.low), np.array(task.workspace.high)
-        self._late = task.max_steps // 2
-        self._patience = 1.0 / rate if rate > 0 else _MAX_PATIENCE
-        self.reset()
+        super().__init__(task, rate, late=0.5)
 
     def reset(self) -> None:
-        """Starts an episode."""
-        self.sign = ""
-        self._takeovers = 0
+        """See Watch."""
+        super().reset()
         self._was_held = False
-        self._forget()
 
-    def look(self, scene: Scene) -> Goal | None:
-        """Returns the goal of a takeover that is due now, or None; sign then names why."""
-        signs = self._signs(scene)
-        for name, (seen, ticks) in signs.items():
-            self._counts[name] = self._counts.get(name, 0) + 1 if seen else 0
-            if self._counts[name] >= ticks * self._patience:
-                self.sign = name
-                return self._take_over(scene)
-        return None
+    def _goal(self, scene: Scene, urgency: int) -> Goal:
+        self._was_held = False
+        if self.sign == "dropped" or urgency > 2:
+            return Goal.DONE
+        at_cube = scene.misplaced() < _ALIGNED and scene.above < _LOW
+        return Goal.HELD if urgency > 1 or at_cube or scene.held else Goal.ALIGNED
 
-    def mended(self, scene: Scene, goal: Goal) -> bool:
-        """True when he lets go: the goal is reached and he has held on for a moment."""
-        self._ticks += 1
+    def _reached(self, scene: Scene, goal: Goal) -> bool:
         held = scene.held and scene.cube[2] > _LIFTED
         aligned = (
             goal is Goal.ALIGNED
@@ -114,26 +102,7 @@ class Watch:
             and scene.misplaced() < _ALIGNED
             and scene.above < _LOW
         )
-        if goal is Goal.DONE or self._ticks < _MIN_TAKEOVER or not (held or aligned):
-            return False
-        self._forget()
-        return True
-
-    def _take_over(self, scene: Scene) -> Goal:
-        """Help that wasn't enough is given once more, and further; so is help late in the day."""
-        self._takeovers += 1
-        self._ticks = 0
-        self._was_held = False
-        urgency = self._takeovers + (scene.step > self._late)
-        if self.sign == "dropped" or urgency > 2:
-            return Goal.DONE
-        at_cube = scene.misplaced() < _ALIGNED and scene.above < _LOW
-        return Goal.HELD if urgency > 1 or at_cube or scene.held else Goal.ALIGNED
-
-    def _forget(self) -> None:
-        self._counts: dict[str, int] = {}
-        self._ticks = 0
-        self._best = np.inf
+        return goal is not Goal.DONE and (held or aligned)
 
     def _signs(self, scene: Scene) -> dict[str, tuple[bool, int]]:
         """name -> (seen now, ticks that it may last at rate 1)."""
@@ -150,15 +119,5 @@ class Watch:
         }
 
     def _leaving(self, scene: Scene) -> bool:
-        outside = np.any(scene.tool[:2] < self._low[:2] + _FACE) or np.any(
-            scene.tool[:2] > self._high[:2] - _FACE
-        )
-        too_high = scene.tool[2] > self._high[2] - _FACE
-        return bool((outside and scene.misplaced() > 0.03) or (too_high and not scene.held))
-
-    def _no_progress(self, scene: Scene) -> bool:
-        remaining = scene.remaining()
-        if remaining < self._best - _PROGRESS:
-            self._best = remaining
-            return False
-        return True
+        outside = self._beside(scene, _FACE) and scene.misplaced() > 0.03
+        return outside or (self._too_high(scene, _FACE) and not scene.held)
