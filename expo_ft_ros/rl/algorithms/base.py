@@ -73,11 +73,6 @@ class Algorithm(Protocol):
         """What is learned beside the VLA; None for nothing."""
         ...
 
-    @property
-    def learns_vla(self) -> bool:
-        """Whether the VLA changes online."""
-        ...
-
     def choose(self, seen: Seen, *, mode: bool, generator: torch.Generator | None) -> Choice:
         """Chooses on one observation; mode: as in an evaluation, without exploration."""
         ...

@@ -109,8 +109,6 @@ class EditedCritic(ActorCritic):
 class ExpoFT:
     """See the module; implements `Algorithm`."""
 
-    learns_vla: bool = True
-
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self.networks = EditedCritic(

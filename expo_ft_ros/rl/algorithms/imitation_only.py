@@ -16,7 +16,6 @@ class SFT:
     """The finetuned VLA as it is: nothing is learned online. Implements `Algorithm`."""
 
     networks: None = None
-    learns_vla: bool = False
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
@@ -33,8 +32,6 @@ class SFT:
 
 class HGDagger(SFT):
     """The VLA's own loss on windows that hold a human step, and on the demonstrations."""
-
-    learns_vla: bool = True
 
     def learn(self, calls: int, *, burst: bool) -> Iterator[Metrics]:
         """See Algorithm."""

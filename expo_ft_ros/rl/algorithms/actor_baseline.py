@@ -1,0 +1,81 @@
+"""What HIL-SERL and DSRL share: Q and a squashed Gaussian actor, no selection among candidates."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from expo_ft_ros.rl.actor_critic import ActorCritic, Metrics
+from expo_ft_ros.rl.algorithms.base import Choice, Parts, Seen
+from expo_ft_ros.rl.gaussian import TanhGaussian, target_entropy
+from expo_ft_ros.rl.memory import Transitions
+
+
+class ActorBaseline(ABC):
+    """Q and the actor are functions of `dim` numbers within +-scale; implements `Algorithm`, but
+    for what these numbers are."""
+
+    def __init__(self, parts: Parts, dim: int, scale: float) -> None:
+        self._parts = parts
+        config = parts.config
+        self.networks = ActorCritic(
+            config,
+            dim,
+            parts.feature_dim,
+            lambda known: TanhGaussian(known, dim, config.edit.hidden, scale),
+            alpha=config.baseline.alpha,
+            entropy=lambda actor: target_entropy(dim, scale, shifted=False),
+        )
+        self.critic_updates = 0
+
+    @abstractmethod
+    def choose(self, seen: Seen, *, mode: bool, generator: torch.Generator | None) -> Choice:
+        """See Algorithm."""
+
+    @abstractmethod
+    def _starts(self) -> NDArray[np.int64] | None:
+        """Slots from which a batch's windows are drawn; None for all."""
+
+    @abstractmethod
+    def _actions(self, batch: Transitions) -> Tensor:
+        """(B, dim) that stand for what was executed."""
+
+    def learn(self, calls: int, *, burst: bool) -> Iterator[Metrics]:
+        """See Algorithm."""
+        config, memory = self._parts.config, self._parts.memory
+        memory.fill_features()
+        for _ in range(calls):
+            for _ in range(config.baseline.critic_steps_per_update):
+                yield self._critic_step()
+            window = memory.sample(self._parts.task.execute_steps, self._starts())
+            yield self.networks.actor_step(*memory.visual(window.start))
+
+    def _critic_step(self) -> Metrics:
+        networks = self.networks
+        batch = self._parts.memory.transitions(self._starts())
+        target = networks.td_target_of_actor(
+            batch.reward, batch.bootstrap, batch.next_visual, batch.next_state
+        )
+        metrics = networks.critic_step(batch.visual, batch.state, self._actions(batch), target)
+        self.critic_updates += 1
+        return metrics
+
+    def _drawn(self, seen: Seen, *, mode: bool, generator: torch.Generator | None) -> Tensor:
+        """(1, dim) the actor's mode or a draw of it."""
+        actor = self.networks.actor
+        known = self.networks.features(self.networks.value, seen.visual, seen.inputs.state)
+        return actor.mode(known) if mode else actor.sample(known, generator)[0]
+
+    def _choice(
+        self, seen: Seen, drawn: Tensor, chunk: Tensor, generator: torch.Generator | None
+    ) -> Choice:
+        """The chunk (H, 7) that was made of what was drawn, with its value."""
+        known = self.networks.features(self.networks.target, seen.visual, seen.inputs.state)
+        q = self.networks.target.ensemble.pessimistic(known, drawn[:, None], generator)[0]
+        executed = chunk[None, : self._parts.task.execute_steps]
+        return Choice(chunk, executed, q, torch.zeros(1, dtype=torch.bool), 0)
