@@ -59,6 +59,7 @@ class ReplayBuffer:
         self._terminated: NDArray[np.bool_] = np.zeros(capacity, dtype=np.bool_)
         self.success: NDArray[np.bool_] = np.zeros(capacity, dtype=np.bool_)
         self.demonstration: NDArray[np.bool_] = np.zeros(capacity, dtype=np.bool_)
+        self._mended: NDArray[np.bool_] = np.zeros(capacity, dtype=np.bool_)
         self._is_step: NDArray[np.bool_] = np.zeros(capacity, dtype=np.bool_)
         self._spans: list[tuple[int, int]] = []
         self._next = 0
@@ -98,6 +99,8 @@ class ReplayBuffer:
         self.action[slots[-1]] = 0.0
         self.reward[slots[:-1]] = episode.reward
         self.source[slots[:-1]] = episode.source
+        human = episode.source == Source.HUMAN
+        self._mended[slots[:-1]] = ~human & np.logical_or.accumulate(human[::-1])[::-1]
         self._last[slots] = end - 1
         self._terminated[slots] = episode.outcome.terminated
         self.success[slots] = episode.outcome.success
@@ -127,19 +130,23 @@ class ReplayBuffer:
         self,
         *,
         successful: bool = False,
+        unmended: bool = False,
         human: int = 0,
         demonstrated: bool | None = None,
         whole: int = 0,
     ) -> NDArray[np.int64]:
         """Slots that a window may start from.
 
-        successful: of successful episodes only; human: windows of that many steps which hold a
+        successful: of successful episodes only; unmended: not those of the policy's steps after
+        which a person took over in that episode; human: windows of that many steps which hold a
         human step (0: any); demonstrated: only of demonstrations, or only of others (None: any);
         whole: windows of that many steps which no episode's end cuts (0: any).
         """
         starts = self._starts
         if successful:
             starts = starts[self.success[starts]]
+        if unmended:
+            starts = starts[~self._mended[starts]]
         if demonstrated is not None:
             starts = starts[self.demonstration[starts] == demonstrated]
         if whole:

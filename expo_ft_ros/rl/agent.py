@@ -23,6 +23,7 @@ from expo_ft_ros.rl.checkpoint import load_state, save_state
 from expo_ft_ros.rl.config import AgentConfig
 from expo_ft_ros.rl.imitation import Imitator
 from expo_ft_ros.rl.memory import Memory
+from expo_ft_ros.rl.processor import prepare
 from expo_ft_ros.tasks import TaskConfig
 
 Progress = Callable[[float, dict[str, float]], bool]
@@ -54,7 +55,7 @@ class Agent:
         self, task: TaskConfig, config: AgentConfig, seed: int, algorithm: str = "expo_ft"
     ) -> None:
         torch.manual_seed(seed)
-        torch.set_num_threads(config.threads)
+        prepare(config.threads)
         self.task, self.config = task, config
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.steps = task.execute_steps

@@ -150,8 +150,10 @@ class AlgorithmConfig(Config):
     bootstrap_on_truncation: bool = Field(
         True, description="whether a timeout is followed by a value; [A] treats it as terminal"
     )
-    vla_data: Literal["successful", "all"] = Field(
-        "successful", description="episodes that the VLA imitates; [A] successful ones"
+    vla_data: Literal["unmended", "successful", "all"] = Field(
+        "successful",
+        description="what the VLA imitates: [A] successful episodes; unmended leaves out of them "
+        "what the policy did before a person took over",
     )
     target_vla: Literal["online", "polyak"] = Field(
         "online",

@@ -29,7 +29,8 @@ class _EnsembleLayer(nn.Module):
 
     def normalise(self, x: Tensor, members: Tensor | None) -> Tensor:
         x = functional.layer_norm(x, x.shape[-1:])
-        return functional.relu(torch.addcmul(_of(self.shift, members), x, _of(self.scale, members)))
+        # In place: fresh memory costs a CPU as much as the product before it.
+        return torch.addcmul(_of(self.shift, members), x, _of(self.scale, members)).relu_()
 
     def forward(self, x: Tensor, members: Tensor | None) -> Tensor:
         return self.normalise(
@@ -61,13 +62,10 @@ class QEnsemble(nn.Module):
         weight = _of(self.first.weight, members)
         m = weight.shape[0]
         of_features = torch.matmul(features, weight[:, : self._features])
+        of_features = of_features + _of(self.first.bias, members)
         of_chunks = torch.matmul(chunks.reshape(b * k, -1), weight[:, self._features :])
-        x = (
-            of_features[:, :, None]
-            + of_chunks.view(m, b, k, -1)
-            + _of(self.first.bias, members)[:, None]
-        )
-        h = self.first.normalise(x.reshape(m, b * k, -1), members)
+        x = of_chunks.view(m, b, k, -1).add_(of_features[:, :, None])
+        h = self.first.normalise(x.view(m, b * k, -1), members)
         h = self.third(self.second(h, members), members)
         q = torch.baddbmm(_of(self.bias, members), h, _of(self.weight, members))
         values: Tensor = q.view(m, b, k)

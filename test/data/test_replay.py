@@ -75,6 +75,7 @@ def test_starts_select_success_and_human_steps():
 def test_starts_by_what_their_windows_hold(shapes, steps):
     replay = ReplayBuffer(capacity=100, image_size=8)
     expected: dict[str, set[int]] = {"human": set(), "whole": set(), "demonstrated": set()}
+    unmended = set()
     for i, (n, terminated) in enumerate(shapes):
         stage = "collect" if i % 2 else "rl"
         episode = make_episode(i, n, terminated=terminated, stage=stage)
@@ -82,11 +83,14 @@ def test_starts_by_what_their_windows_hold(shapes, steps):
         for t in range(n):
             if episode.source[t : t + steps].any():
                 expected["human"].add(int(where[t]))
+            if episode.source[t] or not episode.source[t:].any():
+                unmended.add(int(where[t]))
             if t + steps <= n:
                 expected["whole"].add(int(where[t]))
             if stage == "collect":
                 expected["demonstrated"].add(int(where[t]))
     assert set(replay.starts(human=steps)) == expected["human"]
+    assert set(replay.starts(unmended=True)) == unmended
     assert set(replay.starts(whole=steps)) == expected["whole"]
     assert set(replay.starts(demonstrated=True)) == expected["demonstrated"]
     others = set(replay.starts()) - expected["demonstrated"]

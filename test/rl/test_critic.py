@@ -49,7 +49,7 @@ def test_drawn_members_are_distinct_and_their_minimum_is_taken():
 
 
 def small_config(**changes: Any) -> AgentConfig:
-    small = {"image_size": 16, "critic": CONFIG}
+    small = {"image_size": 16, "critic": CONFIG, "minimum_of": 2}
     return load_preset().model_copy(update={**small, **changes})
 
 
@@ -73,14 +73,14 @@ def batch(n: int = 8) -> dict[str, torch.Tensor]:
 NEXT = ("reward", "bootstrap", "next_visual", "next_state", "next_base")
 
 
-def test_td_target_is_the_equation(monkeypatch):
+@pytest.mark.parametrize("draws", [([0, 2], [3, 1]), ([2, 0, 3, 1], [1, 3, 0, 2])])
+def test_td_target_is_the_equation(monkeypatch, draws):
     """y = r + bootstrap * min over fresh members of Q'(s', a*), a* the argmax over base chunks and
     their edits of the minimum over other members: here in NumPy, with the draws known."""
     torch.manual_seed(0)
-    networks = make_networks()
+    networks = make_networks(minimum_of=len(draws[0]))
     data = batch()
-    draws = [torch.tensor([0, 2]), torch.tensor([3, 1])]
-    given = iter(draws)
+    given = iter([torch.tensor(draw) for draw in draws])
     monkeypatch.setattr(QEnsemble, "draw", lambda self, generator=None: next(given))
     edits: list[torch.Tensor] = []
     sample = networks.actor.sample
@@ -100,9 +100,8 @@ def test_td_target_is_the_equation(monkeypatch):
         every = networks.target.ensemble(features, torch.from_numpy(candidates)).numpy()
     expected = np.empty(8)
     for b in range(8):
-        selecting = np.minimum(every[0, b], every[2, b])
-        star = int(np.argmax(selecting))
-        value = min(every[3, b, star], every[1, b, star])
+        star = int(np.argmax(every[list(draws[0]), b].min(axis=0)))
+        value = every[list(draws[1]), b, star].min()
         expected[b] = data["reward"][b] + data["bootstrap"][b] * value
     np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(y[::2], data["reward"][::2], rtol=1e-6)

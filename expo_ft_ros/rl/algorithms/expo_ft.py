@@ -97,12 +97,17 @@ class EditedCritic(ActorCritic):
     ) -> Tensor:
         """y = sum gamma^i r + gamma^n (1 - terminated) min Q'(s', a*), (B,) (eq. 5, C.1).
 
-        a* is selected as when acting; its value is read from freshly drawn members again.
+        a* is selected as when acting; its value is read from freshly drawn members again, which
+        are the same ones where all are drawn.
         reward, bootstrap: (B,) as in `replay.Window`; next_base: (B, N, C * 7).
         """
-        best = self.select(next_visual, next_state, next_base, mode=False, edited=edited).best
-        features = self.features(self.target, next_visual, next_state)
-        value = self.target.ensemble.pessimistic(features, best[:, None]).squeeze(1)
+        selection = self.select(next_visual, next_state, next_base, mode=False, edited=edited)
+        if self.config.minimum_of == self.config.critic.members:
+            value = selection.q.amax(dim=1)
+        else:
+            features = self.features(self.target, next_visual, next_state)
+            best = selection.best[:, None]
+            value = self.target.ensemble.pessimistic(features, best).squeeze(1)
         return reward + bootstrap * value
 
 
@@ -181,8 +186,10 @@ class ExpoFT:
         return self.networks.actor_step(*memory.visual(window.start), memory.chunk(window))
 
     def _imitated(self) -> NDArray[np.int64]:
-        successful = self._parts.config.vla_data == "successful"
-        return self._parts.memory.replay.starts(successful=successful)
+        data = self._parts.config.vla_data
+        return self._parts.memory.replay.starts(
+            successful=data != "all", unmended=data == "unmended"
+        )
 
     @torch.no_grad()
     def _diagnose(self) -> Metrics:
