@@ -240,6 +240,7 @@ class Agent:
             path,
             {
                 "vla": self.vla.state_dict(),
+                "trained_vla": self.imitator.trained.state_dict(),
                 "target_vla": self.imitator.target.state_dict(),
                 "networks": {} if networks is None else networks.state_dict(),
                 "optimisers": {name: made.state_dict() for name, made in optimisers.items()},
@@ -266,6 +267,7 @@ class Agent:
         networks = self.algorithm.networks
         try:
             self.vla.load_state_dict(state["vla"])
+            self.imitator.trained.load_state_dict(state["trained_vla"])
             self.imitator.target.load_state_dict(state["target_vla"])
             if networks is not None:
                 networks.load_state_dict(state["networks"])

@@ -29,7 +29,11 @@ class ImitationConfig(Config):
     learning_rate: float = Field(gt=0, le=1, description="peak, cosine to a tenth of it")
     weight_decay: float = Field(ge=0, description="AdamW")
     ema: float = Field(
-        0.0, ge=0, lt=1, description="decay of the weights' average that is kept; 0: the last"
+        0.0,
+        ge=0,
+        lt=1,
+        description="decay of the weights' average that acts, online as well (openpi: 0.99); 0: "
+        "the newest weights act",
     )
 
 

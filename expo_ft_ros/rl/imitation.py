@@ -23,13 +23,16 @@ _MAX_NORM = 1.0
 class Imitator:
     """The VLA's optimiser and its steps; `updates` counts them.
 
-    target: where the configuration keeps one, the Polyak average of the VLA, else the VLA itself.
+    trained: the weights that the steps are taken with; the VLA that acts is their average
+    (openpi's ema_decay), or the same network where none is configured. target: where the
+    configuration keeps one, their Polyak average for the TD target, else the VLA that acts.
     """
 
     def __init__(self, config: AgentConfig, vla: FlowVLA, memory: Memory) -> None:
         self._config, self._vla, self._memory = config, vla, memory
+        self.trained = copy.deepcopy(vla) if config.imitation.ema else vla
         self.optimiser = torch.optim.AdamW(
-            vla.parameters(), lr=config.vla_learning_rate, fused=True
+            self.trained.parameters(), lr=config.vla_learning_rate, fused=True
         )
         self.target = vla
         if config.target_vla == "polyak":
@@ -41,15 +44,17 @@ class Imitator:
 
         Raises ValueError when there are none.
         """
-        config, replay, vla = self._config.imitation, self._memory.replay, self._vla
+        config, replay = self._config.imitation, self._memory.replay
+        vla, trained = self._vla, self.trained
         starts = replay.starts(successful=True)
         if len(starts) == 0:
             raise ValueError("no successful demonstration to imitate: collect some first")
         device = next(vla.parameters()).device
         vla.action_stats.fit(torch.from_numpy(replay.action[starts]).to(device))
         vla.state_stats.fit(torch.from_numpy(replay.state[starts]).to(device))
+        trained.load_state_dict(vla.state_dict())
         optimiser = torch.optim.AdamW(
-            vla.parameters(),
+            trained.parameters(),
             lr=config.learning_rate,
             weight_decay=config.weight_decay,
             fused=True,
@@ -57,24 +62,22 @@ class Imitator:
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
             optimiser, config.steps, eta_min=config.learning_rate / 10
         )
-        average = copy.deepcopy(vla) if config.ema else vla
         for step in range(config.steps):
             window = self._memory.sample(vla.horizon, starts, config.batch)
             inputs = self._memory.seen(window.start, augmented=True)
             loss = self._step(optimiser, inputs, window)
             schedule.step()
-            if config.ema:
-                # The first steps are forgotten sooner.
-                _blend(average, vla, 1 - min(config.ema, (1 + step) / (10 + step)))
+            # The first steps are forgotten sooner.
+            self._average(min(config.ema, (1 + step) / (10 + step)))
             yield (step + 1) / config.steps, {"vla/loss": loss}
-        vla.load_state_dict(average.state_dict())
+        trained.load_state_dict(vla.state_dict())
         self.target.load_state_dict(vla.state_dict())
 
     def steps(self, starts: Starts) -> Iterator[Metrics]:
         """The VLA steps of one update call, its image encoder frozen where it is during RL."""
         pool = starts()
         frozen = self._config.freeze_vla_encoder
-        self._vla.image_encoders.requires_grad_(not frozen)
+        self.trained.image_encoders.requires_grad_(not frozen)
         see = self._memory.known if frozen else self._memory.seen
         for _ in range(self._config.vla_steps_per_update if len(pool) else 0):
             window = self._memory.sample(self._vla.horizon, pool)
@@ -83,23 +86,30 @@ class Imitator:
     def encoder_burst(self, starts: Starts) -> Iterator[Metrics]:
         """VLA steps on images, the image encoder learning too; kept features are then stale."""
         pool = starts()
-        self._vla.image_encoders.requires_grad_(True)
+        self.trained.image_encoders.requires_grad_(True)
         for _ in range(self._config.vla_encoder_steps if len(pool) else 0):
             window = self._memory.sample(self._vla.horizon, pool)
             inputs = self._memory.seen(window.start, augmented=True)
             yield {"vla/loss": self._online_step(inputs, window)}
+        # What the encoder makes is kept, for both.
+        self.trained.image_encoders.load_state_dict(self._vla.image_encoders.state_dict())
         self._memory.features.forget(self._memory.replay.slots)
 
     def _online_step(self, inputs: PolicyInput, window: Window) -> float:
         loss = self._step(self.optimiser, inputs, window)
         self.updates += 1
+        self._average(self._config.imitation.ema)
         if self.target is not self._vla:
-            _blend(self.target, self._vla, self._config.target_vla_tau)
+            _blend(self.target, self.trained, self._config.target_vla_tau)
         return loss
+
+    def _average(self, decay: float) -> None:
+        if self.trained is not self._vla:
+            _blend(self._vla, self.trained, 1 - decay)
 
     def _step(self, optimiser: torch.optim.Optimizer, inputs: PolicyInput, window: Window) -> float:
         actions = torch.from_numpy(window.actions).to(inputs.state.device)
-        loss = self._vla.imitation_loss(inputs, self._vla.normalise(actions)).mean()
+        loss = self.trained.imitation_loss(inputs, self._vla.normalise(actions)).mean()
         step_optimiser(optimiser, loss, "vla loss", max_norm=_MAX_NORM)
         return loss.item()
 

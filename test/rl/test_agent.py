@@ -146,6 +146,21 @@ def test_every_algorithm_acts_and_learns_what_is_its_own(algorithm):
     assert not any("image_encoders" in name for name in changed)
 
 
+def test_the_average_of_the_trained_weights_acts():
+    """Before any step both are the same; after one, 1 - ema of the way lies between them."""
+    agent = fed(vla_steps_per_update=1)
+    ema = agent.config.imitation.ema
+    assert 0 < ema < 1
+    before = {name: value.clone() for name, value in agent.vla.named_parameters()}
+    agent.update(go_on)
+    trained = dict(agent.imitator.trained.named_parameters())
+    moved = 0
+    for name, acting in agent.vla.named_parameters():
+        moved += not torch.equal(trained[name], before[name])
+        torch.testing.assert_close(acting, ema * before[name] + (1 - ema) * trained[name])
+    assert moved > 10
+
+
 def test_hg_dagger_imitates_windows_with_human_steps_only():
     agent = fed("hg_dagger")
     agent.add_episode(EPISODES[3])
