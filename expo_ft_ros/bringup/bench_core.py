@@ -42,7 +42,14 @@ def measure(size: str) -> dict[str, float]:
     """Medians [ms] with random images and episodes; both views, the preset's batch."""
     task = load_task("cube_pick")
     config = load_preset(
-        PRESET, size, {"warmup_episodes": "0", "warmup_updates": "0", "vla_encoder_every": "0"}
+        PRESET,
+        size,
+        {
+            "warmup_episodes": "0",
+            "warmup_updates": "0",
+            "edits_after": "0",
+            "vla_encoder_every": "0",
+        },
     )
     agent = Agent(task, config, seed=0)
     rng = np.random.default_rng(0)

@@ -42,7 +42,8 @@ def main(words: Sequence[str]) -> int:
     path = results_folder() / f"learn_{name}_{time.strftime('%Y-%m-%d_%H-%M-%S')}.json"
     result: dict[str, Any] = {
         "command": " ".join(["./expo-ft bench learn", *words]),
-        "options": options.model_dump(),
+        "options": options.model_dump(mode="json", exclude={"imitated"}),
+        "imitated": options.imitated is not None,
         "git": git_revision(),
         "config_hash": config_hash(config, task),
         "config": config.model_dump(),
@@ -77,7 +78,8 @@ def run_seed(
         lines.append(line)
         _tell(seed, lines)
 
-    trainer = Trainer(agent, session, cell, report)
+    imitated = options.imitated and options.imitated / _imitated_name(options, task, config, seed)
+    trainer = Trainer(agent, session, cell, report, imitated)
     try:
         trainer.run()
     finally:
@@ -119,8 +121,18 @@ def parse_changes(text: str) -> dict[str, str]:
 
 def config_hash(config: AgentConfig, task: TaskConfig) -> str:
     """Twelve hex digits that two results share when everything configured was the same."""
-    both = json.dumps([config.model_dump(), task.model_dump(mode="json")], sort_keys=True)
-    return hashlib.sha256(both.encode()).hexdigest()[:12]
+    return _hash([config.model_dump(), task.model_dump(mode="json")])
+
+
+def _hash(what: Any) -> str:
+    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _imitated_name(options: LearnOptions, task: TaskConfig, config: AgentConfig, seed: int) -> str:
+    """Of a policy's file: two share it that were imitated alike."""
+    sizes = config.model_dump(include={"image_size", "vla", "imitation", "augmentation"})
+    alike = _hash([sizes, options.demos, task.model_dump(mode="json")])
+    return f"{task.name}_{alike}_seed{seed}.safetensors"
 
 
 def git_revision() -> str:

@@ -7,6 +7,7 @@ and the launch files' arguments are made from them.
 import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -160,6 +161,11 @@ class LearnOptions(TaskOptions):
         description="Share of the online episodes in which he helps at all; 0: no corrections.",
     )
     threads: int = Field(0, ge=0, le=256, description="Torch threads; 0: the size's.")
+    imitated: Path | None = Field(
+        None,
+        description="Folder that keeps imitated policies: runs with the same task, seed and sizes "
+        "begin RL with the same one.",
+    )
     label: str = Field("", pattern=r"^[\w-]*$", description="Part of the result file's name.")
 
 

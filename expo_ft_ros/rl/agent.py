@@ -161,10 +161,13 @@ class Agent:
         for share, metrics in self.imitator.finetune():
             if not progress(share, metrics):
                 break
+        self._imitated()
+        return metrics
+
+    def _imitated(self) -> None:
         if self.algorithm.networks is not None:
             self.algorithm.networks.state_stats.load_state_dict(self.vla.state_stats.state_dict())
         self.version += 1
-        return metrics
 
     def update(self, progress: Progress) -> dict[str, float]:
         """The update calls that are due after an episode (ALGORITHM, The loop); none during the
@@ -256,6 +259,22 @@ class Agent:
             },
         )
 
+    def save_imitated(self, path: Path) -> None:
+        """The VLA alone, as imitation left it: what every algorithm may begin with."""
+        save_state(path, {"vla": self.vla.state_dict()})
+
+    def load_imitated(self, path: Path) -> None:
+        """Takes up what `save_imitated` wrote in place of imitating.
+
+        Raises ValueError when it isn't of this configuration.
+        """
+        state = load_state(path)
+        try:
+            self.imitator.begin_with(state["vla"])
+        except (KeyError, RuntimeError) as error:
+            raise _other_configuration(path, error) from error
+        self._imitated()
+
     def load_weights(self, path: Path) -> None:
         """Takes up what acting needs of what `save` wrote: weights and counters.
 
@@ -272,11 +291,7 @@ class Agent:
             if networks is not None:
                 networks.load_state_dict(state["networks"])
         except (KeyError, RuntimeError) as error:
-            # The first mismatch of many says enough.
-            reason = " ".join(str(error).split("\n")[:2])
-            raise ValueError(
-                f"{path}: made by another algorithm, preset, size or task: {reason}"
-            ) from error
+            raise _other_configuration(path, error) from error
         counters = state["counters"]
         self.version = counters["version"]
         self.algorithm.critic_updates = counters["critic_updates"]
@@ -304,3 +319,9 @@ class Agent:
         if self._recalled:
             self.memory.load_state_dict(self._recalled)
         self._recalled = {}
+
+
+def _other_configuration(path: Path, error: Exception) -> ValueError:
+    # The first mismatch of many says enough.
+    reason = " ".join(str(error).split("\n")[:2])
+    return ValueError(f"{path}: made by another algorithm, preset, size or task: {reason}")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from expo_ft_ros.data.replay import Window
 from expo_ft_ros.policies.base import PolicyInput
@@ -70,8 +71,12 @@ class Imitator:
             # The first steps are forgotten sooner.
             self._average(min(config.ema, (1 + step) / (10 + step)))
             yield (step + 1) / config.steps, {"vla/loss": loss}
-        trained.load_state_dict(vla.state_dict())
-        self.target.load_state_dict(vla.state_dict())
+        self.begin_with(vla.state_dict())
+
+    def begin_with(self, weights: Mapping[str, Tensor]) -> None:
+        """All three networks take up these weights. Raises RuntimeError when they don't fit."""
+        for network in (self._vla, self.trained, self.target):
+            network.load_state_dict(weights)
 
     def steps(self, starts: Starts) -> Iterator[Metrics]:
         """The VLA steps of one update call, its image encoder frozen where it is during RL."""

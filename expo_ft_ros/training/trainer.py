@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -38,12 +39,17 @@ class WallTime:
 
 @dataclass
 class Trainer:
-    """Drives an agent through the session's stages. `log` keeps one line an episode."""
+    """Drives an agent through the session's stages. `log` keeps one line an episode.
+
+    imitated: file of the imitated VLA; read where it exists, else written, so that runs which share
+    it differ in nothing but what comes after.
+    """
 
     agent: Agent
     session: Session
     cell: Cell
     report: Report
+    imitated: Path | None = None
     wall: WallTime = field(default_factory=WallTime)
     log: list[dict[str, Any]] = field(default_factory=list)
 
@@ -57,7 +63,13 @@ class Trainer:
 
     def _imitate(self) -> None:
         started = time.monotonic()
-        metrics = self.agent.imitate(lambda share, metrics: True)
+        metrics: dict[str, float] = {}
+        if self.imitated is not None and self.imitated.exists():
+            self.agent.load_imitated(self.imitated)
+        else:
+            metrics = self.agent.imitate(lambda share, metrics: True)
+            if self.imitated is not None:
+                self.agent.save_imitated(self.imitated)
         self.wall.imitation += time.monotonic() - started
         self.session.stage_finished("imitation")
         self.report({"stage": "imitation", "seconds": self.wall.imitation, **metrics})

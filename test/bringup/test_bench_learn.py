@@ -38,6 +38,20 @@ def test_a_run_leaves_everything_that_a_table_needs(folder):
     assert run["critic_updates"] == 2 * 3 * len(online)
 
 
+def test_runs_may_share_what_imitation_made(folder):
+    words = ["demos:=1", "steps:=1", "eval_trials:=1", f"change:={TINY}", "label:=tiny"]
+    words += [f"imitated:={folder / 'kept'}"]
+    assert bench_learn.main(words) == 0
+    (kept,) = (folder / "kept").iterdir()
+    made = kept.stat().st_mtime_ns
+    assert bench_learn.main([*words, "algorithm:=hil_serl"]) == 0
+    assert [path.stat().st_mtime_ns for path in (folder / "kept").iterdir()] == [made]
+    for path in folder.glob("learn_*.json"):
+        run = json.loads(path.read_text())["runs"][0]
+        (line,) = [line for line in run["log"] if line["stage"] == "imitation"]
+        assert ("vla/loss" in line) == ("expo_ft" in path.name)
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
