@@ -94,8 +94,13 @@ def run_seed(
             "low": round(low, 4),
             "high": round(high, 4),
             "steps": round(tally.steps / tally.finished, 1),
+            "by_truth": sum(line["truth"] for line in lines if line["stage"] == stage),
         }
-        print(f"seed {seed} {stage}: {tally.successes}/{tally.finished}", flush=True)
+        print(
+            f"seed {seed} {stage}: {tally.successes}/{tally.finished}",
+            evaluations[stage],
+            flush=True,
+        )
     return {
         "seed": seed,
         **evaluations,

@@ -2,8 +2,8 @@
 
 From proprioception alone. A gripper that stopped halfway without an object is the known false
 positive, and its commanded opening isn't observable. Three things tell a grasp from it: the
-opening fell to its value near the table and not in the air; it lies within the object's range;
-and it stands still, to fractions of a millimetre, over the observations that are counted, because
+fingers began to close near the table and not in the air; the opening lies within the object's
+range; and it stands still, to fractions of a millimetre, over the observations that are counted, because
 the object stops it (a free gripper moves 1.2 mm a tick at a tenth of its speed).
 """
 
@@ -19,22 +19,23 @@ from expo_ft_ros.rewards.parameters import read_parameters
 @dataclass(frozen=True)
 class GripperLiftConfig:
     """height: tool z that counts as lifted [m]; min_width, max_width: opening while an object is
-    held [m]; hold_steps: consecutive observations; grasp_height: the opening must have come below
-    max_width with the tool under it [m]; stall: change of the opening between observations that
+    held [m]; hold_steps: consecutive observations; grasp_height, open_width: the opening must have
+    been below open_width with the tool under grasp_height, and not above it since [m]; stall: change of the opening between observations that
     still counts as standing still [m]."""
 
     height: float = 0.12
     min_width: float = 0.03
     max_width: float = 0.05
     hold_steps: int = 2
-    grasp_height: float = 0.06
+    grasp_height: float = 0.08
+    open_width: float = 0.06
     stall: float = 0.0005
 
     def __post_init__(self) -> None:
-        if not 0 <= self.min_width < self.max_width:
+        if not 0 <= self.min_width < self.max_width <= self.open_width:
             raise ValueError(
                 f"gripper_lift: min_width {self.min_width} m must lie below max_width "
-                f"{self.max_width} m"
+                f"{self.max_width} m, and that not above open_width {self.open_width} m"
             )
         if self.hold_steps < 1 or self.stall <= 0 or self.grasp_height >= self.height:
             raise ValueError(
@@ -65,7 +66,8 @@ class GripperLift:
         stalled = abs(width - self._width) <= config.stall
         partial = config.min_width < width < config.max_width
         self._width = width
-        if not partial:
+        # Not by max_width: a hurried lift begins while the fingers are still closing.
+        if width >= config.open_width:
             self._grasped = False
         elif z < config.grasp_height:
             self._grasped = True

@@ -102,6 +102,12 @@ class EditConfig(Config):
     steps_per_update: int = Field(
         1, ge=1, description="edit and temperature steps an update call: [P] 1"
     )
+    agreed: bool = Field(
+        False,
+        description="an edit is worth what its base chunk is and the least that a drawn member "
+        "says it gains: a mean gain that members disagree on is no reason to edit. [P] its own "
+        "minimum",
+    )
     rotations: bool = Field(True, description="false leaves the base chunk's rotations unedited")
 
 

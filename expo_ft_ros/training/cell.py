@@ -36,13 +36,15 @@ class Played:
     """An episode that was played. episode: None where there is nothing to learn from.
 
     values: of each chunk that the policy began, its step and its Q; edited: share of them that
-    were edited.
+    were edited; truth: whether the task is done by the simulation's ground truth, which nothing
+    learns from.
     """
 
     ended: EpisodeSnapshot
     episode: Episode | None
     values: tuple[tuple[int, float], ...]
     edited: float
+    truth: bool
 
 
 class Cell:
@@ -153,4 +155,4 @@ class Cell:
         self._assembler.finish(outcome_of(ended, plan.seed))
         whole = self._assembler.pop_complete()
         share = float(np.mean(edits)) if edits else 0.0
-        return Played(ended, whole[0] if whole else None, values, share)
+        return Played(ended, whole[0] if whole else None, values, share, self._world.success())

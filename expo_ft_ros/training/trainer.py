@@ -108,6 +108,7 @@ class Trainer:
             "stage": plan.stage,
             "episode": plan.episode,
             "success": ended.success,
+            "truth": played.truth,
             "steps": ended.steps,
             "human_steps": ended.human_steps,
             "env_steps": self.session.env_steps,

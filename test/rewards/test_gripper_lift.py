@@ -101,6 +101,19 @@ def test_success_needs_consecutive_observations() -> None:
     assert verdicts(classifier, track) == [False] * 6 + [True]
 
 
+def test_a_lift_that_begins_while_the_fingers_still_close_is_a_success() -> None:
+    """So does a policy that is in a hurry; a demonstrator waits for the grasp."""
+    track = [(0.02, 0.08), (0.025, 0.067), (0.05, 0.055), (0.075, 0.044), (0.1, 0.037)]
+    track += [(0.12 + 0.02 * i, 0.037) for i in range(5)]
+    assert verdicts(make_classifier("gripper_lift", {"max_width": 0.042}), track)[-1]
+
+
+def test_a_gripper_that_opened_again_has_to_grasp_again() -> None:
+    track = [(0.03, 0.08), (0.03, 0.037), (0.1, 0.037), (0.1, 0.08), (0.1, 0.037)]
+    track += [(0.13, 0.037)] * 4
+    assert not any(verdicts(make_classifier("gripper_lift", {}), track))
+
+
 def test_reset_forgets_the_grasp() -> None:
     classifier = make_classifier("gripper_lift", {})
     assert verdicts(classifier, [(0.03, 0.08), (0.03, 0.037), (0.13, 0.037), (0.13, 0.037)])[-1]

@@ -81,7 +81,13 @@ class EditedCritic(ActorCritic):
             edits = self.actor.mode(known) if mode else self.actor.sample(known, generator)[0]
             candidates = torch.cat([base, base + edits], dim=1)
         of_target = self.features(self.target, visual, state)
-        q = self.target.ensemble.pessimistic(of_target, candidates, generator)
+        ensemble = self.target.ensemble
+        of_members = ensemble(of_target, candidates, ensemble.draw(generator))
+        q = of_members.amin(dim=0)
+        if edited and self.config.edit.agreed:
+            of_base, of_edits = of_members.chunk(2, dim=2)
+            q = torch.cat([q.chunk(2, dim=1)[0]] * 2, dim=1)
+            q[:, base.shape[1] :] += (of_edits - of_base).amin(dim=0)
         return Selection(candidates, q, q.argmax(dim=1))
 
     @torch.no_grad()
