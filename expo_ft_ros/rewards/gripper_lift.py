@@ -3,8 +3,8 @@
 From proprioception alone. A gripper that stopped halfway without an object is the known false
 positive, and its commanded opening isn't observable. Three things tell a grasp from it: the
 fingers began to close near the table and not in the air; the opening lies within the object's
-range; and it stands still, to fractions of a millimetre, over the observations that are counted, because
-the object stops it (a free gripper moves 1.2 mm a tick at a tenth of its speed).
+range; and it stands still, to fractions of a millimetre, over the observations that are counted,
+because the object stops it (a free gripper moves 1.2 mm a tick at a tenth of its speed).
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from expo_ft_ros.rewards.parameters import read_parameters
 class GripperLiftConfig:
     """height: tool z that counts as lifted [m]; min_width, max_width: opening while an object is
     held [m]; hold_steps: consecutive observations; grasp_height, open_width: the opening must have
-    been below open_width with the tool under grasp_height, and not above it since [m]; stall: change of the opening between observations that
-    still counts as standing still [m]."""
+    been below open_width with the tool under grasp_height, and not above it since [m]; stall: change
+    of the opening between observations that still counts as standing still [m]."""
 
     height: float = 0.12
     min_width: float = 0.03
