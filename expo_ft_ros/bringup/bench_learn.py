@@ -97,8 +97,8 @@ def run_seed(
             "by_truth": sum(line["truth"] for line in lines if line["stage"] == stage),
         }
         print(
-            f"seed {seed} {stage}: {tally.successes}/{tally.finished}",
-            evaluations[stage],
+            f"seed {seed} {stage}: {tally.successes}/{tally.finished}, by ground truth "
+            f"{evaluations[stage]['by_truth']}",
             flush=True,
         )
     return {
