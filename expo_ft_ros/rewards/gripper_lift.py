@@ -20,8 +20,8 @@ from expo_ft_ros.rewards.parameters import read_parameters
 class GripperLiftConfig:
     """height: tool z that counts as lifted [m]; min_width, max_width: opening while an object is
     held [m]; hold_steps: consecutive observations; grasp_height, open_width: the opening must have
-    been below open_width with the tool under grasp_height, and not above it since [m]; stall: change
-    of the opening between observations that still counts as standing still [m]."""
+    been below open_width with the tool under grasp_height, and not above it since [m]; stall:
+    change of the opening between observations that still counts as standing still [m]."""
 
     height: float = 0.12
     min_width: float = 0.03
