@@ -78,7 +78,9 @@ class Agent:
         self.version = 0
         self.online_episodes = 0
         self.online_steps = 0
-        self._unlearned_steps = 0
+        # What there was at the last update.
+        self._learned_episodes = 0
+        self._learned_steps = 0
         self._burst_at = 0
         self._recalled: dict[str, Any] = {}
 
@@ -148,7 +150,6 @@ class Agent:
         if episode.outcome.stage == "rl":
             self.online_episodes += 1
             self.online_steps += len(episode)
-            self._unlearned_steps += len(episode)
 
     # --- learning -------------------------------------------------------------------------------
 
@@ -183,7 +184,7 @@ class Agent:
         burst = bool(every) and self.online_episodes - self._burst_at >= every
         if burst:
             self._burst_at = self.online_episodes
-        self._unlearned_steps = 0
+        self._learned_episodes, self._learned_steps = self.online_episodes, self.online_steps
         totals: dict[str, list[float]] = {}
         expected = self._gradient_steps(calls, burst=burst)
         learning = self._in_precision(self.algorithm.learn(calls, burst=burst))
@@ -222,10 +223,10 @@ class Agent:
             return 0
         calls = self.task.updates_per_episode
         if config.schedule == "step":
-            calls = round(config.updates_per_step * self._unlearned_steps)
+            calls = round(config.updates_per_step * (self.online_steps - self._learned_steps))
         elif config.schedule == "batch":
-            due = self.online_episodes % config.episodes_per_batch == 0
-            calls = calls * config.episodes_per_batch if due else 0
+            new = self.online_episodes - self._learned_episodes
+            calls = calls * new if new >= config.episodes_per_batch else 0
         return calls + (config.warmup_updates if self.critic_updates == 0 else 0)
 
     # --- keeping --------------------------------------------------------------------------------
@@ -255,6 +256,8 @@ class Agent:
                     "critic_updates": self.critic_updates,
                     "vla_updates": self.imitator.updates,
                     "burst_at": self._burst_at,
+                    "learned_episodes": self._learned_episodes,
+                    "learned_steps": self._learned_steps,
                 },
             },
         )
@@ -297,6 +300,8 @@ class Agent:
         self.algorithm.critic_updates = counters["critic_updates"]
         self.imitator.updates = counters["vla_updates"]
         self._burst_at = counters["burst_at"]
+        self._learned_episodes = counters["learned_episodes"]
+        self._learned_steps = counters["learned_steps"]
 
     def load(self, path: Path) -> None:
         """Takes up all that `save` wrote. Raises ValueError when it isn't of this configuration.

@@ -103,7 +103,14 @@ def test_nothing_is_learned_during_the_warm_up():
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHM_NAMES)
-@pytest.mark.parametrize("changes", [{}, {"target_vla": "polyak", "vla_encoder_every": 2}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"target_vla": "polyak", "vla_encoder_every": 2},
+        {"schedule": "step", "updates_per_step": 0.1},
+    ],
+)
 def test_going_on_from_a_file_is_going_on_bit_for_bit(algorithm, changes, tmp_path):
     """One agent goes straight on; the other is saved, made anew, and goes on from the file."""
     straight = fed(algorithm, **changes)
@@ -199,6 +206,19 @@ def test_update_calls_are_due_by_schedule(schedule, calls):
         before = agent.critic_updates
         agent.update(go_on)
         assert agent.critic_updates - before == 2 * expected
+
+
+def test_a_batch_that_came_at_once_is_learned_from_once():
+    """As in async mode, where episodes end while the learner is busy."""
+    agent = make_agent(schedule="batch", episodes_per_batch=2)
+    agent.add_episode(EPISODES[0])
+    agent.imitate(go_on)
+    for episode in EPISODES[1:]:
+        agent.add_episode(episode)
+    agent.update(go_on)
+    assert agent.critic_updates == 2 * 3
+    agent.update(go_on)
+    assert agent.critic_updates == 2 * 3
 
 
 def test_a_file_of_another_preset_is_refused_by_name(tmp_path):
