@@ -68,19 +68,17 @@ class Style:
 class CubePickOperator(ScriptedOperator[Scene, Goal, Style, Phase]):
     """See the module."""
 
-    _salt = 0x0BE7
-
-    def _make_watch(self, task: TaskConfig, rate: float) -> CubePickWatch:
-        return CubePickWatch(task, rate)
-
-    def _draw_style(self, rng: np.random.Generator) -> Style:
-        return Style.draw(rng)
-
-    def _scene(self, view: OperatorView) -> Scene:
-        return Scene.of(view)
-
-    def _first(self) -> Phase:
-        return Phase.REACH
+    def __init__(self, task: TaskConfig, rng: np.random.Generator, rate: float = 1.0) -> None:
+        super().__init__(
+            task,
+            rng,
+            rate,
+            watch=CubePickWatch,
+            scene=Scene.of,
+            style=Style.draw,
+            first=Phase.REACH,
+            salt=0x0BE7,
+        )
 
     def _entry(self, scene: Scene) -> Phase:
         return Phase.LIFT if scene.held else Phase.REACH

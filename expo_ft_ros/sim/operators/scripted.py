@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from enum import Enum
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
@@ -40,18 +41,30 @@ class ScriptedOperator(ABC, Generic[S, G, T, P]):
     """Satisfies Operator. rate in [0, 1] scales how readily he takes over: 0 never does, 1 as soon
     as he is sure.
 
-    A task's operator reads the scene, draws a style and drives; the phase says where it is, and
-    `_ticks` for how long. Raises ValueError for another rate.
+    A task's operator drives; the phase says where it is, and `_ticks` for how long. watch: his
+    eyes; scene: what he makes of a view; style: draws a person; first: phase in which an episode
+    begins; salt: makes two tasks' people of one seed different ones. Raises ValueError for another
+    rate.
     """
 
-    _salt: int
-    """Makes two tasks' people of one seed different ones."""
-
-    def __init__(self, task: TaskConfig, rng: np.random.Generator, rate: float = 1.0) -> None:
+    def __init__(
+        self,
+        task: TaskConfig,
+        rng: np.random.Generator,
+        rate: float,
+        *,
+        watch: Callable[[TaskConfig, float], Watch[S, G]],
+        scene: Callable[[OperatorView], S],
+        style: Callable[[np.random.Generator], T],
+        first: P,
+        salt: int,
+    ) -> None:
         if not 0.0 <= rate <= 1.0:
             raise ValueError(f"operator rate must lie in [0, 1], got {rate}")
         self._limits, self._rng = task.limits, rng
-        self._watch = self._make_watch(task, rate)
+        self._watch = watch(task, rate)
+        self._scene, self._draw_style = scene, style
+        self._first, self._salt = first, salt
         self.reset()
 
     def reset(self, seed: int | None = None) -> None:
@@ -59,7 +72,7 @@ class ScriptedOperator(ABC, Generic[S, G, T, P]):
         rng = self._rng if seed is None else np.random.default_rng([seed, self._salt])
         self._style = self._draw_style(rng)
         self._tremor = SmoothNoise(rng, self._style.tremor)
-        self._enter(self._first())
+        self._enter(self._first)
         self._goal: G | None = None
         self._watch.reset()
 
@@ -80,22 +93,6 @@ class ScriptedOperator(ABC, Generic[S, G, T, P]):
 
     def _enter(self, phase: P) -> None:
         self._phase, self._ticks = phase, 0
-
-    @abstractmethod
-    def _make_watch(self, task: TaskConfig, rate: float) -> Watch[S, G]:
-        """Who watches with his eyes."""
-
-    @abstractmethod
-    def _draw_style(self, rng: np.random.Generator) -> T:
-        """A person at random."""
-
-    @abstractmethod
-    def _scene(self, view: OperatorView) -> S:
-        """Raises ValueError for a view of another scene."""
-
-    @abstractmethod
-    def _first(self) -> P:
-        """Phase in which an episode begins."""
 
     @abstractmethod
     def _entry(self, scene: S) -> P:
