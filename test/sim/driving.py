@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from expo_ft_ros.data.types import Observation
 from expo_ft_ros.rewards import Classifier
-from expo_ft_ros.sim.operators import IDLE, Mode, Operator, OperatorView
+from expo_ft_ros.sim.operators import IDLE, Mode, Operator, OperatorView, make_operator
 from expo_ft_ros.sim.world import World
 from expo_ft_ros.tasks import TaskConfig
 
@@ -37,6 +37,35 @@ def observe(world: World, number: int = 0, images: bool = False) -> Observation:
 def lifted(world: World) -> bool:
     """Cube Pick is done."""
     return world.success() and bool(world.proprio().position[2] > 0.12)
+
+
+def person(task: TaskConfig, seed: int, rate: float = 1.0) -> Operator:
+    """The task's scripted person at the start of an episode."""
+    operator = make_operator(task, np.random.default_rng(0), rate)
+    operator.reset(seed)
+    return operator
+
+
+def expert(
+    task: TaskConfig, seed: int, name: str = "", shift: tuple[float, ...] = (0.0, 0.0, 0.0)
+) -> Policy:
+    """A policy that does what the person would, were the object of that name shifted [m]."""
+    operator = person(task, seed)
+
+    def act(world: World, step: int) -> NDArray[np.float64]:
+        objects = dict(world.objects())
+        if name:
+            position, quaternion = objects[name]
+            objects[name] = (position + np.array(shift), quaternion)
+        seen = OperatorView(world.proprio(), objects, step, Mode.DEMONSTRATE)
+        return operator.act(seen).action().astype(np.float64)
+
+    return act
+
+
+def frozen(world: World, step: int) -> NDArray[np.float64]:
+    """A policy that stands still."""
+    return np.zeros(7)
 
 
 def view(world: World, step: int, mode: Mode) -> OperatorView:

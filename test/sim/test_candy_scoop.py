@@ -23,7 +23,7 @@ from expo_ft_ros.sim.scenes.candy_scoop import (
 from expo_ft_ros.sim.world import World
 from expo_ft_ros.tasks import TaskConfig, load_task
 
-from .driving import Policy, episode, view
+from .driving import Policy, episode, expert, frozen, person, view
 
 
 @pytest.fixture(scope="module")
@@ -38,32 +38,8 @@ def world(task: TaskConfig) -> Iterator[World]:
     made.close()
 
 
-def person(task: TaskConfig, seed: int, rate: float = 1.0):
-    operator = make_operator(task, np.random.default_rng(0), rate)
-    operator.reset(seed)
-    return operator
-
-
 def candies(world: World) -> np.ndarray:
     return np.array([world.objects()[f"{CANDY}_{i}"][0] for i in range(CANDIES)])
-
-
-def expert(task: TaskConfig, seed: int, name: str = TARGET, shift=(0.0, 0.0, 0.0)) -> Policy:
-    """A policy that does what the person would, were an object shifted by that much [m]."""
-    operator = person(task, seed)
-
-    def act(world: World, step: int) -> np.ndarray:
-        objects = world.objects()
-        position, quaternion = objects[name]
-        objects[name] = (position + np.array(shift), quaternion)
-        seen = OperatorView(world.proprio(), objects, step, Mode.DEMONSTRATE)
-        return operator.act(seen).action().astype(np.float64)
-
-    return act
-
-
-def frozen(world: World, step: int) -> np.ndarray:
-    return np.zeros(7)
 
 
 def aside(world: World, step: int) -> np.ndarray:

@@ -9,30 +9,7 @@ from expo_ft_ros.sim.operators import Mode, OperatorView, make_operator
 from expo_ft_ros.sim.world import World
 from expo_ft_ros.tasks import TaskConfig, load_task
 
-from .driving import Policy, episode, view
-
-
-def person(task: TaskConfig, seed: int, rate: float = 1.0):
-    operator = make_operator(task, np.random.default_rng(0), rate)
-    operator.reset(seed)
-    return operator
-
-
-def expert(task: TaskConfig, seed: int, shift: tuple[float, float] = (0.0, 0.0)) -> Policy:
-    """A policy that does what the person would, were the cube shifted by that much [m]."""
-    operator = person(task, seed)
-
-    def act(world: World, step: int) -> np.ndarray:
-        position, quaternion = world.objects()["cube"]
-        objects = {"cube": (position + np.array([*shift, 0.0]), quaternion)}
-        seen = OperatorView(world.proprio(), objects, step, Mode.DEMONSTRATE)
-        return operator.act(seen).action().astype(np.float64)
-
-    return act
-
-
-def frozen(world: World, step: int) -> np.ndarray:
-    return np.zeros(7)
+from .driving import Policy, episode, expert, frozen, person, view
 
 
 def aside(world: World, step: int) -> np.ndarray:
