@@ -19,6 +19,7 @@ from expo_ft_ros.bringup.options import (
     budget,
 )
 from expo_ft_ros.configuration import config_dir
+from expo_ft_ros.rl.config import PRESET, load_preset
 from expo_ft_ros.tasks import load_task
 
 Parameter = bool | int | float | str | tuple[str, ...]
@@ -89,7 +90,7 @@ def train_graph(options: TrainOptions, run_dir: Path) -> list[NodeSpec]:
     }
     specs += _learning(options, run_dir, learning, asynchronous=options.mode == "async")
     specs.append(_recorder(options, run_dir))
-    return _with_session(specs, options, run_dir, work, "train")
+    return _with_session(specs, options, run_dir, work, "train", options.preset)
 
 
 def collect_graph(options: CollectOptions, run_dir: Path) -> list[NodeSpec]:
@@ -115,7 +116,7 @@ def eval_graph(
     learning: dict[str, Parameter] = {**trained, "checkpoint": str(checkpoint)}
     specs += _learning(options, run_dir, learning, asynchronous=False)
     specs.append(_recorder(options, run_dir))
-    return _with_session(specs, options, run_dir, work, "eval")
+    return _with_session(specs, options, run_dir, work, "eval", trained["preset"])
 
 
 def sim_graph(options: SimOptions, run_dir: Path) -> list[NodeSpec]:
@@ -232,7 +233,12 @@ def _learning(
 
 
 def _with_session(
-    specs: list[NodeSpec], options: RunOptions, run_dir: Path, work: Budget, kind: str
+    specs: list[NodeSpec],
+    options: RunOptions,
+    run_dir: Path,
+    work: Budget,
+    kind: str,
+    preset: str = PRESET,
 ) -> list[NodeSpec]:
     parameters: dict[str, Parameter] = {
         "kind": kind,
@@ -242,6 +248,7 @@ def _with_session(
         "demos": work.demos,
         "eval_trials": work.eval_trials,
         "waits_for_learner": getattr(options, "mode", "sync") == "sync",
+        "gamma": load_preset(preset).gamma,
         "required_nodes": required_nodes(specs),
     }
     specs = _with_listeners(specs)

@@ -13,8 +13,9 @@ from typing import Any
 from std_msgs.msg import String
 
 from expo_ft_ros.bringup.display import STATUS_FILE
+from expo_ft_ros.control.promises import Promises
 from expo_ft_ros.control.session import LEARNED_STAGES, Plan, Session, SessionConfig, Stage
-from expo_ft_ros.msg import EpisodeState, LearnerStatus, SessionPlan, SessionStatus
+from expo_ft_ros.msg import Candidates, EpisodeState, LearnerStatus, SessionPlan, SessionStatus
 from expo_ft_ros.nodes import run_files
 from expo_ft_ros.nodes.base import OK, GraphNode, NodeParameters, parameter
 from expo_ft_ros.nodes.process import main as run_nodes
@@ -44,6 +45,7 @@ class SessionParameters(NodeParameters):
     max_steps: int = parameter(
         0, "Steps after which an episode times out; 0: the task's.", low=0, high=100_000
     )
+    gamma: float = parameter(0.99, "Discount, to compare values with returns.", low=0.0, high=1.0)
     waits_for_learner: bool = parameter(
         True, "The next episode waits until the learner has learned from the last one (sync mode)."
     )
@@ -87,6 +89,7 @@ class SessionNode(GraphNode[SessionParameters]):
         # Number of the newest ended episode that the learner takes.
         self._learned = 0
         self._episode = EpisodeState()
+        self._promises = Promises()
         self._ended: EpisodeState | None = None
         self._learner = LearnerStatus()
         self._began = self.wall_time()
@@ -96,6 +99,7 @@ class SessionNode(GraphNode[SessionParameters]):
         self.subscription("nodes/ready", self._on_ready, needed=False)
         self.subscription("episode/state", self._on_episode, needed=False)
         self.subscription("learner/status", self._on_learner, needed=False)
+        self.subscription("policy/candidates", self._on_candidates, needed=False)
         self.wall_timer(STATUS_PERIOD, self._tell)
 
     def _start(self) -> None:
@@ -122,6 +126,12 @@ class SessionNode(GraphNode[SessionParameters]):
         self._book()
         self._learner = message
         self._go_on()
+
+    def _on_candidates(self, message: Candidates) -> None:
+        chosen = message.chosen
+        self._promises.add(
+            int(message.observation), float(message.q[chosen]), bool(message.edited[chosen])
+        )
 
     # -- what follows ---------------------------------------------------------------------------
     def _go_on(self) -> None:
@@ -192,8 +202,15 @@ class SessionNode(GraphNode[SessionParameters]):
             "seconds": self.wall_time() - self._began,
             "env_steps": self._session.env_steps,
             **asdict(self._session.stats(ended.stage)),
+            **self._promises.kept(
+                int(ended.first_observation),
+                int(ended.last_observation),
+                bool(ended.success),
+                self.parameters.gamma,
+            ),
             **self._learner_numbers(),
         }
+        self._promises = Promises()
         run_files.append_metrics(self._folder, line)
         done, total = self._session.progress()
         outcome = "success" if ended.success else "failure"

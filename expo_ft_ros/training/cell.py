@@ -13,6 +13,7 @@ import numpy as np
 
 from expo_ft_ros.control.episode import EpisodeSnapshot
 from expo_ft_ros.control.loop import ControlLoop
+from expo_ft_ros.control.promises import Promises
 from expo_ft_ros.control.safety import SafetyConfig
 from expo_ft_ros.control.session import Plan
 from expo_ft_ros.control.teleop import TeleopConfig, TeleopMapper
@@ -35,15 +36,13 @@ edited."""
 class Played:
     """An episode that was played. episode: None where there is nothing to learn from.
 
-    values: of each chunk that the policy began, its step and its Q; edited: share of them that
-    were edited; truth: whether the task is done by the simulation's ground truth, which nothing
-    learns from.
+    promises: of the policy's chunks; truth: whether the task is done by the simulation's ground
+    truth, which nothing learns from.
     """
 
     ended: EpisodeSnapshot
     episode: Episode | None
-    values: tuple[tuple[int, float], ...]
-    edited: float
+    promises: Promises
     truth: bool
 
 
@@ -84,8 +83,7 @@ class Cell:
         self._mapper = self._mapper.fresh()
         self._hand = Hand(self._device)
         loop.reset_done()
-        values: list[tuple[int, float]] = []
-        edits: list[bool] = []
+        promises = Promises()
         first = self._number + 1
         while True:
             observation = self._observe(plan.episode)
@@ -94,15 +92,14 @@ class Cell:
                 actions, q, edited = policy(observation)
                 self._chunks += 1
                 chunk = ActionChunk(self._chunks, observation.number, actions, q, edited)
-                values.append((observation.number - first, q))
-                edits.append(edited)
+                promises.add(observation.number, q, edited)
             self._judge(observation, first)
             if not loop.running:
                 break
             executed = self._execute(observation, chunk)
             self._help(plan, observation, observation.number - first)
             self._world.step(executed * self._scale)
-        return self._end(plan, tuple(values), edits)
+        return self._end(plan, promises)
 
     def close(self) -> None:
         """Frees the renderer."""
@@ -150,9 +147,8 @@ class Cell:
         for buttons in gesture.presses:
             self._mapper.update(None, buttons, now)
 
-    def _end(self, plan: Plan, values: tuple[tuple[int, float], ...], edits: list[bool]) -> Played:
+    def _end(self, plan: Plan, promises: Promises) -> Played:
         ended = self._loop.snapshot
         self._assembler.finish(outcome_of(ended, plan.seed))
         whole = self._assembler.pop_complete()
-        share = float(np.mean(edits)) if edits else 0.0
-        return Played(ended, whole[0] if whole else None, values, share, self._world.success())
+        return Played(ended, whole[0] if whole else None, promises, self._world.success())

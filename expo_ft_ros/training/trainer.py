@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from expo_ft_ros.control.session import LEARNED_STAGES, Plan, Session, SessionConfig
 from expo_ft_ros.data.types import FloatArray, Observation
 from expo_ft_ros.rl.agent import Agent
@@ -114,23 +112,17 @@ class Trainer:
             "env_steps": self.session.env_steps,
             "seconds": round(self.wall.total, 1),
         }
-        if played.values:
-            line["edited_chosen"] = played.edited
-            line["value_error"] = value_error(played, self.agent.config.gamma)
+        line |= played.promises.kept(
+            ended.first_observation,
+            ended.last_observation,
+            ended.success,
+            self.agent.config.gamma,
+        )
         if metrics:
             line["update_ratio"] = self.agent.update_ratio
             line["metrics"] = {name: round(value, 5) for name, value in metrics.items()}
         self.log.append(line)
         self.report(line)
-
-
-def value_error(played: Played, gamma: float) -> float:
-    """Mean of Q minus realised return over the episode's chunks; NaN before the critic's first
-    step. Far above zero the critic promises what doesn't come."""
-    last = played.ended.steps
-    reward = float(played.ended.success)
-    errors = [q - reward * gamma ** max(0, last - 1 - step) for step, q in played.values]
-    return float(np.mean(errors))
 
 
 def make_session(

@@ -3,7 +3,8 @@
 import json
 from pathlib import Path
 
-from expo_ft_ros.msg import EpisodeState, LearnerStatus, SessionPlan
+import pytest
+from expo_ft_ros.msg import Candidates, EpisodeState, LearnerStatus, SessionPlan
 
 
 class Others:
@@ -14,6 +15,7 @@ class Others:
         self._probe = graph.probe
         self._episodes = graph.probe.publisher("episode/state")
         self._learner = graph.probe.publisher("learner/status")
+        self._candidates = graph.probe.publisher("policy/candidates")
         graph.probe.on("session/plan", self.plans.append)
 
     @property
@@ -40,6 +42,12 @@ class Others:
             last_observation=11,
         )
         self._episodes.publish(ended)
+
+    def choose(self, observation: int, q: float) -> None:
+        """The second of two candidates, an edit."""
+        self._candidates.publish(
+            Candidates(observation=observation, count=2, q=[0.0, q], edited=[False, True], chosen=1)
+        )
 
     def learned(self, episode: int, finished: str = "") -> None:
         self._learner.publish(LearnerStatus(episode=episode, finished=finished))
@@ -89,3 +97,17 @@ def test_in_async_mode_only_the_end_of_the_stage_waits(graph):
     assert others.plan.episode == 4
     others.learned(4, "imitation")
     others.until_plan("done")
+
+
+def test_the_log_says_what_the_critic_promised(graph):
+    others = online(graph, waits=False)
+    others.choose(3, 0.75)
+    graph.probe.spin(1.0)
+    others.play()
+    graph.probe.until(lambda: len(counted(graph.folder)) == 2, "the episode to be counted")
+    lines = (graph.folder / "metrics.jsonl").read_text().splitlines()
+    collected, online_one = (json.loads(line) for line in lines)
+    assert "value_error" not in collected
+    assert online_one["edited_chosen"] == 1.0
+    # Observations 1 to 11: the reward comes with the tenth step.
+    assert online_one["value_error"] == pytest.approx(0.75 - 0.99**7)

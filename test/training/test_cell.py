@@ -39,7 +39,7 @@ def test_a_demonstration_is_a_person_s_and_succeeds(cell):
     assert episode.side.shape == (len(episode) + 1, 32, 32, 3)
     assert episode.reward[-1] == 1
     assert episode.reward[:-1].sum() == 0
-    assert played.values == ()
+    assert len(played.promises) == 0
 
 
 def test_the_policy_drives_chunk_by_chunk_until_the_operator_steps_in(cell):
@@ -48,10 +48,11 @@ def test_the_policy_drives_chunk_by_chunk_until_the_operator_steps_in(cell):
     assert episode is not None
     assert episode.source[0] == Source.POLICY
     assert Source.HUMAN in episode.source
-    asked = [step for step, _ in played.values]
-    assert asked[0] == 0
+    asked = played.promises.observations
+    assert asked[0] == played.ended.first_observation
     assert all(b - a == TASK.execute_steps for a, b in itertools.pairwise(asked))
-    assert played.edited == 1.0
+    first, last = played.ended.first_observation, played.ended.last_observation
+    assert played.promises.kept(first, last, True, 0.99)["edited_chosen"] == 1.0
 
 
 def test_left_alone_the_policy_runs_out_of_time(cell):
