@@ -32,6 +32,7 @@ from expo_ft_ros.msg import Reward as RewardMsg
 from expo_ft_ros.msg import Step as StepMsg
 from expo_ft_ros.nodes.base import OK, WARN, GraphNode, NodeParameters, parameter
 from expo_ft_ros.nodes.convert import (
+    BASE_FRAME,
     chunk_from_msg,
     header_of,
     nanoseconds,
@@ -47,7 +48,6 @@ from expo_ft_ros.nodes.snapshot import PROPRIO, SIDE, TELEOP, WRIST, Inputs, Sna
 from expo_ft_ros.srv import ResetScene
 from expo_ft_ros.tasks import load_task
 
-BASE_FRAME = "base"
 ACK_TIMEOUT = 0.5
 _CHECK_PERIOD = 0.1
 _STATE_PERIOD = 0.5

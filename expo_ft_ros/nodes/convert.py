@@ -66,6 +66,10 @@ def stamp_of(time_ns: int) -> Time:
     return Time(sec=sec, nanosec=nanosec)
 
 
+BASE_FRAME = "base"
+"""Frame of everything that has one (REP 105 leaves a manipulator's base its own name)."""
+
+
 def header_of(time_ns: int, frame_id: str = "") -> Header:
     """A header stamped `time_ns` [ns]."""
     return Header(stamp=stamp_of(time_ns), frame_id=frame_id)

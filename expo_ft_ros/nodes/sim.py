@@ -21,6 +21,7 @@ from expo_ft_ros.data.types import ACTION_DIM
 from expo_ft_ros.msg import SimState
 from expo_ft_ros.nodes.base import OK, WARN, GraphNode, NodeParameters, parameter
 from expo_ft_ros.nodes.convert import (
+    BASE_FRAME,
     NANOSECONDS,
     array_to_image,
     header_of,
@@ -32,12 +33,11 @@ from expo_ft_ros.nodes.convert import (
     twist_of,
 )
 from expo_ft_ros.nodes.process import main as run_nodes
+from expo_ft_ros.nodes.schedule import RESEND_AFTER
 from expo_ft_ros.sim.world import CAMERAS, World
 from expo_ft_ros.srv import ResetScene
 from expo_ft_ros.tasks import load_task
 
-BASE_FRAME = "base"
-RESEND_AFTER = 0.5
 _CHECK_PERIOD = 0.1
 # Zero is no stamp at all to many tools.
 _START_NS = NANOSECONDS
