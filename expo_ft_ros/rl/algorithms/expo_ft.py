@@ -200,7 +200,8 @@ class ExpoFT:
     @torch.no_grad()
     def _diagnose(self) -> Metrics:
         """Age of the cached candidates, and how often the critic misranks them: the share of
-        corrected windows at which it prefers a base chunk to what the person did."""
+        corrected windows at which it prefers the base chunks, on average, to what the person did.
+        """
         memory, updates = self._parts.memory, self._parts.imitator.updates
         slots = memory.replay.slots
         metrics = {"cache/age": float((updates - memory.candidates.version[slots]).mean())}
@@ -213,5 +214,5 @@ class ExpoFT:
             chunks = torch.cat([memory.chunk(window)[:, None], base.flatten(2)], dim=1)
             features = self.networks.features(self.networks.value, visual, state)
             q = self.networks.value.ensemble(features, chunks).mean(dim=0)
-            metrics["critic/misranked"] = float((q[:, 1:].amax(dim=1) > q[:, 0]).float().mean())
+            metrics["critic/misranked"] = float((q[:, 1:].mean(dim=1) > q[:, 0]).float().mean())
         return metrics
