@@ -47,7 +47,7 @@ def measure(size: str) -> dict[str, float]:
         {
             "warmup_episodes": "0",
             "warmup_updates": "0",
-            "edits_after": "0",
+            "edits": "true",
             "vla_encoder_every": "0",
         },
     )

@@ -28,7 +28,7 @@ def make_agent(algorithm: str = "expo_ft", **changes) -> Agent:
         "image_size": SIZE,
         "warmup_episodes": 1,
         "warmup_updates": 0,
-        "edits_after": 0,
+        "edits": True,
         "critic_steps_per_update": 2,
         "vla_encoder_every": 0,
         "replay_capacity": 200,
@@ -90,7 +90,7 @@ def test_after_an_update_the_best_candidate_is_executed():
     [({}, 16), ({"edits": False}, 8), ({"edits_after": 2}, 16), ({"edits_after": 3}, 8)],
 )
 def test_edits_are_candidates_when_the_critic_may_judge_them(changes, candidates):
-    agent = fed(**{"edits_after": 0, **changes})
+    agent = fed(**changes)
     agent.update(go_on)
     assert agent.critic_updates == 2
     assert len(agent.act(observation()).candidates) == candidates
