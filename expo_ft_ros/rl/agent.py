@@ -226,8 +226,10 @@ class Agent:
             calls = round(config.updates_per_step * (self.online_steps - self._learned_steps))
         elif config.schedule == "batch":
             new = self.online_episodes - self._learned_episodes
-            calls = calls * new if new >= config.episodes_per_batch else 0
-        return calls + (config.warmup_updates if self.critic_updates == 0 else 0)
+            if new < config.episodes_per_batch:
+                return 0
+            calls *= new
+        return calls + (config.warmup_updates if self._learned_steps == 0 else 0)
 
     # --- keeping --------------------------------------------------------------------------------
 

@@ -208,6 +208,20 @@ def test_update_calls_are_due_by_schedule(schedule, calls):
         assert agent.critic_updates - before == 2 * expected
 
 
+@pytest.mark.parametrize("algorithm", ["hg_dagger", "hil_serl"])
+def test_the_warm_up_is_made_up_for_once(algorithm):
+    agent = make_agent(algorithm, warmup_updates=3)
+    calls = []
+    learn = agent.algorithm.learn
+    agent.algorithm.learn = lambda count, burst: calls.append(count) or learn(count, burst=burst)
+    agent.add_episode(EPISODES[0])
+    agent.imitate(go_on)
+    for episode in EPISODES[1:]:
+        agent.add_episode(episode)
+        agent.update(go_on)
+    assert calls == [1 + 3, 1, 1]
+
+
 def test_a_batch_that_came_at_once_is_learned_from_once():
     """As in async mode, where episodes end while the learner is busy."""
     agent = make_agent(schedule="batch", episodes_per_batch=2)
