@@ -77,6 +77,14 @@ class ActorCritic(nn.Module):
         known: Tensor = network.encoder(visual, self.state_stats.transform(state).clamp(-3, 3))
         return known
 
+    def adopt(self, state: QuantileNormaliser, action: QuantileNormaliser) -> None:
+        """Takes up the statistics of the VLA that was just imitated."""
+        self.state_stats.load_state_dict(state.state_dict())
+
+    def executable(self, action: Tensor) -> Tensor:
+        """What of an action the robot would execute; here all of it."""
+        return action
+
     @torch.no_grad()
     def td_target_of_actor(
         self, reward: Tensor, bootstrap: Tensor, next_visual: Tensor, next_state: Tensor
@@ -119,7 +127,7 @@ class ActorCritic(nn.Module):
             features = self.features(self.value, visual, state)
         known = features if base is None else torch.cat([features, base], dim=-1)
         drawn, log_density = self.actor.sample(known)
-        action = drawn if base is None else base + drawn
+        action = drawn if base is None else self.executable(base + drawn)
         q = self.value.ensemble(features, action[:, None]).mean(dim=0).squeeze(1)
         loss = (self.log_alpha.exp().detach() * log_density - q).mean()
         step_optimiser(self.optimisers["actor"], loss, "actor loss")

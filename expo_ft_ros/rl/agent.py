@@ -167,7 +167,7 @@ class Agent:
 
     def _imitated(self) -> None:
         if self.algorithm.networks is not None:
-            self.algorithm.networks.state_stats.load_state_dict(self.vla.state_stats.state_dict())
+            self.algorithm.networks.adopt(self.vla.state_stats, self.vla.action_stats)
         self.version += 1
 
     def update(self, progress: Progress) -> dict[str, float]:

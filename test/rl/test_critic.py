@@ -73,12 +73,14 @@ def batch(n: int = 8) -> dict[str, torch.Tensor]:
 NEXT = ("reward", "bootstrap", "next_visual", "next_state", "next_base")
 
 
+@pytest.mark.parametrize("agreed", [False, True])
 @pytest.mark.parametrize("draws", [([0, 2], [3, 1]), ([2, 0, 3, 1], [1, 3, 0, 2])])
-def test_td_target_is_the_equation(monkeypatch, draws):
+def test_td_target_is_the_equation(monkeypatch, draws, agreed):
     """y = r + bootstrap * min over fresh members of Q'(s', a*), a* the argmax over base chunks and
     their edits of the minimum over other members: here in NumPy, with the draws known."""
     torch.manual_seed(0)
-    networks = make_networks(minimum_of=len(draws[0]))
+    edit_config = load_preset().edit.model_copy(update={"agreed": agreed})
+    networks = make_networks(minimum_of=len(draws[0]), edit=edit_config)
     data = batch()
     given = iter([torch.tensor(draw) for draw in draws])
     monkeypatch.setattr(QEnsemble, "draw", lambda self, generator=None: next(given))
@@ -93,14 +95,18 @@ def test_td_target_is_the_equation(monkeypatch, draws):
     monkeypatch.setattr(networks.actor, "sample", remember)
     y = networks.td_target(*(data[name] for name in NEXT)).numpy()
 
-    base, edit = data["next_base"].numpy(), edits[0].numpy()
-    candidates = np.concatenate([base, base + edit], axis=1)
+    base, edit = data["next_base"].numpy().clip(-1, 1), edits[0].numpy()
+    candidates = np.concatenate([base, (base + edit).clip(-1, 1)], axis=1)
     with torch.no_grad():
         features = networks.features(networks.target, data["next_visual"], data["next_state"])
         every = networks.target.ensemble(features, torch.from_numpy(candidates)).numpy()
     expected = np.empty(8)
     for b in range(8):
-        star = int(np.argmax(every[list(draws[0]), b].min(axis=0)))
+        drawn = every[list(draws[0]), b]
+        worth = drawn.min(axis=0)
+        if agreed:
+            worth[3:] = worth[:3] + (drawn[:, 3:] - drawn[:, :3]).min(axis=0)
+        star = int(np.argmax(worth))
         value = every[list(draws[1]), b, star].min()
         expected[b] = data["reward"][b] + data["bootstrap"][b] * value
     np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-5)
@@ -143,7 +149,7 @@ def test_candidates_are_base_chunks_then_edits_within_scale():
     networks, data = make_networks(), batch()
     selection = select(networks, data)
     base, edited = selection.candidates[:, :3], selection.candidates[:, 3:]
-    torch.testing.assert_close(base, data["next_base"])
+    torch.testing.assert_close(base, data["next_base"].clamp(-1, 1))
     assert 0 < (edited - base).abs().max() <= 0.2 + 1e-6
     rows = torch.arange(len(selection.chosen))
     assert (selection.q[rows, selection.chosen] == selection.q.amax(dim=1)).all()
@@ -156,12 +162,24 @@ def test_edits_may_be_left_out():
     left_out = networks.select(
         data["next_visual"], data["next_state"], base, mode=False, edited=False
     )
-    torch.testing.assert_close(left_out.candidates, base)
+    torch.testing.assert_close(left_out.candidates, base.clamp(-1, 1))
+
+
+def test_no_candidate_is_beyond_what_a_robot_executes():
+    """Action dimension 6 was only ever at its ends, as a gripper is; the others within half."""
+    networks, data = make_networks(), batch()
+    networks.action_stats.low[:6], networks.action_stats.high[:6] = -0.5, 0.5
+    candidates = select(networks, data).candidates.view(8, 6, CHUNK // 7, 7)
+    raw = networks.action_stats.inverse(candidates)
+    assert raw.abs().max() <= 1 + 1e-6
+    assert candidates[..., :6].abs().max() > 1.2
+    assert candidates[..., 6].abs().max() <= 1 + 1e-6
 
 
 def test_rotations_may_be_left_unedited():
     edit = load_preset().edit.model_copy(update={"rotations": False})
     networks, data = make_networks(edit=edit), batch()
+    data["next_base"] = data["next_base"].clamp(-0.7, 0.7)
     edits = select(networks, data).candidates[:, 3:] - data["next_base"]
     per_step = edits.view(8, 3, CHUNK // 7, 7)
     assert per_step[..., 3:6].abs().max() < 1e-6

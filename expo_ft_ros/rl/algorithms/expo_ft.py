@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from expo_ft_ros.data.normalisation import QuantileNormaliser
 from expo_ft_ros.data.types import ACTION_DIM
 from expo_ft_ros.rl.actor_critic import ActorCritic, Metrics
 from expo_ft_ros.rl.algorithms.base import Choice, Parts, Seen, base_choice
@@ -44,7 +45,8 @@ class EditedCritic(ActorCritic):
         self, config: AgentConfig, chunk_dim: int, edit_scale: float, feature_dim: int = 0
     ) -> None:
         edit = config.edit
-        moved = torch.ones(chunk_dim // ACTION_DIM, ACTION_DIM)
+        steps = chunk_dim // ACTION_DIM
+        moved = torch.ones(steps, ACTION_DIM)
         if not edit.rotations:
             moved[:, _ROTATIONS] = 0
         super().__init__(
@@ -59,6 +61,20 @@ class EditedCritic(ActorCritic):
                 actor.free_dims, edit_scale, shifted=edit.shifted_target
             ),
         )
+        self._steps = steps
+        self.action_stats = QuantileNormaliser(ACTION_DIM, config.vla.action_floor)
+
+    def adopt(self, state: QuantileNormaliser, action: QuantileNormaliser) -> None:
+        """See ActorCritic."""
+        super().adopt(state, action)
+        self.action_stats.load_state_dict(action.state_dict())
+
+    def executable(self, action: Tensor) -> Tensor:
+        """Chunks (..., C * 7) within +-1 of the robot's range, which is all that is ever executed
+        and replayed: of anything beyond the critic learns nothing."""
+        limit = torch.ones(ACTION_DIM, device=action.device)
+        low, high = self.action_stats.transform(-limit), self.action_stats.transform(limit)
+        return action.clamp(low.repeat(self._steps), high.repeat(self._steps))
 
     @torch.no_grad()
     def select(
@@ -74,12 +90,13 @@ class EditedCritic(ActorCritic):
         """Scores base chunks (B, N, C * 7) and one edit of each by the minimum over freshly drawn
         target members. mode: edits are the edit policy's mode instead of samples; edited: False
         leaves them out."""
+        base = self.executable(base)
         candidates = base
         if edited:
             features = self.features(self.value, visual, state)[:, None]
             known = torch.cat([features.expand(-1, base.shape[1], -1), base], dim=-1)
             edits = self.actor.mode(known) if mode else self.actor.sample(known, generator)[0]
-            candidates = torch.cat([base, base + edits], dim=1)
+            candidates = torch.cat([base, self.executable(base + edits)], dim=1)
         of_target = self.features(self.target, visual, state)
         ensemble = self.target.ensemble
         of_members = ensemble(of_target, candidates, ensemble.draw(generator))
@@ -103,12 +120,13 @@ class EditedCritic(ActorCritic):
     ) -> Tensor:
         """y = sum gamma^i r + gamma^n (1 - terminated) min Q'(s', a*), (B,) (eq. 5, C.1).
 
-        a* is selected as when acting; its value is read from freshly drawn members again, which
-        are the same ones where all are drawn.
+        a* is selected as when acting; its value is read from freshly drawn members again. Where
+        all are drawn these are the same ones.
         reward, bootstrap: (B,) as in `replay.Window`; next_base: (B, N, C * 7).
         """
         selection = self.select(next_visual, next_state, next_base, mode=False, edited=edited)
-        if self.config.minimum_of == self.config.critic.members:
+        agreed = edited and self.config.edit.agreed
+        if self.config.minimum_of == self.config.critic.members and not agreed:
             value = selection.q.amax(dim=1)
         else:
             features = self.features(self.target, next_visual, next_state)
