@@ -130,31 +130,38 @@ class ReplayBuffer:
         self,
         *,
         successful: bool = False,
-        unmended: bool = False,
+        unmended: int = 0,
         human: int = 0,
         demonstrated: bool | None = None,
         whole: int = 0,
     ) -> NDArray[np.int64]:
         """Slots that a window may start from.
 
-        successful: of successful episodes only; unmended: not those of the policy's steps after
-        which a person took over in that episode; human: windows of that many steps which hold a
-        human step (0: any); demonstrated: only of demonstrations, or only of others (None: any);
-        whole: windows of that many steps which no episode's end cuts (0: any).
+        successful: of successful episodes only; unmended: windows of that many steps which hold
+        none of the policy's steps after which a person took over (0: any); human: windows of that
+        many steps which hold a human step (0: any); demonstrated: only of demonstrations, or only
+        of others (None: any); whole: windows of that many steps which no episode's end cuts (0:
+        any).
         """
         starts = self._starts
         if successful:
             starts = starts[self.success[starts]]
         if unmended:
-            starts = starts[~self._mended[starts]]
+            starts = starts[~self._mended[self._steps(starts, unmended)].any(axis=1)]
         if demonstrated is not None:
             starts = starts[self.demonstration[starts] == demonstrated]
         if whole:
             starts = starts[self._last[starts] - starts >= whole]
         if human:
-            offsets = np.minimum(starts[:, None] + np.arange(human), self._last[starts, None] - 1)
-            starts = starts[(self.source[offsets] == Source.HUMAN).any(axis=1)]
+            starts = starts[(self.source[self._steps(starts, human)] == Source.HUMAN).any(axis=1)]
         return starts
+
+    def _steps(self, starts: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+        """(B, count) slots of the windows' steps, the last real one repeated past the end."""
+        slots: NDArray[np.int64] = np.minimum(
+            starts[:, None] + np.arange(count), self._last[starts, None] - 1
+        )
+        return slots
 
     def window(
         self,
@@ -172,7 +179,7 @@ class ReplayBuffer:
         last = self._last[start]
         length = np.minimum(steps, last - start)
         offsets = np.arange(max(horizon, steps))
-        index = np.minimum(start[:, None] + offsets, (last - 1)[:, None])
+        index = self._steps(start, len(offsets))
         powers = np.where(offsets[:steps] < length[:, None], gamma ** offsets[:steps], 0.0)
         after = start + length
         ends = (after == last) & (self._terminated[start] | truncation_ends)
@@ -184,27 +191,6 @@ class ReplayBuffer:
             reward=(powers * self.reward[index[:, :steps]]).sum(axis=1).astype(np.float32),
             bootstrap=np.where(ends, 0.0, gamma**length).astype(np.float32),
         )
-
-    def sample(
-        self,
-        batch: int,
-        steps: int,
-        horizon: int,
-        gamma: float,
-        rng: np.random.Generator,
-        starts: NDArray[np.int64] | None = None,
-        *,
-        truncation_ends: bool = False,
-    ) -> Window:
-        """B windows, uniform over `starts` (default: every step held), with replacement.
-
-        Raises ValueError when there is nothing to draw from.
-        """
-        pool = self._starts if starts is None else starts
-        if len(pool) == 0:
-            raise ValueError("replay buffer has no window to draw: add an episode first")
-        drawn = rng.choice(pool, size=batch)
-        return self.window(drawn, steps, horizon, gamma, truncation_ends=truncation_ends)
 
 
 class FeatureCache:

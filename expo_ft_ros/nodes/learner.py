@@ -241,9 +241,9 @@ class LearnerNode(GraphNode[LearnerParameters]):
         self._show(replace(self._progress, stage=IDLE, finished=IMITATION))
 
     def _update(self) -> None:
-        before = self._agent.critic_updates
+        before = self._agent.version
         self._learn_something(UPDATE, self._agent.update)
-        self._dirty = self._dirty or self._agent.critic_updates > before
+        self._dirty = self._dirty or self._agent.version > before
 
     def _learn_something(
         self,

@@ -20,7 +20,7 @@ from expo_ft_ros.rewards.parameters import read_parameters
 class GripperLiftConfig:
     """height: tool z that counts as lifted [m]; min_width, max_width: opening while an object is
     held [m]; hold_steps: consecutive observations; grasp_height, open_width: the opening must have
-    been below open_width with the tool under grasp_height, and not above it since [m]; stall:
+    come below open_width with the tool under grasp_height, and not been above it since [m]; stall:
     change of the opening between observations that still counts as standing still [m]."""
 
     height: float = 0.12
@@ -65,12 +65,12 @@ class GripperLift:
         z = float(obs.proprio.position[2])
         stalled = abs(width - self._width) <= config.stall
         partial = config.min_width < width < config.max_width
-        self._width = width
         # Not by max_width: a hurried lift begins while the fingers are still closing.
         if width >= config.open_width:
             self._grasped = False
-        elif z < config.grasp_height:
-            self._grasped = True
+        elif self._width >= config.open_width:
+            self._grasped = z < config.grasp_height
+        self._width = width
         reason = self._missing(z, width, partial, stalled)
         self._count = 0 if reason else self._count + 1
         if reason:

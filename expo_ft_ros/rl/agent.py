@@ -182,9 +182,6 @@ class Agent:
         every = self.config.vla_encoder_every
         # Several episodes may have come at once.
         burst = bool(every) and self.online_episodes - self._burst_at >= every
-        if burst:
-            self._burst_at = self.online_episodes
-        self._learned_episodes, self._learned_steps = self.online_episodes, self.online_steps
         totals: dict[str, list[float]] = {}
         expected = self._gradient_steps(calls, burst=burst)
         learning = self._in_precision(self.algorithm.learn(calls, burst=burst))
@@ -194,6 +191,11 @@ class Agent:
             newest = {name: values[-1] for name, values in totals.items()}
             if not progress(min(1.0, done / expected), newest):
                 break
+        else:
+            # What was broken off is owed still.
+            if burst:
+                self._burst_at = self.online_episodes
+            self._learned_episodes, self._learned_steps = self.online_episodes, self.online_steps
         self.version += 1
         return {name: float(np.mean(values)) for name, values in totals.items()}
 
@@ -206,7 +208,8 @@ class Agent:
 
     def _precision(self) -> torch.autocast:
         wanted = self.config.bfloat16 and self.device.type == "cuda"
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=wanted)
+        # No cache: what it keeps of a step without gradients would give the next one none.
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=wanted, cache_enabled=False)
 
     def _in_precision(self, steps: Iterator[Metrics]) -> Iterator[Metrics]:
         """Each step in the configured precision, what happens between them not."""
@@ -221,14 +224,17 @@ class Agent:
         config = self.config
         if self.online_episodes < config.warmup_episodes:
             return 0
+        episodes = self.online_episodes - self._learned_episodes
         calls = self.task.updates_per_episode
-        if config.schedule == "step":
-            calls = round(config.updates_per_step * (self.online_steps - self._learned_steps))
+        rate = self.algorithm.updates_per_step
+        if rate is None and config.schedule == "step":
+            rate = config.updates_per_step
+        if rate is not None:
+            calls = round(rate * (self.online_steps - self._learned_steps))
         elif config.schedule == "batch":
-            new = self.online_episodes - self._learned_episodes
-            if new < config.episodes_per_batch:
+            if episodes < config.episodes_per_batch:
                 return 0
-            calls *= new
+            calls *= episodes
         return calls + (config.warmup_updates if self._learned_steps == 0 else 0)
 
     # --- keeping --------------------------------------------------------------------------------
@@ -246,11 +252,11 @@ class Agent:
             path,
             {
                 "vla": self.vla.state_dict(),
-                "trained_vla": self.imitator.trained.state_dict(),
-                "target_vla": self.imitator.target.state_dict(),
+                **{name: network.state_dict() for name, network in self._beside_vla().items()},
                 "networks": {} if networks is None else networks.state_dict(),
                 "optimisers": {name: made.state_dict() for name, made in optimisers.items()},
                 "torch_rng": torch.get_rng_state(),
+                "cuda_rng": torch.cuda.get_rng_state() if self.device.type == "cuda" else None,
                 "numpy_rng": self.rng.bit_generator.state,
                 "memory": self.memory.state_dict() if memory else {},
                 "counters": {
@@ -263,6 +269,11 @@ class Agent:
                 },
             },
         )
+
+    def _beside_vla(self) -> dict[str, FlowVLA]:
+        """The VLA's other sets of weights, where they aren't the acting ones."""
+        all_of_them = {"trained_vla": self.imitator.trained, "target_vla": self.imitator.target}
+        return {name: network for name, network in all_of_them.items() if network is not self.vla}
 
     def save_imitated(self, path: Path) -> None:
         """The VLA alone, as imitation left it: what every algorithm may begin with."""
@@ -291,8 +302,8 @@ class Agent:
         networks = self.algorithm.networks
         try:
             self.vla.load_state_dict(state["vla"])
-            self.imitator.trained.load_state_dict(state["trained_vla"])
-            self.imitator.target.load_state_dict(state["target_vla"])
+            for name, network in self._beside_vla().items():
+                network.load_state_dict(state[name])
             if networks is not None:
                 networks.load_state_dict(state["networks"])
         except (KeyError, RuntimeError) as error:
@@ -317,6 +328,8 @@ class Agent:
         for name, optimiser in ({} if networks is None else networks.optimisers).items():
             optimiser.load_state_dict(state["optimisers"][name])
         torch.set_rng_state(state["torch_rng"])
+        if self.device.type == "cuda" and state["cuda_rng"] is not None:
+            torch.cuda.set_rng_state(state["cuda_rng"])
         self.rng.bit_generator.state = state["numpy_rng"]
         self._recalled = state["memory"]
 

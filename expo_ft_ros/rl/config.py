@@ -112,9 +112,13 @@ class EditConfig(Config):
 
 
 class BaselineConfig(Config):
-    """What HIL-SERL and DSRL have otherwise than EXPO-FT (paper, C.3)."""
+    """What HIL-SERL and DSRL have otherwise than EXPO-FT (paper, C.3), whatever the preset."""
 
     critic_steps_per_update: int = Field(10, ge=1, description="UTD")
+    updates_per_step: float = Field(
+        1.0, gt=0, le=10, description="update calls an environment step, about, in its async runs"
+    )
+    minimum_of: int = Field(2, ge=1, description="members whose minimum is a value (REDQ)")
     alpha: float = Field(0.1, gt=0, description="initial temperature")
     demonstration_share: float = Field(
         0.5, ge=0, le=1, description="HIL-SERL: share of each batch from demonstrations (RLPD)"

@@ -67,7 +67,9 @@ class QEnsemble(nn.Module):
         x = of_chunks.view(m, b, k, -1).add_(of_features[:, :, None])
         h = self.first.normalise(x.view(m, b * k, -1), members)
         h = self.third(self.second(h, members), members)
-        q = torch.baddbmm(_of(self.bias, members), h, _of(self.weight, members))
+        # In full precision: bfloat16's steps of 0.004 would make candidates equal.
+        with torch.autocast(h.device.type, enabled=False):
+            q = torch.baddbmm(_of(self.bias, members), h.float(), _of(self.weight, members))
         values: Tensor = q.view(m, b, k)
         return values
 

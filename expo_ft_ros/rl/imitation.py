@@ -18,7 +18,7 @@ from expo_ft_ros.rl.config import AgentConfig
 from expo_ft_ros.rl.memory import Memory
 
 Starts = Callable[[], NDArray[np.int64]]
-_MAX_NORM = 1.0
+_MAX_NORM = 1.0  # of the gradient (openpi)
 
 
 class Imitator:
@@ -33,7 +33,10 @@ class Imitator:
         self._config, self._vla, self._memory = config, vla, memory
         self.trained = copy.deepcopy(vla) if config.imitation.ema else vla
         self.optimiser = torch.optim.AdamW(
-            self.trained.parameters(), lr=config.vla_learning_rate, fused=True
+            self.trained.parameters(),
+            lr=config.vla_learning_rate,
+            weight_decay=config.imitation.weight_decay,
+            fused=True,
         )
         self.target = vla
         if config.target_vla == "polyak":
@@ -92,13 +95,17 @@ class Imitator:
         """VLA steps on images, the image encoder learning too; kept features are then stale."""
         pool = starts()
         self.trained.image_encoders.requires_grad_(True)
-        for _ in range(self._config.vla_encoder_steps if len(pool) else 0):
-            window = self._memory.sample(self._vla.horizon, pool)
-            inputs = self._memory.seen(window.start, augmented=True)
-            yield {"vla/loss": self._online_step(inputs, window)}
-        # What the encoder makes is kept, for both.
-        self.trained.image_encoders.load_state_dict(self._vla.image_encoders.state_dict())
-        self._memory.features.forget(self._memory.replay.slots)
+        try:
+            for _ in range(self._config.vla_encoder_steps if len(pool) else 0):
+                window = self._memory.sample(self._vla.horizon, pool)
+                inputs = self._memory.seen(window.start, augmented=True)
+                yield {"vla/loss": self._online_step(inputs, window)}
+        finally:
+            # Also of a burst that was broken off: what the encoder makes is kept, for all.
+            for network in (self.trained, self.target):
+                if network is not self._vla:
+                    network.image_encoders.load_state_dict(self._vla.image_encoders.state_dict())
+            self._memory.features.forget(self._memory.replay.slots)
 
     def _online_step(self, inputs: PolicyInput, window: Window) -> float:
         loss = self._step(self.optimiser, inputs, window)

@@ -160,10 +160,24 @@ class Memory:
         actions = torch.from_numpy(window.actions[:, : self._steps]).to(self._device)
         return self._vla.normalise(actions).flatten(1)
 
-    def transitions(self, starts: NDArray[np.int64] | None = None) -> Transitions:
-        """A batch of windows for the critic, from `starts` or from everywhere that may be."""
-        pool = self._critic_starts() if starts is None else starts
-        window = self.sample(self._steps, pool)
+    def batch(self) -> Window:
+        """A batch of windows for the critic and the actor, from everywhere that may be."""
+        whole = 0 if self._config.window_end == "exact" else self._steps
+        return self.sample(self._steps, self.replay.starts(whole=whole))
+
+    def windows(self, starts: NDArray[np.int64], horizon: int) -> Window:
+        """The windows from these slots, with actions out to `horizon`."""
+        config = self._config
+        return self.replay.window(
+            starts,
+            self._steps,
+            horizon,
+            config.gamma,
+            truncation_ends=not config.bootstrap_on_truncation,
+        )
+
+    def transitions(self, window: Window) -> Transitions:
+        """A batch of windows as the critic sees them."""
         visual, state = self.visual(window.start)
         next_visual, next_state = self.visual(window.after)
         return Transitions(
@@ -178,11 +192,6 @@ class Memory:
             after=window.after,
         )
 
-    def _critic_starts(self) -> NDArray[np.int64] | None:
-        if self._config.window_end == "exact":
-            return None
-        return self.replay.starts(whole=self._steps)
-
     def _rest(self, slots: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
         state = torch.from_numpy(self.replay.state[slots]).to(self._device)
         return state, torch.from_numpy(self.replay.tokens[slots]).to(self._device)
@@ -194,17 +203,16 @@ class Memory:
     def sample(
         self, horizon: int, starts: NDArray[np.int64] | None = None, batch: int | None = None
     ) -> Window:
-        """Windows of C steps with actions out to `horizon`; `batch` of them, as configured."""
+        """Windows of C steps with actions out to `horizon`, uniform over `starts` (default: every
+        step held), with replacement; `batch` of them, as configured.
+
+        Raises ValueError when there is nothing to draw from.
+        """
+        pool = self.replay.starts() if starts is None else starts
+        if len(pool) == 0:
+            raise ValueError("replay buffer has no window to draw: add an episode first")
         count = self._config.batch if batch is None else batch
-        return self.replay.sample(
-            count,
-            self._steps,
-            horizon,
-            self._config.gamma,
-            self.rng,
-            starts,
-            truncation_ends=not self._config.bootstrap_on_truncation,
-        )
+        return self.windows(self.rng.choice(pool, size=count), horizon)
 
 
 def _parts(slots: NDArray[np.int64]) -> list[NDArray[np.int64]]:

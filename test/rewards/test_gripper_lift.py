@@ -114,6 +114,11 @@ def test_a_gripper_that_opened_again_has_to_grasp_again() -> None:
     assert not any(verdicts(make_classifier("gripper_lift", {}), track))
 
 
+def test_fingers_that_closed_in_the_air_and_dipped_hold_nothing() -> None:
+    track = [(0.2, 0.08), (0.2, 0.038), (0.07, 0.038), (0.1, 0.038)] + [(0.13, 0.038)] * 4
+    assert not any(verdicts(make_classifier("gripper_lift", {}), track))
+
+
 def test_reset_forgets_the_grasp() -> None:
     classifier = make_classifier("gripper_lift", {})
     assert verdicts(classifier, [(0.03, 0.08), (0.03, 0.037), (0.13, 0.037), (0.13, 0.037)])[-1]

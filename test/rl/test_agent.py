@@ -34,6 +34,9 @@ def make_agent(algorithm: str = "expo_ft", **changes) -> Agent:
         "replay_capacity": 200,
         "threads": 1,
         "imitation": preset.imitation.model_copy(update={"steps": 5, "batch": 8}),
+        "baseline": preset.baseline.model_copy(
+            update={"critic_steps_per_update": 2, "updates_per_step": 0.1}
+        ),
     }
     task = load_task("cube_pick").model_copy(update={"updates_per_episode": 1})
     return Agent(task, preset.model_copy(update={**small, **changes}), 0, algorithm)
@@ -96,6 +99,11 @@ def test_edits_are_candidates_when_the_critic_may_judge_them(changes, candidates
     assert len(agent.act(observation()).candidates) == candidates
 
 
+def test_a_batch_of_nothing_says_what_to_do():
+    with pytest.raises(ValueError, match="add an episode first"):
+        make_agent().memory.batch()
+
+
 def test_nothing_is_learned_during_the_warm_up():
     agent = fed(warmup_episodes=2)
     assert agent.update(go_on) == {}
@@ -149,7 +157,9 @@ def test_every_algorithm_acts_and_learns_what_is_its_own(algorithm):
     assert any(name.startswith("vla.") for name in changed) == (
         algorithm in ("expo_ft", "hg_dagger")
     )
-    assert any(name.startswith("value.") for name in changed) == (agent.critic_updates > 0)
+    learns_values = algorithm in ("expo_ft", "hil_serl", "dsrl")
+    assert any(name.startswith("value.") for name in changed) == learns_values
+    assert (agent.critic_updates > 0) == learns_values
     assert not any("image_encoders" in name for name in changed)
 
 
@@ -208,7 +218,7 @@ def test_update_calls_are_due_by_schedule(schedule, calls):
         assert agent.critic_updates - before == 2 * expected
 
 
-@pytest.mark.parametrize("algorithm", ["hg_dagger", "hil_serl"])
+@pytest.mark.parametrize("algorithm", ["expo_ft", "hg_dagger"])
 def test_the_warm_up_is_made_up_for_once(algorithm):
     agent = make_agent(algorithm, warmup_updates=3)
     calls = []
@@ -220,6 +230,27 @@ def test_the_warm_up_is_made_up_for_once(algorithm):
         agent.add_episode(episode)
         agent.update(go_on)
     assert calls == [1 + 3, 1, 1]
+
+
+@pytest.mark.parametrize("algorithm", ["hil_serl", "dsrl"])
+def test_the_baselines_learn_by_the_step(algorithm):
+    """As their asynchronous learners do (C.3), whatever the schedule: 0.1 calls a step here."""
+    agent = make_agent(algorithm)
+    agent.add_episode(EPISODES[0])
+    agent.imitate(go_on)
+    agent.add_episode(EPISODES[1])
+    agent.update(go_on)
+    assert agent.critic_updates == 2 * round(0.1 * 15)
+
+
+def test_what_was_broken_off_is_owed_still():
+    agent = fed(warmup_updates=3, vla_encoder_every=1)
+    agent.update(lambda share, metrics: False)
+    trained, acting = agent.imitator.trained.image_encoders, agent.vla.image_encoders
+    for one, other in zip(trained.parameters(), acting.parameters(), strict=True):
+        assert torch.equal(one, other), "both see by one encoder, also after half a burst"
+    agent.update(go_on)
+    assert agent.critic_updates == 2 * (1 + 3)
 
 
 def test_a_batch_that_came_at_once_is_learned_from_once():

@@ -5,11 +5,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from expo_ft_ros.data.replay import Window
 from expo_ft_ros.rl.actor_critic import ActorCritic, Metrics
 from expo_ft_ros.rl.algorithms.base import Choice, Parts, Seen
 from expo_ft_ros.rl.gaussian import TanhGaussian, target_entropy
@@ -23,8 +22,9 @@ class ActorBaseline(ABC):
     def __init__(self, parts: Parts, dim: int, scale: float) -> None:
         self._parts = parts
         config = parts.config
+        self.updates_per_step = config.baseline.updates_per_step
         self.networks = ActorCritic(
-            config,
+            config.model_copy(update={"minimum_of": config.baseline.minimum_of}),
             dim,
             parts.feature_dim,
             lambda known: TanhGaussian(known, dim, config.edit.hidden, scale),
@@ -37,9 +37,9 @@ class ActorBaseline(ABC):
     def choose(self, seen: Seen, *, mode: bool, generator: torch.Generator | None) -> Choice:
         """See Algorithm."""
 
-    @abstractmethod
-    def _starts(self) -> NDArray[np.int64] | None:
-        """Slots from which a batch's windows are drawn; None for all."""
+    def _window(self) -> Window:
+        """A batch's windows."""
+        return self._parts.memory.batch()
 
     @abstractmethod
     def _actions(self, batch: Transitions) -> Tensor:
@@ -52,12 +52,11 @@ class ActorBaseline(ABC):
         for _ in range(calls):
             for _ in range(config.baseline.critic_steps_per_update):
                 yield self._critic_step()
-            window = memory.sample(self._parts.task.execute_steps, self._starts())
-            yield self.networks.actor_step(*memory.visual(window.start))
+            yield self.networks.actor_step(*memory.visual(self._window().start))
 
     def _critic_step(self) -> Metrics:
         networks = self.networks
-        batch = self._parts.memory.transitions(self._starts())
+        batch = self._parts.memory.transitions(self._window())
         target = networks.td_target_of_actor(
             batch.reward, batch.bootstrap, batch.next_visual, batch.next_state
         )
@@ -74,8 +73,10 @@ class ActorBaseline(ABC):
     def _choice(
         self, seen: Seen, drawn: Tensor, chunk: Tensor, generator: torch.Generator | None
     ) -> Choice:
-        """The chunk (H, 7) that was made of what was drawn, with its value."""
+        """The chunk (H, 7) that was made of what was drawn, with its value once there is one."""
         known = self.networks.features(self.networks.target, seen.visual, seen.inputs.state)
         q = self.networks.target.ensemble.pessimistic(known, drawn[:, None], generator)[0]
+        if self.critic_updates == 0:
+            q = torch.full_like(q, torch.nan)
         executed = chunk[None, : self._parts.task.execute_steps]
         return Choice(chunk, executed, q, torch.zeros(1, dtype=torch.bool), 0)

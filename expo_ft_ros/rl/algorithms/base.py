@@ -69,6 +69,11 @@ class Algorithm(Protocol):
     critic_updates: int
 
     @property
+    def updates_per_step(self) -> float | None:
+        """Update calls an environment step; None: as the configured schedule says."""
+        ...
+
+    @property
     def networks(self) -> ActorCritic | None:
         """What is learned beside the VLA; None for nothing."""
         ...

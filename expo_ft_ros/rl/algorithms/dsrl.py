@@ -32,15 +32,12 @@ class Dsrl(ActorBaseline):
         chunk = vla.denoise(vla.encode(seen.inputs), noise.view(shape))[0]
         return self._choice(seen, noise, chunk, generator)
 
-    def _starts(self) -> None:
-        return None
-
     @torch.no_grad()
     def _actions(self, batch: Transitions) -> Tensor:
         """(B, H * 7) noise that the VLA would have denoised into the executed chunks."""
         memory, vla = self._parts.memory, self._parts.vla
         config, starts = self._parts.config, batch.start
-        window = memory.replay.window(starts, config.vla.horizon, config.vla.horizon, config.gamma)
+        window = memory.windows(starts, vla.horizon)
         inputs = memory.known(starts) if config.keeps_features else memory.seen(starts)
         actions = vla.normalise(torch.from_numpy(window.actions).to(inputs.state.device))
         noise = vla.invert(vla.encode(inputs), actions)

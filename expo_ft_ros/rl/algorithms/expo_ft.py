@@ -138,6 +138,8 @@ class EditedCritic(ActorCritic):
 class ExpoFT:
     """See the module; implements `Algorithm`."""
 
+    updates_per_step: None = None
+
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self.networks = EditedCritic(
@@ -191,7 +193,7 @@ class ExpoFT:
 
     def _critic_step(self) -> Metrics:
         memory, networks = self._parts.memory, self.networks
-        batch = memory.transitions()
+        batch = memory.transitions(memory.batch())
         target = networks.td_target(
             batch.reward,
             batch.bootstrap,
@@ -206,13 +208,14 @@ class ExpoFT:
 
     def _edit_step(self) -> Metrics:
         memory = self._parts.memory
-        window = memory.sample(self._parts.task.execute_steps)
+        window = memory.batch()
         return self.networks.actor_step(*memory.visual(window.start), memory.chunk(window))
 
     def _imitated(self) -> NDArray[np.int64]:
         data = self._parts.config.vla_data
         return self._parts.memory.replay.starts(
-            successful=data != "all", unmended=data == "unmended"
+            successful=data != "all",
+            unmended=self._parts.task.execute_steps if data == "unmended" else 0,
         )
 
     @torch.no_grad()
@@ -224,7 +227,9 @@ class ExpoFT:
         slots = memory.replay.slots
         metrics = {"cache/age": float((updates - memory.candidates.version[slots]).mean())}
         steps = self._parts.task.execute_steps
-        corrected = memory.replay.starts(successful=True, human=steps, demonstrated=False)
+        corrected = memory.replay.starts(
+            successful=True, human=steps, unmended=steps, demonstrated=False
+        )
         if len(corrected):
             window = memory.sample(steps, corrected)
             visual, state = memory.visual(window.start)

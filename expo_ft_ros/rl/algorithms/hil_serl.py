@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from expo_ft_ros.data.replay import Window
 from expo_ft_ros.data.types import ACTION_DIM
 from expo_ft_ros.rl.algorithms.actor_baseline import ActorBaseline
 from expo_ft_ros.rl.algorithms.base import Choice, Parts, Seen
@@ -16,8 +16,12 @@ _REACH = 1.2  # of the demonstrations' range: chunks are normalised to it
 
 
 class HilSerl(ActorBaseline):
-    """No VLA: the actor's draw is the chunk. Half of each batch is from demonstrations. Implements
-    `Algorithm`."""
+    """The actor's draw is the chunk. Half of each batch is from demonstrations. Implements
+    `Algorithm`.
+
+    The VLA plays no part, but where the critic's encoder is "shared" its imitated image encoder
+    does: HIL-SERL too starts from a pretrained one. Chunks are in the VLA's normalised space.
+    """
 
     def __init__(self, parts: Parts) -> None:
         super().__init__(parts, parts.chunk_dim, _REACH)
@@ -33,15 +37,17 @@ class HilSerl(ActorBaseline):
     def _actions(self, batch: Transitions) -> Tensor:
         return batch.chunk
 
-    def _starts(self) -> NDArray[np.int64]:
-        """Starts of one batch: the configured share of them from demonstrations."""
+    def _window(self) -> Window:
+        """The configured share of them from demonstrations."""
         config, memory = self._parts.config, self._parts.memory
-        demonstrated = memory.replay.starts(demonstrated=True)
-        online = memory.replay.starts(demonstrated=False)
+        whole = self._parts.task.execute_steps if config.window_end == "dropped" else 0
+        demonstrated = memory.replay.starts(demonstrated=True, whole=whole)
+        online = memory.replay.starts(demonstrated=False, whole=whole)
         if not len(demonstrated) or not len(online):
-            return demonstrated if len(demonstrated) else online
+            return memory.batch()
         share = round(config.batch * config.baseline.demonstration_share)
-        rng = memory.rng
-        return np.concatenate(
-            [rng.choice(demonstrated, size=share), rng.choice(online, size=config.batch - share)]
-        )
+        drawn = [
+            memory.rng.choice(demonstrated, size=share),
+            memory.rng.choice(online, size=config.batch - share),
+        ]
+        return memory.windows(np.concatenate(drawn), self._parts.task.execute_steps)

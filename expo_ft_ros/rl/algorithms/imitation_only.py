@@ -16,6 +16,7 @@ class SFT:
     """The finetuned VLA as it is: nothing is learned online. Implements `Algorithm`."""
 
     networks: None = None
+    updates_per_step: None = None
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
