@@ -39,13 +39,14 @@ def main(words: Sequence[str]) -> int:
         changes["threads"] = str(options.threads)
     config = load_preset(options.preset, options.size, changes)
     name = "_".join(part for part in (task.name, options.algorithm, options.label) if part)
-    path = results_folder() / f"learn_{name}_{time.strftime('%Y-%m-%d_%H-%M-%S')}.json"
+    when = time.strftime("%Y-%m-%d_%H-%M-%S")
+    path = results_folder() / f"learn_{name}_seed{options.seed}_{when}.json"
     result: dict[str, Any] = {
         "command": " ".join(["./expo-ft bench learn", *words]),
         "options": options.model_dump(mode="json", exclude={"imitated"}),
         "imitated": options.imitated is not None,
         "git": git_revision(),
-        "config_hash": config_hash(config, task),
+        "config_hash": config_hash(options, config, task),
         "config": config.model_dump(),
         "task": task.model_dump(mode="json"),
         "machine": machine(),
@@ -124,9 +125,11 @@ def parse_changes(text: str) -> dict[str, str]:
     return changes
 
 
-def config_hash(config: AgentConfig, task: TaskConfig) -> str:
-    """Twelve hex digits that two results share when everything configured was the same."""
-    return _hash([config.model_dump(), task.model_dump(mode="json")])
+def config_hash(options: LearnOptions, config: AgentConfig, task: TaskConfig) -> str:
+    """Twelve hex digits that results share which differ in nothing but seeds and machine."""
+    asked = options.model_dump(exclude={"seed", "seeds", "threads", "label", "imitated", "change"})
+    learned = config.model_dump(exclude={"threads"})
+    return _hash([asked, learned, task.model_dump(mode="json")])
 
 
 def _hash(what: Any) -> str:

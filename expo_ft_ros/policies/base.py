@@ -13,9 +13,9 @@ from torch import Tensor
 class PolicyInput:
     """A batch of observations as tensors.
 
-    images: (B, 2, 3, h, w) uint8, side then wrist; state: (B, STATE_DIM) float32 in SI units;
-    tokens: (B, TOKENS) int64; features: (B, F) what the frozen image encoder made of the images,
-    kept from before, or None to encode them.
+    images: (B, 2, 3, h, w) float in [0, 1], side then wrist; state: (B, STATE_DIM) float32 in SI
+    units; tokens: (B, TOKENS) int64; features: (B, F) what the frozen image encoder made of the
+    images, kept from before, or None to encode them.
     """
 
     images: Tensor

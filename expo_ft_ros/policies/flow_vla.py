@@ -114,10 +114,7 @@ class FlowVLA(nn.Module):
         """The prefix shared by all chunks of an observation: (B, width)."""
         features = observation.features
         if features is None:
-            images = observation.images
-            if images.dtype == torch.uint8:
-                images = images.float() / 255
-            features = self.image_features(images)
+            features = self.image_features(observation.images)
         state = self.state_stats.transform(observation.state).clamp(-3, 3)
         words = self.words(observation.tokens)
         prefix: Tensor = self.fuse(torch.cat([features, state, words], dim=-1))

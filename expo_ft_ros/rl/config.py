@@ -1,7 +1,8 @@
 """Hyperparameters: what an algorithm does (config/presets) and how large it is (config/sizes).
 
 What belongs to a task (edit scale, C, updates an episode: paper, Table 4) is in TaskConfig. [P] is
-the paper, [A] what the authors' released code does.
+the paper, [A] what the authors' released code does. A preset means the same on every size, but a
+size has fields that C.1 fixes for a GPU as well: what the paper ran is preset paper with size full.
 """
 
 from __future__ import annotations
@@ -127,7 +128,8 @@ class BaselineConfig(Config):
 
 
 class AlgorithmConfig(Config):
-    """What a preset chooses; presets differ only in fields that name [P] or [A]."""
+    """What a preset chooses. paper and author differ in fields that name [P] or [A] only;
+    recommended also in what docs/experiments.md gives a reason for."""
 
     edit: EditConfig
     baseline: BaselineConfig = BaselineConfig()

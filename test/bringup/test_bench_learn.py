@@ -5,6 +5,7 @@ import json
 import pytest
 
 from expo_ft_ros.bringup import bench_learn
+from expo_ft_ros.bringup.options import LearnOptions
 from expo_ft_ros.configuration import ConfigError
 
 TINY = (
@@ -22,7 +23,7 @@ def folder(tmp_path, monkeypatch):
 def test_a_run_leaves_everything_that_a_table_needs(folder):
     words = ["demos:=1", "steps:=20", "eval_trials:=1", f"change:={TINY}", "label:=tiny"]
     assert bench_learn.main(words) == 0
-    (path,) = folder.glob("learn_cube_pick_expo_ft_tiny_*.json")
+    (path,) = folder.glob("learn_cube_pick_expo_ft_tiny_seed0_*.json")
     result = json.loads(path.read_text())
     assert result["config"]["image_size"] == 32
     assert len(result["config_hash"]) == 12
@@ -67,11 +68,18 @@ def test_what_cannot_be_changed_is_named_before_anything_runs(folder, words, mes
     assert not list(folder.iterdir())
 
 
-def test_the_same_configuration_has_the_same_hash():
+def test_the_hash_knows_what_differs():
     from expo_ft_ros.rl.config import load_preset
     from expo_ft_ros.tasks import load_task
 
     task = load_task("cube_pick")
-    one = bench_learn.config_hash(load_preset(), task)
-    assert one == bench_learn.config_hash(load_preset(), task)
-    assert one != bench_learn.config_hash(load_preset("paper"), task)
+
+    def of(preset: str = "recommended", **options) -> str:
+        changes = {"threads": str(options.get("threads", 1))}
+        config = load_preset(preset, changes=changes)
+        return bench_learn.config_hash(LearnOptions(**options), config, task)
+
+    one = of()
+    assert one == of(seed=3, seeds=2, threads=2, label="again")
+    others = [of("paper"), of(algorithm="sft"), of(operator_share=0.0), of(steps=10)]
+    assert len({one, *others}) == 5

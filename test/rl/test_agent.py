@@ -186,6 +186,7 @@ def test_hg_dagger_imitates_windows_with_human_steps_only():
     agent.memory.sample = lambda *words: drawn.append(sample(*words)) or drawn[-1]
     agent.update(go_on)
     replay = agent.memory.replay
+    assert drawn
     for window in drawn:
         for start, length in zip(window.start, window.length, strict=True):
             assert (replay.source[start : start + length] == 1).any()
@@ -195,8 +196,12 @@ def test_evaluation_neither_depends_on_training_nor_changes_it():
     agent = fed()
     agent.update(go_on)
     before = torch.get_rng_state()
-    agent.act(observation(), "mode")
+    agent.begin_evaluation(7)
+    first = agent.act(observation(), "mode")
     assert torch.equal(torch.get_rng_state(), before)
+    agent.act(observation())
+    agent.begin_evaluation(7)
+    np.testing.assert_array_equal(agent.act(observation(), "mode").actions, first.actions)
 
 
 @pytest.mark.parametrize(

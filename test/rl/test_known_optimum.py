@@ -1,7 +1,7 @@
 """A task small enough to solve by hand: Q must converge to the optimum that is known.
 
-A chain of cells 0..4, the state being the cell. A chunk of two steps moves by the sign of its mean
-x: right reaches cell 4, where it ends with reward 1. Going right from everywhere is optimal, so
+A chain of cells 0..4, the state being the cell. Each step moves by the sign of its x: right reaches
+cell 4, where it ends with reward 1. Going right from everywhere is optimal, so
 Q*(s, right) = gamma^(steps until the end - 1), by chunks of two steps.
 """
 
@@ -76,6 +76,7 @@ def test_q_converges_to_the_known_optimum():
         "critic.members": "4",
         "critic.hidden": "64",
         "replay_capacity": "3000",
+        "refresh_per_update": "0",
         "warmup_episodes": "0",
         "warmup_updates": "0",
         "threads": "1",
@@ -90,7 +91,7 @@ def test_q_converges_to_the_known_optimum():
     chunks = np.zeros((len(slots), 4, C, 7), np.float32)
     chunks[:, 0, :, 0], chunks[:, 1, :, 0] = 1, -1
     chunks[:, 2, :, 0], chunks[:, 3, :, 0] = [1, -1], [-1, 1]
-    agent.memory.candidates.put(slots, chunks, version=10**9)
+    agent.memory.candidates.put(slots, chunks, version=0)
     agent.algorithm.networks.state_stats.low[:] = 0
     agent.update(lambda share, metrics: True)
 
