@@ -1,8 +1,8 @@
 """What flows through the graph, as plain NumPy: the ROS-free twin of the messages in msg/.
 
-Units are SI, frames REP 103; the action is the normalised 7-vector of DESIGN: linear xyz and
-angular xyz of the tool centre point in base-frame axes, then the gripper's opening velocity, each
-in [-1, 1] of the robot's limits.
+Units are SI, frames REP 103; the action is a normalised 7-vector: linear xyz and angular xyz of the
+tool centre point in base-frame axes, then the gripper's opening velocity, each in [-1, 1] of the
+robot's limits.
 """
 
 from __future__ import annotations

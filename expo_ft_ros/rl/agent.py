@@ -171,7 +171,7 @@ class Agent:
         self.version += 1
 
     def update(self, progress: Progress) -> dict[str, float]:
-        """The update calls that are due after an episode (ALGORITHM, The loop); none during the
+        """The update calls that are due after an episode (paper, Table 4); none during the
         warm-up. Gives the mean of each metric.
 
         Raises TrainingDiverged and leaves the last good weights.

@@ -72,5 +72,5 @@ class TanhGaussian(nn.Module):
 
 
 def target_entropy(dims: int, scale: float, *, shifted: bool) -> float:
-    """-d/2, and shifted by d * log(scale) where asked (ALGORITHM, Losses)."""
+    """-d/2, and shifted by d * log(scale) where asked, so that it can be reached."""
     return -dims / 2 + (dims * math.log(scale) if shifted else 0.0)
