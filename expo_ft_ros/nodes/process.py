@@ -121,6 +121,9 @@ def run(*factories: Callable[[], AnyNode], args: list[str] | None = None) -> int
 def main(*factories: Callable[[], AnyNode]) -> None:
     """Entry point of a node's file; a node's class is its factory."""
     code = run(*factories)
+    # The interpreter's end gives our handlers up: a signal then would be the process's exit code.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     sys.stdout.flush()
     sys.stderr.flush()
     sys.exit(code)
