@@ -1,6 +1,6 @@
 """Tables and curves of `expo-ft bench learn`.
 
-    .venv/bin/python benchmarks/tables.py > docs/experiments_tables.md
+    .venv/bin/python benchmarks/tables.py                (the tables of docs/experiments.md)
     .venv/bin/python benchmarks/tables.py curves.png     (needs: pip install matplotlib)
 
 Each row is one seed of one result file in benchmarks/results/.
@@ -71,7 +71,7 @@ def tables() -> str:
             rows.setdefault(result["options"]["task"], []).append(row(path, result, run))
     parts = []
     for task, lines in rows.items():
-        parts += [f"## {task}", "", line(HEAD), line(["---"] * len(HEAD))]
+        parts += [f"### {task}", "", line(HEAD), line(["---"] * len(HEAD))]
         parts += [line(cells) for cells in sorted(lines)] + [""]
     return "\n".join(parts)
 

@@ -123,7 +123,7 @@ TOPICS: Mapping[str, Topic] = _table(
     _tick("observation", f"{_OWN}/Observation", "One numbered snapshot a tick, from arbitration."),
     _tick("reward", f"{_OWN}/Reward", "The classifier's verdict on one observation."),
     _tick("policy/chunk", f"{_OWN}/ActionChunk", "The chosen chunk, from policy to arbitration."),
-    _tick("policy/candidates", f"{_OWN}/Candidates", "Every candidate and its Q; to monitors."),
+    _tick("policy/candidates", f"{_OWN}/Candidates", "Every candidate and its Q: diagnostics."),
     _tick("step", f"{_OWN}/Step", "What was proposed and executed, by whom; from arbitration."),
     _newest(
         "robot/twist_cmd",

@@ -67,7 +67,7 @@ def stamp_of(time_ns: int) -> Time:
 
 
 BASE_FRAME = "base"
-"""Frame of everything that has one (REP 105 leaves a manipulator's base its own name)."""
+"""frame_id of what is told in the robot's base frame."""
 
 
 def header_of(time_ns: int, frame_id: str = "") -> Header:

@@ -129,9 +129,11 @@ class SessionNode(GraphNode[SessionParameters]):
 
     def _on_candidates(self, message: Candidates) -> None:
         chosen = message.chosen
-        self._promises.add(
-            int(message.observation), float(message.q[chosen]), bool(message.edited[chosen])
-        )
+        # A diagnostic: what contradicts itself is left out, and stops no run.
+        if chosen < min(len(message.q), len(message.edited)):
+            self._promises.add(
+                int(message.observation), float(message.q[chosen]), bool(message.edited[chosen])
+            )
 
     # -- what follows ---------------------------------------------------------------------------
     def _go_on(self) -> None:

@@ -203,7 +203,7 @@ class Agent:
         """About how many there will be, to say how far it is."""
         config = self.config
         each = config.critic_steps_per_update + config.vla_steps_per_update
-        each += config.edit.steps_per_update
+        each += config.edit.steps_per_update if config.edits else 0
         return calls * each + burst * config.vla_encoder_steps
 
     def _precision(self) -> torch.autocast:

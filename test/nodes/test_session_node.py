@@ -49,6 +49,10 @@ class Others:
             Candidates(observation=observation, count=2, q=[0.0, q], edited=[False, True], chosen=1)
         )
 
+    def choose_nothing(self, observation: int) -> None:
+        """A message that contradicts itself."""
+        self._candidates.publish(Candidates(observation=observation, chosen=7))
+
     def learned(self, episode: int, finished: str = "") -> None:
         self._learner.publish(LearnerStatus(episode=episode, finished=finished))
 
@@ -102,6 +106,7 @@ def test_in_async_mode_only_the_end_of_the_stage_waits(graph):
 def test_the_log_says_what_the_critic_promised(graph):
     others = online(graph, waits=False)
     others.choose(3, 0.75)
+    others.choose_nothing(4)
     graph.probe.spin(1.0)
     others.play()
     graph.probe.until(lambda: len(counted(graph.folder)) == 2, "the episode to be counted")

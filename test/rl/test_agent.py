@@ -248,6 +248,35 @@ def test_the_baselines_learn_by_the_step(algorithm):
     assert agent.critic_updates == 2 * round(0.1 * 15)
 
 
+def test_half_of_a_batch_of_hil_serl_is_demonstrated():
+    agent = fed("hil_serl")
+    for _ in range(5):
+        start = agent.algorithm._window().start
+        assert len(start) == agent.config.batch
+        assert agent.memory.replay.demonstration[start].sum() == agent.config.batch // 2
+
+
+def test_the_target_sees_by_the_encoder_whose_features_are_kept():
+    agent = fed(target_vla="polyak", vla_encoder_every=1, vla_encoder_steps=2)
+    before = {n: p.clone() for n, p in agent.vla.image_encoders.named_parameters()}
+    agent.update(go_on)
+    acting = dict(agent.vla.image_encoders.named_parameters())
+    assert any(not torch.equal(acting[name], before[name]) for name in before)
+    for name, one in agent.imitator.target.image_encoders.named_parameters():
+        assert torch.equal(one, acting[name]), name
+
+
+def test_a_target_of_another_preset_does_not_come_to_act(tmp_path):
+    """Where no target is kept the acting network stands in its place."""
+    paper = fed(target_vla="polyak")
+    paper.update(go_on)
+    paper.save(tmp_path / "a.safetensors")
+    online = make_agent()
+    online.load_weights(tmp_path / "a.safetensors")
+    for name, value in paper.vla.state_dict().items():
+        assert torch.equal(online.vla.state_dict()[name], value), name
+
+
 def test_what_was_broken_off_is_owed_still():
     agent = fed(warmup_updates=3, vla_encoder_every=1)
     agent.update(lambda share, metrics: False)
