@@ -29,6 +29,7 @@ def make_agent(algorithm: str = "expo_ft", **changes) -> Agent:
         "warmup_episodes": 1,
         "warmup_updates": 0,
         "edits": True,
+        "edits_after": 0,
         "critic_steps_per_update": 2,
         "vla_encoder_every": 0,
         "replay_capacity": 200,
