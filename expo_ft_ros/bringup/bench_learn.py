@@ -24,6 +24,8 @@ from expo_ft_ros.training.cell import Cell
 from expo_ft_ros.training.trainer import Trainer, make_session
 
 _RECENT = 10
+_OF_TASK = "task."  # a change of the task's configuration, not of the agent's
+_LEARNED_WITH = {"edit_scale", "execute_steps", "updates_per_episode", "env_steps", "eval_trials"}
 
 
 def main(words: Sequence[str]) -> int:
@@ -33,8 +35,11 @@ def main(words: Sequence[str]) -> int:
         ConfigError: for wrong arguments.
     """
     options = parse_arguments(words, LearnOptions)
-    task = load_task(options.task)
     changes = parse_changes(options.change)
+    of_task = {name: changes.pop(name) for name in list(changes) if name.startswith(_OF_TASK)}
+    task = load_task(
+        options.task, {name.removeprefix(_OF_TASK): value for name, value in of_task.items()}
+    )
     if options.threads:
         changes["threads"] = str(options.threads)
     config = load_preset(options.preset, options.size, changes)
@@ -137,9 +142,9 @@ def _hash(what: Any) -> str:
 
 
 def _imitated_name(options: LearnOptions, task: TaskConfig, config: AgentConfig, seed: int) -> str:
-    """Of a policy's file: two share it that were imitated alike."""
+    """Of a policy's file: two share it that were imitated alike, whatever comes after."""
     sizes = config.model_dump(include={"image_size", "vla", "imitation", "augmentation"})
-    alike = _hash([sizes, options.demos, task.model_dump(mode="json")])
+    alike = _hash([sizes, options.demos, task.model_dump(mode="json", exclude=_LEARNED_WITH)])
     return f"{task.name}_{alike}_seed{seed}.safetensors"
 
 

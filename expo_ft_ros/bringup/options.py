@@ -144,7 +144,9 @@ class LearnOptions(TaskOptions):
     preset: str = Field(PRESET, description="The algorithm's constants: a file of config/presets/.")
     size: str = Field(SIZE, description="Sizes for a machine: a file of config/sizes/.")
     change: str = Field(
-        "", description="Fields of preset or size to change: edit.alpha=0.1,edits=false."
+        "",
+        description="Fields of preset, size or task to change: "
+        "edit.alpha=0.1,task.execute_steps=4.",
     )
     seed: int = Field(0, ge=0, lt=2**31, description="First seed.")
     seeds: int = Field(1, ge=1, le=100, description="How many, one after the other.")

@@ -73,6 +73,7 @@ class SizeConfig(Config):
         "learns as well; 0: never (paper, C.1, whose encoder was pretrained on far more)",
     )
     vla_encoder_steps: int = Field(200, ge=1, description="VLA steps of such a burst")
+    vla_encoder_batch: int = Field(64, ge=1, description="windows of such a step")
     augmentation: Literal["openpi", "colour", "none"] = Field(
         "openpi",
         description="openpi: crop, rotation and colour (paper, C.1); colour: only that, since a "

@@ -73,8 +73,10 @@ class QEnsemble(nn.Module):
         values: Tensor = q.view(m, b, k)
         return values
 
-    def draw(self, generator: torch.Generator | None = None) -> Tensor:
-        """Indices (minimum_of,) of distinct members (REDQ)."""
+    def draw(self, generator: torch.Generator | None = None) -> Tensor | None:
+        """Indices (minimum_of,) of distinct members (REDQ); None where that is all of them."""
+        if self.minimum_of == self.members:
+            return None
         return torch.randperm(
             self.members,
             generator=generator,

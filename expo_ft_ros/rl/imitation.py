@@ -97,7 +97,9 @@ class Imitator:
         self.trained.image_encoders.requires_grad_(True)
         try:
             for _ in range(self._config.vla_encoder_steps if len(pool) else 0):
-                window = self._memory.sample(self._vla.horizon, pool)
+                window = self._memory.sample(
+                    self._vla.horizon, pool, self._config.vla_encoder_batch
+                )
                 inputs = self._memory.seen(window.start, augmented=True)
                 yield {"vla/loss": self._online_step(inputs, window)}
         finally:

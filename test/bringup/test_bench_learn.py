@@ -45,6 +45,7 @@ def test_runs_may_share_what_imitation_made(folder):
     assert bench_learn.main(words) == 0
     (kept,) = (folder / "kept").iterdir()
     made = kept.stat().st_mtime_ns
+    words[3] += ",task.execute_steps=4"
     assert bench_learn.main([*words, "algorithm:=hil_serl"]) == 0
     assert [path.stat().st_mtime_ns for path in (folder / "kept").iterdir()] == [made]
     for path in folder.glob("learn_*.json"):
@@ -59,6 +60,7 @@ def test_runs_may_share_what_imitation_made(folder):
         (["change:=edits"], "'edits' is not field=value"),
         (["change:=edits=maybe"], "edits"),
         (["change:=edit.alfa=1"], "alfa"),
+        (["change:=task.execute_step=4"], "did you mean execute_steps"),
         (["size:=huge"], "size:=huge: no such size"),
     ],
 )
