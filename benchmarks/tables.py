@@ -27,6 +27,7 @@ HEAD = (
     "online steps",
     "of a person",
     "minutes",
+    "commit",
     "file",
 )
 
@@ -53,6 +54,7 @@ def row(path: Path, result: dict[str, Any], run: dict[str, Any]) -> list[str]:
         str(run["env_steps"]),
         f"{run['human_steps'] / max(1, run['env_steps']):.0%}",
         f"{sum(run['wall'].values()) / 60:.1f}",
+        result["git"][:7],
         path.name.removeprefix("learn_").removesuffix(".json"),
     ]
 
