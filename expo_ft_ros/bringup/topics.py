@@ -137,6 +137,7 @@ TOPICS: Mapping[str, Topic] = _table(
     ),
     # Changes follow one another quickly, and whoever is busy must not miss the one that ended it.
     _latched("episode/state", f"{_OWN}/EpisodeState", "The episode's state, at every change.", 10),
+    _latched("episode/recorded", "std_msgs/UInt32", "Newest episode that recorder is done with."),
     _latched("session/plan", f"{_OWN}/SessionPlan", "What the session wants now."),
     _latched("session/status", f"{_OWN}/SessionStatus", "Progress, for people and displays."),
     _latched("learner/status", f"{_OWN}/LearnerStatus", "The learner's progress; to session."),

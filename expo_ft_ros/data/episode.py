@@ -163,6 +163,31 @@ class EpisodeAssembler:
         dropped, self._dropped = self._dropped, []
         return dropped
 
+    def pop_cut_off(self, episode: int, stage: str, seed: int, cause: str) -> Episode | None:
+        """The whole steps of an episode whose end never came, marked as not to be learned from;
+        None where there are none."""
+        parts = self._parts.get(episode)
+        if parts is None or not parts.observations:
+            return None
+        first = last = min(parts.observations)
+        while last in parts.steps and last + 1 in parts.observations and last + 1 in parts.verdicts:
+            last += 1
+        self._forget(episode)
+        outcome = EpisodeOutcome(
+            episode=episode,
+            stage=stage,
+            success=False,
+            terminated=False,
+            truncated=True,
+            discarded=True,
+            first_observation=first,
+            last_observation=last,
+            steps=last - first,
+            cause=cause,
+            seed=seed,
+        )
+        return _build(parts, outcome)
+
     def _drop(self, episode: int) -> None:
         self._dropped.append(episode)
         self._forget(episode)

@@ -1,105 +1,104 @@
-"""One file an episode: arrays in .npz (never pickled), images as lossless PNG.
+"""One MCAP file an episode, under <run>/episodes/: written as it happens, read into an Episode.
 
-A file appears whole or not at all: it is written beside its place and renamed into it.
+`EpisodeFile` writes what is said in the graph; replay is built from these files and from live
+messages by the same code (`data.gathering`). The images of an observation lie beside it under the
+cameras' topics, where every viewer finds them.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import zipfile
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping
+from itertools import count
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
+from expo_ft_ros.data.bag import CutOffError, read_bag
+from expo_ft_ros.data.episode import Episode
+from expo_ft_ros.data.gathering import PARTS, EpisodeGatherer
+from expo_ft_ros.data.messages import nanoseconds
 
-from expo_ft_ros.data.episode import Episode, EpisodeOutcome
-from expo_ft_ros.data.types import ImageArray
+IMAGE_TOPICS: Mapping[str, str] = {
+    "side": "camera/side/image_raw",
+    "wrist": "camera/wrist/image_raw",
+}
+"""Where the image of each view lies in a file."""
 
-_ARRAYS = ("state", "proposed", "executed", "source", "chunk", "index", "reward")
-_VIEWS = ("side", "wrist")
-# Lossless and quick: unfiltered takes half the time and hardly more room.
-_PNG = [
-    cv2.IMWRITE_PNG_COMPRESSION,
-    1,
-    cv2.IMWRITE_PNG_FILTER,
-    cv2.IMWRITE_PNG_FILTER_NONE,
-]
-_BROKEN = (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile)
+UNCOUNTED, DISCARDED, INCOMPLETE = "uncounted", "discarded", "incomplete"
+"""Why a file is set aside: the session was interrupted before it counted the episode, the episode
+is not to be learned from, or parts of it never came."""
 
 
 def episode_path(directory: Path, episode: int) -> Path:
     """Where the episode of that number lies."""
-    return directory / f"{episode:06d}.npz"
+    return directory / f"{episode:06d}.mcap"
 
 
-def save_episode(directory: Path, episode: Episode) -> Path:
-    """Writes the episode atomically and gives its path."""
-    directory.mkdir(parents=True, exist_ok=True)
-    arrays: dict[str, NDArray[np.generic]] = {n: getattr(episode, n) for n in _ARRAYS}
-    for view in _VIEWS:
-        blob, ends = _encode(getattr(episode, view))
-        arrays[view], arrays[f"{view}_ends"] = blob, ends
-    header = {"outcome": asdict(episode.outcome), "instruction": episode.instruction}
-    arrays["header"] = np.frombuffer(json.dumps(header).encode(), dtype=np.uint8)
-    path = episode_path(directory, episode.outcome.episode)
-    partial = path.with_suffix(".partial")
-    with partial.open("wb") as file:
-        np.savez(file, **arrays)  # type: ignore[arg-type]
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
-    return path
+def load_episode(path: Path, image_size: int | None = None) -> Episode:
+    """Reads one episode. image_size: side of the images [px]; None: as they were recorded.
+
+    Raises ValueError naming the file when it holds no whole episode.
+    """
+    gatherer, cause = _gather(path, image_size)
+    for episode in gatherer.pop_complete():
+        return episode
+    raise ValueError(f"{path}: not a whole episode: {cause}")
 
 
-def load_episode(path: Path) -> Episode:
-    """Reads one episode. Raises ValueError naming the file when it is not a whole one."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            header = json.loads(file["header"].tobytes().decode())
-            arrays: dict[str, Any] = {n: file[n] for n in _ARRAYS}
-            arrays |= {v: _decode(file[v], file[f"{v}_ends"]) for v in _VIEWS}
-        outcome = EpisodeOutcome(**header["outcome"])
-        return Episode(outcome=outcome, instruction=header["instruction"], **arrays)
-    except _BROKEN as error:
-        raise ValueError(f"{path}: not a whole episode file ({error}); remove it") from error
+def rescue_episode(path: Path, image_size: int | None = None) -> Episode | None:
+    """As `load_episode`, but of a file that was cut off the whole steps that it has, marked as not
+    to be learned from; None where there is none. Raises ValueError when it can't be read."""
+    gatherer, cause = _gather(path, image_size)
+    for episode in gatherer.pop_complete():
+        return episode
+    return gatherer.pop_cut_off(f"incomplete: {cause}")
 
 
-def load_episodes(directory: Path, before: int | None = None) -> Iterator[Episode]:
+def load_episodes(
+    directory: Path, before: int | None = None, image_size: int | None = None
+) -> Iterator[Episode]:
     """The episodes of a folder, in order, those with numbers below `before`; none when there is no
-    such folder."""
-    for path in sorted(directory.glob("*.npz")):
+    such folder. Raises as `load_episode`."""
+    for path in whole_files(directory):
         if before is None or int(path.stem) < before:
-            yield load_episode(path)
+            yield load_episode(path, image_size)
 
 
-def set_aside_from(directory: Path, first: int) -> None:
-    """Renames the files of episodes from `first` on: an interrupted run recorded but never counted
-    them, and their numbers are given again."""
-    for path in directory.glob("*.npz"):
-        if int(path.stem) >= first:
-            path.replace(path.with_suffix(".uncounted"))
+def whole_files(directory: Path) -> list[Path]:
+    """Paths of the episodes of a folder that were not set aside, in order."""
+    return sorted(path for path in directory.glob("*.mcap") if path.stem.isdecimal())
 
 
-def _encode(images: ImageArray) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    blobs = []
-    for image in images:
-        ok, blob = cv2.imencode(".png", image[..., ::-1], _PNG)
-        if not ok:
-            raise ValueError(f"image of shape {image.shape} could not be encoded as PNG")
-        blobs.append(blob.ravel())
-    return np.concatenate(blobs), np.cumsum([len(b) for b in blobs])
+def set_aside(path: Path, why: str) -> Path:
+    """Renames an episode's file, so that replay leaves it out, and gives the new path. Nothing is
+    overwritten, nothing removed. why: UNCOUNTED, DISCARDED or INCOMPLETE."""
+    places = (path.with_suffix(f".{why}{again or ''}.mcap") for again in count())
+    return path.replace(next(place for place in places if not place.exists()))
 
 
-def _decode(blob: NDArray[np.uint8], ends: NDArray[np.int64]) -> ImageArray:
-    images = []
-    for start, end in zip([0, *ends[:-1]], ends, strict=True):
-        image = cv2.imdecode(blob[start:end], cv2.IMREAD_COLOR)
-        if image is None:
-            raise ValueError("a PNG image in it is broken")
-        images.append(image[..., ::-1])
-    return np.ascontiguousarray(np.stack(images), dtype=np.uint8)
+def _gather(path: Path, image_size: int | None) -> tuple[EpisodeGatherer, str]:
+    """A gatherer that has taken the file's messages, and why it may have no whole episode."""
+    gatherer = EpisodeGatherer(image_size)
+    images: dict[str, Any] = {}
+    try:
+        for recorded in read_bag(path, (*IMAGE_TOPICS.values(), *PARTS)):
+            topic, message = recorded.topic, recorded.message
+            if topic not in PARTS:
+                images[topic] = message
+                continue
+            if topic == "observation":
+                for view, name in IMAGE_TOPICS.items():
+                    setattr(message, view, _belongs(images, name, getattr(message, view)))
+            gatherer.take(topic, message)
+    except CutOffError as error:
+        return gatherer, str(error)
+    except OSError as error:
+        raise ValueError(f"{path}: can't be read: {error}") from error
+    return gatherer, "parts of it are missing, or it is discarded"
+
+
+def _belongs(images: Mapping[str, Any], topic: str, empty: Any) -> Any:
+    """The image that was written before its observation, which keeps its header."""
+    image = images.get(topic)
+    if image is None or nanoseconds(image.header.stamp) != nanoseconds(empty.header.stamp):
+        raise CutOffError(f"{topic}: an observation's image is missing")
+    return image

@@ -24,6 +24,12 @@ from expo_ft_ros.control.episode import Reply, State
 from expo_ft_ros.control.loop import ControlLoop
 from expo_ft_ros.control.safety import SafetyConfig
 from expo_ft_ros.control.session import Plan
+from expo_ft_ros.data.messages import (
+    chunk_from_msg,
+    nanoseconds,
+    observation_from_msg,
+    verdict_from_msg,
+)
 from expo_ft_ros.data.types import FloatArray, Observation, Source, Step
 from expo_ft_ros.msg import ActionChunk as ActionChunkMsg
 from expo_ft_ros.msg import EpisodeState, SessionPlan
@@ -31,17 +37,7 @@ from expo_ft_ros.msg import Observation as ObservationMsg
 from expo_ft_ros.msg import Reward as RewardMsg
 from expo_ft_ros.msg import Step as StepMsg
 from expo_ft_ros.nodes.base import OK, WARN, GraphNode, NodeParameters, parameter
-from expo_ft_ros.nodes.convert import (
-    BASE_FRAME,
-    chunk_from_msg,
-    header_of,
-    nanoseconds,
-    observation_from_msg,
-    step_to_msg,
-    to_array,
-    twist_of,
-    verdict_from_msg,
-)
+from expo_ft_ros.nodes.convert import BASE_FRAME, header_of, step_to_msg, to_array, twist_of
 from expo_ft_ros.nodes.process import main as run_nodes
 from expo_ft_ros.nodes.schedule import ZERO, Lockstep, Realtime, Schedule, Tick
 from expo_ft_ros.nodes.snapshot import PROPRIO, SIDE, TELEOP, WRIST, Inputs, Snapshot

@@ -10,9 +10,10 @@ from rclpy.publisher import Publisher
 from sensor_msgs.msg import CompressedImage, Image
 
 from expo_ft_ros.data.images import resize_image
+from expo_ft_ros.data.messages import compressed_to_array, image_to_array
 from expo_ft_ros.data.types import ImageArray
 from expo_ft_ros.nodes.base import ERROR, OK, GraphNode, NodeParameters, parameter
-from expo_ft_ros.nodes.convert import array_to_image, compressed_to_array, image_to_array
+from expo_ft_ros.nodes.convert import array_to_image
 from expo_ft_ros.nodes.process import main as run_nodes
 
 VIEWS = ("side", "wrist")

@@ -16,8 +16,9 @@ from typing import Any
 from std_srvs.srv import Trigger
 
 from expo_ft_ros.control.session import LEARNED_STAGES
-from expo_ft_ros.data.episode import Episode, EpisodeAssembler
+from expo_ft_ros.data.episode import Episode
 from expo_ft_ros.data.episode_store import load_episodes
+from expo_ft_ros.data.gathering import EpisodeGatherer
 from expo_ft_ros.msg import LearnerStatus, SessionPlan
 from expo_ft_ros.nodes.assembling import EpisodeFeed
 from expo_ft_ros.nodes.base import OK, GraphNode, parameter
@@ -83,8 +84,8 @@ class LearnerNode(GraphNode[LearnerParameters]):
         self._arrived: queue.SimpleQueue[Episode] = queue.SimpleQueue()
         self._tensorboard: Any = None
         self._status_out = self.publisher("learner/status")
-        assembler = EpisodeAssembler(self._agent.config.image_size)
-        self._feed = EpisodeFeed(self, assembler, self._on_episode, self._on_discarded)
+        gatherer = EpisodeGatherer(self._agent.config.image_size)
+        self._feed = EpisodeFeed(self, gatherer, self._on_episode, self._on_dropped)
         self.subscription("session/plan", self._on_plan)
         self.service("learner/save_checkpoint", self._on_save)
         self.wall_timer(_STATUS_PERIOD, self._tell)
@@ -118,7 +119,7 @@ class LearnerNode(GraphNode[LearnerParameters]):
         self._arrived.put(episode)
         self._jobs.put(self._take_arrived)
 
-    def _on_discarded(self, number: int) -> None:
+    def _on_dropped(self, number: int, cause: str) -> None:
         self._jobs.put(lambda: self._taken(number))
 
     def _on_save(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
@@ -186,7 +187,8 @@ class LearnerNode(GraphNode[LearnerParameters]):
         """Replay from the episodes that an earlier start of the run recorded and counted."""
         counted = first_uncounted(self._folder)
         newest = 0
-        for episode in load_episodes(self._folder / "episodes", before=counted):
+        size = self._agent.config.image_size
+        for episode in load_episodes(self._folder / "episodes", counted, size):
             number, stage = episode.outcome.episode, episode.outcome.stage
             if self._stopping.is_set():
                 return

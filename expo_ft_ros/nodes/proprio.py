@@ -9,9 +9,10 @@ import numpy as np
 from geometry_msgs.msg import PoseStamped, TwistStamped
 from sensor_msgs.msg import JointState
 
+from expo_ft_ros.data.messages import nanoseconds
 from expo_ft_ros.msg import Proprio as ProprioMsg
 from expo_ft_ros.nodes.base import ERROR, OK, GraphNode, NodeParameters, parameter
-from expo_ft_ros.nodes.convert import nanoseconds, to_array
+from expo_ft_ros.nodes.convert import to_array
 from expo_ft_ros.nodes.process import main as run_nodes
 
 

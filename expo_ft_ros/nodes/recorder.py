@@ -1,31 +1,53 @@
-"""Writes every finished episode to <run_dir>/episodes; replay is rebuilt from there."""
+"""Writes every episode to <run_dir>/episodes while it happens; replay is rebuilt from there."""
 
 from __future__ import annotations
 
 import queue
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from expo_ft_ros.data.episode import Episode, EpisodeAssembler
-from expo_ft_ros.data.episode_store import save_episode, set_aside_from
+from rclpy.serialization import serialize_message
+from sensor_msgs.msg import Image
+from std_msgs.msg import UInt32
+
+from expo_ft_ros.bringup.topics import topic as topic_entry
+from expo_ft_ros.data.bag import BagWriter, TopicType
+from expo_ft_ros.data.episode import Episode
+from expo_ft_ros.data.episode_store import (
+    IMAGE_TOPICS,
+    INCOMPLETE,
+    UNCOUNTED,
+    episode_path,
+    set_aside,
+    whole_files,
+)
+from expo_ft_ros.data.gathering import PARTS, EpisodeGatherer
+from expo_ft_ros.data.messages import nanoseconds
+from expo_ft_ros.msg import Observation
 from expo_ft_ros.nodes.assembling import EpisodeFeed
-from expo_ft_ros.nodes.base import GraphNode, NodeParameters, parameter
+from expo_ft_ros.nodes.base import GraphNode, NodeParameters
+from expo_ft_ros.nodes.definitions import message_definition
 from expo_ft_ros.nodes.process import main as run_nodes
 from expo_ft_ros.nodes.run_files import first_uncounted
+
+BESIDE = ("policy/chunk", "policy/candidates", "teleop/command")
+"""What is written besides an episode's parts."""
+
+# Images of this side [px] tell that a snapshot came, which is all that the gatherer is for here.
+_TINY = 8
+_CONFIG = "config.yaml"
 
 
 @dataclass(frozen=True)
 class RecorderParameters(NodeParameters):
     """Parameters of the recorder node."""
 
-    image_size: int = parameter(
-        0, "Side of the images kept [px]; 0: as they come.", low=0, high=1024
-    )
-
 
 class RecorderNode(GraphNode[RecorderParameters]):
-    """Assembles in the executor's thread, compresses and writes in one of its own."""
+    """Sorts messages by episode in the executor's thread, writes in one of its own."""
 
     NAME = "recorder"
     PARAMETERS = RecorderParameters
@@ -33,36 +55,141 @@ class RecorderNode(GraphNode[RecorderParameters]):
     def _setup(self) -> None:
         if not self.parameters.run_dir:
             raise ValueError("run_dir is empty: the recorder has nowhere to write to")
-        self._directory = Path(self.parameters.run_dir) / "episodes"
-        set_aside_from(self._directory, first_uncounted(Path(self.parameters.run_dir)))
-        self._queue: queue.Queue[Episode | None] = queue.Queue()
+        run = Path(self.parameters.run_dir)
+        folder = run / "episodes"
+        folder.mkdir(parents=True, exist_ok=True)
+        first = first_uncounted(run)
+        for path in whole_files(folder):
+            if int(path.stem) >= first:
+                set_aside(path, UNCOUNTED)
+        config = run / _CONFIG
+        self._files = EpisodeFiles(folder, config.read_text() if config.is_file() else "")
+        self._newest = first - 1
+        self._open: set[int] = set()
+        self._queue: queue.Queue[Callable[[], None] | None] = queue.Queue()
         self._failure: Exception | None = None
+        self._recorded_out = self.publisher("episode/recorded")
         self._writer = threading.Thread(target=self._write, name="writer")
         self._writer.start()
-        assembler = EpisodeAssembler(self.parameters.image_size or None)
-        self._feed = EpisodeFeed(self, assembler, self._queue.put)
+        gatherer = EpisodeGatherer(_TINY)
+        self._feed = EpisodeFeed(
+            self, gatherer, self._on_whole, self._on_dropped, on_message=self._on_message
+        )
+        for name in BESIDE:
+            self.subscription(name, self._beside(name), needed=False)
         self.wall_timer(1.0, self._check)
 
     def _teardown(self) -> None:
         writer = getattr(self, "_writer", None)
         if writer is not None and writer.is_alive():
+            for episode in sorted(self._open):
+                self._close(episode, INCOMPLETE)
             self._queue.put(None)
             writer.join()
         if getattr(self, "_failure", None) is not None:
             self.get_logger().error(f"an episode was not written: {self._failure}")
 
-    def _write(self) -> None:
-        while (episode := self._queue.get()) is not None:
-            try:
-                path = save_episode(self._directory, episode)
-            except Exception as error:  # noqa: BLE001 (raised again in the executor's thread)
-                self._failure = error
-                return
-            self.get_logger().info(f"wrote {path.name}: {len(episode)} steps")
+    # -- the executor's thread ------------------------------------------------------------------
+    def _on_message(self, topic: str, message: Any) -> None:
+        episode = int(message.episode)
+        if episode > self._newest:
+            self._newest = episode
+            self._open.add(episode)
+        if episode in self._open:
+            self._put(episode, topic, message)
+
+    def _beside(self, topic: str) -> Callable[[Any], None]:
+        def record(message: Any) -> None:
+            if self._newest in self._open:
+                self._put(self._newest, topic, message)
+
+        return record
+
+    def _put(self, episode: int, topic: str, message: Any) -> None:
+        now = self.now_ns()
+        self._queue.put(lambda: self._files.write(episode, topic, message, now))
+
+    def _on_whole(self, episode: Episode) -> None:
+        self._close(episode.outcome.episode, "")
+
+    def _on_dropped(self, number: int, cause: str) -> None:
+        self._close(number, cause)
+
+    def _close(self, episode: int, aside: str) -> None:
+        self._open.discard(episode)
+        self._queue.put(lambda: self._finish(episode, aside))
 
     def _check(self) -> None:
         if self._failure is not None:
             raise RuntimeError(f"an episode could not be written: {self._failure}")
+
+    # -- the writer's thread --------------------------------------------------------------------
+    def _write(self) -> None:
+        while (work := self._queue.get()) is not None:
+            try:
+                work()
+            except Exception as error:  # noqa: BLE001 (raised again in the executor's thread)
+                self._failure = error
+                return
+
+    def _finish(self, episode: int, aside: str) -> None:
+        path = self._files.close(episode)
+        if path is not None:
+            path = set_aside(path, aside) if aside else path
+            self.get_logger().info(f"wrote {path.name}")
+        self._recorded_out.publish(UInt32(data=episode))
+
+
+class EpisodeFiles:
+    """The open files of a folder. config: text of the run's configuration, kept in each."""
+
+    def __init__(self, folder: Path, config: str) -> None:
+        self._folder, self._config = folder, config
+        self._writers: dict[int, BagWriter] = {}
+        self._topics = {name: _type_of(name) for name in (*PARTS, *BESIDE, *IMAGE_TOPICS.values())}
+
+    def write(self, episode: int, topic: str, message: Any, now: int) -> None:
+        """Appends a message; the images of an observation under topics of their own, before it."""
+        writer = self._writers.get(episode)
+        if writer is None:
+            writer = BagWriter(episode_path(self._folder, episode), self._topics)
+            self._writers[episode] = writer
+            if self._config:
+                writer.note("run", {_CONFIG: self._config})
+        if topic == "observation":
+            for view, name in IMAGE_TOPICS.items():
+                image = getattr(message, view)
+                stamp = nanoseconds(image.header.stamp)
+                writer.write(name, serialize_message(image), now, stamp)
+            message = _without_images(message)
+        stamp = nanoseconds(message.header.stamp)
+        writer.write(topic, serialize_message(message), now, stamp)
+
+    def close(self, episode: int) -> Path | None:
+        """Ends an episode's file; None where nothing of it came."""
+        writer = self._writers.pop(episode, None)
+        if writer is None:
+            return None
+        writer.close()
+        return episode_path(self._folder, episode)
+
+
+def _type_of(name: str) -> TopicType:
+    type_name = topic_entry(name).type
+    return TopicType(type_name, message_definition(type_name))
+
+
+def _without_images(message: Observation) -> Observation:
+    return Observation(
+        header=message.header,
+        number=message.number,
+        episode=message.episode,
+        chunk_wanted=message.chunk_wanted,
+        side=Image(header=message.side.header),
+        wrist=Image(header=message.wrist.header),
+        proprio=message.proprio,
+        instruction=message.instruction,
+    )
 
 
 def main() -> None:

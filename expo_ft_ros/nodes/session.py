@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from std_msgs.msg import String
+from std_msgs.msg import String, UInt32
 
 from expo_ft_ros.bringup.display import STATUS_FILE
 from expo_ft_ros.control.promises import Promises
@@ -88,6 +88,7 @@ class SessionNode(GraphNode[SessionParameters]):
         self._plan: Plan | None = None
         # Number of the newest ended episode that the learner takes.
         self._learned = 0
+        self._recorded = 0
         self._episode = EpisodeState()
         self._promises = Promises()
         self._ended: EpisodeState | None = None
@@ -99,6 +100,7 @@ class SessionNode(GraphNode[SessionParameters]):
         self.subscription("nodes/ready", self._on_ready, needed=False)
         self.subscription("episode/state", self._on_episode, needed=False)
         self.subscription("learner/status", self._on_learner, needed=False)
+        self.subscription("episode/recorded", self._on_recorded, needed=False)
         self.subscription("policy/candidates", self._on_candidates, needed=False)
         self.wall_timer(STATUS_PERIOD, self._tell)
 
@@ -127,6 +129,10 @@ class SessionNode(GraphNode[SessionParameters]):
         self._learner = message
         self._go_on()
 
+    def _on_recorded(self, message: UInt32) -> None:
+        self._recorded = int(message.data)
+        self._go_on()
+
     def _on_candidates(self, message: Candidates) -> None:
         chosen = message.chosen
         # A diagnostic: what contradicts itself is left out, and stops no run.
@@ -147,11 +153,17 @@ class SessionNode(GraphNode[SessionParameters]):
             if self._learner.finished == "imitation" and self._session.stage_finished("imitation"):
                 self.get_logger().info("imitation finished")
                 self._next()
-        elif self._ended is not None and not self._learner_owes(self._plan.stage):
+        elif self._ended is not None and not self._owed(int(self._ended.episode)):
             ended, self._ended = self._ended, None
             if self._session.episode_finished(ended):
                 self._keep(ended)
             self._next()
+
+    def _owed(self, episode: int) -> bool:
+        """Whether an episode that is over can't be counted yet: what is counted is on disk, so that
+        nothing that was learned from is lost, whoever dies."""
+        to_record = "recorder" in self.parameters.required_nodes and self._recorded < episode
+        return to_record or (self._plan is not None and self._learner_owes(self._plan.stage))
 
     def _learner_owes(self, stage: str) -> bool:
         """Whether what comes next in `stage` has to wait for the learner.

@@ -17,19 +17,17 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Header
 
+from expo_ft_ros.data.messages import NANOSECONDS, nanoseconds, twist_array
 from expo_ft_ros.data.types import ACTION_DIM
 from expo_ft_ros.msg import SimState
 from expo_ft_ros.nodes.base import OK, WARN, GraphNode, NodeParameters, parameter
 from expo_ft_ros.nodes.convert import (
     BASE_FRAME,
-    NANOSECONDS,
     array_to_image,
     header_of,
-    nanoseconds,
     pose_of,
     stamp_of,
     to_array,
-    twist_array,
     twist_of,
 )
 from expo_ft_ros.nodes.process import main as run_nodes

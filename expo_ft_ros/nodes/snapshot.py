@@ -8,10 +8,10 @@ from typing import TypeAlias
 from sensor_msgs.msg import Image
 
 from expo_ft_ros.control.teleop import TeleopState
+from expo_ft_ros.data.messages import action_of, nanoseconds
 from expo_ft_ros.msg import Observation as ObservationMsg
 from expo_ft_ros.msg import Proprio as ProprioMsg
 from expo_ft_ros.msg import TeleopCommand
-from expo_ft_ros.nodes.convert import action_of, nanoseconds
 
 SIDE, WRIST, PROPRIO, TELEOP = "camera/side", "camera/wrist", "proprio", "teleop"
 Message: TypeAlias = Image | ProprioMsg | TeleopCommand

@@ -16,9 +16,10 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Joy
 
 from expo_ft_ros.control.teleop import Takeover, TeleopConfig, TeleopMapper, TeleopState
+from expo_ft_ros.data.messages import nanoseconds, twist_array
 from expo_ft_ros.msg import EpisodeState, TeleopCommand
 from expo_ft_ros.nodes.base import OK, GraphNode, NodeParameters, parameter
-from expo_ft_ros.nodes.convert import header_of, nanoseconds, twist_array
+from expo_ft_ros.nodes.convert import header_of
 from expo_ft_ros.nodes.process import main as run_nodes
 
 DEVICES = ("spacenav",)

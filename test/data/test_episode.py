@@ -3,19 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from expo_ft_ros.data.episode import EpisodeAssembler, EpisodeOutcome
-from expo_ft_ros.data.episode_store import (
-    load_episode,
-    load_episodes,
-    save_episode,
-    set_aside_from,
-)
 from expo_ft_ros.data.types import Observation, Proprio, Source, Step, Verdict
-from test.data.episodes import make_episode
 
 FIRST, STEPS = 11, 6
 
@@ -129,31 +121,3 @@ def test_discarded_episodes_are_dropped_and_the_next_one_comes_through():
     assembler.add_step(step(30, episode=4))
     assembler.finish(outcome(episode=4, first_observation=30, last_observation=31))
     assert [e.outcome.episode for e in assembler.pop_complete()] == [4]
-
-
-def test_file_round_trip_is_lossless(tmp_path):
-    episode = make_episode(7, 9, terminated=True)
-    path = save_episode(tmp_path, episode)
-    loaded = load_episode(path)
-    assert loaded.outcome == episode.outcome
-    for name in ("side", "wrist", "state", "proposed", "executed", "source", "reward", "chunk"):
-        np.testing.assert_array_equal(getattr(loaded, name), getattr(episode, name))
-    assert [e.outcome.episode for e in load_episodes(tmp_path)] == [7]
-
-
-@pytest.mark.parametrize("share", [0.0, 0.3, 0.9])
-def test_a_cut_off_file_is_refused_by_name(tmp_path, share):
-    path = save_episode(tmp_path, make_episode(7, 9, terminated=True))
-    whole = path.read_bytes()
-    path.write_bytes(whole[: int(len(whole) * share)])
-    with pytest.raises(ValueError, match=r"000007\.npz: not a whole episode file"):
-        load_episode(path)
-
-
-def test_files_of_uncounted_episodes_are_kept_but_not_loaded(tmp_path):
-    for number in (1, 2, 3):
-        save_episode(tmp_path, make_episode(number, 4, terminated=True))
-    set_aside_from(tmp_path, 3)
-    assert [e.outcome.episode for e in load_episodes(tmp_path)] == [1, 2]
-    assert [e.outcome.episode for e in load_episodes(tmp_path, before=2)] == [1]
-    assert (tmp_path / "000003.uncounted").is_file()

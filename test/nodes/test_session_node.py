@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from expo_ft_ros.msg import Candidates, EpisodeState, LearnerStatus, SessionPlan
+from std_msgs.msg import String, UInt32
 
 
 class Others:
@@ -75,6 +76,20 @@ def online(graph, *, waits: bool) -> Others:
     others.learned(1, "imitation")
     others.until_plan("rl", 2)
     return others
+
+
+def test_what_is_counted_is_on_disk(graph):
+    others = Others(graph)
+    ready, recorded = (graph.probe.publisher(n) for n in ("nodes/ready", "episode/recorded"))
+    graph.start("session", kind="collect", demos=3, required_nodes=["recorder"])
+    ready.publish(String(data="recorder"))
+    others.until_plan("collect", 1)
+    others.play()
+    graph.probe.spin(1.0)
+    assert counted(graph.folder) == []
+    recorded.publish(UInt32(data=1))
+    others.until_plan("collect", 2)
+    assert counted(graph.folder) == [("collect", 1)]
 
 
 def test_in_sync_mode_the_next_episode_waits_for_the_learner(graph):

@@ -1,0 +1,154 @@
+"""MCAP files of ROS 2 messages, written while they come and read without ROS.
+
+rosbag2, Foxglove and the `mcap` tool read them as well. A file that was cut off anywhere gives what
+was written before the cut.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mcap.exceptions import McapError
+from mcap.records import Channel, Footer, Message, Metadata, Schema
+from mcap.stream_reader import CRCValidationError, StreamReader
+from mcap.writer import CompressionType, Writer
+from mcap_ros2.decoder import DecoderFactory
+from zstandard import ZstdError
+
+# Compressed and written when it has grown so large [bytes]: about a camera image, so that what a
+# cut takes is the last tick.
+_CHUNK = 1 << 17
+_CUT = (McapError, CRCValidationError, ZstdError, EOFError, struct.error, KeyError, UnicodeError)
+
+
+class CutOffError(ValueError):
+    """The file ends before its end was written; all that came before it is good."""
+
+
+@dataclass(frozen=True)
+class TopicType:
+    """What is written to a topic: type "package/Message", and its definition with those it uses,
+    as rosbag2 writes it."""
+
+    name: str
+    definition: str
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A message of a file. topic: as in the topic table; time: when it was written [ns]."""
+
+    topic: str
+    message: Any
+    time: int
+
+
+class BagWriter:
+    """Writes one file. Not for two threads at a time.
+
+    Raises:
+        FileExistsError: when there is such a file: nothing is overwritten.
+        OSError: when it can't be written, by every method.
+    """
+
+    def __init__(self, path: Path, topics: Mapping[str, TopicType]) -> None:
+        self._topics = topics
+        self._file = path.open("xb")
+        self._writer = Writer(self._file, chunk_size=_CHUNK, compression=CompressionType.ZSTD)
+        self._writer.start(profile="ros2", library="expo_ft_ros")
+        self._schemas: dict[str, int] = {}
+        self._channels: dict[str, int] = {}
+
+    def note(self, name: str, values: Mapping[str, str]) -> None:
+        """Writes text that is no message, such as the run's configuration."""
+        self._writer.add_metadata(name, dict(values))
+        self._file.flush()
+
+    def write(self, topic: str, data: bytes, time: int, stamp: int) -> None:
+        """Appends a message, serialized as CDR. time: now; stamp: of its header [ns].
+
+        Raises KeyError for a topic that was not announced.
+        """
+        channel = self._channels.get(topic)
+        if channel is None:
+            channel = self._announce(topic)
+        self._writer.add_message(channel, log_time=time, data=data, publish_time=stamp)
+        # What is in the process's own buffer is lost when it is killed.
+        self._file.flush()
+
+    def close(self) -> None:
+        """Writes the end of the file, and waits until the disk has it."""
+        if self._file.closed:
+            return
+        try:
+            self._writer.finish()  # type: ignore[no-untyped-call]
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        finally:
+            self._file.close()
+
+    def _announce(self, topic: str) -> int:
+        type_ = self._topics[topic]
+        package, _, title = type_.name.partition("/")
+        if type_.name not in self._schemas:
+            self._schemas[type_.name] = self._writer.register_schema(
+                name=f"{package}/msg/{title}", encoding="ros2msg", data=type_.definition.encode()
+            )
+        name = topic if topic.startswith("/") else f"/{topic}"
+        channel = self._writer.register_channel(name, "cdr", self._schemas[type_.name])
+        self._channels[topic] = channel
+        return channel
+
+
+def read_bag(path: Path, topics: Collection[str] | None = None) -> Iterator[Recorded]:
+    """The messages of a file, in the order in which they were written; topics: only these.
+
+    Raises:
+        CutOffError: after the last one, where the file was cut off or is broken from there on.
+    """
+    schemas: dict[int, Schema] = {}
+    channels: dict[int, Channel] = {}
+    decoders = DecoderFactory()
+    count, ended = 0, False  # count: of all messages, whoever asked for them
+    with path.open("rb") as file:
+        try:
+            for record in StreamReader(file, validate_crcs=True).records:
+                if isinstance(record, Schema):
+                    schemas[record.id] = record
+                elif isinstance(record, Channel):
+                    channels[record.id] = record
+                elif isinstance(record, Message):
+                    channel = channels[record.channel_id]
+                    count += 1
+                    topic = channel.topic.removeprefix("/")
+                    if topics is not None and topic not in topics:
+                        continue
+                    decode = decoders.decoder_for(
+                        channel.message_encoding, schemas.get(channel.schema_id)
+                    )
+                    if decode is not None:
+                        yield Recorded(topic, decode(record.data), record.log_time)
+                elif isinstance(record, Footer):
+                    ended = True
+        except _CUT as error:
+            raise CutOffError(f"{path}: cut off after {count} messages ({error})") from error
+    if not ended:
+        raise CutOffError(f"{path}: cut off after {count} messages")
+
+
+def read_notes(path: Path) -> dict[str, dict[str, str]]:
+    """What `BagWriter.note` wrote, by name; of a file that was cut off as well."""
+    notes = {}
+    with path.open("rb") as file:
+        try:
+            for record in StreamReader(file, emit_chunks=True).records:
+                if isinstance(record, Metadata):
+                    notes[record.name] = dict(record.metadata)
+        except _CUT:
+            return notes
+    return notes

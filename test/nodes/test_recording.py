@@ -1,0 +1,180 @@
+"""What is recorded is what was said: an episode of a file is the one that live messages give."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="ROS 2's rclpy is not installed")
+pytest.importorskip("expo_ft_ros.msg", reason="the messages are not built")
+
+from expo_ft_ros.msg import EpisodeState, Observation, SessionPlan, TeleopCommand
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from expo_ft_ros.data.bag import read_bag, read_notes
+from expo_ft_ros.data.episode import Episode
+from expo_ft_ros.data.episode_store import (
+    UNCOUNTED,
+    load_episode,
+    load_episodes,
+    rescue_episode,
+    set_aside,
+)
+from expo_ft_ros.data.gathering import EpisodeGatherer
+from expo_ft_ros.data.types import Proprio, Source, Step, Verdict
+from expo_ft_ros.nodes.convert import (
+    array_to_image,
+    header_of,
+    proprio_to_msg,
+    step_to_msg,
+    verdict_to_msg,
+)
+from expo_ft_ros.nodes.definitions import message_definition
+from expo_ft_ros.nodes.recorder import EpisodeFiles
+
+ARRAYS = ("side", "wrist", "state", "proposed", "executed", "source", "chunk", "index", "reward")
+SIZE = 32
+
+
+def messages(number: int, length: int, rng: np.random.Generator):
+    """(topic, message) of an episode, as the graph says them."""
+    first = 100 * number
+    yield "session/plan", SessionPlan(stage="rl", episode=number, seed=7, max_steps=length)
+    yield "episode/state", EpisodeState(episode=number, state="running", stage="rl")
+    for i in range(length + 1):
+        header = header_of(first * 10**8 + i * 10**8, "camera")
+        side, wrist = rng.integers(0, 255, (2, SIZE, SIZE, 3), dtype=np.uint8)
+        pose = Proprio(rng.normal(size=3), np.array([1.0, 0, 0, 0]), 0.04)
+        yield (
+            "observation",
+            Observation(
+                header=header,
+                number=first + i,
+                episode=number,
+                side=array_to_image(side, header),
+                wrist=array_to_image(wrist, header),
+                proprio=proprio_to_msg(pose, header),
+                instruction="pick up the cube",
+            ),
+        )
+        yield "teleop/command", TeleopCommand(header=header, connected=True)
+        verdict = Verdict(float(i == length), i == length, "")
+        yield "reward", verdict_to_msg(verdict, first + i, number, header)
+        if i < length:
+            action = rng.uniform(-1, 1, 7).astype(np.float32)
+            source = Source(int(rng.integers(0, 2)))
+            step = Step(first + i, number, 5, i, source, action, 0.5 * action, "speed")
+            yield "step", step_to_msg(step, header)
+    yield (
+        "episode/state",
+        EpisodeState(
+            episode=number,
+            state="ended",
+            stage="rl",
+            steps=length,
+            first_observation=first,
+            last_observation=first + length,
+            success=True,
+            terminated=True,
+            cause="success",
+        ),
+    )
+
+
+def record(folder, number: int, said) -> None:
+    files = EpisodeFiles(folder, "task: cube_pick")
+    for now, (topic, message) in enumerate(said):
+        files.write(number, topic, message, now)
+    files.close(number)
+
+
+def of_live(said, image_size=None) -> Episode:
+    gatherer = EpisodeGatherer(image_size)
+    for topic, message in said:
+        if topic != "teleop/command":
+            gatherer.take(topic, message)
+    (episode,) = gatherer.pop_complete()
+    return episode
+
+
+def assert_same(one: Episode, other: Episode) -> None:
+    assert one.outcome == other.outcome
+    assert one.instruction == other.instruction
+    for name in ARRAYS:
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 10**6), length=st.integers(1, 12), size=st.sampled_from([None, 16]))
+def test_a_file_gives_what_live_messages_give(tmp_path_factory, seed, length, size):
+    folder = tmp_path_factory.mktemp("episodes")
+    said = list(messages(3, length, np.random.default_rng(seed)))
+    record(folder, 3, said)
+    assert_same(load_episode(folder / "000003.mcap", size), of_live(said, size))
+
+
+def test_a_file_holds_what_viewers_look_for(tmp_path):
+    record(tmp_path, 3, messages(3, 4, np.random.default_rng(0)))
+    path = tmp_path / "000003.mcap"
+    topics = {recorded.topic for recorded in read_bag(path)}
+    assert {"camera/side/image_raw", "camera/wrist/image_raw", "teleop/command"} <= topics
+    assert read_notes(path) == {"run": {"config.yaml": "task: cube_pick"}}
+
+
+@settings(max_examples=30, deadline=None)
+@given(share=st.floats(0, 1, exclude_max=True))
+def test_a_cut_gives_all_whole_steps_before_it(tmp_path_factory, share):
+    folder = tmp_path_factory.mktemp("episodes")
+    said = list(messages(3, 6, np.random.default_rng(1)))
+    record(folder, 3, said)
+    path = folder / "000003.mcap"
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(len(whole) * share)])
+    live, rescued = of_live(said), rescue_episode(path)
+    if rescued is not None and not rescued.outcome.discarded:
+        # Only the index at the file's end is gone.
+        assert_same(rescued, live)
+        assert_same(load_episode(path), live)
+        return
+    with pytest.raises(ValueError, match=r"000003\.mcap: not a whole episode: .*cut off after"):
+        load_episode(path)
+    if rescued is None:
+        return
+    assert not rescued.outcome.terminated
+    assert "000003.mcap: cut off after" in rescued.outcome.cause
+    count = len(rescued)
+    np.testing.assert_array_equal(rescued.executed, live.executed[:count])
+    np.testing.assert_array_equal(rescued.side, live.side[: count + 1])
+
+
+def test_a_whole_file_is_rescued_whole(tmp_path):
+    said = list(messages(3, 6, np.random.default_rng(1)))
+    record(tmp_path, 3, said)
+    rescued = rescue_episode(tmp_path / "000003.mcap")
+    assert rescued is not None
+    assert_same(rescued, of_live(said))
+
+
+def test_files_that_were_set_aside_are_kept_but_not_loaded(tmp_path):
+    rng = np.random.default_rng(0)
+    for number in (1, 2, 3):
+        record(tmp_path, number, messages(number, 2, rng))
+    assert set_aside(tmp_path / "000003.mcap", UNCOUNTED).name == "000003.uncounted.mcap"
+    record(tmp_path, 3, messages(3, 2, rng))
+    assert set_aside(tmp_path / "000003.mcap", UNCOUNTED).name == "000003.uncounted1.mcap"
+    assert [e.outcome.episode for e in load_episodes(tmp_path)] == [1, 2]
+    assert [e.outcome.episode for e in load_episodes(tmp_path, before=2)] == [1]
+
+
+def test_a_definition_has_every_message_in_it_once():
+    text = message_definition("expo_ft_ros/Observation")
+    blocks = text.split("=" * 80)
+    names = [block.splitlines()[1] for block in blocks[1:]]
+    assert len(names) == len(set(names))
+    assert {
+        "MSG: sensor_msgs/Image",
+        "MSG: expo_ft_ros/Proprio",
+        "MSG: geometry_msgs/Quaternion",
+        "MSG: builtin_interfaces/Time",
+    } <= set(names)
