@@ -25,14 +25,18 @@ class Topic:
     Attributes:
         name: Name in the graph, before remapping.
         type: Message type, "package/Message".
+        senders: Nodes that publish it, "every" for all; none where it comes from outside only.
+        receivers: Nodes that subscribe to it, as senders; none where it is for people.
         reliability: Whether a lost message is sent again.
         durability: `transient_local` hands the newest messages to a late subscriber.
         depth: Messages kept, on both sides.
-        doc: Who sends it to whom, and what it means.
+        doc: What it means.
     """
 
     name: str
     type: str
+    senders: tuple[str, ...]
+    receivers: tuple[str, ...]
     reliability: Reliability
     durability: Durability
     depth: int
@@ -41,34 +45,52 @@ class Topic:
 
 @dataclass(frozen=True)
 class Service:
-    """One service: its name in the graph, its type "package/Service", and what it does."""
+    """One service: its name in the graph, its type "package/Service", the node that offers it, and
+    what it does."""
 
     name: str
     type: str
+    node: str
     doc: str
 
 
 Entry = TypeVar("Entry", Topic, Service)
 
 
-def _tick(name: str, type_: str, doc: str) -> Topic:
+def _tick(name: str, type_: str, senders: str, receivers: str, doc: str) -> Topic:
     """Part of a tick: reliable, and deep enough that nobody who is busy misses one."""
-    return Topic(name, type_, "reliable", "volatile", TICK_DEPTH, doc)
+    return _topic(name, type_, senders, receivers, "reliable", "volatile", TICK_DEPTH, doc)
 
 
-def _latched(name: str, type_: str, doc: str, depth: int = 1) -> Topic:
+def _latched(
+    name: str, type_: str, senders: str, receivers: str, doc: str, depth: int = 1
+) -> Topic:
     """A state: the newest is what counts, also for whoever comes late."""
-    return Topic(name, type_, "reliable", "transient_local", depth, doc)
+    return _topic(name, type_, senders, receivers, "reliable", "transient_local", depth, doc)
 
 
-def _newest(name: str, type_: str, doc: str) -> Topic:
+def _newest(name: str, type_: str, senders: str, receivers: str, doc: str) -> Topic:
     """A command: it must arrive, and an older one must never wait in a queue."""
-    return Topic(name, type_, "reliable", "volatile", 1, doc)
+    return _topic(name, type_, senders, receivers, "reliable", "volatile", 1, doc)
 
 
-def _driver(name: str, type_: str, doc: str, depth: int) -> Topic:
-    """From a driver: best effort, because a best-effort reader matches every driver."""
-    return Topic(name, type_, "best_effort", "volatile", depth, doc)
+def _driver(name: str, type_: str, receivers: str, doc: str, depth: int) -> Topic:
+    """From a driver or sim: best effort, because a best-effort reader matches every driver."""
+    return _topic(name, type_, "sim", receivers, "best_effort", "volatile", depth, doc)
+
+
+def _topic(
+    name: str,
+    type_: str,
+    senders: str,
+    receivers: str,
+    reliability: Reliability,
+    durability: Durability,
+    depth: int,
+    doc: str,
+) -> Topic:
+    nodes = tuple(senders.split()), tuple(receivers.split())
+    return Topic(name, type_, *nodes, reliability, durability, depth, doc)
 
 
 def _table(*entries: Entry) -> Mapping[str, Entry]:
@@ -79,75 +101,174 @@ _IMAGE = "sensor_msgs/Image"
 _OWN = "expo_ft_ros"
 
 TOPICS: Mapping[str, Topic] = _table(
-    _newest("/clock", "rosgraph_msgs/Clock", "Simulated time, from sim to all with use_sim_time."),
-    _driver("side_camera/image_raw", _IMAGE, "Side camera as its driver or sim gives it.", 1),
-    _driver("wrist_camera/image_raw", _IMAGE, "Wrist camera as its driver or sim gives it.", 1),
-    Topic(
+    _newest("/clock", "rosgraph_msgs/Clock", "sim", "every", "Simulated time."),
+    _driver("side_camera/image_raw", _IMAGE, "camera", "Side camera as its driver gives it.", 1),
+    _driver("wrist_camera/image_raw", _IMAGE, "camera", "Wrist camera as its driver gives it.", 1),
+    _topic(
         "camera/side/image_raw",
         _IMAGE,
+        "camera",
+        "arbitration",
         "reliable",
         "volatile",
         5,
-        "Side image, rgb8 224x224, from camera to arbitration; stamp kept.",
+        "Side image, rgb8 224x224; the driver's stamp.",
     ),
-    Topic(
+    _topic(
         "camera/wrist/image_raw",
         _IMAGE,
+        "camera",
+        "arbitration",
         "reliable",
         "volatile",
         5,
-        "Wrist image, rgb8 224x224, from camera to arbitration; stamp kept.",
+        "Wrist image, rgb8 224x224; the driver's stamp.",
     ),
     _driver(
         "joint_states",
         "sensor_msgs/JointState",
-        "Arm joints [rad] and both fingers [m], from sim or driver to proprio.",
+        "proprio",
+        "Arm joints [rad] and both fingers, each half of the opening [m].",
         10,
     ),
     _driver(
         "robot/tcp_pose",
         "geometry_msgs/PoseStamped",
-        "Tool centre point in the base frame [m], from sim or driver to proprio.",
+        "proprio",
+        "Tool centre point in the base frame [m].",
         10,
     ),
     _driver(
         "robot/tcp_twist",
         "geometry_msgs/TwistStamped",
-        "Tool velocity in base axes [m/s, rad/s], from sim or driver to proprio.",
+        "proprio",
+        "Tool velocity in base axes [m/s, rad/s].",
         10,
     ),
-    _tick("proprio", f"{_OWN}/Proprio", "Measured robot state, from proprio to arbitration."),
-    _tick("spacenav/twist", "geometry_msgs/Twist", "SpaceMouse axes, normalised; to teleop."),
-    _tick("spacenav/joy", "sensor_msgs/Joy", "SpaceMouse buttons; to teleop."),
-    _tick("teleop/command", f"{_OWN}/TeleopCommand", "What the person asks for; to arbitration."),
-    _tick("observation", f"{_OWN}/Observation", "One numbered snapshot a tick, from arbitration."),
-    _tick("reward", f"{_OWN}/Reward", "The classifier's verdict on one observation."),
-    _tick("policy/chunk", f"{_OWN}/ActionChunk", "The chosen chunk, from policy to arbitration."),
-    _tick("policy/candidates", f"{_OWN}/Candidates", "Every candidate and its Q: diagnostics."),
-    _tick("step", f"{_OWN}/Step", "What was proposed and executed, by whom; from arbitration."),
+    _tick("proprio", f"{_OWN}/Proprio", "proprio", "arbitration operator", "Robot's state."),
+    _tick(
+        "spacenav/twist",
+        "geometry_msgs/Twist",
+        "operator",
+        "teleop",
+        "SpaceMouse axes, normalised; spacenav_node's in the operator's place.",
+    ),
+    _tick(
+        "spacenav/joy",
+        "sensor_msgs/Joy",
+        "operator",
+        "teleop",
+        "SpaceMouse buttons; spacenav_node's in the operator's place.",
+    ),
+    _tick(
+        "teleop/command",
+        f"{_OWN}/TeleopCommand",
+        "teleop",
+        "arbitration recorder",
+        "What the person asks for.",
+    ),
+    _tick(
+        "observation",
+        f"{_OWN}/Observation",
+        "arbitration",
+        "reward policy learner recorder",
+        "One numbered snapshot a tick.",
+    ),
+    _tick(
+        "reward",
+        f"{_OWN}/Reward",
+        "reward",
+        "arbitration learner recorder",
+        "The classifier's verdict on one observation.",
+    ),
+    _tick(
+        "policy/chunk",
+        f"{_OWN}/ActionChunk",
+        "policy",
+        "arbitration recorder",
+        "The chosen chunk.",
+    ),
+    _tick(
+        "policy/candidates",
+        f"{_OWN}/Candidates",
+        "policy",
+        "session recorder",
+        "Every candidate and its Q: diagnostics.",
+    ),
+    _tick(
+        "step",
+        f"{_OWN}/Step",
+        "arbitration",
+        "learner recorder operator",
+        "What was proposed and executed, and by whom.",
+    ),
     _newest(
         "robot/twist_cmd",
         "geometry_msgs/TwistStamped",
-        "Tool velocity asked for, base axes [m/s, rad/s]; to sim or robot adapter.",
+        "arbitration",
+        "sim",
+        "Tool velocity asked for, base axes [m/s, rad/s]; a robot adapter's in sim's place.",
     ),
     _newest(
         "robot/gripper_cmd",
         "sensor_msgs/JointState",
-        'Gripper velocity [m/s], name ["gripper"], opening positive; to sim or robot adapter.',
+        "arbitration",
+        "sim",
+        'Gripper velocity [m/s], name ["gripper"], opening positive; as robot/twist_cmd.',
     ),
     # Changes follow one another quickly, and whoever is busy must not miss the one that ended it.
-    _latched("episode/state", f"{_OWN}/EpisodeState", "The episode's state, at every change.", 10),
-    _latched("episode/recorded", "std_msgs/UInt32", "Newest episode that recorder is done with."),
-    _latched("session/plan", f"{_OWN}/SessionPlan", "What the session wants now."),
-    _latched("session/status", f"{_OWN}/SessionStatus", "Progress, for people and displays."),
-    _latched("learner/status", f"{_OWN}/LearnerStatus", "The learner's progress; to session."),
-    _tick("sim/state", f"{_OWN}/SimState", "Ground truth, from sim to operator."),
-    _tick("sim/operator_ready", "std_msgs/Header", "The operator has answered the stamped tick."),
+    _latched(
+        "episode/state",
+        f"{_OWN}/EpisodeState",
+        "arbitration",
+        "operator teleop learner recorder session",
+        "The episode's state, at every change.",
+        10,
+    ),
+    _latched(
+        "episode/recorded",
+        "std_msgs/UInt32",
+        "recorder",
+        "session",
+        "Newest episode that the recorder is done with.",
+    ),
+    _latched(
+        "session/plan",
+        f"{_OWN}/SessionPlan",
+        "session",
+        "arbitration operator policy learner recorder",
+        "What the session wants now.",
+    ),
+    _latched("session/status", f"{_OWN}/SessionStatus", "session", "", "Progress, for people."),
+    _latched(
+        "learner/status",
+        f"{_OWN}/LearnerStatus",
+        "learner",
+        "session policy",
+        "The learner's progress; policy hears of new weights in async mode.",
+    ),
+    _tick("sim/state", f"{_OWN}/SimState", "sim", "operator", "Ground truth."),
+    _tick(
+        "sim/operator_ready",
+        "std_msgs/Header",
+        "operator",
+        "sim",
+        "The operator has answered the stamped tick.",
+    ),
     # A reader keeps one history over all writers of the topic, so it must hold a message of each.
-    _latched("nodes/ready", "std_msgs/String", "A node's name once it is active.", TICK_DEPTH),
-    Topic(
+    _latched(
+        "nodes/ready",
+        "std_msgs/String",
+        "every",
+        "session",
+        "A node's name once it is active.",
+        TICK_DEPTH,
+    ),
+    _topic(
         "/diagnostics",
         "diagnostic_msgs/DiagnosticArray",
+        "every",
+        "",
         "reliable",
         "volatile",
         10,
@@ -155,15 +276,17 @@ TOPICS: Mapping[str, Topic] = _table(
     ),
 )
 
+_TRIGGER = "std_srvs/Trigger"
+
 SERVICES: Mapping[str, Service] = _table(
-    Service("/reset_episode", "std_srvs/Trigger", "Ends the episode; the scene is reset."),
-    Service("episode/mark_success", "std_srvs/Trigger", "Ends the episode as a success."),
-    Service("episode/mark_failure", "std_srvs/Trigger", "Ends the episode as a failure."),
-    Service("episode/pause", "std_srvs/Trigger", "Holds the arm still; the episode waits."),
-    Service("episode/resume", "std_srvs/Trigger", "Goes on after a pause."),
-    Service("estop", "std_srvs/SetBool", "true stops the arm for good, false frees it."),
-    Service("learner/save_checkpoint", "std_srvs/Trigger", "Writes a checkpoint now."),
-    Service("sim/reset", f"{_OWN}/ResetScene", "Puts scene and arm at a random start."),
+    Service("/reset_episode", _TRIGGER, "arbitration", "Ends the episode; the scene is reset."),
+    Service("episode/mark_success", _TRIGGER, "arbitration", "Ends the episode as a success."),
+    Service("episode/mark_failure", _TRIGGER, "arbitration", "Ends the episode as a failure."),
+    Service("episode/pause", _TRIGGER, "arbitration", "Holds the arm still; the episode waits."),
+    Service("episode/resume", _TRIGGER, "arbitration", "Goes on after a pause."),
+    Service("estop", "std_srvs/SetBool", "arbitration", "true stops the arm, false frees it."),
+    Service("learner/save_checkpoint", _TRIGGER, "learner", "Writes a checkpoint now."),
+    Service("sim/reset", f"{_OWN}/ResetScene", "sim", "Puts scene and arm at a random start."),
 )
 
 

@@ -1,15 +1,11 @@
-"""The table of topics and services against the installed interfaces and against the documents."""
+"""The table of topics and services against the installed interfaces."""
 
 import dataclasses
 import importlib
-import re
-from pathlib import Path
 
 import pytest
 
 from expo_ft_ros.bringup.topics import SERVICES, TOPICS, service, topic
-
-ARCHITECTURE = Path(__file__).parents[2] / "docs" / "architecture.md"
 
 
 @pytest.mark.parametrize("entry", TOPICS.values(), ids=lambda entry: entry.name)
@@ -22,18 +18,6 @@ def test_every_topic_has_an_installed_type(entry):
 def test_every_service_has_an_installed_type(entry):
     package, name = entry.type.split("/")
     assert hasattr(importlib.import_module(f"{package}.srv"), name)
-
-
-def test_the_document_has_the_same_topics():
-    rows = [line for line in ARCHITECTURE.read_text().splitlines() if line.startswith("| `")]
-    documented = {name for row in rows for name in re.findall(r"`([^`]+)`", row.split("|")[1])}
-    assert documented == set(TOPICS)
-
-
-def test_the_document_has_the_same_services():
-    text = ARCHITECTURE.read_text()
-    paragraph = text[text.index("\nServices:") : text.index("## Who decides")]
-    assert set(re.findall(r"`([^`]+)`", paragraph)) == set(SERVICES)
 
 
 def test_the_ready_topic_keeps_a_message_of_every_node():
