@@ -83,8 +83,8 @@ def _takeover() -> Iterator[str]:
     yield "## Takeover (`control/teleop.py`)"
     yield f"push: a deflection of {config.engage_threshold:g} or a gripper button; fade: below"
     yield f"{config.release_threshold:g} for {config.min_hold:g} s; loss: the device is gone or"
-    yield "sends no numbers; rest: anything else (`config/teleop.yaml`). A device that is lost while"
-    yield "a person drives leaves the arm to nobody.\n"
+    yield "sends no numbers; rest: anything else (`config/teleop.yaml`). A device lost while a"
+    yield "person drives leaves the arm to nobody.\n"
     rows = [(a, signal, b) for (a, signal), b in teleop.TRANSITIONS.items()]
     yield from _table(("state", "signal", "next state"), rows)
 
