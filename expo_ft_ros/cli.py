@@ -27,6 +27,7 @@ usage: expo-ft <command> [name:=value ...]
   eval     trials of a trained policy
   sim      the simulated robot, to look at and to drive
   report   summary of a run (expo-ft report [run folder], default: the latest)
+  episodes what a run has recorded: list, show, relabel, discard
   bench    measurements: bench graph, core, learn (whole runs without ROS)
   doctor   what this machine has and lacks
   test     the project's tests (arguments go to pytest)
@@ -176,6 +177,15 @@ def _report(words: list[str]) -> int:
     return 0
 
 
+def _episodes(words: list[str]) -> int:
+    from expo_ft_ros.bringup import episodes
+
+    if _wants_help(words):
+        print(episodes.USAGE, end="")
+        return 0
+    return episodes.main(words)
+
+
 def _bench(words: list[str]) -> int:
     if _wants_help(words):
         return _bench_help(words)
@@ -226,6 +236,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "eval": functools.partial(_graph, "eval"),
     "sim": functools.partial(_graph, "sim"),
     "report": _report,
+    "episodes": _episodes,
     "bench": _bench,
     "doctor": _doctor,
     "test": _test,

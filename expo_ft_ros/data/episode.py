@@ -5,7 +5,7 @@ Learner and recorder both use `EpisodeAssembler`: what is learned from is what w
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -73,6 +73,19 @@ class Episode:
         """Number of steps a person drove."""
         return int((self.source == Source.HUMAN).sum())
 
+    def labelled(self, success: bool) -> Episode:
+        """As if a person had ended it with this verdict: its last reward is 1 or 0."""
+        outcome = replace(
+            self.outcome,
+            success=success,
+            terminated=True,
+            truncated=False,
+            cause="labelled as " + ("success" if success else "failure"),
+        )
+        reward = self.reward.copy()
+        reward[-1] = float(success)
+        return replace(self, outcome=outcome, reward=reward)
+
 
 @dataclass
 class _Parts:
@@ -85,14 +98,15 @@ class _Parts:
 class EpisodeAssembler:
     """Gathers observations, steps and verdicts, in whatever order they arrive, into episodes.
 
-    image_size: side of the kept images [px], None keeps them as they come.
+    image_size: side of the kept images [px], None keeps them as they come; with_discarded: gives
+    what is not to be learned from as well.
     An episode is complete when its outcome is known and every part between its first and last
     observation is there. Duplicates are dropped. Parts of episodes older than the newest finished
     one are forgotten when it completes.
     """
 
-    def __init__(self, image_size: int | None = None) -> None:
-        self._image_size = image_size
+    def __init__(self, image_size: int | None = None, *, with_discarded: bool = False) -> None:
+        self._image_size, self._with_discarded = image_size, with_discarded
         self._parts: dict[int, _Parts] = {}
         self._episode_of: dict[int, int] = {}
         self._early: dict[int, Verdict] = {}
@@ -145,7 +159,8 @@ class EpisodeAssembler:
             parts = self._parts[number]
             if parts.outcome is None:
                 continue
-            if parts.outcome.discarded or parts.outcome.last_observation == 0:
+            unwanted = parts.outcome.discarded and not self._with_discarded
+            if unwanted or parts.outcome.last_observation == 0:
                 self._drop(number)
                 continue
             if self._is_complete(parts, parts.outcome):

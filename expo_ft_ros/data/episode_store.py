@@ -7,6 +7,7 @@ cameras' topics, where every viewer finds them.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from itertools import count
 from pathlib import Path
@@ -40,16 +41,19 @@ def load_episode(path: Path, image_size: int | None = None) -> Episode:
     """
     gatherer, cause = _gather(path, image_size)
     for episode in gatherer.pop_complete():
-        return episode
+        if not episode.outcome.discarded:
+            return _labelled(path, episode)
+        cause = f"it is discarded: {episode.outcome.cause}"
     raise ValueError(f"{path}: not a whole episode: {cause}")
 
 
 def rescue_episode(path: Path, image_size: int | None = None) -> Episode | None:
-    """As `load_episode`, but of a file that was cut off the whole steps that it has, marked as not
-    to be learned from; None where there is none. Raises ValueError when it can't be read."""
+    """As `load_episode`, also what is not to be learned from (outcome.discarded): an episode that
+    was discarded, and of a file that was cut off the whole steps that it has. None where there is
+    none. Raises ValueError when it can't be read."""
     gatherer, cause = _gather(path, image_size)
     for episode in gatherer.pop_complete():
-        return episode
+        return _labelled(path, episode)
     return gatherer.pop_cut_off(f"incomplete: {cause}")
 
 
@@ -61,6 +65,15 @@ def load_episodes(
     for path in whole_files(directory):
         if before is None or int(path.stem) < before:
             yield load_episode(path, image_size)
+
+
+def relabel(path: Path, success: bool) -> None:
+    """A person's word on a recorded episode, over the classifier's: it ended, as this. The file
+    itself stays as it was recorded; the word lies beside it."""
+    place = _label_path(path)
+    partial = place.with_suffix(".partial")
+    partial.write_text(json.dumps({"success": success}) + "\n")
+    partial.replace(place)
 
 
 def whole_files(directory: Path) -> list[Path]:
@@ -75,9 +88,25 @@ def set_aside(path: Path, why: str) -> Path:
     return path.replace(next(place for place in places if not place.exists()))
 
 
+def _label_path(path: Path) -> Path:
+    return path.with_suffix(".label.json")
+
+
+def _labelled(path: Path, episode: Episode) -> Episode:
+    """The episode as a person has labelled it, where he has."""
+    place = _label_path(path)
+    if not place.exists():
+        return episode
+    try:
+        success = bool(json.loads(place.read_text())["success"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{place}: not a label ({error}); remove it or label anew") from error
+    return episode.labelled(success)
+
+
 def _gather(path: Path, image_size: int | None) -> tuple[EpisodeGatherer, str]:
     """A gatherer that has taken the file's messages, and why it may have no whole episode."""
-    gatherer = EpisodeGatherer(image_size)
+    gatherer = EpisodeGatherer(image_size, with_discarded=True)
     images: dict[str, Any] = {}
     try:
         for recorded in read_bag(path, (*IMAGE_TOPICS.values(), *PARTS)):
@@ -93,7 +122,7 @@ def _gather(path: Path, image_size: int | None) -> tuple[EpisodeGatherer, str]:
         return gatherer, str(error)
     except OSError as error:
         raise ValueError(f"{path}: can't be read: {error}") from error
-    return gatherer, "parts of it are missing, or it is discarded"
+    return gatherer, "parts of it are missing"
 
 
 def _belongs(images: Mapping[str, Any], topic: str, empty: Any) -> Any:

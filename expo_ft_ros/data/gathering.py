@@ -14,10 +14,10 @@ ENDED = "ended"
 
 
 class EpisodeGatherer:
-    """Takes messages of `PARTS`, gives whole episodes. image_size: as of `EpisodeAssembler`."""
+    """Takes messages of `PARTS`, gives whole episodes; parameters as of `EpisodeAssembler`."""
 
-    def __init__(self, image_size: int | None = None) -> None:
-        self._assembler = EpisodeAssembler(image_size)
+    def __init__(self, image_size: int | None = None, *, with_discarded: bool = False) -> None:
+        self._assembler = EpisodeAssembler(image_size, with_discarded=with_discarded)
         self._seeds: dict[int, int] = {}
         self._stages: dict[int, str] = {}
         self._finished = 0

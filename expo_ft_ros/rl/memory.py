@@ -76,6 +76,8 @@ class Memory:
         known = slots[~np.isin(slots, self.features.missing(slots))]
         drawn = slots[~np.isin(slots, self.candidates.missing(slots))]
         state = {
+            "slots": torch.from_numpy(slots),
+            "states": torch.from_numpy(self.replay.state[slots]),
             "drawn": torch.from_numpy(drawn),
             "chunks": torch.from_numpy(self.candidates.chunks[drawn]),
             "version": torch.from_numpy(self.candidates.version[drawn]),
@@ -86,17 +88,21 @@ class Memory:
         return state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Takes up a state_dict, replay being what it was then, with later episodes or without.
+        """Takes up a state_dict where replay is what it was then.
 
-        What was drawn for slots that hold nothing now is left out.
+        What was drawn for slots that hold something else now, or nothing, is left out: an episode
+        may have been discarded since, which moves all later ones.
         """
+        slots = state["slots"].numpy()
+        same = (self.replay.state[slots] == state["states"].numpy()).all(axis=1)
+        kept = np.intersect1d(slots[same], self.replay.slots)
         drawn, known = state["drawn"].numpy(), state["known"].numpy()
-        here = np.isin(drawn, self.replay.slots)
+        here = np.isin(drawn, kept)
         self.candidates.put(
             drawn[here], state["chunks"].numpy()[here], state["version"].numpy()[here]
         )
         if len(known):
-            here = np.isin(known, self.replay.slots)
+            here = np.isin(known, kept)
             self.features.put(known[here], state["features"].numpy()[here])
 
     def fill(self, version: int) -> None:

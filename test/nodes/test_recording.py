@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -12,12 +14,14 @@ from expo_ft_ros.msg import EpisodeState, Observation, SessionPlan, TeleopComman
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from expo_ft_ros import cli
 from expo_ft_ros.data.bag import read_bag, read_notes
 from expo_ft_ros.data.episode import Episode
 from expo_ft_ros.data.episode_store import (
     UNCOUNTED,
     load_episode,
     load_episodes,
+    relabel,
     rescue_episode,
     set_aside,
 )
@@ -154,6 +158,66 @@ def test_a_whole_file_is_rescued_whole(tmp_path):
     rescued = rescue_episode(tmp_path / "000003.mcap")
     assert rescued is not None
     assert_same(rescued, of_live(said))
+
+
+def test_a_discarded_episode_is_kept_and_not_learned_from(tmp_path):
+    said = list(messages(3, 6, np.random.default_rng(1)))
+    said[-1][1].discarded = True
+    record(tmp_path, 3, said)
+    path = tmp_path / "000003.mcap"
+    with pytest.raises(ValueError, match=r"000003\.mcap: not a whole episode: it is discarded"):
+        load_episode(path)
+    rescued = rescue_episode(path)
+    assert rescued is not None
+    assert rescued.outcome.discarded
+    assert len(rescued) == 6
+
+
+def test_a_persons_label_holds_over_the_classifier(tmp_path):
+    said = list(messages(3, 6, np.random.default_rng(1)))
+    record(tmp_path, 3, said)
+    path = tmp_path / "000003.mcap"
+    recorded = path.read_bytes()
+    relabel(path, False)
+    episode = load_episode(path)
+    assert (episode.outcome.success, episode.outcome.terminated) == (False, True)
+    assert not episode.reward.any()
+    relabel(path, True)
+    assert_same(replace(load_episode(path), outcome=of_live(said).outcome), of_live(said))
+    assert path.read_bytes() == recorded
+
+
+def test_a_broken_label_is_named(tmp_path):
+    record(tmp_path, 3, messages(3, 2, np.random.default_rng(1)))
+    (tmp_path / "000003.label.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"000003\.label\.json: not a label"):
+        load_episode(tmp_path / "000003.mcap")
+
+
+def test_a_person_looks_through_a_run_and_labels_it(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("EXPO_FT_RUNS", str(tmp_path))
+    episodes = tmp_path / "a" / "episodes"
+    episodes.mkdir(parents=True)
+    (tmp_path / "a" / "config.yaml").write_text("command: train\noptions: {}\n")
+    for number in (1, 2):
+        record(episodes, number, messages(number, 4, np.random.default_rng(number)))
+    assert cli.main(["episodes", "relabel", "1", "failure"]) == 0
+    assert cli.main(["episodes", "discard", "2", "a"]) == 0
+    capsys.readouterr()
+    assert cli.main(["episodes", "list"]) == 0
+    listed = capsys.readouterr().out
+    assert "000001                  rl           failure     4 steps" in listed
+    assert "000002.discarded" in listed
+    assert cli.main(["episodes", "show", "1"]) == 0
+    assert "labelled as failure" in capsys.readouterr().out
+    for words, message in (
+        (["show", "2"], "no such episode"),
+        (["show", "x"], "not an episode's number"),
+        (["relabel", "1", "maybe"], "is not success or failure"),
+        (["lost"], "no such command"),
+    ):
+        assert cli.main(["episodes", *words]) == 2
+        assert message in capsys.readouterr().err
 
 
 def test_files_that_were_set_aside_are_kept_but_not_loaded(tmp_path):

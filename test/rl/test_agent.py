@@ -322,6 +322,20 @@ def test_features_are_made_anew_after_the_encoder_has_learned():
     np.testing.assert_allclose(after, expected.numpy(), atol=1e-5)
 
 
+def test_what_was_drawn_for_other_slots_is_not_taken_up(tmp_path):
+    """An episode that was discarded between two starts moves all later ones."""
+    agent = fed()
+    agent.update(go_on)
+    agent.save(tmp_path / "a.safetensors")
+    resumed = make_agent()
+    resumed.load(tmp_path / "a.safetensors")
+    resumed.add_episode(EPISODES[1])
+    resumed.recall()
+    slots = resumed.memory.replay.slots
+    assert list(resumed.memory.candidates.missing(slots)) == list(slots)
+    assert list(resumed.memory.features.missing(slots)) == list(slots)
+
+
 def test_a_reused_slot_has_neither_features_nor_candidates():
     agent = fed(replay_capacity=100)
     agent.memory.fill(0)
