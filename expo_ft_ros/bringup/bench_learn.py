@@ -25,7 +25,14 @@ from expo_ft_ros.training.trainer import Trainer, make_session
 
 _RECENT = 10
 _OF_TASK = "task."  # a change of the task's configuration, not of the agent's
-_LEARNED_WITH = {"edit_scale", "execute_steps", "updates_per_episode", "env_steps", "eval_trials"}
+_LEARNED_WITH = {
+    "edit_scale",
+    "execute_steps",
+    "replan_on_release",
+    "updates_per_episode",
+    "env_steps",
+    "eval_trials",
+}
 
 
 def main(words: Sequence[str]) -> int:

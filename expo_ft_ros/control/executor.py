@@ -44,13 +44,22 @@ class ChunkExecutor:
         self.execute_steps = execute_steps
         self._current: ActionChunk | None = None
         self._next: ActionChunk | None = None
+        self._fresh_from = 0
 
     def clear(self) -> None:
         """Forget every chunk: a new episode, or a pause that made them old."""
         self._current = self._next = None
+        self._fresh_from = 0
+
+    def replan(self, observation: int) -> None:
+        """What was planned before this observation goes on only until a chunk from it, or from a
+        later one, has come."""
+        self._next = None
+        self._fresh_from = observation
 
     def accept(self, chunk: ActionChunk, now_observation: int) -> bool:
-        """Queue a chunk; False when it is known already or none of its slots is due any more.
+        """Queue a chunk; False when it is known already, was planned before a replan, or none of
+        its slots is due any more.
 
         Raises ValueError when its actions aren't (H, 7).
         """
@@ -62,7 +71,8 @@ class ChunkExecutor:
         self._switch(now_observation)
         newest = self._next or self._current
         known = newest is not None and chunk.observation <= newest.observation
-        if known or now_observation - chunk.observation >= len(actions):
+        old = known or chunk.observation < self._fresh_from
+        if old or now_observation - chunk.observation >= len(actions):
             return False
         self._next = chunk
         return True
@@ -72,7 +82,7 @@ class ChunkExecutor:
         self._switch(observation)
         if self._next is not None:
             return False
-        if self._current is None:
+        if self._current is None or self._outdated(self._current):
             return True
         steps = min(self.execute_steps, len(self._current.actions))
         return observation - self._current.observation + lead >= steps
@@ -90,11 +100,16 @@ class ChunkExecutor:
         return Proposal(action, chunk.id, index, Source.POLICY)
 
     def _switch(self, observation: int) -> None:
-        """Go over to the next chunk once C steps of the present one are done."""
+        """Go over to the next chunk once C steps of the present one are done, or it is outdated."""
         if self._next is None or observation < self._next.observation:
             return
         current = self._current
-        if current is None or observation - current.observation >= min(
-            self.execute_steps, len(current.actions)
+        if (
+            current is None
+            or self._outdated(current)
+            or observation - current.observation >= min(self.execute_steps, len(current.actions))
         ):
             self._current, self._next = self._next, None
+
+    def _outdated(self, chunk: ActionChunk) -> bool:
+        return chunk.observation < self._fresh_from

@@ -3,7 +3,7 @@
 Each observation of a running episode goes through it once, in this order:
 
     loop.take(chunk, number)                   # in real time, a chunk that has come since
-    if loop.wants_chunk(number): ask the policy
+    if loop.wants_chunk(number, teleop): ask the policy
     loop.verdict(number, success)              # of the classifier on this observation
     if loop.running: result = loop.tick(...)   # execute, send result.executed
 """
@@ -66,6 +66,7 @@ class ControlLoop:
         self._exhausted_at: float | None = None
         self._chunk_came = False
         self._chunk_at: float | None = None
+        self._person_drove = False
 
     @property
     def running(self) -> bool:
@@ -93,13 +94,19 @@ class ControlLoop:
         """The scene is set: ticks begin. A manual reset says so by episode.reset_requested."""
         return self.episode.reset_done()
 
-    def wants_chunk(self, number: int) -> bool:
-        """Whether the policy is asked for a chunk from this observation.
+    def wants_chunk(self, number: int, teleop: TeleopState) -> bool:
+        """Whether the policy is asked for a chunk from this observation; teleop: of its time.
 
         It is asked once, and again when it hasn't answered for as long as a chunk is executed.
+        Where the task says so it is also asked when a person has let go.
         """
         if not self.running or self._operator_alone:
             return False
+        if self._person_drove and not teleop.engaged:
+            self._person_drove = False
+            if self.task.replan_on_release:
+                self._executor.replan(number)
+                self._asked = None
         if not self._executor.wants_chunk(number, self.lead):
             return False
         waiting = self._asked is not None and 0 < number - self._asked < self.task.execute_steps
@@ -160,6 +167,7 @@ class ControlLoop:
         proposal = self._executor.propose(number)
         hold_cause = self._deadlines.check(now, self._with_policy(stamps or {}, now))
         choice = self._arbiter.decide(proposal, teleop, hold_cause, self._operator_alone)
+        self._person_drove |= choice.source is Source.HUMAN
         if choice.source is Source.HOLD:
             sent = self._filter.stop("")
         else:
@@ -200,6 +208,7 @@ class ControlLoop:
         self._filter.reset()
         self._asked = None
         self._chunk_came, self._chunk_at = False, None
+        self._person_drove = False
 
     def _step(self, number: int, choice: Choice, sent: Filtered) -> Step:
         return Step(

@@ -189,7 +189,7 @@ class Lockstep:
         if snapshot is None:
             return
         self._number += 1
-        wanted = host.loop.wants_chunk(self._number)
+        wanted = host.loop.wants_chunk(self._number, snapshot.teleop)
         self._since = self._clock()
         # Answers come in later callbacks of the same thread, so never before it is pending.
         observation = host.observe(snapshot, self._number, wanted)
@@ -294,7 +294,7 @@ class Realtime:
             host.tell_state()
             return
         self._number += 1
-        wanted = loop.wants_chunk(self._number)
+        wanted = loop.wants_chunk(self._number, snapshot.teleop)
         if wanted:
             self._asked[self._number] = started
         observation = host.observe(snapshot, self._number, wanted)

@@ -77,6 +77,11 @@ class TaskConfig(Config):
     execute_steps: int = Field(
         ge=1, le=100, description="C, steps executed of each chunk before the next one"
     )
+    replan_on_release: bool = Field(
+        default=False,
+        description="a new chunk is drawn when a person lets go (the authors' code); false: the "
+        "rest of the chunk goes on (the paper)",
+    )
     updates_per_episode: int = Field(
         ge=0, le=1000, description="K, update calls after each episode"
     )

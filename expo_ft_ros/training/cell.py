@@ -16,7 +16,7 @@ from expo_ft_ros.control.loop import ControlLoop
 from expo_ft_ros.control.promises import Promises
 from expo_ft_ros.control.safety import SafetyConfig
 from expo_ft_ros.control.session import Plan
-from expo_ft_ros.control.teleop import TeleopConfig, TeleopMapper
+from expo_ft_ros.control.teleop import TeleopConfig, TeleopMapper, TeleopState
 from expo_ft_ros.data.episode import Episode, EpisodeAssembler, outcome_of
 from expo_ft_ros.data.types import ActionChunk, FloatArray, Observation
 from expo_ft_ros.rewards import make_classifier
@@ -87,8 +87,9 @@ class Cell:
         first = self._number + 1
         while True:
             observation = self._observe(plan.episode)
+            teleop = self._mapper.update(None, None, observation.time)
             chunk = None
-            if loop.wants_chunk(observation.number) and policy is not None:
+            if loop.wants_chunk(observation.number, teleop) and policy is not None:
                 actions, q, edited = policy(observation)
                 self._chunks += 1
                 chunk = ActionChunk(self._chunks, observation.number, actions, q, edited)
@@ -96,7 +97,7 @@ class Cell:
             self._judge(observation, first)
             if not loop.running:
                 break
-            executed = self._execute(observation, chunk)
+            executed = self._execute(observation, chunk, teleop)
             self._help(plan, observation, observation.number - first)
             self._world.step(executed * self._scale)
         return self._end(plan, promises)
@@ -126,8 +127,9 @@ class Cell:
         self._assembler.add_verdict(observation.number, verdict)
         self._loop.verdict(observation.number, verdict.success)
 
-    def _execute(self, observation: Observation, chunk: ActionChunk | None) -> FloatArray:
-        teleop = self._mapper.update(None, None, observation.time)
+    def _execute(
+        self, observation: Observation, chunk: ActionChunk | None, teleop: TeleopState
+    ) -> FloatArray:
         result = self._loop.tick(observation, chunk, teleop, observation.time)
         if result.step is not None:
             self._assembler.add_step(result.step)

@@ -83,6 +83,18 @@ def test_asks_lead_ticks_before_the_end_and_not_while_one_waits():
     assert not executor.wants_chunk(9)
 
 
+def test_a_replan_asks_at_once_and_goes_over_when_the_answer_comes():
+    executor = ChunkExecutor(4)
+    executor.accept(chunk(1), 1)
+    executor.propose(1)
+    executor.replan(3)
+    assert executor.wants_chunk(3)
+    assert not executor.accept(chunk(2), 3), "planned before"
+    assert executor.propose(3).chunk == executor.propose(2).chunk, "goes on until then"
+    assert executor.accept(chunk(3), 4)
+    assert (executor.propose(4).index, executor.wants_chunk(4)) == (1, False)
+
+
 def test_a_horizon_shorter_than_c_is_replanned_at_its_end():
     executor = ChunkExecutor(8)
     executor.accept(chunk(1, horizon=3), 1)

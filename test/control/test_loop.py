@@ -63,7 +63,7 @@ class Rig:
         """One observation; None when its verdict ended the episode."""
         if self.loop.running:
             self.number += 1
-        wanted = self.loop.wants_chunk(self.number)
+        wanted = self.loop.wants_chunk(self.number, teleop)
         self.loop.verdict(self.number, self.succeed(self.number))
         if self.loop.episode.state is State.ENDED:
             return None
@@ -94,7 +94,7 @@ def test_before_an_episode_nothing_moves():
     assert not result.executed.any()
     assert result.cause == "idle"
     assert not loop.running
-    assert not loop.wants_chunk(1)
+    assert not loop.wants_chunk(1, IDLE)
 
 
 def test_a_policy_alone_replans_every_c_steps():
@@ -127,6 +127,33 @@ def test_a_correction_takes_its_slots_and_the_rest_of_the_chunk_stays():
 
 
 @settings(deadline=None, max_examples=60)
+@given(st.lists(st.booleans(), max_size=40), st.integers(0, 3))
+def test_where_the_task_says_so_a_release_is_planned_anew(engaged, delay):
+    """The policy answers `delay` ticks after it was asked; 0 is lock-step."""
+    task = TASK.model_copy(update={"replan_on_release": True})
+    loop = ControlLoop(task, SAFETY, lead=delay)
+    rig = Rig(loop)
+    rig.start(plan())
+    due: dict[int, int] = {}
+    released = 0
+    for number, human in enumerate(engaged, start=1):
+        rig.number = number
+        teleop = person() if human else IDLE
+        if number > 1 and engaged[number - 2] and not human:
+            released = number
+            due = {}
+        wanted = loop.wants_chunk(number, teleop)
+        if wanted:
+            due[number + delay] = number
+        answer = rig.chunk(due.pop(number)) if number in due else None
+        step = loop.tick(rig.observation(), answer, teleop, number * 0.1).step
+        if not human and number >= released + delay and released:
+            assert step.chunk >= released
+        if step.source is Source.POLICY:
+            assert step.chunk + step.index == step.observation
+
+
+@settings(deadline=None, max_examples=60)
 @given(st.lists(st.booleans(), max_size=40))
 def test_any_interleaving_of_a_person_keeps_the_chunks_at_their_slots(engaged):
     rig = running_rig()
@@ -154,9 +181,9 @@ def test_without_an_answer_the_tail_runs_out_then_the_arm_holds_and_asks_again()
 
 def test_an_observation_sent_again_asks_again():
     loop = running_rig().loop
-    assert loop.wants_chunk(1)
-    assert loop.wants_chunk(1)
-    assert not loop.wants_chunk(2)
+    assert loop.wants_chunk(1, IDLE)
+    assert loop.wants_chunk(1, IDLE)
+    assert not loop.wants_chunk(2, IDLE)
 
 
 def test_a_chunk_of_an_earlier_episode_is_not_executed():
@@ -350,7 +377,7 @@ def test_asked_ahead_a_chunk_in_time_leaves_no_gap():
         rig.number = number
         if number in due:
             assert loop.take(rig.chunk(due.pop(number)), number)
-        if loop.wants_chunk(number):
+        if loop.wants_chunk(number, IDLE):
             due[number + 2] = number
         steps.append(loop.tick(rig.observation(), None, IDLE, number * 0.1).step)
     assert [s.source for s in steps[:2]] == [Source.HOLD] * 2
