@@ -32,6 +32,12 @@ class TeleopConfig(Config):
     release_threshold: float = Field(
         default=0.08, gt=0, le=1, description="largest deflection below which it may end"
     )
+    deflection_timeout: float = Field(
+        default=0.15,
+        gt=0,
+        le=10,
+        description="a deflection that isn't told again for so long is not followed any more [s]",
+    )
     min_hold: float = Field(
         default=0.3, ge=0, le=10, description="time below the release threshold that ends it [s]"
     )
@@ -124,6 +130,7 @@ class TeleopMapper:
         self._takeover = Takeover.RELEASED
         self._connected = False
         self._twist = np.zeros(6)
+        self._twist_at = -np.inf
         self._pressed: tuple[bool, bool] = (False, False)
         self._gripper = 0
         self._hold_until = -np.inf
@@ -160,6 +167,7 @@ class TeleopMapper:
                 raise ValueError(f"twist: shape {readings.shape}, not (6,): linear, then angular")
             lost = lost or not bool(np.isfinite(readings).all())
             self._twist = np.zeros(6) if lost else self._deflection(readings)
+            self._twist_at = now
         pushed_button = self._press(buttons, now) if buttons is not None else False
         self._connected = (self._connected or news) and not lost
         # Only news ends a loss: a tick without a message says nothing of the device.
@@ -173,7 +181,7 @@ class TeleopMapper:
             self._hold_until = max(self._hold_until, now + self.config.min_hold)
         if self._takeover is Takeover.RELEASED:
             self._gripper = 0
-        return self._state()
+        return self._state(now)
 
     def _deflection(self, readings: NDArray[np.float64]) -> NDArray[np.float64]:
         """(6,) in [-1, 1] along the tool's axes, the dead zone not yet taken off."""
@@ -211,12 +219,15 @@ class TeleopMapper:
             return Signal.REST
         return Signal.FADE if now >= self._hold_until else Signal.REST
 
-    def _state(self) -> TeleopState:
+    def _state(self, now: float) -> TeleopState:
+        """A deflected device says so many times a second: one that is silent may hang, and is still
+        in a person's hand. So the arm stands, and the policy doesn't go on."""
         action = np.zeros(ACTION_DIM, np.float32)
         if self._takeover is Takeover.ENGAGED:
             dead = self.config.dead_zone
             size = np.maximum(np.abs(self._twist) - dead, 0.0) / (1.0 - dead)
-            action[:6] = np.sign(self._twist) * size
+            if now - self._twist_at <= self.config.deflection_timeout:
+                action[:6] = np.sign(self._twist) * size
             action[6] = self._gripper
         engaged = self._takeover is not Takeover.RELEASED
         return TeleopState(self._connected, engaged, action)

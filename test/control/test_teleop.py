@@ -69,7 +69,19 @@ def test_silence_is_neither_release_nor_fault():
     for state in held(mapper, 0.0, 20.0):
         assert state.connected
         assert state.engaged
-        assert np.array_equal(state.action, first.action)
+    assert first.action.any()
+
+
+def test_a_driver_that_hangs_while_deflected_moves_nothing_and_keeps_the_arm():
+    """spacenav_node stopped, its last word a push: the arm stands, and stays in the hand."""
+    mapper = TeleopMapper(CONFIG)
+    pushed = mapper.update(push(0.6), CLOSE, 0.0)
+    assert np.array_equal(mapper.update(None, None, 0.15).action, pushed.action)
+    for state in held(mapper, 0.2, 20.0):
+        assert state.engaged
+        assert not state.action[:6].any()
+        assert state.action[6] == -1
+    assert np.array_equal(mapper.update(push(0.6), None, 20.0).action, pushed.action)
 
 
 def test_a_zero_releases_after_the_minimum_hold_not_before():
