@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from expo_ft_ros.bringup.run_folder import find_run, is_running
+from expo_ft_ros.bringup.run_folder import find_run, first_uncounted, is_running
 from expo_ft_ros.configuration import ConfigError
 from expo_ft_ros.data.episode import Episode
 from expo_ft_ros.data.episode_store import (
@@ -53,7 +53,10 @@ def main(words: Sequence[str]) -> int:
         label = rest.pop(0) if rest else ""
         if label not in _LABELS:
             raise ConfigError(f"episodes relabel: {label!r} is not {' or '.join(_LABELS)}")
-        path = _file(_stopped(_run(rest)), number)
+        run = _stopped(_run(rest))
+        path = _file(run, number)
+        if number >= first_uncounted(run):
+            raise ConfigError(f"{path}: the run hasn't counted it, so that it isn't learned from")
         relabel(path, _LABELS[label])
         print(f"{path.name} counts as {label} from the next start on")
         return 0
@@ -113,7 +116,10 @@ def _line(path: Path) -> str:
 
 
 def _show(path: Path) -> int:
-    episode = rescue_episode(path, _TINY)
+    try:
+        episode = rescue_episode(path, _TINY)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
     if episode is None:
         print(f"{path}: no whole step", file=sys.stderr)
         return 1

@@ -252,6 +252,8 @@ def _with_session(
         "required_nodes": required_nodes(specs),
     }
     specs = _with_listeners(specs)
+    if options.realtime:
+        specs = _with_watch(specs)
     specs = [*specs, _node("session", options, run_dir, parameters, rank=RANK_SESSION)]
     return [*specs, _rviz()] if options.rviz else specs
 
@@ -268,6 +270,18 @@ def _with_listeners(specs: list[NodeSpec]) -> list[NodeSpec]:
     }
     return [
         replace(spec, parameters={**spec.parameters, **wanted.get(spec.name, {})}) for spec in specs
+    ]
+
+
+def _with_watch(specs: list[NodeSpec]) -> list[NodeSpec]:
+    """Tells arbitration who must live for the arm to move: everybody."""
+    others = [name for name in required_nodes(specs) if name != "arbitration"]
+    watched: dict[str, Parameter] = {"watched": (*others, "session")}
+    return [
+        replace(spec, parameters={**spec.parameters, **watched})
+        if spec.name == "arbitration"
+        else spec
+        for spec in specs
     ]
 
 

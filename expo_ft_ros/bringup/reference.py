@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from expo_ft_ros.bringup.topics import SERVICES, TOPICS
+from expo_ft_ros.bringup.topics import ALIVE_WITHIN, SERVICES, TOPICS
 from expo_ft_ros.control import episode, teleop
 from expo_ft_ros.control.safety import SafetyConfig
 from expo_ft_ros.control.teleop import TeleopConfig
@@ -62,6 +62,10 @@ def _stops() -> Iterator[str]:
     yield "in `step`, `/diagnostics` and the log (`config/safety.yaml`).\n"
     rows = [(f"`{name}`", f"{limit:g} s") for name, limit in safety.deadlines.items()]
     yield from _table(("newest sample of", "greatest age"), rows)
+    yield "So does any node that has not said on `nodes/alive` that it lives for"
+    yield f"{ALIVE_WITHIN:g} s: it has ended, is stopped, or hangs in a callback. Who takes a"
+    yield "node's place has to say so, too. sim, which stands for the robot, stops the arm when no"
+    yield "command comes for 0.2 s; a robot's adapter must, too.\n"
 
 
 def _episode() -> Iterator[str]:
@@ -84,7 +88,8 @@ def _takeover() -> Iterator[str]:
     yield f"push: a deflection of {config.engage_threshold:g} or a gripper button; fade: below"
     yield f"{config.release_threshold:g} for {config.min_hold:g} s; loss: the device is gone or"
     yield "sends no numbers; rest: anything else (`config/teleop.yaml`). A device lost while a"
-    yield "person drives leaves the arm to nobody.\n"
+    yield "person drives leaves the arm to nobody, and so does one that is deflected and silent for"
+    yield f"{config.deflection_timeout:g} s.\n"
     rows = [(a, signal, b) for (a, signal), b in teleop.TRANSITIONS.items()]
     yield from _table(("state", "signal", "next state"), rows)
 

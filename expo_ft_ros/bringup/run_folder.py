@@ -2,6 +2,7 @@
 
 import datetime
 import fcntl
+import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from expo_ft_ros.configuration import ConfigError
 from expo_ft_ros.tasks import load_task
 
 CONFIG_FILE = "config.yaml"
+PROGRESS_FILE = "progress.json"
 LATEST = "latest"
 _LOCK_FILE = ".lock"
 
@@ -165,6 +167,20 @@ def _task_of(run: Path) -> str | None:
         return str(read_config(run)["options"]["task"])
     except (ConfigError, KeyError):
         return None
+
+
+def first_uncounted(folder: Path) -> int:
+    """Number of the first episode that the session has not counted; 1 without books.
+
+    Raises:
+        ValueError: when the books are broken.
+    """
+    try:
+        return int(json.loads((folder / PROGRESS_FILE).read_text())["session"]["episode"])
+    except FileNotFoundError:
+        return 1
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{folder / PROGRESS_FILE}: broken ({error}); move it away") from error
 
 
 def is_running(path: Path) -> bool:

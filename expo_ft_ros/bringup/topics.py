@@ -17,6 +17,10 @@ Durability = Literal["volatile", "transient_local"]
 # Everything that belongs to a tick must arrive. 50 ticks are five seconds at 10 Hz.
 TICK_DEPTH = 50
 
+# The arm stops within 250 ms of any node's end: a beat, this age, and what it takes to be told.
+HEARTBEAT = 0.04
+ALIVE_WITHIN = 0.15
+
 
 @dataclass(frozen=True)
 class Topic:
@@ -227,7 +231,7 @@ TOPICS: Mapping[str, Topic] = _table(
     ),
     _latched(
         "episode/recorded",
-        "std_msgs/UInt32",
+        f"{_OWN}/EpisodeRecorded",
         "recorder",
         "session",
         "Newest episode that the recorder is done with.",
@@ -263,6 +267,13 @@ TOPICS: Mapping[str, Topic] = _table(
         "session",
         "A node's name once it is active.",
         TICK_DEPTH,
+    ),
+    _tick(
+        "nodes/alive",
+        "std_msgs/String",
+        "every",
+        "arbitration",
+        "A node's name, in real time every 40 ms while it is active and its callbacks return.",
     ),
     _topic(
         "/diagnostics",

@@ -67,6 +67,8 @@ class ControlLoop:
         self._chunk_came = False
         self._chunk_at: float | None = None
         self._person_drove = False
+        self._ticked_at: dict[int, float] = {}
+        self._judged = 0
 
     @property
     def running(self) -> bool:
@@ -132,6 +134,7 @@ class ControlLoop:
 
     def verdict(self, number: int, success: bool) -> Reply:
         """The classifier's word on observation `number`: ends the episode, or lets it go on."""
+        self._judged = max(self._judged, number)
         return self.episode.verdict(success, number)
 
     def tick(
@@ -141,11 +144,13 @@ class ControlLoop:
         teleop: TeleopState,
         now: float,
         stamps: Mapping[str, float | None] | None = None,
+        cause: str = "",
     ) -> TickResult:
         """Execute one step on an observation.
 
         chunk: a new one, if any (see take); now: [s] of the clock in use; stamps: newest sample of
-        each input whose deadline holds now (none in lock-step: there the world waits).
+        each input whose deadline holds now (none in lock-step: there the world waits); cause: the
+        caller's own reason to hold still.
         Raises ValueError for an observation that was executed already and for a chunk that isn't
         (H, 7).
         """
@@ -165,7 +170,8 @@ class ControlLoop:
         if chunk is not None:
             self.take(chunk, number)
         proposal = self._executor.propose(number)
-        hold_cause = self._deadlines.check(now, self._with_policy(stamps or {}, now))
+        stale = self._deadlines.check(now, self._with_answers(stamps or {}, number, now))
+        hold_cause = cause or stale
         choice = self._arbiter.decide(proposal, teleop, hold_cause, self._operator_alone)
         self._person_drove |= choice.source is Source.HUMAN
         if choice.source is Source.HOLD:
@@ -182,15 +188,22 @@ class ControlLoop:
         plan = self.episode.plan
         return plan is not None and plan.policy == "none"
 
-    def _with_policy(
-        self, stamps: Mapping[str, float | None], now: float
+    def _with_answers(
+        self, stamps: Mapping[str, float | None], number: int, now: float
     ) -> Mapping[str, float | None]:
-        """The stamps, and in real time that of the policy's last chunk where it drives."""
+        """The stamps, and in real time that of the oldest observation that the classifier owes a
+        word on and, where the policy drives, that of its last chunk."""
         if self._chunk_came:
             self._chunk_came, self._chunk_at = False, now
-        if not stamps or self._operator_alone or self._chunk_at is None:
+        if not stamps:
             return stamps
-        return {**stamps, "policy": self._chunk_at}
+        waiting = {n: time for n, time in self._ticked_at.items() if n > self._judged}
+        self._ticked_at = {**waiting, number: now}
+        # Since the oldest observation that still waits for its verdict was acted on.
+        answers = {"reward": min(self._ticked_at.values())}
+        if not self._operator_alone and self._chunk_at is not None:
+            answers["policy"] = self._chunk_at
+        return {**stamps, **answers}
 
     def _await_last_verdict(self, now: float) -> TickResult:
         """Every step is done: hold still until the classifier has seen the last one's outcome."""
@@ -209,6 +222,7 @@ class ControlLoop:
         self._asked = None
         self._chunk_came, self._chunk_at = False, None
         self._person_drove = False
+        self._ticked_at = {}
 
     def _step(self, number: int, choice: Choice, sent: Filtered) -> Step:
         return Step(

@@ -36,7 +36,8 @@ class TeleopConfig(Config):
         default=0.15,
         gt=0,
         le=10,
-        description="a deflection that isn't told again for so long is not followed any more [s]",
+        description="a device that is deflected and silent for so long hangs [s]; never less than "
+        "one and a half control periods",
     )
     min_hold: float = Field(
         default=0.3, ge=0, le=10, description="time below the release threshold that ends it [s]"
@@ -123,10 +124,15 @@ TRANSITIONS: dict[tuple[Takeover, Signal], Takeover] = {
 
 
 class TeleopMapper:
-    """Call update at every message and at every tick without one."""
+    """Call update at every message and at every tick without one.
 
-    def __init__(self, config: TeleopConfig) -> None:
+    period: of control [s]; in lock-step a reading is as old as that when it is acted on.
+    """
+
+    def __init__(self, config: TeleopConfig, period: float = 0.1) -> None:
         self.config = config
+        self._period = period
+        self._follow_for = max(config.deflection_timeout, 1.5 * period)
         self._takeover = Takeover.RELEASED
         self._connected = False
         self._twist = np.zeros(6)
@@ -143,7 +149,7 @@ class TeleopMapper:
     def fresh(self) -> TeleopMapper:
         """A mapper for the next episode: nobody has taken over, but a button that is still held
         is no new press."""
-        made = TeleopMapper(self.config)
+        made = TeleopMapper(self.config, self._period)
         made._pressed = self._pressed
         return made
 
@@ -220,14 +226,15 @@ class TeleopMapper:
         return Signal.FADE if now >= self._hold_until else Signal.REST
 
     def _state(self, now: float) -> TeleopState:
-        """A deflected device says so many times a second: one that is silent may hang, and is still
-        in a person's hand. So the arm stands, and the policy doesn't go on."""
+        """A deflected device says so many times a second: one that is silent hangs, and is still in
+        a person's hand. So it is not connected, and the policy doesn't go on."""
         action = np.zeros(ACTION_DIM, np.float32)
-        if self._takeover is Takeover.ENGAGED:
-            dead = self.config.dead_zone
-            size = np.maximum(np.abs(self._twist) - dead, 0.0) / (1.0 - dead)
-            if now - self._twist_at <= self.config.deflection_timeout:
-                action[:6] = np.sign(self._twist) * size
-            action[6] = self._gripper
         engaged = self._takeover is not Takeover.RELEASED
+        dead = self.config.dead_zone
+        size = np.maximum(np.abs(self._twist) - dead, 0.0) / (1.0 - dead)
+        if engaged and size.any() and not 0 <= now - self._twist_at <= self._follow_for:
+            return TeleopState(False, True, action)
+        if self._takeover is Takeover.ENGAGED:
+            action[:6] = np.sign(self._twist) * size
+            action[6] = self._gripper
         return TeleopState(self._connected, engaged, action)

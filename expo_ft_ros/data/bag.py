@@ -23,7 +23,8 @@ from zstandard import ZstdError
 # Compressed and written when it has grown so large [bytes]: about a camera image, so that what a
 # cut takes is the last tick.
 _CHUNK = 1 << 17
-_CUT = (McapError, CRCValidationError, ZstdError, EOFError, struct.error, KeyError, UnicodeError)
+_CUT = (McapError, CRCValidationError, ZstdError, EOFError, struct.error)
+_LARGEST = 1 << 28  # of a record; a length that is garbage is none to allocate [bytes]
 
 
 class CutOffError(ValueError):
@@ -110,33 +111,46 @@ def read_bag(path: Path, topics: Collection[str] | None = None) -> Iterator[Reco
 
     Raises:
         CutOffError: after the last one, where the file was cut off or is broken from there on.
+        ValueError: for a message that isn't what its definition says.
     """
+    decoders = DecoderFactory()
+    for message, channel, schema in _records(path):
+        name = channel.topic.removeprefix("/")
+        if topics is not None and name not in topics:
+            continue
+        try:
+            decode = decoders.decoder_for(channel.message_encoding, schema)
+            if decode is not None:
+                yield Recorded(name, decode(message.data), message.log_time)
+        except (ValueError, KeyError, NotImplementedError, struct.error, McapError) as error:
+            raise ValueError(f"{path}: a message of {name} can't be decoded: {error}") from error
+
+
+def _records(path: Path) -> Iterator[tuple[Message, Channel, Schema | None]]:
     schemas: dict[int, Schema] = {}
     channels: dict[int, Channel] = {}
-    decoders = DecoderFactory()
-    count, ended = 0, False  # count: of all messages, whoever asked for them
+    count, ended = 0, False
     with path.open("rb") as file:
-        try:
-            for record in StreamReader(file, validate_crcs=True).records:
-                if isinstance(record, Schema):
-                    schemas[record.id] = record
-                elif isinstance(record, Channel):
-                    channels[record.id] = record
-                elif isinstance(record, Message):
-                    channel = channels[record.channel_id]
-                    count += 1
-                    topic = channel.topic.removeprefix("/")
-                    if topics is not None and topic not in topics:
-                        continue
-                    decode = decoders.decoder_for(
-                        channel.message_encoding, schemas.get(channel.schema_id)
-                    )
-                    if decode is not None:
-                        yield Recorded(topic, decode(record.data), record.log_time)
-                elif isinstance(record, Footer):
-                    ended = True
-        except _CUT as error:
-            raise CutOffError(f"{path}: cut off after {count} messages ({error})") from error
+        reader = StreamReader(file, validate_crcs=True, record_size_limit=_LARGEST)
+        records = iter(reader.records)
+        while True:
+            try:
+                record = next(records, None)
+            except _CUT as error:
+                raise CutOffError(f"{path}: cut off after {count} messages ({error})") from error
+            if record is None:
+                break
+            if isinstance(record, Schema):
+                schemas[record.id] = record
+            elif isinstance(record, Channel):
+                channels[record.id] = record
+            elif isinstance(record, Message):
+                count += 1
+                channel = channels.get(record.channel_id)
+                if channel is None:
+                    raise CutOffError(f"{path}: message {count} is of no channel that it names")
+                yield record, channel, schemas.get(channel.schema_id)
+            ended = ended or isinstance(record, Footer)
     if not ended:
         raise CutOffError(f"{path}: cut off after {count} messages")
 

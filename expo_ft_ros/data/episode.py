@@ -203,6 +203,10 @@ class EpisodeAssembler:
         )
         return _build(parts, outcome)
 
+    def give_up(self, episode: int) -> None:
+        """Forgets an episode of which parts will never come, and older ones."""
+        self._forget(episode)
+
     def _drop(self, episode: int) -> None:
         self._dropped.append(episode)
         self._forget(episode)

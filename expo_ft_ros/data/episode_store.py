@@ -1,8 +1,8 @@
 """One MCAP file an episode, under <run>/episodes/: written as it happens, read into an Episode.
 
-`EpisodeFile` writes what is said in the graph; replay is built from these files and from live
-messages by the same code (`data.gathering`). The images of an observation lie beside it under the
-cameras' topics, where every viewer finds them.
+`nodes.recorder.EpisodeFiles` writes what is said in the graph; replay is built from these files and
+from live messages by the same code (`data.gathering`). The images of an observation lie beside it
+under the cameras' topics, where every viewer finds them.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 
 from expo_ft_ros.data.bag import CutOffError, read_bag
 from expo_ft_ros.data.episode import Episode
+from expo_ft_ros.data.files import write_atomically
 from expo_ft_ros.data.gathering import PARTS, EpisodeGatherer
 from expo_ft_ros.data.messages import nanoseconds
 
@@ -44,7 +45,9 @@ def load_episode(path: Path, image_size: int | None = None) -> Episode:
         if not episode.outcome.discarded:
             return _labelled(path, episode)
         cause = f"it is discarded: {episode.outcome.cause}"
-    raise ValueError(f"{path}: not a whole episode: {cause}")
+    raise ValueError(
+        f"{path}: not a whole episode: {cause} (expo-ft episodes discard {path.stem} leaves it out)"
+    )
 
 
 def rescue_episode(path: Path, image_size: int | None = None) -> Episode | None:
@@ -70,10 +73,7 @@ def load_episodes(
 def relabel(path: Path, success: bool) -> None:
     """A person's word on a recorded episode, over the classifier's: it ended, as this. The file
     itself stays as it was recorded; the word lies beside it."""
-    place = _label_path(path)
-    partial = place.with_suffix(".partial")
-    partial.write_text(json.dumps({"success": success}) + "\n")
-    partial.replace(place)
+    write_atomically(_label_path(path), {"success": success})
 
 
 def whole_files(directory: Path) -> list[Path]:
@@ -85,7 +85,11 @@ def set_aside(path: Path, why: str) -> Path:
     """Renames an episode's file, so that replay leaves it out, and gives the new path. Nothing is
     overwritten, nothing removed. why: UNCOUNTED, DISCARDED or INCOMPLETE."""
     places = (path.with_suffix(f".{why}{again or ''}.mcap") for again in count())
-    return path.replace(next(place for place in places if not place.exists()))
+    place = next(place for place in places if not place.exists())
+    # The label first: its number may be given again, and the word was on this one.
+    if _label_path(path).exists():
+        _label_path(path).replace(_label_path(place))
+    return path.replace(place)
 
 
 def _label_path(path: Path) -> Path:

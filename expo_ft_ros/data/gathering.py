@@ -44,6 +44,10 @@ class EpisodeGatherer:
         """Numbers of the ended episodes that were left out."""
         return self._assembler.pop_dropped()
 
+    def give_up(self, episode: int) -> None:
+        """Forgets an episode of which parts will never come."""
+        self._assembler.give_up(episode)
+
     def pop_cut_off(self, cause: str) -> Episode | None:
         """The whole steps of the newest episode, whose end never came, marked as not to be learned
         from; None where there are none."""

@@ -18,8 +18,10 @@ from geometry_msgs.msg import TwistStamped
 from rclpy.duration import Duration
 from rclpy.task import Future
 from sensor_msgs.msg import JointState
+from std_msgs.msg import String
 from std_srvs.srv import SetBool, Trigger
 
+from expo_ft_ros.bringup.topics import ALIVE_WITHIN
 from expo_ft_ros.control.episode import Reply, State
 from expo_ft_ros.control.loop import ControlLoop
 from expo_ft_ros.control.safety import SafetyConfig
@@ -36,7 +38,7 @@ from expo_ft_ros.msg import EpisodeState, SessionPlan
 from expo_ft_ros.msg import Observation as ObservationMsg
 from expo_ft_ros.msg import Reward as RewardMsg
 from expo_ft_ros.msg import Step as StepMsg
-from expo_ft_ros.nodes.base import OK, WARN, GraphNode, NodeParameters, parameter
+from expo_ft_ros.nodes.base import ERROR, OK, WARN, GraphNode, NodeParameters, parameter
 from expo_ft_ros.nodes.convert import BASE_FRAME, header_of, step_to_msg, to_array, twist_of
 from expo_ft_ros.nodes.process import main as run_nodes
 from expo_ft_ros.nodes.schedule import ZERO, Lockstep, Realtime, Schedule, Tick
@@ -46,6 +48,7 @@ from expo_ft_ros.tasks import load_task
 
 ACK_TIMEOUT = 0.5
 _CHECK_PERIOD = 0.1
+_WATCH_PERIOD = 0.025
 _STATE_PERIOD = 0.5
 _RESET_PATIENCE = 5.0
 _MOST_TICKS = 500_000
@@ -67,6 +70,9 @@ class ArbitrationParameters(NodeParameters):
     )
     step_listeners: int = parameter(
         0, "Nodes that must listen to step before the first episode.", low=0, high=50
+    )
+    watched: tuple[str, ...] = parameter(
+        (), "Real time: nodes without whose signs of life the arm stands."
     )
     lead: int = parameter(
         1,
@@ -110,6 +116,8 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
         self._told = (-1, -1)
         self._changed_ns = 0
         self._ticks: deque[Tick] = deque(maxlen=_MOST_TICKS)
+        self._heard: dict[str, float] = {}
+        self._silent: set[str] = set()
         self._make_topics()
         self._offer_services()
         if lockstep:
@@ -121,6 +129,8 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
             real = Realtime(self, self.now_ns, self._phase)
             self._schedule = real
             self._tick_timer = self.wall_timer(task.period, real.tick)
+            self.subscription("nodes/alive", self._on_alive, needed=False)
+            self.wall_timer(_WATCH_PERIOD, self._look_for_the_silent)
         self.wall_timer(_STATE_PERIOD, self._tell_progress)
 
     def _make_topics(self) -> None:
@@ -227,6 +237,26 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
         self._schedule.advance()
         return reply
 
+    def _on_alive(self, message: String) -> None:
+        self._heard[message.data] = self.wall_time()
+
+    def _look_for_the_silent(self) -> None:
+        """Zero at once when somebody is silent, and the ticks after it hold. When he is back
+        everything is planned anew: what came meanwhile was planned for a world that moved."""
+        oldest = self.wall_time() - ALIVE_WITHIN
+        silent = {n for n in self.parameters.watched if self._heard.get(n, oldest) < oldest}
+        if silent == self._silent:
+            return
+        back = self._silent - silent
+        self._silent = silent
+        self._schedule.hold()
+        self.report(ERROR if silent else OK, self.absent() or self.loop.snapshot.state)
+        if self.loop.running:
+            self.get_logger().warning(self.absent() or f"{', '.join(sorted(back))} back")
+
+    def _is_ready(self) -> bool:
+        return self.parameters.lockstep or self._heard.keys() >= set(self.parameters.watched)
+
     # -- host of the schedule -------------------------------------------------------------------
     def begin(self) -> None:
         """Starts the planned episode where there is one, and asks for its scene."""
@@ -315,6 +345,12 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
         self._told = (self.loop.episode.revision, snapshot.steps)
         header = header_of(self._changed_ns, BASE_FRAME)
         self._state_out.publish(EpisodeState(header=header, **asdict(snapshot)))
+
+    def absent(self) -> str:
+        """Who is silent, as a reason to hold still; "" when everybody lives."""
+        if not self._silent:
+            return ""
+        return f"no sign of life from {', '.join(sorted(self._silent))}"
 
     def complain(self, cause: str) -> None:
         """Says what is being waited for, on /diagnostics and in the log."""

@@ -65,4 +65,5 @@ class EpisodeFeed:
                 f"episode {number} is over, but parts of it never came: it is left out"
             )
             del self._open[number]
+            self._gatherer.give_up(number)
             self._on_dropped(number, INCOMPLETE)

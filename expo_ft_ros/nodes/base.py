@@ -25,6 +25,7 @@ from rclpy.subscription import Subscription
 from rclpy.timer import Timer
 from std_msgs.msg import String
 
+from expo_ft_ros.bringup.topics import HEARTBEAT
 from expo_ft_ros.bringup.topics import service as service_entry
 from expo_ft_ros.bringup.topics import topic as topic_entry
 from expo_ft_ros.nodes.parameters import declare, parameter, read
@@ -104,6 +105,9 @@ class GraphNode(LifecycleNode, Generic[P]):
             self.parameters = read(self, self.PARAMETERS)  # type: ignore[assignment]
             self._diagnostics = self.publisher("/diagnostics")
             self._ready_publisher = self.publisher("nodes/ready")
+            if not self.parameters.lockstep:
+                alive = self.publisher("nodes/alive")
+                self.wall_timer(HEARTBEAT, lambda: alive.publish(String(data=self.get_name())))
             self.wall_timer(DIAGNOSTICS_PERIOD, self._publish_diagnostics)
             self._setup()
         except Exception:  # noqa: BLE001 (rclpy would swallow it)
@@ -189,7 +193,9 @@ class GraphNode(LifecycleNode, Generic[P]):
         """
         entry = topic_entry(name)
         made = self.create_publisher(
-            message_type(entry.type), name, qos_of(entry, reliable=self.parameters.lockstep)
+            message_type(entry.type),
+            name,
+            qos_of(entry, lockstep=self.parameters.lockstep),
         )
         self._entities.append((self.destroy_publisher, made))
         if needed:
@@ -224,7 +230,7 @@ class GraphNode(LifecycleNode, Generic[P]):
             message_type(type_name or entry.type),
             remapped or name,
             guarded,
-            qos_of(entry, reliable=self.parameters.lockstep),
+            qos_of(entry, lockstep=self.parameters.lockstep),
         )
         self._entities.append((self.destroy_subscription, made))
         if needed:

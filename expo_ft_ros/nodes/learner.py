@@ -15,6 +15,7 @@ from typing import Any
 
 from std_srvs.srv import Trigger
 
+from expo_ft_ros.bringup.run_folder import first_uncounted
 from expo_ft_ros.control.session import LEARNED_STAGES
 from expo_ft_ros.data.episode import Episode
 from expo_ft_ros.data.episode_store import load_episodes
@@ -24,7 +25,6 @@ from expo_ft_ros.nodes.assembling import EpisodeFeed
 from expo_ft_ros.nodes.base import OK, GraphNode, parameter
 from expo_ft_ros.nodes.convert import to_array
 from expo_ft_ros.nodes.process import main as run_nodes
-from expo_ft_ros.nodes.run_files import first_uncounted
 from expo_ft_ros.nodes.shared_agent import (
     CHECKPOINTS,
     LIVE_WEIGHTS,

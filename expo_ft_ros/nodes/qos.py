@@ -19,16 +19,16 @@ _DURABILITY = {
 }
 
 
-def qos_of(topic: Topic, *, reliable: bool = False) -> QoSProfile:
+def qos_of(topic: Topic, *, lockstep: bool = False) -> QoSProfile:
     """The profile of a table entry.
 
-    reliable: overrides a best-effort entry. Lock-step needs it: a lost frame would cost the half
-    second after which it is sent again.
+    lockstep: overrides a best-effort entry, since a lost frame would cost the half second after
+    which it is sent again.
     """
     return QoSProfile(
         history=HistoryPolicy.KEEP_LAST,
         depth=topic.depth,
-        reliability=ReliabilityPolicy.RELIABLE if reliable else _RELIABILITY[topic.reliability],
+        reliability=ReliabilityPolicy.RELIABLE if lockstep else _RELIABILITY[topic.reliability],
         durability=_DURABILITY[topic.durability],
     )
 

@@ -6,13 +6,14 @@ import queue
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rclpy.serialization import serialize_message
 from sensor_msgs.msg import Image
-from std_msgs.msg import UInt32
 
+from expo_ft_ros.bringup.run_folder import first_uncounted
 from expo_ft_ros.bringup.topics import topic as topic_entry
 from expo_ft_ros.data.bag import BagWriter, TopicType
 from expo_ft_ros.data.episode import Episode
@@ -26,12 +27,11 @@ from expo_ft_ros.data.episode_store import (
 )
 from expo_ft_ros.data.gathering import PARTS, EpisodeGatherer
 from expo_ft_ros.data.messages import nanoseconds
-from expo_ft_ros.msg import Observation
+from expo_ft_ros.msg import EpisodeRecorded, Observation
 from expo_ft_ros.nodes.assembling import EpisodeFeed
 from expo_ft_ros.nodes.base import GraphNode, NodeParameters
 from expo_ft_ros.nodes.definitions import message_definition
 from expo_ft_ros.nodes.process import main as run_nodes
-from expo_ft_ros.nodes.run_files import first_uncounted
 
 BESIDE = ("policy/chunk", "policy/candidates", "teleop/command")
 """What is written besides an episode's parts."""
@@ -83,7 +83,7 @@ class RecorderNode(GraphNode[RecorderParameters]):
         writer = getattr(self, "_writer", None)
         if writer is not None and writer.is_alive():
             for episode in sorted(self._open):
-                self._close(episode, INCOMPLETE)
+                self._queue.put(partial(self._leave, episode))
             self._queue.put(None)
             writer.join()
         if getattr(self, "_failure", None) is not None:
@@ -121,7 +121,10 @@ class RecorderNode(GraphNode[RecorderParameters]):
 
     def _check(self) -> None:
         if self._failure is not None:
-            raise RuntimeError(f"an episode could not be written: {self._failure}")
+            raise RuntimeError(
+                f"an episode could not be written to {self._files.folder}: {self._failure} "
+                "(free space there or mend it, then go on with resume:=)"
+            ) from self._failure
 
     # -- the writer's thread --------------------------------------------------------------------
     def _write(self) -> None:
@@ -132,19 +135,27 @@ class RecorderNode(GraphNode[RecorderParameters]):
                 self._failure = error
                 return
 
+    def _leave(self, episode: int) -> None:
+        """The run ends in the middle of an episode, which nobody counts."""
+        path = self._files.close(episode)
+        if path is not None:
+            set_aside(path, INCOMPLETE)
+
     def _finish(self, episode: int, aside: str) -> None:
         path = self._files.close(episode)
         if path is not None:
             path = set_aside(path, aside) if aside else path
             self.get_logger().info(f"wrote {path.name}")
-        self._recorded_out.publish(UInt32(data=episode))
+        word = EpisodeRecorded(episode=episode, lost=aside == INCOMPLETE)
+        word.header.stamp = self.get_clock().now().to_msg()
+        self._recorded_out.publish(word)
 
 
 class EpisodeFiles:
     """The open files of a folder. config: text of the run's configuration, kept in each."""
 
     def __init__(self, folder: Path, config: str) -> None:
-        self._folder, self._config = folder, config
+        self.folder, self._config = folder, config
         self._writers: dict[int, BagWriter] = {}
         self._topics = {name: _type_of(name) for name in (*PARTS, *BESIDE, *IMAGE_TOPICS.values())}
 
@@ -152,7 +163,7 @@ class EpisodeFiles:
         """Appends a message; the images of an observation under topics of their own, before it."""
         writer = self._writers.get(episode)
         if writer is None:
-            writer = BagWriter(episode_path(self._folder, episode), self._topics)
+            writer = BagWriter(episode_path(self.folder, episode), self._topics)
             self._writers[episode] = writer
             if self._config:
                 writer.note("run", {_CONFIG: self._config})
@@ -171,7 +182,7 @@ class EpisodeFiles:
         if writer is None:
             return None
         writer.close()
-        return episode_path(self._folder, episode)
+        return episode_path(self.folder, episode)
 
 
 def _type_of(name: str) -> TopicType:

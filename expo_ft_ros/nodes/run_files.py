@@ -3,42 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from expo_ft_ros.bringup.display import SUMMARY_FILE, wilson
+from expo_ft_ros.bringup.run_folder import PROGRESS_FILE
 from expo_ft_ros.control.session import STAGES, Session, SessionError
+from expo_ft_ros.data.files import write_atomically
 
-PROGRESS_FILE = "progress.json"
 METRICS_FILE = "metrics.jsonl"
 ROBOT, LEARNING, WAITING = "robot", "learning", "waiting"
-
-
-def write_atomically(path: Path, content: Mapping[str, Any]) -> None:
-    """JSON that is there whole or not at all, also after a loss of power."""
-    partial = path.with_suffix(".partial")
-    with partial.open("w") as file:
-        json.dump(content, file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
-
-
-def first_uncounted(folder: Path) -> int:
-    """Number of the first episode that the session has not counted; 1 without books.
-
-    Raises:
-        ValueError: when the books are broken.
-    """
-    try:
-        return int(json.loads((folder / PROGRESS_FILE).read_text())["session"]["episode"])
-    except FileNotFoundError:
-        return 1
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{folder / PROGRESS_FILE}: broken ({error}); move it away") from error
 
 
 @dataclass

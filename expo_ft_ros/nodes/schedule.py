@@ -74,6 +74,9 @@ class Host(Protocol):
     def log(self, tick: Tick) -> None:
         """Keeps a tick's times."""
 
+    def absent(self) -> str:
+        """Who is silent, as a reason to hold still; "" when everybody lives."""
+
     def complain(self, cause: str) -> None:
         """Says what is being waited for."""
 
@@ -300,7 +303,8 @@ class Realtime:
         observation = host.observe(snapshot, self._number, wanted)
         chunk, self._chunk = self._chunk, None
         now = 1e-9 * now_ns
-        result = loop.tick(observation, chunk, snapshot.teleop, now, host.inputs.stamps())
+        stamps = host.inputs.stamps()
+        result = loop.tick(observation, chunk, snapshot.teleop, now, stamps, host.absent())
         host.send(result.executed, now_ns)
         if result.step is not None:
             host.record(result.step, now_ns, late)

@@ -10,12 +10,20 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from std_msgs.msg import String, UInt32
+from std_msgs.msg import String
 
 from expo_ft_ros.bringup.display import STATUS_FILE
 from expo_ft_ros.control.promises import Promises
 from expo_ft_ros.control.session import LEARNED_STAGES, Plan, Session, SessionConfig, Stage
-from expo_ft_ros.msg import Candidates, EpisodeState, LearnerStatus, SessionPlan, SessionStatus
+from expo_ft_ros.data.files import write_atomically
+from expo_ft_ros.msg import (
+    Candidates,
+    EpisodeRecorded,
+    EpisodeState,
+    LearnerStatus,
+    SessionPlan,
+    SessionStatus,
+)
 from expo_ft_ros.nodes import run_files
 from expo_ft_ros.nodes.base import OK, GraphNode, NodeParameters, parameter
 from expo_ft_ros.nodes.process import main as run_nodes
@@ -129,8 +137,11 @@ class SessionNode(GraphNode[SessionParameters]):
         self._learner = message
         self._go_on()
 
-    def _on_recorded(self, message: UInt32) -> None:
-        self._recorded = int(message.data)
+    def _on_recorded(self, message: EpisodeRecorded) -> None:
+        self._recorded = max(self._recorded, int(message.episode))
+        if message.lost and self._ended is not None and self._ended.episode == message.episode:
+            self._ended.discarded = True
+            self._ended.cause = "parts of it never reached the recorder"
         self._go_on()
 
     def _on_candidates(self, message: Candidates) -> None:
@@ -162,8 +173,11 @@ class SessionNode(GraphNode[SessionParameters]):
     def _owed(self, episode: int) -> bool:
         """Whether an episode that is over can't be counted yet: what is counted is on disk, so that
         nothing that was learned from is lost, whoever dies."""
-        to_record = "recorder" in self.parameters.required_nodes and self._recorded < episode
-        return to_record or (self._plan is not None and self._learner_owes(self._plan.stage))
+        learner = self._plan is not None and self._learner_owes(self._plan.stage)
+        return learner or self._recorder_owes(episode)
+
+    def _recorder_owes(self, episode: int) -> bool:
+        return "recorder" in self.parameters.required_nodes and self._recorded < episode
 
     def _learner_owes(self, stage: str) -> bool:
         """Whether what comes next in `stage` has to wait for the learner.
@@ -310,7 +324,7 @@ class SessionNode(GraphNode[SessionParameters]):
             "eval_after": run_files.evaluation(self._session, "eval_after"),
             "time": time.time(),
         }
-        run_files.write_atomically(self._folder / STATUS_FILE, content)
+        write_atomically(self._folder / STATUS_FILE, content)
 
     def _status(self) -> dict[str, Any]:
         session = self._session
@@ -348,6 +362,8 @@ class SessionNode(GraphNode[SessionParameters]):
             return f"{self._episode.state}: {self._episode.cause}"
         if self._learner.stage == "update":
             return f"learning {self._learner.progress:.0%}"
+        if self._ended is not None and self._recorder_owes(int(self._ended.episode)):
+            return f"waiting for the recorder to write episode {self._ended.episode}"
         return ""
 
 

@@ -52,7 +52,7 @@ class SimParameters(NodeParameters):
     render_size: int = parameter(224, "Side of the square camera images [px].", low=16, high=1024)
     wait_for_operator: bool = parameter(False, "Lock-step: time also waits for sim/operator_ready.")
     command_timeout: float = parameter(
-        0.25, "Real time: without a command for so long the arm stands [s].", low=0.05, high=2.0
+        0.2, "Real time: without a command for so long the arm stands [s].", low=0.05, high=2.0
     )
 
 

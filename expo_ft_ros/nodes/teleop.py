@@ -21,6 +21,7 @@ from expo_ft_ros.msg import EpisodeState, TeleopCommand
 from expo_ft_ros.nodes.base import OK, GraphNode, NodeParameters, parameter
 from expo_ft_ros.nodes.convert import header_of
 from expo_ft_ros.nodes.process import main as run_nodes
+from expo_ft_ros.tasks import load_task
 
 DEVICES = ("spacenav",)
 _HEARTBEAT = 0.1
@@ -48,7 +49,7 @@ class TeleopNode(GraphNode[TeleopParameters]):
                 f"device is {self.parameters.device!r}, known are {', '.join(DEVICES)}"
             )
         self._config = TeleopConfig.load()
-        self._mapper = TeleopMapper(self._config)
+        self._mapper = TeleopMapper(self._config, load_task(self.parameters.task).period)
         self._sent: TeleopCommand | None = None
         self._time_ns = 0
         self._out = self.publisher("teleop/command", needed=1)

@@ -337,7 +337,13 @@ class Agent:
         """After `load` and every episode up to the checkpoint (later ones may follow): takes up
         the features and candidates that were kept with it."""
         if self._recalled:
-            self.memory.load_state_dict(self._recalled)
+            try:
+                self.memory.load_state_dict(self._recalled)
+            except KeyError as error:
+                raise ValueError(
+                    f"the checkpoint lacks {error}: another version wrote it (go on with that one, "
+                    "or start a new run)"
+                ) from error
         self._recalled = {}
 
 

@@ -93,8 +93,10 @@ class Memory:
         What was drawn for slots that hold something else now, or nothing, is left out: an episode
         may have been discarded since, which moves all later ones.
         """
-        slots = state["slots"].numpy()
-        same = (self.replay.state[slots] == state["states"].numpy()).all(axis=1)
+        slots, states = state["slots"].numpy(), state["states"].numpy()
+        there = slots < len(self.replay.state)
+        slots, states = slots[there], states[there]
+        same = (self.replay.state[slots] == states).all(axis=1)
         kept = np.intersect1d(slots[same], self.replay.slots)
         drawn, known = state["drawn"].numpy(), state["known"].numpy()
         here = np.isin(drawn, kept)

@@ -60,7 +60,7 @@ class Cell:
         self._world = World(task, seed=seed)
         self._operator = make_operator(task, np.random.default_rng(seed), rate, share)
         self._device = TeleopConfig.load()
-        self._mapper = TeleopMapper(self._device)
+        self._mapper = TeleopMapper(self._device, task.period)
         self._classifier = make_classifier(task.classifier.name, task.classifier.parameters)
         self._loop = ControlLoop(task, SafetyConfig.load())
         self._assembler = EpisodeAssembler(image_size)

@@ -67,9 +67,11 @@ def test_silence_is_neither_release_nor_fault():
     mapper = TeleopMapper(CONFIG)
     first = mapper.update(push(0.6), None, 0.0)
     for state in held(mapper, 0.0, 20.0):
-        assert state.connected
         assert state.engaged
     assert first.action.any()
+    at_rest = TeleopMapper(CONFIG)
+    at_rest.update(push(0.0), None, 0.0)
+    assert all(state.connected and not state.engaged for state in held(at_rest, 0.0, 20.0))
 
 
 def test_a_driver_that_hangs_while_deflected_moves_nothing_and_keeps_the_arm():
@@ -78,10 +80,22 @@ def test_a_driver_that_hangs_while_deflected_moves_nothing_and_keeps_the_arm():
     pushed = mapper.update(push(0.6), CLOSE, 0.0)
     assert np.array_equal(mapper.update(None, None, 0.15).action, pushed.action)
     for state in held(mapper, 0.2, 20.0):
-        assert state.engaged
-        assert not state.action[:6].any()
-        assert state.action[6] == -1
+        assert (state.engaged, state.connected) == (True, False)
+        assert not state.action.any()
     assert np.array_equal(mapper.update(push(0.6), None, 20.0).action, pushed.action)
+
+
+def test_a_slow_control_loop_is_no_hang():
+    mapper = TeleopMapper(CONFIG, period=0.2)
+    pushed = mapper.update(push(0.6), None, 0.0)
+    assert np.array_equal(mapper.update(None, None, 0.2).action, pushed.action)
+    assert not mapper.update(None, None, 0.35).connected
+
+
+def test_a_clock_that_was_set_back_is_no_fresh_reading():
+    mapper = TeleopMapper(CONFIG)
+    mapper.update(push(0.6), None, 10.0)
+    assert not mapper.update(None, None, 5.0).action.any()
 
 
 def test_a_zero_releases_after_the_minimum_hold_not_before():

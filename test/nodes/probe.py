@@ -32,7 +32,7 @@ class Probe:
     def publisher(self, name: str, *, reliable: bool = True) -> Publisher[Any]:
         entry = topic(name)
         made = self.node.create_publisher(
-            message_type(entry.type), name, qos_of(entry, reliable=reliable)
+            message_type(entry.type), name, qos_of(entry, lockstep=reliable)
         )
         self._publishers[name] = made
         return made
@@ -46,7 +46,7 @@ class Probe:
     def on(self, name: str, callback: Callable[[Any], None], *, reliable: bool = True) -> None:
         entry = topic(name)
         self.node.create_subscription(
-            message_type(entry.type), name, callback, qos_of(entry, reliable=reliable)
+            message_type(entry.type), name, callback, qos_of(entry, lockstep=reliable)
         )
 
     def serve(self, name: str, callback: Callable[[Any, Any], Any]) -> None:

@@ -19,7 +19,7 @@ LIMITS = np.array([0.25] * 3 + [1.0] * 3 + [0.12])
 class World:
     """Sensors, person, classifier, policy, session and sim/reset of one arbitration node."""
 
-    def __init__(self, graph, *, lockstep, answer=True):
+    def __init__(self, graph, *, lockstep, answer=True, watched=()):
         probe = self.probe = graph.probe
         self.lockstep = lockstep
         self.time = 10 * PERIOD if lockstep else 0
@@ -47,7 +47,12 @@ class World:
         self.health = probe.gather("/diagnostics")
         probe.on("observation", self.on_observation)
         probe.serve("sim/reset", self.on_reset)
-        self.node = graph.start("arbitration", lockstep=lockstep, use_sim_time=False)
+        self.node = graph.start(
+            "arbitration",
+            lockstep=lockstep,
+            use_sim_time=False,
+            **({"watched": watched} if watched else {}),
+        )
         probe.ready("arbitration")
         probe.matched()
 
@@ -245,6 +250,32 @@ def test_realtime_stops_when_a_camera_is_stale(graph):
     )
     timer.reset()
     world.probe.until(lambda: world.steps[-1].source == Source.POLICY, "going on")
+
+
+def test_realtime_stops_when_a_node_is_stopped_or_dies(graph):
+    """Whatever it does in the graph; and goes on when it is back."""
+    other = graph.start("proprio")
+    world = World(graph, lockstep=False, watched=("proprio",))
+    world.probe.node.create_timer(0.05, world.show)
+    world.begin()
+
+    def drives():
+        return world.steps and world.steps[-1].source == Source.POLICY
+
+    def stops(what):
+        since = time.monotonic()
+        world.probe.until(lambda: world.twists[-1].twist.linear.x == 0.0, "the zero", timeout=1.0)
+        assert time.monotonic() - since < 0.3, what
+        world.probe.until(lambda: world.steps[-1].source == Source.HOLD, "the hold", timeout=1.0)
+        assert world.steps[-1].cause == "no sign of life from proprio"
+
+    world.probe.until(drives, "driving")
+    other.send(signal.SIGSTOP)
+    stops("stopped")
+    other.send(signal.SIGCONT)
+    world.probe.until(drives, "going on")
+    other.send(signal.SIGKILL)
+    stops("killed")
 
 
 def test_sigint_twice_is_a_clean_stop_with_a_zero_command(graph):

@@ -182,9 +182,15 @@ def test_a_persons_label_holds_over_the_classifier(tmp_path):
     episode = load_episode(path)
     assert (episode.outcome.success, episode.outcome.terminated) == (False, True)
     assert not episode.reward.any()
+    place = set_aside(path, UNCOUNTED)
+    record(tmp_path, 3, said)
+    assert load_episode(path).outcome.success, "its number's next bearer has no label"
+    episode = rescue_episode(place)
+    assert episode is not None
+    assert not episode.outcome.success
     relabel(path, True)
     assert_same(replace(load_episode(path), outcome=of_live(said).outcome), of_live(said))
-    assert path.read_bytes() == recorded
+    assert place.read_bytes() == recorded
 
 
 def test_a_broken_label_is_named(tmp_path):
@@ -201,6 +207,9 @@ def test_a_person_looks_through_a_run_and_labels_it(tmp_path, capsys, monkeypatc
     (tmp_path / "a" / "config.yaml").write_text("command: train\noptions: {}\n")
     for number in (1, 2):
         record(episodes, number, messages(number, 4, np.random.default_rng(number)))
+    assert cli.main(["episodes", "relabel", "1", "failure"]) == 2
+    assert "hasn't counted it" in capsys.readouterr().err
+    (tmp_path / "a" / "progress.json").write_text('{"session": {"episode": 3}}')
     assert cli.main(["episodes", "relabel", "1", "failure"]) == 0
     assert cli.main(["episodes", "discard", "2", "a"]) == 0
     capsys.readouterr()

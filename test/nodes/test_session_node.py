@@ -4,8 +4,14 @@ import json
 from pathlib import Path
 
 import pytest
-from expo_ft_ros.msg import Candidates, EpisodeState, LearnerStatus, SessionPlan
-from std_msgs.msg import String, UInt32
+from expo_ft_ros.msg import (
+    Candidates,
+    EpisodeRecorded,
+    EpisodeState,
+    LearnerStatus,
+    SessionPlan,
+)
+from std_msgs.msg import String
 
 
 class Others:
@@ -87,9 +93,14 @@ def test_what_is_counted_is_on_disk(graph):
     others.play()
     graph.probe.spin(1.0)
     assert counted(graph.folder) == []
-    recorded.publish(UInt32(data=1))
+    recorded.publish(EpisodeRecorded(episode=1))
     others.until_plan("collect", 2)
     assert counted(graph.folder) == [("collect", 1)]
+    others.play()
+    recorded.publish(EpisodeRecorded(episode=2, lost=True))
+    others.until_plan("collect", 3)
+    lines = [json.loads(line) for line in (graph.folder / "metrics.jsonl").read_text().splitlines()]
+    assert [line["discarded"] for line in lines] == [False, True]
 
 
 def test_in_sync_mode_the_next_episode_waits_for_the_learner(graph):

@@ -1,0 +1,199 @@
+"""Every process is stopped and killed while the arm moves.
+
+The arm gets zero within 250 ms, somebody names the cause, no committed step is lost, and the run
+goes on: of itself after a stop, after a restart otherwise. Figures are printed (pytest -s).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from expo_ft_ros.bringup.process import child_environment
+from expo_ft_ros.bringup.run_folder import first_uncounted
+from expo_ft_ros.data.episode_store import load_episodes
+
+WITHIN = 0.25
+MOVING = 0.01
+SETTLED = 0.02
+# sim stands for the robot: what it does without arbitration is its own watchdog's word.
+NODES = (
+    "camera",
+    "proprio",
+    "teleop",
+    "operator",
+    "reward",
+    "recorder",
+    "session",
+    "agent",
+    "sim",
+    "arbitration",
+)
+STOPS = NODES * 2
+KILLS = NODES
+
+PROGRAM = """
+import sys
+from dataclasses import replace
+from collections.abc import Iterator
+from pathlib import Path
+from expo_ft_ros.bringup.environment import ros_environment
+from expo_ft_ros.bringup.graph import train_graph
+from expo_ft_ros.bringup.options import TrainOptions
+from expo_ft_ros.bringup.runner import Runner
+
+folder = Path(sys.argv[1])
+options = TrainOptions(demos=1, steps=100000, eval_trials=1, seed=1, realtime=True)
+tiny = {"imitation_scale": 0.002, "max_steps": 120, "warmup_episodes": 10000}
+specs = [
+    replace(s, nice=0, parameters={**s.parameters, **tiny}) for s in train_graph(options, folder)
+]
+result = Runner(specs, folder, env=ros_environment(folder)).run()
+print(result.cause, flush=True)
+sys.exit(result.code)
+"""
+
+
+class Run:
+    """A training in real time, and what the robot is told meanwhile."""
+
+    def __init__(self, graph: Any) -> None:
+        self.probe, self.folder, self._domain = graph.probe, graph.folder, graph.domain
+        self.commands = self.probe.gather("robot/twist_cmd")
+        self.speeds = self.probe.gather("robot/tcp_twist", reliable=False)
+        self.steps = self.probe.gather("step")
+        self.states = self.probe.gather("episode/state")
+        self.health = self.probe.gather("/diagnostics")
+        self.process: subprocess.Popen[str] | None = None
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, str(self.folder)],
+            env={**child_environment(), "ROS_DOMAIN_ID": str(self._domain)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            start_new_session=True,
+        )
+
+    def pid(self, node: str) -> int:
+        """Of the node's process."""
+        assert self.process is not None
+        for path in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                parent = int(path.read_text().rsplit(")", 1)[1].split()[1])
+                command = (path.parent / "cmdline").read_bytes().split(b"\0")
+            except (OSError, ValueError):
+                continue
+            if parent == self.process.pid and f"expo_ft_ros.nodes.{node}".encode() in command:
+                return int(path.parent.name)
+        raise AssertionError(f"{node} does not run")
+
+    def until_moving(self) -> None:
+        """The policy, or a person, moves the arm in the rl stage."""
+        mark = len(self.commands)
+
+        def moving() -> bool:
+            new = self.commands[max(mark, len(self.commands) - 3) :]
+            online = bool(self.states) and self.states[-1].stage == "rl"
+            return online and len(new) == 3 and all(speed(c) > MOVING for c in new)
+
+        self.probe.until(moving, "the arm's motion", timeout=90.0)
+
+    def stood_after(self, since_ns: int, node: str) -> float:
+        """Time from then until the last command that moves [s]; where nobody commands, until the
+        arm itself stands."""
+        self.probe.spin(0.6)
+        if node == "arbitration":
+            late = [stamp(m) for m in self.speeds if speed(m) > SETTLED]
+        else:
+            late = [stamp(m) for m in self.commands if speed(m) > 0.0]
+        return max(0.0, 1e-9 * (max(late) - since_ns))
+
+    def causes(self, since: int, health: int) -> str:
+        """What has been said since then."""
+        steps = {step.cause for step in self.steps[since:]}
+        words = {status.message for m in self.health[health:] for status in m.status}
+        return " | ".join(sorted(steps | words))
+
+    def end(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+            self.process.wait(40)
+
+
+def speed(message: Any) -> float:
+    linear = message.twist.linear
+    return float(np.linalg.norm([linear.x, linear.y, linear.z]))
+
+
+def stamp(message: Any) -> int:
+    return int(message.header.stamp.sec) * 10**9 + int(message.header.stamp.nanosec)
+
+
+@pytest.fixture
+def run(graph: Any) -> Iterator[Run]:
+    made = Run(graph)
+    yield made
+    made.end()
+    for path in sorted((graph.folder / "logs").glob("*.log")):
+        print(f"--- {path.name}\n{path.read_text(errors='replace')[-2000:]}")
+
+
+def counted(folder: Path) -> list[dict[str, Any]]:
+    lines = (json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines())
+    return [line for line in lines if not line["discarded"]]
+
+
+def nothing_is_lost(folder: Path) -> None:
+    """Each episode that the session counted is there, with every step."""
+    whole = load_episodes(folder / "episodes", first_uncounted(folder), image_size=8)
+    steps = {episode.outcome.episode: episode.outcome.steps for episode in whole}
+    for line in counted(folder):
+        assert steps.get(line["episode"]) == line["steps"], line
+
+
+@pytest.mark.timeout(600)
+def test_the_arm_stands_and_the_run_goes_on(run):
+    rng, took = random.Random(0), {}
+    run.start()
+    for trial, node in enumerate(STOPS):
+        run.until_moving()
+        run.probe.spin(rng.uniform(0.0, 0.3))
+        steps, health, pid = len(run.steps), len(run.health), run.pid(node)
+        since = time.time_ns()
+        os.kill(pid, signal.SIGSTOP)
+        took[f"{trial} {node} stopped"] = run.stood_after(since, node)
+        said = run.causes(steps, health)
+        os.kill(pid, signal.SIGCONT)
+        expected = "no command: the arm stands" if node == "arbitration" else "no sign of life"
+        assert expected in said, (node, said)
+    for trial, node in enumerate(KILLS):
+        run.until_moving()
+        run.probe.spin(rng.uniform(0.0, 0.3))
+        pid = run.pid(node)
+        since = time.time_ns()
+        os.kill(pid, signal.SIGKILL)
+        took[f"{trial} {node} killed"] = run.stood_after(since, node)
+        output, _ = run.process.communicate(timeout=60)
+        assert f"{node} ended with signal SIGKILL" in output
+        nothing_is_lost(run.folder)
+        before = len(counted(run.folder))
+        run.start()
+        run.until_moving()
+        assert len(counted(run.folder)) >= before
+    for name, seconds in took.items():
+        print(f"{name}: the last command that moves came {1e3 * seconds:.0f} ms after")
+    assert max(took.values()) <= WITHIN, took
