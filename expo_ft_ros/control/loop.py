@@ -120,11 +120,11 @@ class ControlLoop:
     def take(self, chunk: ActionChunk, number: int) -> bool:
         """Queue a chunk before observation `number` is asked about or ticked; tick does it too.
 
-        False for one that is known already, too late, or of an earlier episode. Raises ValueError
-        when its actions aren't (H, 7).
+        False for one that is known already, too late, of an earlier episode, or of an observation
+        that is still to come. Raises ValueError when its actions aren't (H, 7).
         """
         first = self.snapshot.first_observation or number
-        if not self.running or chunk.observation < first:
+        if not self.running or not first <= chunk.observation <= number:
             return False
         taken = self._executor.accept(chunk, number)
         if taken:

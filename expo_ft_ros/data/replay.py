@@ -122,9 +122,14 @@ class ReplayBuffer:
         self._spans = kept
 
     @property
+    def episodes(self) -> list[NDArray[np.int64]]:
+        """The slots of each episode held, the final observation's last."""
+        return [np.arange(*span) for span in self._spans]
+
+    @property
     def slots(self) -> NDArray[np.int64]:
         """Every slot that holds an observation, final ones included."""
-        return np.concatenate([np.arange(*span) for span in self._spans] or [self._starts[:0]])
+        return np.concatenate(self.episodes or [self._starts[:0]])
 
     def starts(
         self,
@@ -194,7 +199,7 @@ class ReplayBuffer:
 
 
 class FeatureCache:
-    """Features that a frozen image encoder made of each slot's images, under several augmentations.
+    """Features that a frozen network made of each slot, under several augmentations of its images.
 
     Draw 0 is the plain image, the others were augmented independently. Allocated at the first
     `put`: features (capacity, draws, F) float32.

@@ -28,6 +28,7 @@ from std_msgs.msg import String
 from expo_ft_ros.bringup.topics import HEARTBEAT
 from expo_ft_ros.bringup.topics import service as service_entry
 from expo_ft_ros.bringup.topics import topic as topic_entry
+from expo_ft_ros.data.messages import BadMessage
 from expo_ft_ros.nodes.parameters import declare, parameter, read
 from expo_ft_ros.nodes.qos import message_type, qos_of, service_type
 
@@ -215,16 +216,25 @@ class GraphNode(LifecycleNode, Generic[P]):
 
         needed: the node is ready once somebody publishes. type_name, remapped: another type and
         name with the same quality of service (a compressed image beside a raw one). A latched
-        message that arrives before the node is active is kept for then.
+        message that arrives before the node is active is kept for then. A BadMessage that the
+        callback raises is dropped and reported.
         """
         entry = topic_entry(name)
         latched = entry.durability == "transient_local"
 
+        def take(message: Any) -> None:
+            try:
+                callback(message)
+            except BadMessage as error:
+                # Dropped: where it is missed, a deadline stops the arm.
+                self.report(ERROR, f"{name}: {error}")
+                self.get_logger().error(f"dropped on {name}: {error}", throttle_duration_sec=2.0)
+
         def guarded(message: Any) -> None:
             if self.active:
-                callback(message)
+                take(message)
             elif latched:
-                self._held.append(lambda: callback(message))
+                self._held.append(lambda: take(message))
 
         made = self.create_subscription(
             message_type(type_name or entry.type),

@@ -274,9 +274,10 @@ class Realtime:
         self._host.loop.lead = min(max(self._least_lead, needed), most)
 
     def take_verdict(self, number: int, verdict: Verdict) -> None:
-        """May end the episode."""
-        self._host.loop.verdict(number, verdict.success)
-        self._host.tell_state()
+        """May end the episode. One on what hasn't been observed yet is dropped."""
+        if number <= self._number:
+            self._host.loop.verdict(number, verdict.success)
+            self._host.tell_state()
 
     def hold(self) -> None:
         """Zero at once; every tick sends it again. What was planned before is planned anew."""

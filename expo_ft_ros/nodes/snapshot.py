@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from sensor_msgs.msg import Image
 
 from expo_ft_ros.control.teleop import TeleopState
-from expo_ft_ros.data.messages import action_of, nanoseconds
+from expo_ft_ros.data.messages import (
+    image_to_array,
+    nanoseconds,
+    proprio_from_msg,
+    teleop_from_msg,
+)
 from expo_ft_ros.msg import Observation as ObservationMsg
 from expo_ft_ros.msg import Proprio as ProprioMsg
 from expo_ft_ros.msg import TeleopCommand
@@ -51,7 +57,12 @@ class Inputs:
         self._stamps: dict[str, int] = {}
 
     def put(self, name: str, message: Message) -> None:
-        """Takes a message; one that is older than the newest is dropped."""
+        """Takes a message; one that is older than the newest is dropped.
+
+        Raises:
+            BadMessage: for one that is broken; the newest good one stays.
+        """
+        _CHECKS[name](message)
         stamp = nanoseconds(message.header.stamp)
         if stamp >= self._stamps.get(name, 0):
             self._messages[name] = message
@@ -92,4 +103,12 @@ class Inputs:
 def _teleop(command: Message | None) -> TeleopState:
     if not isinstance(command, TeleopCommand):
         return TeleopState.idle()
-    return TeleopState(command.connected, command.engaged, action_of(command.action))
+    return TeleopState(command.connected, command.engaged, teleop_from_msg(command))
+
+
+_CHECKS: Mapping[str, Callable[[Any], object]] = {
+    SIDE: image_to_array,
+    WRIST: image_to_array,
+    PROPRIO: proprio_from_msg,
+    TELEOP: teleop_from_msg,
+}

@@ -63,12 +63,17 @@ class Memory:
         self.replay = ReplayBuffer(capacity, config.image_size)
         self.candidates = CandidateCache(capacity, config.candidates, steps)
         self.features = FeatureCache(capacity, 1 + config.augmented_features)
+        self._caches: list[FeatureCache | CandidateCache] = [self.candidates, self.features]
+
+    def keep_beside(self, cache: FeatureCache) -> None:
+        """Has another cache forget the slots that an episode takes."""
+        self._caches.append(cache)
 
     def add(self, episode: Episode) -> None:
         """Takes an episode into replay."""
         slots = self.replay.add(episode)
-        self.candidates.forget(slots)
-        self.features.forget(slots)
+        for cache in self._caches:
+            cache.forget(slots)
 
     def state_dict(self) -> dict[str, Any]:
         """Features and candidates of the slots in use; replay itself is rebuilt from episodes."""

@@ -10,7 +10,7 @@ from expo_ft_ros.configuration import ConfigError
 
 TINY = (
     "imitation.steps=3,image_size=32,warmup_episodes=0,warmup_updates=0,critic_steps_per_update=2,"
-    "edits=true,threads=1"
+    "edits=true,threads=1,baseline.critic_steps_per_update=1,baseline.updates_per_step=0.1"
 )
 
 

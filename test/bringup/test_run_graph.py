@@ -88,7 +88,7 @@ def test_collecting_ends_well_and_goes_on(start):
     assert first.end() == 0, first.text
     assert "Demonstrations: 1" in first.text
     assert first.nodes() == {}
-    assert len(list((first.run_dir / "episodes").glob("*.npz"))) == 1
+    assert len(list((first.run_dir / "episodes").glob("*.mcap"))) == 1
     again = start("collect", "resume:=latest", "demos:=2")
     assert again.end() == 0, again.text
     assert json.loads((again.run_dir / "summary.json").read_text())["demonstrations"] == 2

@@ -65,8 +65,10 @@ class Graph:
         self.probe = Probe(self.domain)
         self._nodes: list[NodeUnderTest] = []
 
-    def start(self, name: str, **parameters: bool | int | float | str) -> NodeUnderTest:
-        """Starts expo_ft_ros.nodes.<name>; returns without waiting for it."""
+    def start(
+        self, name: str, *, module: str = "", **parameters: bool | int | float | str
+    ) -> NodeUnderTest:
+        """Starts expo_ft_ros.nodes.<name>, or another module; returns without waiting for it."""
         lockstep = bool(parameters.get("lockstep", False))
         common = {
             "task": "cube_pick",
@@ -74,7 +76,7 @@ class Graph:
             "lockstep": lockstep,
             "use_sim_time": lockstep,
         }
-        spec = NodeSpec(name, f"expo_ft_ros.nodes.{name}", {**common, **parameters})
+        spec = NodeSpec(name, module or f"expo_ft_ros.nodes.{name}", {**common, **parameters})
         node = NodeUnderTest(spec, self.folder, self.domain)
         self._nodes.append(node)
         return node

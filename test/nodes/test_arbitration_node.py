@@ -19,7 +19,7 @@ LIMITS = np.array([0.25] * 3 + [1.0] * 3 + [0.12])
 class World:
     """Sensors, person, classifier, policy, session and sim/reset of one arbitration node."""
 
-    def __init__(self, graph, *, lockstep, answer=True, watched=()):
+    def __init__(self, graph, *, lockstep, answer=True, watched=(), module=""):
         probe = self.probe = graph.probe
         self.lockstep = lockstep
         self.time = 10 * PERIOD if lockstep else 0
@@ -49,6 +49,7 @@ class World:
         probe.serve("sim/reset", self.on_reset)
         self.node = graph.start(
             "arbitration",
+            module=module,
             lockstep=lockstep,
             use_sim_time=False,
             **({"watched": watched} if watched else {}),
@@ -83,7 +84,7 @@ class World:
         self.out["teleop/command"].publish(command)
         state = Proprio(header=header, gripper_width=0.04, joint_positions=[0.0] * 7)
         state.pose.position.x, state.pose.position.z = 0.45, 0.2
-        state.pose.orientation.x = 1.0
+        state.pose.orientation.x, state.pose.orientation.w = 1.0, 0.0
         self.out["proprio"].publish(state)
 
     def on_observation(self, message):
@@ -297,17 +298,16 @@ def test_sigint_twice_is_a_clean_stop_with_a_zero_command(graph):
 
 
 def test_an_exception_in_a_callback_ends_it_with_a_zero_command(graph):
-    world = World(graph, lockstep=True)
+    world = World(graph, lockstep=True, module="test.nodes.broken")
     world.begin()
     world.tick()
-    broken = chunk_to_msg(chunk(9, 1), header_of(1))
-    broken.horizon = 3
+    world.tick()
     count = len(world.twists)
-    world.out["policy/chunk"].publish(broken)
+    world.show()
     assert world.node.wait() == 1
     world.probe.until(lambda: len(world.twists) > count, "the last command")
     assert world.twists[-1].twist.linear.x == 0.0
-    assert "horizon 3 wants 21 numbers" in world.node.log.read_text()
+    assert "observation 3 is too much" in world.node.log.read_text()
 
 
 @pytest.mark.parametrize("value", ["nobody"])

@@ -121,8 +121,11 @@ def test_teleop_takes_over_and_lets_go(graph):
     assert got[-1].action[0] == pytest.approx(1.0)
     probe.spin(0.5)
     assert got[-1].engaged, "silence is no release"
+    assert not got[-1].connected, "a device that is deflected and silent hangs"
+    mark = len(got)
+    twist.publish(push)
     joy.publish(Joy(buttons=[1, 0]))
-    probe.until(lambda: got[-1].action[6] < 0, "the closing gripper")
+    probe.until(lambda: any(m.action[6] < 0 for m in got[mark:]), "the closing gripper")
     twist.publish(Twist())
     probe.until(lambda: not got[-1].engaged, "the release", timeout=3.0)
 

@@ -48,11 +48,15 @@ class ActorBaseline(ABC):
     def learn(self, calls: int, *, burst: bool) -> Iterator[Metrics]:
         """See Algorithm."""
         config, memory = self._parts.config, self._parts.memory
-        memory.fill_features()
+        self._prepare()
         for _ in range(calls):
             for _ in range(config.baseline.critic_steps_per_update):
                 yield self._critic_step()
             yield self.networks.actor_step(*memory.visual(self._window().start))
+
+    def _prepare(self) -> None:
+        """Makes what batches need and slots lack."""
+        self._parts.memory.fill_features()
 
     def _critic_step(self) -> Metrics:
         networks = self.networks

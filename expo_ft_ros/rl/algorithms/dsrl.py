@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from expo_ft_ros.data.replay import FeatureCache
 from expo_ft_ros.data.types import ACTION_DIM
 from expo_ft_ros.rl.algorithms.actor_baseline import ActorBaseline
 from expo_ft_ros.rl.algorithms.base import Choice, Parts, Seen
@@ -20,6 +21,8 @@ class Dsrl(ActorBaseline):
 
     def __init__(self, parts: Parts) -> None:
         super().__init__(parts, parts.vla.horizon * ACTION_DIM, parts.config.baseline.noise_scale)
+        self._noise = FeatureCache(parts.config.replay_capacity, 1)
+        parts.memory.keep_beside(self._noise)
 
     def choose(self, seen: Seen, *, mode: bool, generator: torch.Generator | None) -> Choice:
         """The chunk of the noise that the actor chose; of plain noise while it is untrained."""
@@ -33,13 +36,22 @@ class Dsrl(ActorBaseline):
         return self._choice(seen, noise, chunk, generator)
 
     @torch.no_grad()
+    def _prepare(self) -> None:
+        """The noise of an episode is found once, for all its windows: the VLA is frozen."""
+        super()._prepare()
+        memory, vla = self._parts.memory, self._parts.vla
+        config = self._parts.config
+        scale = config.baseline.noise_scale
+        for slots in memory.replay.episodes:
+            starts = slots[:-1]
+            if not len(self._noise.missing(starts)):
+                continue
+            window = memory.windows(starts, vla.horizon)
+            inputs = memory.known(starts) if config.keeps_features else memory.seen(starts)
+            actions = vla.normalise(torch.from_numpy(window.actions).to(inputs.state.device))
+            noise = vla.invert(vla.encode(inputs), actions).clamp(-scale, scale)
+            self._noise.put(starts, noise.flatten(1)[:, None].cpu().numpy())
+
     def _actions(self, batch: Transitions) -> Tensor:
         """(B, H * 7) noise that the VLA would have denoised into the executed chunks."""
-        memory, vla = self._parts.memory, self._parts.vla
-        config, starts = self._parts.config, batch.start
-        window = memory.windows(starts, vla.horizon)
-        inputs = memory.known(starts) if config.keeps_features else memory.seen(starts)
-        actions = vla.normalise(torch.from_numpy(window.actions).to(inputs.state.device))
-        noise = vla.invert(vla.encode(inputs), actions)
-        scale = config.baseline.noise_scale
-        return noise.clamp(-scale, scale).flatten(1)
+        return torch.from_numpy(self._noise.get(batch.start, None)).to(batch.state.device)

@@ -1,0 +1,167 @@
+"""Broken messages on all topics that arbitration takes: none ends it, moves the arm or is kept."""
+
+from __future__ import annotations
+
+import copy
+import math
+
+import numpy as np
+import pytest
+from expo_ft_ros.msg import ActionChunk, Proprio, Reward, SessionPlan, Step, TeleopCommand
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sensor_msgs.msg import Image
+
+from expo_ft_ros.data.gathering import EpisodeGatherer
+from expo_ft_ros.data.messages import (
+    BadMessage,
+    chunk_from_msg,
+    image_to_array,
+    proprio_from_msg,
+    step_from_msg,
+    teleop_from_msg,
+    verdict_from_msg,
+)
+from expo_ft_ros.nodes.convert import header_of
+from test.nodes.test_arbitration_node import World
+
+BAD = st.sampled_from([math.nan, math.inf, -math.inf])
+SIZES = st.integers(0, 2**31)
+
+
+@settings(max_examples=200, deadline=None)
+@given(bad=BAD, place=st.integers(0, 6), message=st.sampled_from([Step(), TeleopCommand()]))
+def test_an_action_that_is_none_is_refused(bad, place, message):
+    message = copy.deepcopy(message)
+    field = "executed" if isinstance(message, Step) else "action"
+    getattr(message, field)[place] = bad
+    decode = step_from_msg if isinstance(message, Step) else teleop_from_msg
+    with pytest.raises(BadMessage):
+        decode(message)
+
+
+@settings(max_examples=200, deadline=None)
+@given(size=st.integers(-1, 7).filter(lambda n: n != 6), source=st.integers(3, 255))
+def test_a_source_or_a_size_that_is_none_is_refused(size, source):
+    with pytest.raises(BadMessage, match="source"):
+        step_from_msg(Step(source=source))
+    with pytest.raises(BadMessage):
+        chunk_from_msg(ActionChunk(horizon=1, actions=[0.0] * (size + 1) if size != 6 else []))
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    height=SIZES, width=SIZES, step=SIZES, count=st.integers(0, 500), encoding=st.text(max_size=8)
+)
+def test_an_image_that_contradicts_itself_is_refused(height, width, step, count, encoding):
+    encoding = encoding.replace("\0", "")
+    message = Image(
+        height=height % 2**32, width=width, step=step, encoding=encoding, data=bytes(count)
+    )
+    right = height * step == count and step >= 3 * width and height * width > 0
+    if encoding == "rgb8" and right:
+        return
+    with pytest.raises(BadMessage):
+        image_to_array(message)
+
+
+@settings(max_examples=200, deadline=None)
+@given(bad=BAD, place=st.sampled_from(["position", "quaternion", "twist", "width", "joint"]))
+def test_a_state_that_is_none_is_refused(bad, place):
+    message = Proprio(gripper_width=0.04, joint_positions=[0.0] * 7)
+    message.pose.orientation.x, message.pose.orientation.w = 1.0, 0.0
+    proprio_from_msg(message)
+    if place == "position":
+        message.pose.position.y = bad
+    elif place == "quaternion":
+        message.pose.orientation.z = bad if math.isnan(bad) else 3.0
+    elif place == "twist":
+        message.twist.angular.z = bad
+    elif place == "width":
+        message.gripper_width = bad
+    else:
+        message.joint_positions[3] = bad
+    with pytest.raises(BadMessage):
+        proprio_from_msg(message)
+
+
+@settings(max_examples=50, deadline=None)
+@given(bad=BAD)
+def test_a_reward_that_is_none_is_refused(bad):
+    with pytest.raises(BadMessage):
+        verdict_from_msg(Reward(value=bad))
+
+
+@settings(
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(seed=st.integers(0, 2**31))
+def test_a_broken_part_never_becomes_a_step(seed):
+    rng = np.random.default_rng(seed)
+    gatherer = EpisodeGatherer()
+    for _ in range(50):
+        step = Step(episode=1, observation=int(rng.integers(0, 2**40)), source=int(rng.integers(9)))
+        step.executed[int(rng.integers(7))] = float(rng.choice([np.nan, np.inf, 7.0, 0.1]))
+        try:
+            gatherer.take("step", step)
+        except BadMessage:
+            continue
+        assert np.abs(step.executed).max() <= 1.001
+    assert gatherer.pop_complete() == []
+
+
+def broken(world: World, rng: np.random.Generator) -> None:
+    """One message that nobody could mean: late, early, twice, of nowhere, or not a number."""
+    name = str(rng.choice(list(world.out)))
+    number = int(rng.choice([0, 1, world.observations[-1].number + 5, 2**63]))
+    nonsense = float(rng.choice([np.nan, np.inf, -7.0]))
+    time = int(rng.choice([0, world.time - 10**9, world.time]))
+    header = header_of(time, "base")
+    if name.startswith("camera"):
+        size = int(rng.integers(0, 99))
+        message = Image(header=header, height=size, width=7, step=3, encoding="rgb8", data=b"abc")
+    elif name == "proprio":
+        message = Proprio(header=header, gripper_width=nonsense)
+    elif name == "teleop/command":
+        message = TeleopCommand(header=header, connected=True, engaged=True)
+        message.action[int(rng.integers(7))] = nonsense
+    elif name == "reward":
+        message = Reward(observation=number, episode=3, value=nonsense, success=True)
+        if rng.integers(2) and number != world.observations[-1].number:
+            message.value = 1.0
+    elif name == "policy/chunk":
+        message = ActionChunk(id=9, observation=number, horizon=int(rng.integers(3)))
+        message.actions = [nonsense] * int(rng.choice([0, 7, 14, 15]))
+    else:
+        message = SessionPlan(stage="rl", episode=0, max_steps=5, policy="sample")
+    world.out[name].publish(message)
+
+
+def test_a_thousand_broken_messages_move_nothing(graph):
+    """Real time: sound ones go on all the while."""
+    world = World(graph, lockstep=False)
+    world.probe.node.create_timer(0.05, world.show)
+    world.begin(max_steps=10_000)
+    world.probe.until(lambda: len(world.steps) > 3, "steps")
+    rng = np.random.default_rng(0)
+    for count in range(1000):
+        broken(world, rng)
+        if count % 10 == 0:
+            world.probe.spin(0.05)
+    world.probe.spin(1.0)
+    assert world.node.process.poll() is None
+    assert world.state.state == "running"
+    for twist in world.twists:
+        linear = twist.twist.linear
+        assert abs(linear.x) <= 0.25
+        assert abs(linear.y) <= 0.25
+        assert linear.z == 0
+    numbers = [step.observation for step in world.steps]
+    assert numbers == sorted(set(numbers))
+    for step in world.steps:
+        step_from_msg(step)
+    known = {chunk.id for chunk in world.chunks}
+    assert {step.chunk for step in world.steps} <= known | {0}
+    count = len(world.steps)
+    world.probe.until(lambda: len(world.steps) > count + 5, "going on")
+    assert any("dropped on" in line for line in world.node.log.read_text().splitlines())
