@@ -1,7 +1,7 @@
 """Tables and curves of `expo-ft bench learn`.
 
     .venv/bin/python benchmarks/tables.py                (the tables of docs/experiments.md)
-    .venv/bin/python benchmarks/tables.py curves.png     (needs: pip install matplotlib)
+    .venv/bin/python benchmarks/tables.py curves.png [part of a name ...]  (needs matplotlib)
 
 Each row is one seed of one result file in benchmarks/results/.
 """
@@ -83,15 +83,18 @@ def line(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def curves(target: Path) -> None:
-    """Success without help and share of human steps over training, as in the paper's figure 4."""
+def curves(target: Path, parts: Sequence[str]) -> None:
+    """Success without help and share of human steps over training, as in the paper's figure 4, of
+    the files whose names have one of the parts; of all of them where there is none."""
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    figure, (above, below) = plt.subplots(2, 1, sharex=True, figsize=(9, 7))
+    figure, (above, below) = plt.subplots(2, 1, sharex=True, figsize=(9, 7), layout="constrained")
     for path, result in results():
+        if parts and not any(part in path.name for part in parts):
+            continue
         for run in result["runs"]:
             online = [entry for entry in run["log"] if entry["stage"] == "rl"]
             steps = [entry["env_steps"] for entry in online]
@@ -103,8 +106,7 @@ def curves(target: Path) -> None:
     above.set_ylabel(f"success without help, last {WINDOW}")
     below.set_ylabel(f"share of human steps, last {WINDOW}")
     below.set_xlabel("online environment steps")
-    above.legend(fontsize=7)
-    figure.tight_layout()
+    figure.legend(loc="outside lower center", fontsize=7, ncols=2)
     figure.savefig(target, dpi=110)
 
 
@@ -116,6 +118,6 @@ def smooth(values: Sequence[float]) -> list[float]:
 
 if __name__ == "__main__":
     if len(sys.argv) > 1:
-        curves(Path(sys.argv[1]))
+        curves(Path(sys.argv[1]), sys.argv[2:])
     else:
         print(tables())
