@@ -48,6 +48,7 @@ def measure(size: str) -> dict[str, float]:
             "warmup_episodes": "0",
             "warmup_updates": "0",
             "edits": "true",
+            "edits_after": "0",
             "vla_encoder_every": "0",
         },
     )
