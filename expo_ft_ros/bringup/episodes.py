@@ -42,10 +42,8 @@ def main(words: Sequence[str]) -> int:
     command = rest.pop(0) if rest else "list"
     if command == "list":
         return _list(_run(rest))
-    if command not in ("show", "relabel", "discard"):
-        raise ConfigError(
-            f"episodes {command}: no such command (known: list, show, relabel, discard)"
-        )
+    if command not in _COMMANDS:
+        raise ConfigError(f"episodes {command}: no such command (known: {', '.join(_COMMANDS)})")
     number = _number(rest)
     if command == "show":
         return _show(_file(_run(rest), number))

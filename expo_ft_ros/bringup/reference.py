@@ -65,7 +65,7 @@ def _stops() -> Iterator[str]:
     yield "So does any node that has not said on `nodes/alive` that it lives for"
     yield f"{ALIVE_WITHIN:g} s: it has ended, is stopped, or hangs in a callback. Who takes a"
     yield "node's place has to say so, too. sim, which stands for the robot, stops the arm when no"
-    yield "command comes for 0.2 s; a robot's adapter must, too.\n"
+    yield "command comes for its `command_timeout`; a robot's adapter must, too.\n"
 
 
 def _episode() -> Iterator[str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mcap.exceptions import McapError
-from mcap.records import Channel, Footer, Message, Metadata, Schema
+from mcap.records import Channel, Footer, Message, Schema
 from mcap.stream_reader import CRCValidationError, StreamReader
 from mcap.writer import CompressionType, Writer
 from mcap_ros2.decoder import DecoderFactory
@@ -153,16 +153,3 @@ def _records(path: Path) -> Iterator[tuple[Message, Channel, Schema | None]]:
             ended = ended or isinstance(record, Footer)
     if not ended:
         raise CutOffError(f"{path}: cut off after {count} messages")
-
-
-def read_notes(path: Path) -> dict[str, dict[str, str]]:
-    """What `BagWriter.note` wrote, by name; of a file that was cut off as well."""
-    notes = {}
-    with path.open("rb") as file:
-        try:
-            for record in StreamReader(file, emit_chunks=True).records:
-                if isinstance(record, Metadata):
-                    notes[record.name] = dict(record.metadata)
-        except _CUT:
-            return notes
-    return notes

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import json
+import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -244,7 +245,7 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
         """Zero at once when somebody is silent, and the ticks after it hold. When he is back
         everything is planned anew: what came meanwhile was planned for a world that moved."""
         oldest = self.wall_time() - ALIVE_WITHIN
-        silent = {n for n in self.parameters.watched if self._heard.get(n, oldest) < oldest}
+        silent = {n for n in self.parameters.watched if self._heard.get(n, -math.inf) < oldest}
         if silent == self._silent:
             return
         back = self._silent - silent

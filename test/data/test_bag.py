@@ -8,8 +8,9 @@ import struct
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mcap.reader import make_reader
 
-from expo_ft_ros.data.bag import BagWriter, CutOffError, TopicType, read_bag, read_notes
+from expo_ft_ros.data.bag import BagWriter, CutOffError, TopicType, read_bag
 
 TOPICS = {"words": TopicType("std_msgs/String", "string data\n")}
 
@@ -37,7 +38,9 @@ def test_messages_and_notes_come_back(tmp_path):
         ("words", "two", 1),
         ("words", "", 2),
     ]
-    assert read_notes(path) == {"run": {"config.yaml": "task: cube_pick"}}
+    with path.open("rb") as file:
+        notes = {note.name: note.metadata for note in make_reader(file).iter_metadata()}
+    assert notes == {"run": {"config.yaml": "task: cube_pick"}}
 
 
 def test_nothing_is_overwritten(tmp_path):

@@ -279,6 +279,15 @@ def test_realtime_stops_when_a_node_is_stopped_or_dies(graph):
     stops("killed")
 
 
+def test_who_was_never_heard_of_does_not_live(graph):
+    health = graph.probe.gather("/diagnostics")
+    graph.start("arbitration", watched=("nobody",), use_sim_time=False)
+    graph.probe.until(
+        lambda: any(m.status[0].message == "no sign of life from nobody" for m in health),
+        "the silence of nobody",
+    )
+
+
 def test_sigint_twice_is_a_clean_stop_with_a_zero_command(graph):
     world = World(graph, lockstep=False)
     timer = world.probe.node.create_timer(0.05, world.show)

@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 from expo_ft_ros.msg import ActionChunk, Proprio, Reward, SessionPlan, Step, TeleopCommand
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sensor_msgs.msg import Image
 
@@ -24,6 +24,7 @@ from expo_ft_ros.data.messages import (
 )
 from expo_ft_ros.nodes.convert import header_of
 from test.nodes.test_arbitration_node import World
+from test.nodes.test_recording import assert_same, messages, of_live
 
 BAD = st.sampled_from([math.nan, math.inf, -math.inf])
 SIZES = st.integers(0, 2**31)
@@ -41,12 +42,23 @@ def test_an_action_that_is_none_is_refused(bad, place, message):
 
 
 @settings(max_examples=200, deadline=None)
-@given(size=st.integers(-1, 7).filter(lambda n: n != 6), source=st.integers(3, 255))
-def test_a_source_or_a_size_that_is_none_is_refused(size, source):
+@given(source=st.integers(3, 255))
+def test_a_source_that_is_none_is_refused(source):
     with pytest.raises(BadMessage, match="source"):
         step_from_msg(Step(source=source))
+
+
+@settings(max_examples=200, deadline=None)
+@given(horizon=st.integers(0, 40), count=st.integers(0, 300), bad=st.none() | BAD)
+def test_a_chunk_that_is_none_is_refused(horizon, count, bad):
+    message = ActionChunk(horizon=horizon, actions=[0.0] * count)
+    if bad is not None and count:
+        message.actions[count // 2] = bad
+    if horizon and count == 7 * horizon and bad is None:
+        assert chunk_from_msg(message).actions.shape == (horizon, 7)
+        return
     with pytest.raises(BadMessage):
-        chunk_from_msg(ActionChunk(horizon=1, actions=[0.0] * (size + 1) if size != 6 else []))
+        chunk_from_msg(message)
 
 
 @settings(max_examples=200, deadline=None)
@@ -92,22 +104,33 @@ def test_a_reward_that_is_none_is_refused(bad):
         verdict_from_msg(Reward(value=bad))
 
 
-@settings(
-    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+def spoilt(message, rng: np.random.Generator):
+    """A copy of an episode's part that nobody could mean."""
+    message = copy.deepcopy(message)
+    if isinstance(message, Step):
+        message.executed[int(rng.integers(7))] = float(rng.choice([np.nan, np.inf, 7.0]))
+    elif isinstance(message, Reward):
+        message.value = math.nan
+    else:
+        message.side.step += 1
+    return message
+
+
+@settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 2**31))
-def test_a_broken_part_never_becomes_a_step(seed):
+def test_an_episode_is_what_it_is_without_its_broken_parts(seed):
+    """Each part may come spoilt before it comes sound."""
     rng = np.random.default_rng(seed)
+    said = list(messages(3, 5, rng))
     gatherer = EpisodeGatherer()
-    for _ in range(50):
-        step = Step(episode=1, observation=int(rng.integers(0, 2**40)), source=int(rng.integers(9)))
-        step.executed[int(rng.integers(7))] = float(rng.choice([np.nan, np.inf, 7.0, 0.1]))
-        try:
-            gatherer.take("step", step)
-        except BadMessage:
-            continue
-        assert np.abs(step.executed).max() <= 1.001
-    assert gatherer.pop_complete() == []
+    for topic, message in said:
+        if topic in ("step", "reward", "observation") and rng.integers(2):
+            with pytest.raises(BadMessage):
+                gatherer.take(topic, spoilt(message, rng))
+        if topic != "teleop/command":
+            gatherer.take(topic, message)
+    (episode,) = gatherer.pop_complete()
+    assert_same(episode, of_live(said))
 
 
 def broken(world: World, rng: np.random.Generator) -> None:

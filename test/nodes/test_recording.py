@@ -13,9 +13,10 @@ pytest.importorskip("expo_ft_ros.msg", reason="the messages are not built")
 from expo_ft_ros.msg import EpisodeState, Observation, SessionPlan, TeleopCommand
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mcap.reader import make_reader
 
 from expo_ft_ros import cli
-from expo_ft_ros.data.bag import read_bag, read_notes
+from expo_ft_ros.data.bag import read_bag
 from expo_ft_ros.data.episode import Episode
 from expo_ft_ros.data.episode_store import (
     UNCOUNTED,
@@ -123,7 +124,9 @@ def test_a_file_holds_what_viewers_look_for(tmp_path):
     path = tmp_path / "000003.mcap"
     topics = {recorded.topic for recorded in read_bag(path)}
     assert {"camera/side/image_raw", "camera/wrist/image_raw", "teleop/command"} <= topics
-    assert read_notes(path) == {"run": {"config.yaml": "task: cube_pick"}}
+    with path.open("rb") as file:
+        notes = {note.name: note.metadata for note in make_reader(file).iter_metadata()}
+    assert notes == {"run": {"config.yaml": "task: cube_pick"}}
 
 
 @settings(max_examples=30, deadline=None)
