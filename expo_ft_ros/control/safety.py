@@ -5,7 +5,8 @@ Fail-closed: whatever can't be trusted gives zero velocity and a cause in words.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -76,6 +77,28 @@ class Deadlines:
             if not age <= limit:
                 return f"{name} stale {age:.2f} s > {limit:.2f} s"
         return ""
+
+
+class Heartbeats:
+    """Who of those that must live is silent. within: greatest time between two beats [s].
+
+    Who was never heard of is silent; a beat of somebody else is ignored.
+    """
+
+    def __init__(self, names: Iterable[str], within: float) -> None:
+        self._heard = dict.fromkeys(names, -math.inf)
+        self._within = within
+
+    def beat(self, name: str, now: float) -> None:
+        """He lives. now: [s] of a steady clock."""
+        if name in self._heard:
+            self._heard[name] = now
+
+    def silent(self, now: float) -> list[str]:
+        """Names in order."""
+        return sorted(
+            name for name, heard in self._heard.items() if not now - heard <= self._within
+        )
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import gc
 import json
-import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -25,7 +24,7 @@ from std_srvs.srv import SetBool, Trigger
 from expo_ft_ros.bringup.topics import ALIVE_WITHIN
 from expo_ft_ros.control.episode import Reply, State
 from expo_ft_ros.control.loop import ControlLoop
-from expo_ft_ros.control.safety import SafetyConfig
+from expo_ft_ros.control.safety import Heartbeats, SafetyConfig
 from expo_ft_ros.control.session import Plan
 from expo_ft_ros.data.messages import (
     chunk_from_msg,
@@ -117,8 +116,9 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
         self._told = (-1, -1)
         self._changed_ns = 0
         self._ticks: deque[Tick] = deque(maxlen=_MOST_TICKS)
-        self._heard: dict[str, float] = {}
-        self._silent: set[str] = set()
+        # In lock-step the world waits for everybody.
+        self._heartbeats = Heartbeats(() if lockstep else self.parameters.watched, ALIVE_WITHIN)
+        self._silent: list[str] = []
         self._make_topics()
         self._offer_services()
         if lockstep:
@@ -239,24 +239,22 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
         return reply
 
     def _on_alive(self, message: String) -> None:
-        self._heard[message.data] = self.wall_time()
+        self._heartbeats.beat(message.data, self.wall_time())
 
     def _look_for_the_silent(self) -> None:
         """Zero at once when somebody is silent, and the ticks after it hold. When he is back
         everything is planned anew: what came meanwhile was planned for a world that moved."""
-        oldest = self.wall_time() - ALIVE_WITHIN
-        silent = {n for n in self.parameters.watched if self._heard.get(n, -math.inf) < oldest}
+        silent = self._heartbeats.silent(self.wall_time())
         if silent == self._silent:
             return
-        back = self._silent - silent
         self._silent = silent
         self._schedule.hold()
         self.report(ERROR if silent else OK, self.absent() or self.loop.snapshot.state)
         if self.loop.running:
-            self.get_logger().warning(self.absent() or f"{', '.join(sorted(back))} back")
+            self.get_logger().warning(self.absent() or "everybody is back")
 
     def _is_ready(self) -> bool:
-        return self.parameters.lockstep or self._heard.keys() >= set(self.parameters.watched)
+        return not self._heartbeats.silent(self.wall_time())
 
     # -- host of the schedule -------------------------------------------------------------------
     def begin(self) -> None:
@@ -351,7 +349,7 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
         """Who is silent, as a reason to hold still; "" when everybody lives."""
         if not self._silent:
             return ""
-        return f"no sign of life from {', '.join(sorted(self._silent))}"
+        return f"no sign of life from {', '.join(self._silent)}"
 
     def complain(self, cause: str) -> None:
         """Says what is being waited for, on /diagnostics and in the log."""

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from expo_ft_ros.configuration import ConfigError, load_yaml
-from expo_ft_ros.control.safety import Deadlines, SafetyConfig, SafetyFilter
+from expo_ft_ros.control.safety import Deadlines, Heartbeats, SafetyConfig, SafetyFilter
 from expo_ft_ros.data.types import Proprio
 from expo_ft_ros.tasks import RobotLimits, Workspace
 
@@ -209,3 +209,20 @@ def test_a_deadline_out_of_range_names_file_line_and_field(tmp_path, value):
     path.write_text(f"linear_acceleration: 5.0\ndeadlines:\n  proprio: {value}\n")
     with pytest.raises(ConfigError, match=r"safety\.yaml:3: deadlines\.proprio: "):
         load_yaml(SafetyConfig, path)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    beats=st.lists(st.tuples(st.sampled_from("abz"), st.floats(0, 10)), max_size=30),
+    now=st.floats(0, 12) | st.just(math.nan),
+)
+def test_only_who_was_heard_lately_is_not_silent(beats, now):
+    """z is nobody who is watched; a time that is no number is no excuse."""
+    hearts = Heartbeats("ba", within=0.15)
+    assert hearts.silent(0.0) == ["a", "b"], "before the first beat"
+    last: dict[str, float] = {}
+    for name, time in sorted(beats, key=lambda beat: beat[1]):
+        hearts.beat(name, time)
+        last[name] = time
+    lately = {name for name, time in last.items() if now - time <= 0.15}
+    assert hearts.silent(now) == [name for name in "ab" if name not in lately]
