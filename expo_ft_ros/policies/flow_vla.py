@@ -121,9 +121,12 @@ class FlowVLA(nn.Module):
         return prefix
 
     def velocity(self, prefix: Tensor, x: Tensor, t: Tensor) -> Tensor:
-        """Flow's velocity at x (B, H, 7), t (B,): (B, H, 7)."""
-        condition = functional.silu(prefix + self.time(_time_features(t)))
-        h = self.action_in(x.flatten(1))
+        """Flow's velocity at x (B, n, H, 7), n chunks an observation; t: (B,), or (1,) for all.
+
+        What chunks of one observation share is computed once.
+        """
+        condition = functional.silu(prefix + self.time(_time_features(t)))[:, None]
+        h = self.action_in(x.flatten(2))
         for block in self.blocks:
             h = block(h, condition)
         velocity: Tensor = self.action_out(h)
@@ -134,25 +137,25 @@ class FlowVLA(nn.Module):
         self, observation: PolicyInput, n: int, generator: torch.Generator | None = None
     ) -> Tensor:
         """n chunks an observation, (B, n, H, 7) normalised; all denoised as one batch."""
-        prefix = self.encode(observation).repeat_interleave(n, dim=0)
-        shape = (prefix.shape[0], self.horizon, ACTION_DIM)
+        prefix = self.encode(observation)
+        shape = (len(prefix), n, self.horizon, ACTION_DIM)
         noise = torch.randn(shape, generator=generator, device=prefix.device)
-        return self.denoise(prefix, noise).view(len(observation), n, self.horizon, ACTION_DIM)
+        return self.denoise(prefix, noise)
 
     def denoise(self, prefix: Tensor, noise: Tensor) -> Tensor:
-        """Euler from noise (B, H, 7) at t = 1 to the chunk at t = 0."""
+        """Euler from noise (B, n, H, 7) at t = 1 to the chunks at t = 0; prefix: (B, width)."""
         x, dt = noise, 1.0 / self.config.euler_steps
         for k in range(self.config.euler_steps):
-            t = torch.full((x.shape[0],), 1.0 - k * dt, device=x.device)
+            t = torch.full((1,), 1.0 - k * dt, device=x.device)
             x = x - dt * self.velocity(prefix, x, t)
         return x
 
     @torch.no_grad()
     def invert(self, prefix: Tensor, chunk: Tensor) -> Tensor:
-        """The noise (B, H, 7) that `denoise` turns into about the chunk: Euler from t = 0 to 1."""
+        """The noise that `denoise` turns into about the chunks (B, n, H, 7): Euler from 0 to 1."""
         x, dt = chunk, 1.0 / self.config.euler_steps
         for k in range(self.config.euler_steps):
-            t = torch.full((x.shape[0],), (k + 1) * dt, device=x.device)
+            t = torch.full((1,), (k + 1) * dt, device=x.device)
             x = x + dt * self.velocity(prefix, x, t)
         return x
 
@@ -161,7 +164,7 @@ class FlowVLA(nn.Module):
         noise = torch.randn_like(actions)
         t = torch.rand(actions.shape[0], device=actions.device)
         x = t[:, None, None] * noise + (1 - t[:, None, None]) * actions
-        predicted = self.velocity(self.encode(observation), x, t)
+        predicted = self.velocity(self.encode(observation), x[:, None], t).squeeze(1)
         return (predicted - (noise - actions)).square().mean(dim=(1, 2))
 
     def normalise(self, actions: Tensor) -> Tensor:

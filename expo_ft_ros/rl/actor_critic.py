@@ -4,7 +4,6 @@ actor and its temperature, and one gradient step of each."""
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Callable
 
 import torch
@@ -155,7 +154,10 @@ def step_optimiser(
     optimiser.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     parameters = [p for group in optimiser.param_groups for p in group["params"]]
-    norm = torch.nn.utils.clip_grad_norm_(parameters, math.inf if max_norm is None else max_norm)
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    norm = torch.nn.utils.get_total_norm(gradients)
+    if max_norm is not None:
+        torch.nn.utils.clip_grads_with_norm_(parameters, max_norm, norm)
     if not torch.isfinite(norm):
         raise TrainingDiverged(f"gradient of the {name} has norm {norm.item()}: {_KEPT}")
     optimiser.step()

@@ -145,7 +145,7 @@ class Memory:
 
     def seen(self, slots: NDArray[np.int64], *, augmented: bool = False) -> PolicyInput:
         """Observations with their images, float in [0, 1]."""
-        images = torch.from_numpy(self.replay.images[slots]).to(self._device).float() / 255
+        images = torch.from_numpy(self.replay.images[slots]).to(self._device).float().div_(255)
         return PolicyInput(self._augment(images) if augmented else images, *self._rest(slots))
 
     def known(self, slots: NDArray[np.int64], *, augmented: bool = False) -> PolicyInput:

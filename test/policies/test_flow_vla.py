@@ -40,12 +40,12 @@ def test_the_loss_is_flow_matching(vla, seen, monkeypatch):
     a, n, s = actions.numpy(), noise.numpy(), t.numpy()[:, None, None]
     x = s * n + (1 - s) * a
     with torch.no_grad():
-        v = vla.velocity(vla.encode(seen), torch.from_numpy(x), t).numpy()
+        v = vla.velocity(vla.encode(seen), torch.from_numpy(x)[:, None], t)[:, 0].numpy()
     np.testing.assert_allclose(loss, ((v - (n - a)) ** 2).mean(axis=(1, 2)), rtol=1e-4)
 
 
 def test_sampling_is_euler_from_noise_to_action(vla, seen):
-    noise = torch.randn(BATCH, 4, 7)
+    noise = torch.randn(BATCH, 2, 4, 7)
     with torch.no_grad():
         prefix = vla.encode(seen)
         drawn = vla.denoise(prefix, noise).numpy()
@@ -59,9 +59,10 @@ def test_sampling_is_euler_from_noise_to_action(vla, seen):
 
 def test_every_chunk_of_an_observation_has_its_own_noise_and_the_same_prefix(vla, seen):
     drawn = vla.sample(seen, 3, torch.Generator().manual_seed(2))
-    noise = torch.randn(BATCH * 3, 4, 7, generator=torch.Generator().manual_seed(2))
+    noise = torch.randn(BATCH, 3, 4, 7, generator=torch.Generator().manual_seed(2))
     with torch.no_grad():
-        one = vla.denoise(vla.encode(seen).repeat_interleave(3, dim=0), noise)
+        each = vla.encode(seen).repeat_interleave(3, dim=0)
+        one = vla.denoise(each, noise.view(BATCH * 3, 1, 4, 7))
     torch.testing.assert_close(drawn, one.view(BATCH, 3, 4, 7))
     assert (drawn[:, 0] - drawn[:, 1]).abs().amin(dim=(1, 2)).max() > 0
 
@@ -69,7 +70,7 @@ def test_every_chunk_of_an_observation_has_its_own_noise_and_the_same_prefix(vla
 def test_inversion_finds_noise_that_leads_back(vla, seen):
     with torch.no_grad():
         prefix = vla.encode(seen)
-        noise = torch.randn(BATCH, 4, 7)
+        noise = torch.randn(BATCH, 1, 4, 7)
         chunk = vla.denoise(prefix, noise)
         back = vla.denoise(prefix, vla.invert(prefix, chunk))
     # Euler's steps differ forwards and backwards; an unrelated chunk is further off by far.

@@ -27,12 +27,12 @@ class Dsrl(ActorBaseline):
     def choose(self, seen: Seen, *, mode: bool, generator: torch.Generator | None) -> Choice:
         """The chunk of the noise that the actor chose; of plain noise while it is untrained."""
         vla, device = self._parts.vla, seen.inputs.state.device
-        shape = (1, vla.horizon, ACTION_DIM)
+        shape = (1, 1, vla.horizon, ACTION_DIM)
         if self.critic_updates == 0:
             noise = torch.randn(shape, generator=generator, device=device).flatten(1)
         else:
             noise = self._drawn(seen, mode=mode, generator=generator)
-        chunk = vla.denoise(vla.encode(seen.inputs), noise.view(shape))[0]
+        chunk = vla.denoise(vla.encode(seen.inputs), noise.view(shape))[0, 0]
         return self._choice(seen, noise, chunk, generator)
 
     @torch.no_grad()
@@ -49,8 +49,8 @@ class Dsrl(ActorBaseline):
             window = memory.windows(starts, vla.horizon)
             inputs = memory.known(starts) if config.keeps_features else memory.seen(starts)
             actions = vla.normalise(torch.from_numpy(window.actions).to(inputs.state.device))
-            noise = vla.invert(vla.encode(inputs), actions).clamp(-scale, scale)
-            self._noise.put(starts, noise.flatten(1)[:, None].cpu().numpy())
+            noise = vla.invert(vla.encode(inputs), actions[:, None]).clamp(-scale, scale)
+            self._noise.put(starts, noise.flatten(2).cpu().numpy())
 
     def _actions(self, batch: Transitions) -> Tensor:
         """(B, H * 7) noise that the VLA would have denoised into the executed chunks."""
