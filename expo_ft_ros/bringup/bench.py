@@ -23,6 +23,13 @@ from expo_ft_ros.configuration import ConfigError
 PUNCTUAL = 0.005
 """A tick that starts at most so long after it was due is on time [s]."""
 
+HISTOGRAMS: Mapping[str, Sequence[float]] = {
+    "late": (0, 1, 2, 5, 10, 20, 50),
+    "reaction": (2, 5, 10, 15, 20, 50),
+    "chunk_late": (-300, -200, -150, -100, -50, 0, 50, 100),
+}
+"""Of a tick, what is shown as a histogram, and the edges of its bins [ms]."""
+
 ARGUMENTS: Mapping[str, tuple[str, ...]] = {
     # Learner and policy in two processes, so that learning goes on while the robot moves. 500
     # steps are 50 s of moving in real time.
@@ -83,8 +90,12 @@ def measure_throughput(run: Path) -> dict[str, float]:
     }
 
 
-def measure_lateness(run: Path) -> dict[str, float]:
-    """How late the ticks of a real-time run's online stage were.
+def measure_lateness(run: Path) -> dict[str, Any]:
+    """How punctual a real-time run's online stage was.
+
+    late_ms: start of each tick, after it was due; reaction_ms: from a reading of the person's
+    device being sent to the command that follows it, without the wait for the tick; chunk_late_ms:
+    of each chunk, against the tick at which it was needed (negative: in time).
 
     Raises:
         ConfigError: when the run has no ticks of that stage.
@@ -95,21 +106,36 @@ def measure_lateness(run: Path) -> dict[str, float]:
         raise ConfigError(f"{run}: no episode of the stage rl in metrics.jsonl (run it longer)")
     begin = float(online[0]["time"]) - float(online[0]["seconds"])
     end = float(online[-1]["time"])
-    late = np.array(
-        [tick["late"] for tick in _lines(run / "ticks.jsonl") if begin <= tick["time"] <= end]
-    )
-    if late.size == 0:
+    ticks = [tick for tick in _lines(run / "ticks.jsonl") if begin <= tick["time"] <= end]
+    if not ticks:
         raise ConfigError(
             f"{run}: no ticks of the stage rl in ticks.jsonl (was it a real-time run?)"
         )
+    late = np.array([tick["late"] for tick in ticks])
     return {
-        "ticks": int(late.size),
+        "ticks": len(ticks),
         "share_within_5_ms": round(float(np.mean(np.abs(late) <= PUNCTUAL)), 4),
-        "late_ms_p50": round(1e3 * float(np.percentile(late, 50)), 3),
-        "late_ms_p99": round(1e3 * float(np.percentile(late, 99)), 3),
-        "late_ms_max": round(1e3 * float(late.max()), 3),
+        **{f"{what}_ms": _distribution(ticks, what) for what in HISTOGRAMS},
         "seconds": round(end - begin, 1),
         "critic_updates": int(online[-1]["critic_updates"]) - int(online[0]["critic_updates"]),
+    }
+
+
+def _distribution(ticks: Sequence[Mapping[str, Any]], what: str) -> dict[str, Any]:
+    """Percentiles [ms] and a histogram, "from to" -> ticks, of what ticks say of themselves."""
+    values = np.array([1e3 * tick[what] for tick in ticks if tick.get(what) is not None])
+    if not values.size:
+        return {"count": 0}
+    counts, edges = np.histogram(values, [-np.inf, *HISTOGRAMS[what], np.inf])
+    return {
+        "count": int(values.size),
+        **{f"p{share}": round(float(np.percentile(values, share)), 2) for share in (50, 99)},
+        "max": round(float(values.max()), 2),
+        "histogram": {
+            f"{low:g} to {high:g}": int(count)
+            for low, high, count in zip(edges, edges[1:], counts, strict=False)
+            if count
+        },
     }
 
 

@@ -82,10 +82,15 @@ class ChunkExecutor:
         self._switch(observation)
         if self._next is not None:
             return False
+        return self.planned(observation) <= lead
+
+    def planned(self, observation: int) -> int:
+        """Ticks from this observation until C steps of the present chunk are done; 0 where there is
+        none, it is outdated, or it goes on into its tail."""
         if self._current is None or self._outdated(self._current):
-            return True
+            return 0
         steps = min(self.execute_steps, len(self._current.actions))
-        return observation - self._current.observation + lead >= steps
+        return max(0, self._current.observation + steps - observation)
 
     def propose(self, observation: int) -> Proposal:
         """What is due at this observation. Observations are asked for in growing order."""

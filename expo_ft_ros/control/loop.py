@@ -117,6 +117,10 @@ class ControlLoop:
         self._asked = number
         return True
 
+    def ticks_planned(self, number: int) -> int:
+        """Ticks from observation `number` until C steps of the present chunk are done."""
+        return self._executor.planned(number)
+
     def take(self, chunk: ActionChunk, number: int) -> bool:
         """Queue a chunk before observation `number` is asked about or ticked; tick does it too.
 

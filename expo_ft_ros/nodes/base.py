@@ -8,6 +8,7 @@ process after the safety action, with exit code 1.
 
 from __future__ import annotations
 
+import inspect
 import time
 import traceback
 from collections.abc import Callable
@@ -34,6 +35,7 @@ from expo_ft_ros.nodes.qos import message_type, qos_of, service_type
 
 READY_PERIOD = 0.05
 DIAGNOSTICS_PERIOD = 1.0
+_WITH_INFO = inspect.signature(lambda message, info: None)
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
 
@@ -206,25 +208,27 @@ class GraphNode(LifecycleNode, Generic[P]):
     def subscription(
         self,
         name: str,
-        callback: Callable[[Any], None],
+        callback: Callable[..., None],
         *,
         needed: bool = True,
         type_name: str | None = None,
         remapped: str | None = None,
+        timed: bool = False,
     ) -> Subscription[Any]:
         """A subscription of the topic table; its callback runs while the node is active.
 
         needed: the node is ready once somebody publishes. type_name, remapped: another type and
         name with the same quality of service (a compressed image beside a raw one). A latched
-        message that arrives before the node is active is kept for then. A BadMessage that the
-        callback raises is dropped and reported.
+        message that arrives before the node is active is kept for then. timed: the callback is also
+        given the system time at which the message was sent [ns]. A BadMessage that the callback
+        raises is dropped and reported.
         """
         entry = topic_entry(name)
         latched = entry.durability == "transient_local"
 
-        def take(message: Any) -> None:
+        def take(*given: Any) -> None:
             try:
-                callback(message)
+                callback(*given)
             except BadMessage as error:
                 # Dropped: where it is missed, a deadline stops the arm.
                 self.report(ERROR, f"{name}: {error}")
@@ -236,10 +240,18 @@ class GraphNode(LifecycleNode, Generic[P]):
             elif latched:
                 self._held.append(lambda: take(message))
 
+        def guarded_timed(*given: Any) -> None:
+            message, info = given if len(given) == 2 else given[0]
+            if self.active:
+                take(message, info["source_timestamp"])
+
+        # By its signature rclpy knows what to give; its events executor gives both as one tuple.
+        guarded_timed.__signature__ = _WITH_INFO  # type: ignore[attr-defined]
+
         made = self.create_subscription(
             message_type(type_name or entry.type),
             remapped or name,
-            guarded,
+            guarded_timed if timed else guarded,
             qos_of(entry, lockstep=self.parameters.lockstep),
         )
         self._entities.append((self.destroy_subscription, made))

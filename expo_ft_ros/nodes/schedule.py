@@ -21,6 +21,7 @@ from expo_ft_ros.data.types import (
     ActionChunk,
     FloatArray,
     Observation,
+    Source,
     Step,
     Verdict,
 )
@@ -32,13 +33,22 @@ ZERO: FloatArray = np.zeros(ACTION_DIM, dtype=np.float32)
 
 @dataclass(frozen=True)
 class Tick:
-    """What is kept of each tick: late, took, waited [s] of wall time."""
+    """What is kept of each tick, in wall time [s].
+
+    late: of its start; took, waited: by it, and in lock-step for answers before it. reaction: from
+    when the person's device sent a reading to when the command that follows it was sent, without
+    the wait for the tick; None where the tick follows no new reading. chunk_late: of the newest
+    chunk, against the tick at which it was needed, negative for one that came in time; None where
+    none came since the last tick or the arm stood waiting for it.
+    """
 
     observation: int
     time: float
     late: float
     took: float
     waited: float
+    reaction: float | None = None
+    chunk_late: float | None = None
 
 
 class Host(Protocol):
@@ -233,6 +243,14 @@ class Lockstep:
         host.tell_state()
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """When a chunk was asked for, and how long what was planned before still lasts [s]."""
+
+    at: float
+    spare: float
+
+
 class Realtime:
     """A tick every period, never waiting for anybody; call `tick` by a steady timer.
 
@@ -255,7 +273,8 @@ class Realtime:
         self._last: tuple[float, float] | None = None
         self._number = 0
         self._chunk: ActionChunk | None = None
-        self._asked: dict[int, float] = {}
+        self._asked: dict[int, _Asked] = {}
+        self._chunk_late: float | None = None
         self._inference: deque[float] = deque(maxlen=20)
 
     def advance(self) -> None:
@@ -268,7 +287,9 @@ class Realtime:
         if asked is None:
             return
         self._asked = {n: t for n, t in self._asked.items() if n > chunk.observation}
-        self._inference.append(self._clock() - asked)
+        took = self._clock() - asked.at
+        self._chunk_late = took - asked.spare if asked.spare else None
+        self._inference.append(took)
         needed = math.ceil(max(self._inference) / self._period)
         most = max(self._least_lead, self._host.loop.task.execute_steps - 1)
         self._host.loop.lead = min(max(self._least_lead, needed), most)
@@ -300,18 +321,24 @@ class Realtime:
         self._number += 1
         wanted = loop.wants_chunk(self._number, snapshot.teleop)
         if wanted:
-            self._asked[self._number] = started
+            spare = self._period * loop.ticks_planned(self._number)
+            self._asked[self._number] = _Asked(started, spare)
         observation = host.observe(snapshot, self._number, wanted)
         chunk, self._chunk = self._chunk, None
         now = 1e-9 * now_ns
+        travelled = host.inputs.pop_travelled()
         stamps = host.inputs.stamps()
         result = loop.tick(observation, chunk, snapshot.teleop, now, stamps, host.absent())
         host.send(result.executed, now_ns)
+        reaction = None
+        if travelled is not None and result.step is not None and result.step.source is Source.HUMAN:
+            reaction = travelled + self._clock() - started
         if result.step is not None:
             host.record(result.step, now_ns, late)
         host.tell_state()
         took = self._clock() - started
-        host.log(Tick(self._number, observation.time, late, took, waited=0.0))
+        chunk_late, self._chunk_late = self._chunk_late, None
+        host.log(Tick(self._number, observation.time, late, took, 0.0, reaction, chunk_late))
 
     def _lateness(self, started: float) -> float:
         """Against the timer's grid, and whole periods that were missed since the last tick."""

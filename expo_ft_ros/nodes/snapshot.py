@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -55,6 +56,7 @@ class Inputs:
         self._names = (*self._sensors, TELEOP) if teleop else self._sensors
         self._messages: dict[str, Message] = {}
         self._stamps: dict[str, int] = {}
+        self._travelled: float | None = None
 
     def put(self, name: str, message: Message) -> None:
         """Takes a message; one that is older than the newest is dropped.
@@ -67,6 +69,14 @@ class Inputs:
         if stamp >= self._stamps.get(name, 0):
             self._messages[name] = message
             self._stamps[name] = stamp
+        if isinstance(message, TeleopCommand) and (sent := nanoseconds(message.reading)):
+            self._travelled = 1e-9 * (time.time_ns() - sent)
+
+    def pop_travelled(self) -> float | None:
+        """How long the newest reading of the person's device was under way [s]; None where none
+        has come since this was asked last."""
+        travelled, self._travelled = self._travelled, None
+        return travelled
 
     @property
     def newest_ns(self) -> int:

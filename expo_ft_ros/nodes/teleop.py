@@ -19,7 +19,7 @@ from expo_ft_ros.control.teleop import Takeover, TeleopConfig, TeleopMapper, Tel
 from expo_ft_ros.data.messages import nanoseconds, twist_array
 from expo_ft_ros.msg import EpisodeState, TeleopCommand
 from expo_ft_ros.nodes.base import OK, GraphNode, NodeParameters, parameter
-from expo_ft_ros.nodes.convert import header_of
+from expo_ft_ros.nodes.convert import header_of, stamp_of
 from expo_ft_ros.nodes.process import main as run_nodes
 from expo_ft_ros.tasks import load_task
 
@@ -54,8 +54,8 @@ class TeleopNode(GraphNode[TeleopParameters]):
         self._time_ns = 0
         self._out = self.publisher("teleop/command", needed=1)
         # The person may come later: neither is needed.
-        self._device = self.subscription("spacenav/twist", self._on_twist, needed=False)
-        self.subscription("spacenav/joy", self._on_joy, needed=False)
+        self._device = self.subscription("spacenav/twist", self._on_twist, needed=False, timed=True)
+        self.subscription("spacenav/joy", self._on_joy, needed=False, timed=True)
         self.subscription("episode/state", self._on_episode)
         if self.parameters.lockstep:
             self.subscription("/clock", self._on_clock)
@@ -65,11 +65,11 @@ class TeleopNode(GraphNode[TeleopParameters]):
     def _is_ready(self) -> bool:
         return not self.parameters.device_needed or self._device.get_publisher_count() > 0
 
-    def _on_twist(self, message: Twist) -> None:
-        self._input(self._update(twist_array(message), None))
+    def _on_twist(self, message: Twist, sent_ns: int) -> None:
+        self._input(self._update(twist_array(message), None), sent_ns)
 
-    def _on_joy(self, message: Joy) -> None:
-        self._input(self._update(None, list(message.buttons)))
+    def _on_joy(self, message: Joy, sent_ns: int) -> None:
+        self._input(self._update(None, list(message.buttons)), sent_ns)
 
     def _on_episode(self, message: EpisodeState) -> None:
         """A takeover ends with its episode, unless the device was lost in it.
@@ -110,15 +110,16 @@ class TeleopNode(GraphNode[TeleopParameters]):
     def _now(self) -> int:
         return self._time_ns if self.parameters.lockstep else self.now_ns()
 
-    def _input(self, state: TeleopState) -> None:
+    def _input(self, state: TeleopState, sent_ns: int) -> None:
         if not self.parameters.lockstep:
-            self._publish(state)
+            self._publish(state, sent_ns)
 
-    def _publish(self, state: TeleopState) -> None:
+    def _publish(self, state: TeleopState, reading_ns: int = 0) -> None:
         self._sent = TeleopCommand(
             header=header_of(self._now(), "base"),
             connected=bool(state.connected),
             engaged=bool(state.engaged),
+            reading=stamp_of(reading_ns),
             action=np.asarray(state.action, dtype=np.float32),
         )
         self._out.publish(self._sent)

@@ -37,14 +37,17 @@ def test_lateness_is_of_the_online_stage_only(tmp_path):
     ]
     lines(tmp_path / "metrics.jsonl", episodes)
     ticks = [{"time": 100.05 + 0.1 * number, "late": 0.001} for number in range(199)]
-    ticks += [{"time": 119.99, "late": 0.02}]
+    ticks += [{"time": 119.99, "late": 0.02, "reaction": 0.004, "chunk_late": None}]
     outside = [{"time": 99.0, "late": 1.0}, {"time": 125.0, "late": 1.0}]
     lines(tmp_path / "ticks.jsonl", ticks + outside)
     measured = measure_lateness(tmp_path)
     assert measured["ticks"] == 200
     assert measured["share_within_5_ms"] == 0.995
-    assert measured["late_ms_p50"] == 1.0
-    assert measured["late_ms_max"] == 20.0
+    late = measured["late_ms"]
+    assert (late["p50"], late["max"]) == (1.0, 20.0)
+    assert late["histogram"] == {"1 to 2": 199, "20 to 50": 1}
+    assert measured["reaction_ms"]["histogram"] == {"2 to 5": 1}
+    assert measured["chunk_late_ms"] == {"count": 0}
     assert measured["critic_updates"] == 40
 
 

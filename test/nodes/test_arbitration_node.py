@@ -81,6 +81,7 @@ class World:
         if self.human is not None:
             command.connected = command.engaged = True
             command.action = np.asarray(self.human, np.float32)
+            command.reading = stamp_of(time.time_ns())
         self.out["teleop/command"].publish(command)
         state = Proprio(header=header, gripper_width=0.04, joint_positions=[0.0] * 7)
         state.pose.position.x, state.pose.position.z = 0.45, 0.2
@@ -303,7 +304,28 @@ def test_sigint_twice_is_a_clean_stop_with_a_zero_command(graph):
     assert world.grippers[-1].velocity[0] == 0.0
     ticks = [json.loads(line) for line in (graph.folder / "ticks.jsonl").read_text().splitlines()]
     assert ticks
-    assert set(ticks[0]) == {"observation", "time", "late", "took", "waited"}
+    assert all(tick["reaction"] is None for tick in ticks), "nobody drove"
+
+
+def test_a_tick_keeps_how_fast_it_followed_the_person_and_how_early_its_chunk_came(graph):
+    world = World(graph, lockstep=False)
+    timer = world.probe.node.create_timer(0.05, world.show)
+    world.begin()
+    world.probe.until(lambda: len(world.chunks) > 2, "three chunks")
+    world.human = [0.2, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]
+    world.probe.until(lambda: world.steps[-1].source == Source.HUMAN, "the person")
+    world.human = None
+    world.probe.until(lambda: world.steps[-1].source == Source.POLICY, "the policy")
+    world.node.send(signal.SIGINT)
+    assert world.node.wait() == 0
+    timer.cancel()
+    human = {step.observation for step in world.steps if step.source == Source.HUMAN}
+    ticks = [json.loads(line) for line in (graph.folder / "ticks.jsonl").read_text().splitlines()]
+    assert {t["observation"] for t in ticks if t["reaction"] is not None} == human
+    assert all(t["reaction"] > 0 for t in ticks if t["observation"] in human)
+    early = [tick["chunk_late"] for tick in ticks if tick["chunk_late"] is not None]
+    assert len(early) >= len(world.chunks) - 2, "but the first, for which the arm stood waiting"
+    assert min(early) < 0
 
 
 def test_an_exception_in_a_callback_ends_it_with_a_zero_command(graph):

@@ -1,5 +1,7 @@
 """camera, proprio, teleop: from drivers' topics to ours."""
 
+import time
+
 import numpy as np
 import pytest
 from geometry_msgs.msg import PoseStamped, Twist, TwistStamped
@@ -113,10 +115,13 @@ def test_teleop_takes_over_and_lets_go(graph):
     probe.until(lambda: len(got) > 2, "a heartbeat")
     assert not got[-1].connected
     assert not got[-1].engaged
+    assert all(nanoseconds(m.reading) == 0 for m in got), "nothing was read"
     push = Twist()
     push.linear.x = 1.0
+    before = time.time_ns()
     twist.publish(push)
     probe.until(lambda: got[-1].engaged, "the takeover")
+    assert any(before < nanoseconds(m.reading) < time.time_ns() for m in got)
     assert got[-1].connected
     assert got[-1].action[0] == pytest.approx(1.0)
     probe.spin(0.5)
