@@ -28,6 +28,7 @@ usage: expo-ft <command> [name:=value ...]
   sim      the simulated robot, to look at and to drive
   report   summary of a run (expo-ft report [run folder], default: the latest)
   episodes what a run has recorded: list, show, relabel, discard
+  export   what a run has recorded as a LeRobot dataset
   bench    measurements: bench graph, core, learn (whole runs without ROS)
   doctor   what this machine has and lacks
   test     the project's tests (arguments go to pytest)
@@ -186,6 +187,15 @@ def _episodes(words: list[str]) -> int:
     return episodes.main(words)
 
 
+def _export(words: list[str]) -> int:
+    from expo_ft_ros.bringup import exchange
+
+    if _wants_help(words):
+        print(exchange.parser().format_help(), end="")
+        return 0
+    return exchange.main(words)
+
+
 def _bench(words: list[str]) -> int:
     if _wants_help(words):
         return _bench_help(words)
@@ -237,6 +247,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "sim": functools.partial(_graph, "sim"),
     "report": _report,
     "episodes": _episodes,
+    "export": _export,
     "bench": _bench,
     "doctor": _doctor,
     "test": _test,

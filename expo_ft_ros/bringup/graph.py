@@ -87,6 +87,7 @@ def train_graph(options: TrainOptions, run_dir: Path) -> list[NodeSpec]:
         "size": options.size,
         "imitation_scale": work.imitation_scale,
         "warmup_episodes": work.warmup_episodes,
+        "demonstrations": options.demonstrations or "",
     }
     specs += _learning(options, run_dir, learning, asynchronous=options.mode == "async")
     specs.append(_recorder(options, run_dir))
@@ -246,6 +247,7 @@ def _with_session(
         "operator": options.operator,
         "steps": work.steps,
         "demos": work.demos,
+        "given": work.given,
         "eval_trials": work.eval_trials,
         "waits_for_learner": getattr(options, "mode", "sync") == "sync",
         "gamma": load_preset(preset).gamma,

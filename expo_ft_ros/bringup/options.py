@@ -95,6 +95,11 @@ class TrainOptions(CollectOptions):
     demos: int | None = Field(
         None, ge=0, le=10_000, description="Successful demonstrations (default: the task's)."
     )
+    demonstrations: str | None = Field(
+        None,
+        min_length=1,
+        description="LeRobot dataset whose episodes are demonstrations; demos is then 0.",
+    )
     steps: int | None = Field(
         None,
         ge=1,
@@ -102,6 +107,13 @@ class TrainOptions(CollectOptions):
         description=f"Online environment steps (default: {_SMALL_STEPS} with the size small, "
         f"the task's with another). Up to {SHORT_FORM_STEPS}: short form, everything smaller.",
     )
+
+    @field_validator("demonstrations")
+    @classmethod
+    def _from_anywhere(cls, value: str | None) -> str | None:
+        """A resumed run may be started in another folder."""
+        return None if value is None else str(Path(value).absolute())
+
     short: bool | None = Field(
         None, description=f"Short form (default: with up to {SHORT_FORM_STEPS} steps)."
     )
@@ -182,6 +194,7 @@ class Budget:
         steps: Online environment steps.
         demos: Successful demonstrations before imitation.
         eval_trials: Trials of each evaluation.
+        given: Demonstrations of a dataset.
         imitation_scale: Share of the preset's imitation updates, in (0, 1].
         warmup_episodes: Online episodes before the first update; -1 means the preset's.
         short: Whether it is a short form.
@@ -193,6 +206,7 @@ class Budget:
     imitation_scale: float = 1.0
     warmup_episodes: int = -1
     short: bool = False
+    given: int = 0
 
 
 def budget(options: RunOptions, task: TaskConfig) -> Budget:
@@ -211,16 +225,29 @@ def budget(options: RunOptions, task: TaskConfig) -> Budget:
     short = False
     if isinstance(options, TrainOptions):
         short = steps <= SHORT_FORM_STEPS if options.short is None else options.short
-    if demos is None and options.operator == "none":
-        # Nobody is there to give any.
+    dataset = getattr(options, "demonstrations", None)
+    given = _check_dataset(dataset, task) if dataset else 0
+    if demos is None and (given or options.operator == "none"):
+        # There are some already, or nobody is there to give any.
         demos = 0
     elif demos is None:
         demos = min(_SHORT_DEMOS, task.demonstrations) if short else task.demonstrations
     if trials is None:
         trials = min(_SHORT_EVAL_TRIALS, task.eval_trials) if short else task.eval_trials
     if short:
-        return Budget(steps, demos, trials, _SHORT_IMITATION_SCALE, _SHORT_WARMUP_EPISODES, True)
-    return Budget(steps, demos, trials)
+        scale, warmup = _SHORT_IMITATION_SCALE, _SHORT_WARMUP_EPISODES
+        return Budget(steps, demos, trials, scale, warmup, True, given)
+    return Budget(steps, demos, trials, given=given)
+
+
+def _check_dataset(folder: str, task: TaskConfig) -> int:
+    """Number of its episodes."""
+    from expo_ft_ros.data.lerobot import DatasetError, check_dataset
+
+    try:
+        return check_dataset(Path(folder), task.control_hz)
+    except (DatasetError, OSError) as error:
+        raise ConfigError(f"demonstrations:={error}") from None
 
 
 def parse_arguments(
@@ -271,9 +298,11 @@ def make_options(values: dict[str, Any], model: type[Options]) -> Options:
         text = model.model_fields[name].description if name in model.model_fields else ""
         raise ConfigError(f"{name}:={first['input']}: {message} ({text})") from None
     try:
-        load_task(options.task)
+        task = load_task(options.task)
     except ConfigError as error:
         raise ConfigError(f"task:={options.task}: {error}") from None
+    if isinstance(options, TrainOptions) and options.demonstrations:
+        _check_dataset(options.demonstrations, task)
     _require_demonstrator(options)
     _require_known(options, "algorithm", ALGORITHM_NAMES)
     _require_known(options, "preset", known_names("presets"))

@@ -43,6 +43,9 @@ class SessionConfig(Config):
         default=STAGES, description="stages of this run, in the order of session.STAGES"
     )
     demos: int = Field(ge=0, le=10_000, description="successful demonstrations to collect")
+    given: int = Field(
+        default=0, ge=0, description="demonstrations that the learner has from elsewhere"
+    )
     eval_trials: int = Field(default=30, ge=0, le=10_000, description="episodes an evaluation")
     rl_steps: int = Field(ge=0, le=10_000_000, description="online steps of the rl stage")
     max_steps: int = Field(ge=1, le=100_000, description="steps after which an episode times out")
@@ -259,7 +262,7 @@ class Session:
             # What was imitated isn't added to.
             return tally.successes >= config.demos or self._imitated
         if stage == "imitation":
-            nothing_to_imitate = config.demos == 0 and "collect" in config.stages
+            nothing_to_imitate = config.demos + config.given == 0 and "collect" in config.stages
             return self._imitated or nothing_to_imitate
         if stage == "rl":
             return tally.steps >= config.rl_steps

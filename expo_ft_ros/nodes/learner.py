@@ -8,7 +8,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from expo_ft_ros.control.session import LEARNED_STAGES
 from expo_ft_ros.data.episode import Episode
 from expo_ft_ros.data.episode_store import load_episodes
 from expo_ft_ros.data.gathering import EpisodeGatherer
+from expo_ft_ros.data.lerobot import read_dataset
 from expo_ft_ros.msg import LearnerStatus, SessionPlan
 from expo_ft_ros.nodes.assembling import EpisodeFeed
 from expo_ft_ros.nodes.base import OK, GraphNode, parameter
@@ -31,6 +32,7 @@ from expo_ft_ros.nodes.shared_agent import (
     LearningParameters,
     SharedAgent,
 )
+from expo_ft_ros.tasks import load_task
 
 IDLE, IMITATION, UPDATE = "idle", "imitation", "update"
 _STATUS_PERIOD = 0.25
@@ -184,10 +186,16 @@ class LearnerNode(GraphNode[LearnerParameters]):
             self._publish()
 
     def _rebuild(self) -> None:
-        """Replay from the episodes that an earlier start of the run recorded and counted."""
+        """Replay from the demonstrations that were given, and from the episodes that an earlier
+        start of the run recorded and counted."""
         counted = first_uncounted(self._folder)
         newest = 0
         size = self._agent.config.image_size
+        for episode in self._given(size):
+            if self._stopping.is_set():
+                return
+            with self._shared.lock:
+                self._agent.add_episode(episode)
         for episode in load_episodes(self._folder / "episodes", counted, size):
             number, stage = episode.outcome.episode, episode.outcome.stage
             if self._stopping.is_set():
@@ -202,6 +210,11 @@ class LearnerNode(GraphNode[LearnerParameters]):
         (self._folder / LIVE_WEIGHTS).unlink(missing_ok=True)
         self._loaded = True
         self._show(replace(self._progress, episode=newest))
+
+    def _given(self, image_size: int) -> Iterator[Episode]:
+        folder = self.parameters.demonstrations
+        rate = load_task(self.parameters.task).control_hz
+        return read_dataset(Path(folder), rate, image_size) if folder else iter(())
 
     def _take_arrived(self) -> None:
         """Takes every episode that has come meanwhile, then updates once.

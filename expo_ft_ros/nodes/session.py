@@ -48,6 +48,9 @@ class SessionParameters(NodeParameters):
     seed: int = parameter(0, "Seed of the run: scenes.", low=0, high=2**31 - 1)
     operator: str = parameter("scripted", "Who helps: scripted, spacemouse or none.")
     demos: int = parameter(10, "Successful demonstrations to collect.", low=0, high=10_000)
+    given: int = parameter(
+        0, "Demonstrations that the learner has from elsewhere.", low=0, high=1_000_000
+    )
     eval_trials: int = parameter(30, "Episodes of each evaluation.", low=0, high=10_000)
     steps: int = parameter(3000, "Online steps of the rl stage.", low=0, high=10_000_000)
     max_steps: int = parameter(
@@ -82,6 +85,7 @@ class SessionNode(GraphNode[SessionParameters]):
             SessionConfig(
                 stages=KINDS[wanted.kind],
                 demos=_ENDLESS if free else wanted.demos,
+                given=wanted.given,
                 eval_trials=wanted.eval_trials,
                 rl_steps=wanted.steps,
                 max_steps=wanted.max_steps or self._task.max_steps,

@@ -33,6 +33,9 @@ class LearningParameters(NodeParameters):
     warmup_episodes: int = parameter(
         -1, "Online episodes before the first update; -1: the preset's.", low=-1, high=10_000
     )
+    demonstrations: str = parameter(
+        "", "Folder of a LeRobot dataset that is learned from as demonstrations; empty: none."
+    )
     checkpoint: str = parameter(
         "", "Weights to begin with; empty: the run's newest, where it has any."
     )

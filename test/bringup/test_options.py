@@ -13,7 +13,9 @@ from expo_ft_ros.bringup.options import (
     parse_arguments,
 )
 from expo_ft_ros.configuration import ConfigError
+from expo_ft_ros.data.lerobot import DatasetWriter
 from expo_ft_ros.tasks import load_task
+from test.data.episodes import make_episode
 
 
 def parse(*arguments):
@@ -80,6 +82,21 @@ def test_demonstrations_need_somebody_to_give_them():
         parse("operator:=none", "demos:=3")
     with pytest.raises(ConfigError, match="nobody is there"):
         parse_arguments(["operator:=none"], CollectOptions)
+
+
+def test_a_dataset_stands_for_demonstrations(tmp_path, monkeypatch):
+    writer = DatasetWriter(tmp_path / "dataset", 10, "franka")
+    writer.add(make_episode(1, 3, terminated=True))
+    writer.close()
+    monkeypatch.chdir(tmp_path)
+    options = parse("demonstrations:=dataset")
+    assert options.demonstrations == str(tmp_path / "dataset"), "a resumed run finds it too"
+    work = budget(options, load_task("cube_pick"))
+    assert (work.demos, work.given) == (0, 1)
+    more = budget(parse("demonstrations:=dataset", "demos:=2"), load_task("cube_pick"))
+    assert (more.demos, more.given) == (2, 1)
+    with pytest.raises(ConfigError, match=r"demonstrations:=.*elsewhere: no LeRobot dataset"):
+        parse("demonstrations:=elsewhere")
 
 
 def test_rviz_without_rviz_names_the_package(monkeypatch):

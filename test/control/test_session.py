@@ -133,6 +133,11 @@ def test_stages_with_nothing_to_do_are_skipped():
     assert Session(config(demos=0, eval_trials=0, rl_steps=0)).next_plan().stage == "done"
 
 
+def test_demonstrations_from_elsewhere_are_imitated():
+    plans = run_out(Session(config(demos=0, given=3, operator="none", eval_trials=1, rl_steps=1)))
+    assert [plan.stage for plan in plans] == ["imitation", "eval_before", "rl", "eval_after"]
+
+
 def test_a_run_of_some_stages():
     assert {p.stage for p in run_out(Session(config(stages=("collect",))))} == {"collect"}
     assert [p.stage for p in run_out(Session(config(stages=("imitation",))))] == ["imitation"]

@@ -9,10 +9,13 @@ from expo_ft_ros.bringup.environment import ros_environment
 from expo_ft_ros.bringup.graph import NodeSpec, train_graph
 from expo_ft_ros.bringup.options import TrainOptions
 from expo_ft_ros.bringup.runner import Runner, RunResult
+from expo_ft_ros.data.lerobot import DatasetWriter
+from test.data.episodes import make_episode
 
 
-def _specs(folder, mode: str) -> list[NodeSpec]:
-    options = TrainOptions(demos=1, steps=1, eval_trials=1, seed=1, mode=mode)
+def _specs(folder, mode: str, **more) -> list[NodeSpec]:
+    given = {"demos": 1, "steps": 1, "eval_trials": 1, "seed": 1, "mode": mode}
+    options = TrainOptions(**(given | more))
     tiny = {"imitation_scale": 0.002, "max_steps": 70}
     return [
         replace(spec, nice=0, parameters={**spec.parameters, **tiny})
@@ -20,7 +23,7 @@ def _specs(folder, mode: str) -> list[NodeSpec]:
     ]
 
 
-def _run(graph, mode: str, *, interrupt_in: str = "") -> RunResult:
+def _run(graph, mode: str, *, interrupt_in: str = "", **more) -> RunResult:
     folder = graph.folder
 
     def refresh() -> None:
@@ -31,7 +34,7 @@ def _run(graph, mode: str, *, interrupt_in: str = "") -> RunResult:
             os.kill(os.getpid(), signal.SIGINT)
 
     environment = {**ros_environment(folder), "ROS_DOMAIN_ID": str(graph.domain)}
-    return Runner(_specs(folder, mode), folder, env=environment, on_refresh=refresh).run()
+    return Runner(_specs(folder, mode, **more), folder, env=environment, on_refresh=refresh).run()
 
 
 def _lines(folder):
@@ -61,3 +64,17 @@ def test_an_interrupted_run_goes_on_where_it_was(graph):
     summary = json.loads((folder / "summary.json").read_text())
     assert summary["eval_before"]["trials"] == summary["eval_after"]["trials"] == 1
     assert summary["env_steps"] > 5
+
+
+def test_a_dataset_stands_for_demonstrations(graph):
+    episodes = [make_episode(n, 30, terminated=True, stage="collect", size=64) for n in (1, 2)]
+    writer = DatasetWriter(graph.folder / "dataset", 10, "franka")
+    for episode in episodes:
+        writer.add(episode)
+    writer.close()
+    done = _run(graph, "sync", demos=0, demonstrations=str(graph.folder / "dataset"))
+    assert done.code == 0, f"{done.cause}\n{done.tail}"
+    lines = _lines(graph.folder)
+    assert [line["stage"] for line in lines] == ["eval_before", "rl", "eval_after"]
+    online = lines[1]["steps"]
+    assert 60 < lines[-1]["transitions"] <= 60 + online

@@ -1,0 +1,70 @@
+"""`expo-ft export`: what a run has recorded, for other tools."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from expo_ft_ros.bringup.run_folder import find_run, first_uncounted, read_config
+from expo_ft_ros.configuration import ConfigError
+from expo_ft_ros.control.session import LEARNED_STAGES
+from expo_ft_ros.data.episode import Episode
+from expo_ft_ros.data.episode_store import load_episodes
+from expo_ft_ros.data.lerobot import DatasetError, DatasetWriter
+
+FORMATS = ("lerobot",)
+_ROBOT = "franka"
+_ONLY = ("all", "successes", "demonstrations")
+
+
+def main(words: Sequence[str]) -> int:
+    """Exports a run; returns the exit code.
+
+    Raises:
+        ConfigError: for a run that isn't there, an episode that is broken, or a folder that can't
+            be written.
+    """
+    wanted = parser().parse_args(list(words))
+    run = find_run(wanted.run)
+    try:
+        rate = float(read_config(run)["task"]["control_hz"])
+        writer = DatasetWriter(Path(wanted.folder), rate, _ROBOT)
+        for episode in load_episodes(run / "episodes", first_uncounted(run)):
+            if _wanted(episode, wanted.only):
+                writer.add(episode)
+        count = writer.close()
+    except KeyError as error:
+        raise ConfigError(f"{run}: its config.yaml has no {error}") from error
+    except (DatasetError, OSError, ValueError) as error:
+        raise ConfigError(str(error)) from error
+    print(f"{count} episodes of {run} written to {wanted.folder}")
+    return 0
+
+
+class _Parser(argparse.ArgumentParser):
+    """Wrong arguments are told as everywhere else."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(f"export: {message} ({self.format_usage().strip()})")
+
+
+def parser() -> argparse.ArgumentParser:
+    """What the command takes."""
+    made = _Parser(
+        prog="expo-ft export",
+        description="Writes demonstrations and online episodes of a run as a dataset.",
+    )
+    made.add_argument("folder", help="where to: a new folder")
+    made.add_argument("run", nargs="?", default="latest", help="a run's folder, or `latest`")
+    made.add_argument(
+        "--format", choices=FORMATS, default=FORMATS[0], help="lerobot: LeRobotDataset v3.0"
+    )
+    made.add_argument("--only", choices=_ONLY, default=_ONLY[0], help="which episodes")
+    return made
+
+
+def _wanted(episode: Episode, only: str) -> bool:
+    outcome = episode.outcome
+    if only == "successes" and not outcome.success:
+        return False
+    return outcome.stage in (("collect",) if only == "demonstrations" else LEARNED_STAGES)
