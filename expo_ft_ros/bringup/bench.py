@@ -129,7 +129,7 @@ def _distribution(ticks: Sequence[Mapping[str, Any]], what: str) -> dict[str, An
     counts, edges = np.histogram(values, [-np.inf, *HISTOGRAMS[what], np.inf])
     return {
         "count": int(values.size),
-        **{f"p{share}": round(float(np.percentile(values, share)), 2) for share in (50, 99)},
+        **{f"p{share}": round(float(np.percentile(values, share)), 2) for share in (50, 95, 99)},
         "max": round(float(values.max()), 2),
         "histogram": {
             f"{low:g} to {high:g}": int(count)

@@ -36,8 +36,11 @@ RANK_SENSING = 3
 RANK_ROBOT = 4
 
 _LEARNER_NICE = 10
-# The tick's process in real time, where the user may have it; else it has the normal priority.
-_TICK_NICE = -10
+# Device and topics of an operator from outside the run's own names.
+_DEVICES: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "spacemouse": ("spacenav", ("spacenav/twist", "spacenav/joy")),
+    "gamepad": ("joy", ("joy",)),
+}
 _LEARNER_GRACE = 20.0
 
 
@@ -50,7 +53,8 @@ class NodeSpec:
         module: Python module with `main()`; empty for a program that is not ours.
         parameters: ROS parameters of every node in the process.
         remappings: Pairs (from, to).
-        nice: Priority, -20 highest, 0 normal, 19 lowest.
+        nice: Priority, 0 normal, 19 lowest.
+        urgent: Comes before whatever else the machine does, where the user may have that.
         rank: A stop takes lower ranks down first, one rank after the other.
         env: Environment on top of the runner's.
         nodes: ROS nodes in the process; empty means one, called `name`.
@@ -64,6 +68,7 @@ class NodeSpec:
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     remappings: tuple[tuple[str, str], ...] = ()
     nice: int = 0
+    urgent: bool = False
     rank: int = RANK_SENSING
     env: Mapping[str, str] = field(default_factory=dict)
     nodes: tuple[str, ...] = ()
@@ -167,19 +172,20 @@ def _world(options: RunOptions, run_dir: Path) -> list[NodeSpec]:
     """Robot, sensors, whoever operates, and the control loop."""
     scripted = options.operator == "scripted"
     world: dict[str, Parameter] = {"seed": options.seed, "wait_for_operator": scripted}
-    device = (
-        (("spacenav/twist", "/spacenav/twist"), ("spacenav/joy", "/spacenav/joy"))
-        if options.operator == "spacemouse"
-        else ()
-    )
+    device, topics = _DEVICES.get(options.operator, ("spacenav", ()))
+    teleop: dict[str, Parameter] = {"device": device, "device_needed": bool(topics)}
+    outside = tuple((name, f"/{name}") for name in topics)
     specs = [
         _node("sim", options, run_dir, world, rank=RANK_ROBOT),
         _node("camera", options, run_dir),
         _node("proprio", options, run_dir),
-        _node("teleop", options, run_dir, {"device_needed": bool(device)}, remappings=device),
+        replace(
+            _node("teleop", options, run_dir, teleop, remappings=outside),
+            urgent=options.realtime,
+        ),
         replace(
             _node("arbitration", options, run_dir, rank=RANK_ARBITRATION),
-            nice=_TICK_NICE if options.realtime else 0,
+            urgent=options.realtime,
         ),
     ]
     if scripted:

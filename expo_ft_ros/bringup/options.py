@@ -8,12 +8,13 @@ import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from expo_ft_ros.bringup.environment import find_rviz
 from expo_ft_ros.configuration import ConfigError
+from expo_ft_ros.control.session import Operator
 from expo_ft_ros.rl.config import ALGORITHM, ALGORITHM_NAMES, PRESET, SIZE, known_names
 from expo_ft_ros.tasks import TaskConfig, load_task
 
@@ -23,6 +24,7 @@ SHORT_FORM_STEPS = 500
 OPERATOR_RATE, OPERATOR_SHARE = 0.7, 0.5
 """Where every failure is mended nothing that is learned from shows one (docs/experiments.md)."""
 
+_OPERATORS = ", ".join(get_args(Operator))
 _SHORT_DEMOS = 5
 _SHORT_EVAL_TRIALS = 6
 _SHORT_IMITATION_SCALE = 0.25
@@ -46,8 +48,8 @@ class RunOptions(TaskOptions):
 
     robot: str = Field("sim", description="Robot the graph drives: sim.")
     seed: int = Field(0, ge=0, lt=2**31, description="Seed of scenes, networks and operator.")
-    operator: Literal["scripted", "none", "spacemouse"] = Field(
-        "scripted", description="Who demonstrates and corrects: scripted, spacemouse or none."
+    operator: Operator = Field(
+        "scripted", description=f"Who demonstrates and corrects: {_OPERATORS}."
     )
     operator_rate: float = Field(
         OPERATOR_RATE, ge=0.0, le=1.0, description="How readily the scripted operator steps in."
@@ -138,9 +140,7 @@ class EvalOptions(RunOptions):
     checkpoint: str = Field(
         "latest", min_length=1, description="Trained run: its folder, or `latest`."
     )
-    operator: Literal["scripted", "none", "spacemouse"] = Field(
-        "none", description="Who corrects during the trials: none, scripted or spacemouse."
-    )
+    operator: Operator = Field("none", description=f"Who corrects during the trials: {_OPERATORS}.")
     eval_trials: int | None = Field(
         None, ge=1, le=10_000, description="Trials (default: the task's)."
     )

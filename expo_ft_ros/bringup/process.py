@@ -20,6 +20,8 @@ PARENT_PID_VARIABLE = "EXPO_FT_PARENT_PID"
 _BOOTSTRAP_GUARD = "_ROS_WHEELS_BOOTSTRAP_COMPLETE"
 
 _TAIL_BYTES = 16_384
+# Of SCHED_FIFO: below what a robot's own controller has (ros2_control: 50).
+_URGENT = 40
 
 
 def describe_exit(returncode: int) -> str:
@@ -110,10 +112,12 @@ class NodeProcess:
             )
         self.pid = self._popen.pid
         self.pidfd = os.pidfd_open(self.pid)
-        if spec.nice:
-            # More than normal priority takes a privilege; without it the normal one has to do.
+        if spec.urgent:
+            # It takes a privilege (rtprio in limits.conf); without it the normal one has to do.
             with contextlib.suppress(PermissionError):
-                os.setpriority(os.PRIO_PROCESS, self.pid, spec.nice)
+                os.sched_setscheduler(self.pid, os.SCHED_FIFO, os.sched_param(_URGENT))
+        if spec.nice:
+            os.setpriority(os.PRIO_PROCESS, self.pid, spec.nice)
             # Where the kernel groups processes by session, niceness counts inside a session only.
             with contextlib.suppress(OSError):
                 Path(f"/proc/{self.pid}/autogroup").write_text(str(spec.nice))

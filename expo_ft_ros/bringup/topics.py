@@ -164,6 +164,16 @@ TOPICS: Mapping[str, Topic] = _table(
         "teleop",
         "SpaceMouse buttons; spacenav_node's in the operator's place.",
     ),
+    _topic(
+        "joy",
+        "sensor_msgs/Joy",
+        "",
+        "teleop",
+        "best_effort",
+        "volatile",
+        TICK_DEPTH,
+        "A gamepad's axes and buttons, of a driver such as joy_node (operator:=gamepad).",
+    ),
     _tick(
         "teleop/command",
         f"{_OWN}/TeleopCommand",

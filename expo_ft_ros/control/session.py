@@ -17,6 +17,7 @@ from expo_ft_ros.configuration import Config
 
 Stage = Literal["collect", "imitation", "eval_before", "rl", "eval_after", "done"]
 PolicyMode = Literal["none", "sample", "mode"]
+Operator = Literal["scripted", "spacemouse", "gamepad", "none"]
 OperatorMode = Literal["none", "demonstrate", "correct"]
 
 STAGES: tuple[Stage, ...] = ("collect", "imitation", "eval_before", "rl", "eval_after")
@@ -50,9 +51,7 @@ class SessionConfig(Config):
     rl_steps: int = Field(ge=0, le=10_000_000, description="online steps of the rl stage")
     max_steps: int = Field(ge=1, le=100_000, description="steps after which an episode times out")
     seed: int = Field(default=0, ge=0, le=2**31 - 1, description="seed of the run")
-    operator: Literal["scripted", "spacemouse", "none"] = Field(
-        default="scripted", description="who demonstrates and corrects"
-    )
+    operator: Operator = Field(default="scripted", description="who demonstrates and corrects")
 
     @model_validator(mode="after")
     def _can_be_done(self) -> SessionConfig:

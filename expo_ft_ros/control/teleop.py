@@ -1,8 +1,8 @@
-"""From a SpaceMouse's readings to what the person asks for: takeover, twist, latched gripper."""
+"""From a device's readings to what the person asks for: takeover, twist, latched gripper."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -16,14 +16,18 @@ from expo_ft_ros.data.types import ACTION_DIM, FloatArray
 
 Axes = tuple[int, int, int, int, int, int]
 
+CONFIG_FILES: Mapping[str, str] = {"spacenav": "teleop.yaml", "joy": "teleop_joy.yaml"}
+"""Device -> its file in config/."""
+
 
 class TeleopConfig(Config):
-    """config/teleop.yaml, which has the comments. Deflections are in [0, 1] of full scale."""
+    """A file of `CONFIG_FILES`, which has the comments. Deflections are in [0, 1] of full scale."""
 
     full_scale: float = Field(default=1.0, gt=0, description="reading at full deflection")
     dead_zone: float = Field(default=0.05, ge=0, lt=0.5, description="deflection read as zero")
     axes: Axes = Field(
-        default=(0, 1, 2, 3, 4, 5), description="reading (0 to 5) that drives each tool axis"
+        default=(0, 1, 2, 3, 4, 5),
+        description="reading, counted from 0, that drives each tool axis; -1: none does",
     )
     signs: Axes = Field(default=(1, 1, 1, 1, 1, 1), description="direction of each, 1 or -1")
     engage_threshold: float = Field(
@@ -52,8 +56,9 @@ class TeleopConfig(Config):
 
     @model_validator(mode="after")
     def _fits_together(self) -> TeleopConfig:
-        if sorted(self.axes) != list(range(6)):
-            raise ValueError(f"axes {self.axes} must name each of 0 to 5 once")
+        driven = [axis for axis in self.axes if axis != -1]
+        if len(set(driven)) < max(1, len(driven)) or min(self.axes) < -1:
+            raise ValueError(f"axes {self.axes} must name readings of 0 or more, each once, or -1")
         if any(sign not in (1, -1) for sign in self.signs):
             raise ValueError(f"signs {self.signs} must each be 1 or -1")
         if not self.dead_zone <= self.release_threshold < self.engage_threshold:
@@ -63,10 +68,15 @@ class TeleopConfig(Config):
             )
         return self
 
+    @property
+    def readings(self) -> int:
+        """How many readings the device has to give at least."""
+        return max(self.axes) + 1
+
     @classmethod
-    def load(cls, path: Path | None = None) -> TeleopConfig:
-        """From a file, by default config/teleop.yaml; raises ConfigError."""
-        return load_yaml(cls, path or config_dir() / "teleop.yaml")
+    def load(cls, path: Path | None = None, device: str = "spacenav") -> TeleopConfig:
+        """From a file, by default that of the device (`CONFIG_FILES`); raises ConfigError."""
+        return load_yaml(cls, path or config_dir() / CONFIG_FILES[device])
 
 
 @dataclass(frozen=True)
@@ -162,15 +172,18 @@ class TeleopMapper:
     ) -> TeleopState:
         """Take what is new and say what the person asks for.
 
-        twist: six readings, linear then angular; buttons: those of Joy; None: no news, the last
-        holds. now: [s], never going back. lost: the device is known to be gone.
-        Raises ValueError for a twist that hasn't six numbers.
+        twist: the device's readings, of a SpaceMouse linear then angular; buttons: those of Joy;
+        None: no news, the last holds. now: [s], never going back. lost: the device is known to be
+        gone. Raises ValueError for fewer readings than the configuration names.
         """
         news = twist is not None or buttons is not None
         if twist is not None:
             readings = np.asarray(twist, dtype=np.float64)
-            if readings.shape != (6,):
-                raise ValueError(f"twist: shape {readings.shape}, not (6,): linear, then angular")
+            if readings.ndim != 1 or len(readings) < self.config.readings:
+                raise ValueError(
+                    f"readings of shape {readings.shape}, axes {self.config.axes} need "
+                    f"{self.config.readings} (is it another device than the file is for?)"
+                )
             lost = lost or not bool(np.isfinite(readings).all())
             self._twist = np.zeros(6) if lost else self._deflection(readings)
             self._twist_at = now
@@ -191,7 +204,8 @@ class TeleopMapper:
 
     def _deflection(self, readings: NDArray[np.float64]) -> NDArray[np.float64]:
         """(6,) in [-1, 1] along the tool's axes, the dead zone not yet taken off."""
-        picked = readings[list(self.config.axes)] * np.array(self.config.signs)
+        axes = np.array(self.config.axes)
+        picked = np.where(axes < 0, 0.0, readings[axes]) * np.array(self.config.signs)
         return np.asarray(np.clip(picked / self.config.full_scale, -1.0, 1.0))
 
     def _press(self, buttons: Sequence[int], now: float) -> bool:

@@ -293,14 +293,13 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
         self._schedule.advance()
 
     def observe(self, snapshot: Snapshot, number: int, wanted: bool) -> Observation:
-        """Publishes an observation and gives it."""
+        """Makes an observation, for `show` to publish."""
         episode = self.loop.snapshot.episode
         self._last = snapshot.message(number, episode, wanted, self._instruction)
-        self._observation_out.publish(self._last)
         return observation_from_msg(self._last)
 
-    def observe_again(self) -> None:
-        """Publishes the last observation once more."""
+    def show(self) -> None:
+        """Publishes the last observation."""
         if self._last is not None:
             self._observation_out.publish(self._last)
 

@@ -58,10 +58,10 @@ class Host(Protocol):
     inputs: Inputs
 
     def observe(self, snapshot: Snapshot, number: int, wanted: bool) -> Observation:
-        """Publishes an observation and gives it."""
+        """Makes an observation; `show` publishes it."""
 
-    def observe_again(self) -> None:
-        """Publishes the last observation once more."""
+    def show(self) -> None:
+        """Publishes the last observation, or publishes it once more."""
 
     def send(self, action: FloatArray, time_ns: int) -> None:
         """Commands the robot. action (7,) normalised."""
@@ -175,7 +175,7 @@ class Lockstep:
             if self._pending.wanted and self._pending.chunk is None:
                 missing.append("policy")
             self._host.complain(f"waiting for {' and '.join(missing)} on observation {number}")
-            self._host.observe_again()
+            self._host.show()
         elif self._sent is not None:
             self._host.complain(f"waiting for {', '.join(self._host.inputs.behind())}")
             self._host.send(*self._sent)
@@ -206,6 +206,7 @@ class Lockstep:
         self._since = self._clock()
         # Answers come in later callbacks of the same thread, so never before it is pending.
         observation = host.observe(snapshot, self._number, wanted)
+        host.show()
         self._pending = _Pending(snapshot, observation, wanted, self._since)
 
     @staticmethod
@@ -333,6 +334,8 @@ class Realtime:
         reaction = None
         if travelled is not None and result.step is not None and result.step.source is Source.HUMAN:
             reaction = travelled + self._clock() - started
+        # After the command: two images take some milliseconds.
+        host.show()
         if result.step is not None:
             host.record(result.step, now_ns, late)
         host.tell_state()

@@ -8,13 +8,20 @@ from __future__ import annotations
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from std_msgs.msg import String
 
 from expo_ft_ros.bringup.display import STATUS_FILE
 from expo_ft_ros.control.promises import Promises
-from expo_ft_ros.control.session import LEARNED_STAGES, Plan, Session, SessionConfig, Stage
+from expo_ft_ros.control.session import (
+    LEARNED_STAGES,
+    Operator,
+    Plan,
+    Session,
+    SessionConfig,
+    Stage,
+)
 from expo_ft_ros.data.files import write_atomically
 from expo_ft_ros.msg import (
     Candidates,
@@ -32,6 +39,10 @@ from expo_ft_ros.tasks import load_task
 
 STATUS_PERIOD = 0.5
 _ENDLESS = 10_000
+_DRIVERS = {
+    "spacemouse": ("/spacenav/twist", "spacenav_node"),
+    "gamepad": ("/joy", "joy_node"),
+}
 KINDS: dict[str, tuple[Stage, ...]] = {
     "train": ("collect", "imitation", "eval_before", "rl", "eval_after"),
     "collect": ("collect",),
@@ -46,7 +57,7 @@ class SessionParameters(NodeParameters):
 
     kind: str = parameter("train", f"What the run is: {', '.join(KINDS)} (sim never ends).")
     seed: int = parameter(0, "Seed of the run: scenes.", low=0, high=2**31 - 1)
-    operator: str = parameter("scripted", "Who helps: scripted, spacemouse or none.")
+    operator: str = parameter("scripted", f"Who helps: {', '.join(get_args(Operator))}.")
     demos: int = parameter(10, "Successful demonstrations to collect.", low=0, high=10_000)
     given: int = parameter(
         0, "Demonstrations that the learner has from elsewhere.", low=0, high=1_000_000
@@ -358,8 +369,11 @@ class SessionNode(GraphNode[SessionParameters]):
         }
 
     def _note(self) -> str:
-        if self._missing == {"teleop"} and self.parameters.operator == "spacemouse":
-            return "waiting for the SpaceMouse: nobody publishes /spacenav/twist (spacenav_node)"
+        if self._missing == {"teleop"} and self.parameters.operator in _DRIVERS:
+            topic, driver = _DRIVERS[self.parameters.operator]
+            return (
+                f"waiting for the {self.parameters.operator}: nobody publishes {topic} ({driver})"
+            )
         if self._missing:
             return f"waiting for {', '.join(sorted(self._missing))}"
         if self._episode.state in (EpisodeState.PAUSED, EpisodeState.STOPPED):

@@ -1,4 +1,4 @@
-"""What the person asks for: the SpaceMouse's topics through the teleop mapper.
+"""What the person asks for: the topics of a SpaceMouse or a gamepad through the teleop mapper.
 
 In real time a command goes out on every input and at least ten times a second. In lock-step there
 is exactly one for each time of the simulation, so that a run doesn't depend on who was faster.
@@ -15,15 +15,20 @@ from numpy.typing import NDArray
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Joy
 
-from expo_ft_ros.control.teleop import Takeover, TeleopConfig, TeleopMapper, TeleopState
-from expo_ft_ros.data.messages import nanoseconds, twist_array
+from expo_ft_ros.control.teleop import (
+    CONFIG_FILES,
+    Takeover,
+    TeleopConfig,
+    TeleopMapper,
+    TeleopState,
+)
+from expo_ft_ros.data.messages import BadMessage, nanoseconds, twist_array
 from expo_ft_ros.msg import EpisodeState, TeleopCommand
 from expo_ft_ros.nodes.base import OK, GraphNode, NodeParameters, parameter
 from expo_ft_ros.nodes.convert import header_of, stamp_of
 from expo_ft_ros.nodes.process import main as run_nodes
 from expo_ft_ros.tasks import load_task
 
-DEVICES = ("spacenav",)
 _HEARTBEAT = 0.1
 
 
@@ -31,7 +36,9 @@ _HEARTBEAT = 0.1
 class TeleopParameters(NodeParameters):
     """Parameters of the teleop node."""
 
-    device: str = parameter("spacenav", f"Kind of input device: {', '.join(DEVICES)}.")
+    device: str = parameter(
+        "spacenav", "Topics of the input device: spacenav (a SpaceMouse), joy (a gamepad)."
+    )
     device_needed: bool = parameter(
         False, "The run begins only when the device's driver publishes."
     )
@@ -44,18 +51,22 @@ class TeleopNode(GraphNode[TeleopParameters]):
     PARAMETERS = TeleopParameters
 
     def _setup(self) -> None:
-        if self.parameters.device not in DEVICES:
+        if self.parameters.device not in CONFIG_FILES:
             raise ValueError(
-                f"device is {self.parameters.device!r}, known are {', '.join(DEVICES)}"
+                f"device is {self.parameters.device!r}, known are {', '.join(CONFIG_FILES)}"
             )
-        self._config = TeleopConfig.load()
+        self._config = TeleopConfig.load(device=self.parameters.device)
         self._mapper = TeleopMapper(self._config, load_task(self.parameters.task).period)
         self._sent: TeleopCommand | None = None
         self._time_ns = 0
         self._out = self.publisher("teleop/command", needed=1)
         # The person may come later: neither is needed.
-        self._device = self.subscription("spacenav/twist", self._on_twist, needed=False, timed=True)
-        self.subscription("spacenav/joy", self._on_joy, needed=False, timed=True)
+        if self.parameters.device == "joy":
+            self._device = self.subscription("joy", self._on_gamepad, needed=False, timed=True)
+        else:
+            name = "spacenav/twist"
+            self._device = self.subscription(name, self._on_twist, needed=False, timed=True)
+            self.subscription("spacenav/joy", self._on_joy, needed=False, timed=True)
         self.subscription("episode/state", self._on_episode)
         if self.parameters.lockstep:
             self.subscription("/clock", self._on_clock)
@@ -70,6 +81,14 @@ class TeleopNode(GraphNode[TeleopParameters]):
 
     def _on_joy(self, message: Joy, sent_ns: int) -> None:
         self._input(self._update(None, list(message.buttons)), sent_ns)
+
+    def _on_gamepad(self, message: Joy, sent_ns: int) -> None:
+        axes = np.array(message.axes)
+        if len(axes) < self._config.readings:
+            raise BadMessage(
+                f"{len(axes)} axes, axes of teleop_joy.yaml need {self._config.readings}"
+            )
+        self._input(self._update(axes, list(message.buttons)), sent_ns)
 
     def _on_episode(self, message: EpisodeState) -> None:
         """A takeover ends with its episode, unless the device was lost in it.

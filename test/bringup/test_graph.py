@@ -102,6 +102,11 @@ def test_sync_is_one_process_with_two_nodes_and_async_two():
     assert {"policy", "learner"} <= set(by_name(GRAPHS["async"]))
 
 
+def test_in_real_time_the_tick_and_the_persons_way_to_it_come_first():
+    for name, urgent in (("realtime", {"teleop", "arbitration"}), ("train", set())):
+        assert {spec.name for spec in GRAPHS[name] if spec.urgent} == urgent
+
+
 def test_in_real_time_learning_yields_to_control():
     assert by_name(GRAPHS["realtime"])["agent"].nice > 0
     pair = by_name(train_graph(TrainOptions(mode="async", realtime=True), RUN))
@@ -119,6 +124,13 @@ def test_the_world_waits_only_for_an_operator_that_exists():
 def test_a_spacemouse_is_heard_from_any_namespace():
     remappings = dict(by_name(GRAPHS["spacemouse"])["teleop"].remappings)
     assert remappings["spacenav/twist"] == "/spacenav/twist"
+
+
+def test_a_gamepad_is_heard_from_any_namespace():
+    teleop = by_name(train_graph(TrainOptions(operator="gamepad"), RUN))["teleop"]
+    assert teleop.parameters["device"] == "joy"
+    assert teleop.parameters["device_needed"]
+    assert teleop.remappings == (("joy", "/joy"),)
 
 
 def test_no_learner_without_learning():

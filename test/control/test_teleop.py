@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from expo_ft_ros.configuration import ConfigError, load_yaml
 from expo_ft_ros.control.teleop import (
@@ -202,6 +203,26 @@ def test_a_device_that_sends_no_numbers_is_lost(bad):
 def test_a_twist_of_a_wrong_shape_is_named():
     with pytest.raises(ValueError, match=r"shape \(3,\)"):
         TeleopMapper(CONFIG).update([0.0] * 3, None, 0.0)
+
+
+def test_a_gamepad_drives_by_the_axes_that_its_file_names():
+    config = TeleopConfig.load(device="joy")
+    axes = np.zeros(8)
+    axes[1], axes[0], axes[4] = 1.0, -1.0, 1.0
+    state = TeleopMapper(config).update(axes, [1, 0], 0.0)
+    assert state.engaged
+    assert np.allclose(state.action, [1, -1, 1, 0, 0, 0, -1])
+    with pytest.raises(ValueError, match="need 8"):
+        TeleopMapper(config).update(axes[:6], None, 0.0)
+
+
+def test_an_axis_may_be_driven_by_nothing_but_not_by_two():
+    config = TeleopConfig(axes=(3, -1, -1, -1, -1, -1))
+    state = TeleopMapper(config).update([0.0, 1.0, 1.0, 1.0], None, 0.0)
+    assert np.allclose(state.action, [1, 0, 0, 0, 0, 0, 0])
+    for wrong in ((0, 0, 1, 2, 3, 4), (-2, 0, 1, 2, 3, 4), (-1,) * 6):
+        with pytest.raises(ValidationError, match="each once, or -1"):
+            TeleopConfig(axes=wrong)
 
 
 def test_axes_signs_and_scale():

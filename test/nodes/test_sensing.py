@@ -164,6 +164,26 @@ def test_teleop_says_that_a_device_went_away_while_it_drove(graph):
     assert not np.any(got[-1].action)
 
 
+def test_a_gamepad_takes_over_and_a_broken_one_does_not(graph):
+    probe = graph.probe
+    joy = probe.publisher("joy")
+    health = probe.gather("/diagnostics")
+    got = probe.gather("teleop/command")
+    graph.start("teleop", device="joy")
+    probe.until(lambda: len(got) > 2, "a heartbeat")
+    joy.publish(Joy(axes=[1.0], buttons=[]))
+    probe.until(
+        lambda: any(
+            "1 axes, axes of teleop_joy.yaml need 8" in m.status[0].message for m in health
+        ),
+        "the complaint",
+    )
+    assert not got[-1].engaged
+    joy.publish(Joy(axes=[0.0, 0.9, 0, 0, 0, 0, 0, 0], buttons=[0, 0]))
+    probe.until(lambda: got[-1].engaged, "the takeover")
+    assert got[-1].action[0] > 0.8
+
+
 def test_teleop_in_lockstep_gives_one_command_a_time(graph):
     probe = graph.probe
     from rosgraph_msgs.msg import Clock
