@@ -174,7 +174,8 @@ def _world(options: RunOptions, run_dir: Path) -> list[NodeSpec]:
     world: dict[str, Parameter] = {"seed": options.seed, "wait_for_operator": scripted}
     device, topics = _DEVICES.get(options.operator, ("spacenav", ()))
     teleop: dict[str, Parameter] = {"device": device, "device_needed": bool(topics)}
-    outside = tuple((name, f"/{name}") for name in topics)
+    own_driver = options.operator == "spacemouse" and options.spacemouse == "libspnav"
+    outside = () if own_driver else tuple((name, f"/{name}") for name in topics)
     specs = [
         _node("sim", options, run_dir, world, rank=RANK_ROBOT),
         _node("camera", options, run_dir),
@@ -188,6 +189,10 @@ def _world(options: RunOptions, run_dir: Path) -> list[NodeSpec]:
             urgent=options.realtime,
         ),
     ]
+    if own_driver:
+        # The arm stands when it ends, which is no reason to end the run.
+        driver = _node("spacemouse", options, run_dir)
+        specs.append(replace(driver, urgent=options.realtime, vital=False))
     if scripted:
         operator: dict[str, Parameter] = {
             "seed": options.seed,

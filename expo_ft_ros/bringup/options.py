@@ -51,6 +51,11 @@ class RunOptions(TaskOptions):
     operator: Operator = Field(
         "scripted", description=f"Who demonstrates and corrects: {_OPERATORS}."
     )
+    spacemouse: Literal["spacenav_node", "libspnav"] = Field(
+        "spacenav_node",
+        description="Who reads the SpaceMouse: spacenav_node, which somebody else starts, or a "
+        "node of the graph through libspnav.",
+    )
     operator_rate: float = Field(
         OPERATOR_RATE, ge=0.0, le=1.0, description="How readily the scripted operator steps in."
     )

@@ -153,14 +153,14 @@ TOPICS: Mapping[str, Topic] = _table(
     _tick(
         "spacenav/twist",
         "geometry_msgs/Twist",
-        "operator",
+        "operator spacemouse",
         "teleop",
         "SpaceMouse axes, normalised; spacenav_node's in the operator's place.",
     ),
     _tick(
         "spacenav/joy",
         "sensor_msgs/Joy",
-        "operator",
+        "operator spacemouse",
         "teleop",
         "SpaceMouse buttons; spacenav_node's in the operator's place.",
     ),

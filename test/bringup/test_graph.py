@@ -126,6 +126,14 @@ def test_a_spacemouse_is_heard_from_any_namespace():
     assert remappings["spacenav/twist"] == "/spacenav/twist"
 
 
+def test_the_graph_may_read_the_spacemouse_itself():
+    nodes = by_name(train_graph(TrainOptions(operator="spacemouse", spacemouse="libspnav"), RUN))
+    assert not nodes["spacemouse"].vital
+    assert nodes["teleop"].remappings == ()
+    assert nodes["teleop"].parameters["device_needed"]
+    assert "spacemouse" not in by_name(GRAPHS["spacemouse"])
+
+
 def test_a_gamepad_is_heard_from_any_namespace():
     teleop = by_name(train_graph(TrainOptions(operator="gamepad"), RUN))["teleop"]
     assert teleop.parameters["device"] == "joy"
