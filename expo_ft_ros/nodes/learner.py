@@ -277,7 +277,7 @@ class LearnerNode(GraphNode[LearnerParameters]):
             self._show(replace(self._progress, metrics=metrics))
             self._plot(metrics)
         if self.parameters.mode == "async":
-            self._agent.save(self._folder / LIVE_WEIGHTS, memory=False)
+            self._agent.save_weights(self._folder / LIVE_WEIGHTS)
         # Told only now: whoever hears of a version finds its file.
         self._version = self._agent.version
 

@@ -239,11 +239,11 @@ class Agent:
 
     # --- keeping --------------------------------------------------------------------------------
 
-    def save(self, path: Path, *, memory: bool = True) -> None:
-        """Weights, targets, optimisers, temperature, RNG and counters to one safetensors file.
+    def save(self, path: Path) -> None:
+        """Weights, targets, optimisers, temperature, RNG, counters, and what was drawn beside
+        replay, to one safetensors file.
 
-        Replay is not in it: it is rebuilt from the recorded episodes. memory: what was drawn beside
-        it is kept, without which a resumed run goes on well, but not bit for bit.
+        Replay is not in it: it is rebuilt from the recorded episodes.
         """
         networks = self.algorithm.networks
         optimisers: dict[str, torch.optim.Optimizer] = {"vla": self.imitator.optimiser}
@@ -251,24 +251,34 @@ class Agent:
         save_state(
             path,
             {
-                "vla": self.vla.state_dict(),
-                **{name: network.state_dict() for name, network in self._beside_vla().items()},
-                "networks": {} if networks is None else networks.state_dict(),
+                **self._weights(),
                 "optimisers": {name: made.state_dict() for name, made in optimisers.items()},
                 "torch_rng": torch.get_rng_state(),
                 "cuda_rng": torch.cuda.get_rng_state() if self.device.type == "cuda" else None,
                 "numpy_rng": self.rng.bit_generator.state,
-                "memory": self.memory.state_dict() if memory else {},
-                "counters": {
-                    "version": self.version,
-                    "critic_updates": self.critic_updates,
-                    "vla_updates": self.imitator.updates,
-                    "burst_at": self._burst_at,
-                    "learned_episodes": self._learned_episodes,
-                    "learned_steps": self._learned_steps,
-                },
+                "memory": self.memory.state_dict(),
             },
         )
+
+    def save_weights(self, path: Path) -> None:
+        """Only what acting needs of what `save` writes: for `load_weights`."""
+        save_state(path, self._weights())
+
+    def _weights(self) -> dict[str, Any]:
+        networks = self.algorithm.networks
+        return {
+            "vla": self.vla.state_dict(),
+            **{name: network.state_dict() for name, network in self._beside_vla().items()},
+            "networks": {} if networks is None else networks.state_dict(),
+            "counters": {
+                "version": self.version,
+                "critic_updates": self.critic_updates,
+                "vla_updates": self.imitator.updates,
+                "burst_at": self._burst_at,
+                "learned_episodes": self._learned_episodes,
+                "learned_steps": self._learned_steps,
+            },
+        }
 
     def _beside_vla(self) -> dict[str, FlowVLA]:
         """The VLA's other sets of weights, where they aren't the acting ones."""
@@ -292,7 +302,7 @@ class Agent:
         self._imitated()
 
     def load_weights(self, path: Path) -> None:
-        """Takes up what acting needs of what `save` wrote: weights and counters.
+        """Takes up what acting needs, weights and counters, of what either of them wrote.
 
         Raises ValueError when it isn't of this configuration.
         """
