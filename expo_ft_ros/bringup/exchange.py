@@ -28,11 +28,11 @@ def main(words: Sequence[str]) -> int:
     run = find_run(wanted.run)
     try:
         rate = float(read_config(run)["task"]["control_hz"])
-        writer = DatasetWriter(Path(wanted.folder), rate, _ROBOT)
-        for episode in load_episodes(run / "episodes", first_uncounted(run)):
-            if _wanted(episode, wanted.only):
-                writer.add(episode)
-        count = writer.close()
+        with DatasetWriter(Path(wanted.folder).expanduser(), rate, _ROBOT) as writer:
+            for episode in load_episodes(run / "episodes", first_uncounted(run)):
+                if _wanted(episode, wanted.only):
+                    writer.add(episode)
+            count = writer.close()
     except KeyError as error:
         raise ConfigError(f"{run}: its config.yaml has no {error}") from error
     except (DatasetError, OSError, ValueError) as error:

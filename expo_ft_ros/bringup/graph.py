@@ -35,6 +35,9 @@ RANK_LEARNING = 2
 RANK_SENSING = 3
 RANK_ROBOT = 4
 
+URGENT_VARIABLE = "EXPO_FT_URGENT"
+"""Tells a process to come before all others, where the user may have that (`nodes/process.py`)."""
+
 _LEARNER_NICE = 10
 # Device and topics of an operator from outside the run's own names.
 _DEVICES: Mapping[str, tuple[str, tuple[str, ...]]] = {
@@ -54,7 +57,6 @@ class NodeSpec:
         parameters: ROS parameters of every node in the process.
         remappings: Pairs (from, to).
         nice: Priority, 0 normal, 19 lowest.
-        urgent: Comes before whatever else the machine does, where the user may have that.
         rank: A stop takes lower ranks down first, one rank after the other.
         env: Environment on top of the runner's.
         nodes: ROS nodes in the process; empty means one, called `name`.
@@ -68,7 +70,6 @@ class NodeSpec:
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     remappings: tuple[tuple[str, str], ...] = ()
     nice: int = 0
-    urgent: bool = False
     rank: int = RANK_SENSING
     env: Mapping[str, str] = field(default_factory=dict)
     nodes: tuple[str, ...] = ()
@@ -180,19 +181,11 @@ def _world(options: RunOptions, run_dir: Path) -> list[NodeSpec]:
         _node("sim", options, run_dir, world, rank=RANK_ROBOT),
         _node("camera", options, run_dir),
         _node("proprio", options, run_dir),
-        replace(
-            _node("teleop", options, run_dir, teleop, remappings=outside),
-            urgent=options.realtime,
-        ),
-        replace(
-            _node("arbitration", options, run_dir, rank=RANK_ARBITRATION),
-            urgent=options.realtime,
-        ),
+        _first(_node("teleop", options, run_dir, teleop, remappings=outside), options),
+        _first(_node("arbitration", options, run_dir, rank=RANK_ARBITRATION), options),
     ]
     if own_driver:
-        # The arm stands when it ends, which is no reason to end the run.
-        driver = _node("spacemouse", options, run_dir)
-        specs.append(replace(driver, urgent=options.realtime, vital=False))
+        specs.append(_first(_node("spacemouse", options, run_dir), options))
     if scripted:
         operator: dict[str, Parameter] = {
             "seed": options.seed,
@@ -201,6 +194,11 @@ def _world(options: RunOptions, run_dir: Path) -> list[NodeSpec]:
         }
         specs.append(_node("operator", options, run_dir, operator, rank=RANK_SESSION))
     return specs
+
+
+def _first(spec: NodeSpec, options: RunOptions) -> NodeSpec:
+    """In real time the tick, and the person's way to it, come before all else."""
+    return replace(spec, env={**spec.env, URGENT_VARIABLE: "1"}) if options.realtime else spec
 
 
 def _reward(options: RunOptions, run_dir: Path) -> NodeSpec:

@@ -119,7 +119,7 @@ class TrainOptions(CollectOptions):
     @classmethod
     def _from_anywhere(cls, value: str | None) -> str | None:
         """A resumed run may be started in another folder."""
-        return None if value is None else str(Path(value).absolute())
+        return None if value is None else str(Path(value).expanduser().absolute())
 
     short: bool | None = Field(
         None, description=f"Short form (default: with up to {SHORT_FORM_STEPS} steps)."
@@ -303,11 +303,9 @@ def make_options(values: dict[str, Any], model: type[Options]) -> Options:
         text = model.model_fields[name].description if name in model.model_fields else ""
         raise ConfigError(f"{name}:={first['input']}: {message} ({text})") from None
     try:
-        task = load_task(options.task)
+        load_task(options.task)
     except ConfigError as error:
         raise ConfigError(f"task:={options.task}: {error}") from None
-    if isinstance(options, TrainOptions) and options.demonstrations:
-        _check_dataset(options.demonstrations, task)
     _require_demonstrator(options)
     _require_known(options, "algorithm", ALGORITHM_NAMES)
     _require_known(options, "preset", known_names("presets"))

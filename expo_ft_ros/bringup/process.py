@@ -20,8 +20,6 @@ PARENT_PID_VARIABLE = "EXPO_FT_PARENT_PID"
 _BOOTSTRAP_GUARD = "_ROS_WHEELS_BOOTSTRAP_COMPLETE"
 
 _TAIL_BYTES = 16_384
-# Of SCHED_FIFO: below what a robot's own controller has (ros2_control: 50).
-_URGENT = 40
 
 
 def describe_exit(returncode: int) -> str:
@@ -112,10 +110,6 @@ class NodeProcess:
             )
         self.pid = self._popen.pid
         self.pidfd = os.pidfd_open(self.pid)
-        if spec.urgent:
-            # It takes a privilege (rtprio in limits.conf); without it the normal one has to do.
-            with contextlib.suppress(PermissionError):
-                os.sched_setscheduler(self.pid, os.SCHED_FIFO, os.sched_param(_URGENT))
         if spec.nice:
             os.setpriority(os.PRIO_PROCESS, self.pid, spec.nice)
             # Where the kernel groups processes by session, niceness counts inside a session only.

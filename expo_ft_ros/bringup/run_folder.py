@@ -76,10 +76,13 @@ def open_run(command: str, arguments: Sequence[str], model: type[Options]) -> Ru
     options = parse_arguments(arguments, model)
     source = options.resume if isinstance(options, CollectOptions) else None
     if source is None:
+        # Refuses what can't be begun, before there is a folder.
+        budget(options, load_task(options.task))
         path = _new_folder(options)
     else:
         path = find_run(source, command, option="resume")
         options = _resumed(path, command, arguments, options, model)
+        budget(options, load_task(options.task))
     lock = _lock(path)
     if source is not None:
         _reopen(path, options)

@@ -43,6 +43,17 @@ class TeleopConfig(Config):
         description="a device that is deflected and silent for so long hangs [s]; never less than "
         "one and a half control periods",
     )
+    silence_timeout: float = Field(
+        default=0.0,
+        ge=0,
+        le=10,
+        description="a device that is silent for so long is lost [s]; 0: it is silent at rest",
+    )
+    rests_first: bool = Field(
+        default=False,
+        description="no takeover before the device was seen at rest: one of another layout may "
+        "have an axis that rests at full deflection",
+    )
     min_hold: float = Field(
         default=0.3, ge=0, le=10, description="time below the release threshold that ends it [s]"
     )
@@ -146,7 +157,8 @@ class TeleopMapper:
         self._takeover = Takeover.RELEASED
         self._connected = False
         self._twist = np.zeros(6)
-        self._twist_at = -np.inf
+        self._twist_at = self._news_at = -np.inf
+        self._rested = not config.rests_first
         self._pressed: tuple[bool, bool] = (False, False)
         self._gripper = 0
         self._hold_until = -np.inf
@@ -156,11 +168,16 @@ class TeleopMapper:
         """Who has the robot."""
         return self._takeover
 
+    @property
+    def waits_for_rest(self) -> bool:
+        """Whether the device talks but was never seen at rest, so that nobody can take over."""
+        return self._connected and not self._rested
+
     def fresh(self) -> TeleopMapper:
         """A mapper for the next episode: nobody has taken over, but a button that is still held
         is no new press."""
         made = TeleopMapper(self.config, self._period)
-        made._pressed = self._pressed
+        made._pressed, made._rested = self._pressed, self._rested
         return made
 
     def update(
@@ -177,6 +194,10 @@ class TeleopMapper:
         gone. Raises ValueError for fewer readings than the configuration names.
         """
         news = twist is not None or buttons is not None
+        if news:
+            self._news_at = now
+        silence = self.config.silence_timeout
+        lost = lost or (self._connected and 0 < silence < now - self._news_at)
         if twist is not None:
             readings = np.asarray(twist, dtype=np.float64)
             if readings.ndim != 1 or len(readings) < self.config.readings:
@@ -187,9 +208,15 @@ class TeleopMapper:
             lost = lost or not bool(np.isfinite(readings).all())
             self._twist = np.zeros(6) if lost else self._deflection(readings)
             self._twist_at = now
+            if not self._rested:
+                self._rested = float(np.abs(self._twist).max()) < self.config.release_threshold
+                self._twist = np.zeros(6)
         pushed_button = self._press(buttons, now) if buttons is not None else False
+        pushed_button = pushed_button and self._rested
         self._connected = (self._connected or news) and not lost
         # Only news ends a loss: a tick without a message says nothing of the device.
+        if lost and self.config.rests_first:
+            self._rested = False
         if lost or (self._takeover is Takeover.LOST and not news):
             signal = Signal.LOSS
             self._twist = np.zeros(6)

@@ -8,6 +8,7 @@ after the last step is not in a dataset; read back, the last one stands for it.
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ VIEWS: Mapping[str, str] = {
 
 _STATE, _ACTION = "observation.state", "action"
 _REWARD, _DONE, _SUCCESS = "next.reward", "next.done", "next.success"
+_TRUNCATED = "next.truncated"
 _HUMAN = "complementary_info.is_intervention"
 _INFO = Path("meta/info.json")
 _TASKS = Path("meta/tasks.parquet")
@@ -54,22 +56,40 @@ class DatasetError(ValueError):
 
 
 class DatasetWriter:
-    """Writes a new dataset; `close` makes it whole.
+    """Writes a new dataset; `close` makes it whole and puts it in its place. Use it in a `with`,
+    which leaves nothing behind where it isn't closed.
 
-    fps: of control [Hz]. robot: what LeRobot calls robot_type.
-    Raises DatasetError where there is something at `folder`, OSError when it can't be written.
+    fps: of control [Hz], a whole number. robot: what LeRobot calls robot_type.
+    Raises DatasetError for another rate, or where there is something at `folder`; OSError when it
+    can't be written.
     """
 
     def __init__(self, folder: Path, fps: float, robot: str) -> None:
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise DatasetError(f"{folder}: there is something already (name a folder that is new)")
-        self._folder, self._fps, self._robot = folder, fps, robot
+        self._place, self._folder = folder, folder.with_name(f"{folder.name}.partial")
+        for taken in (self._place, self._folder):
+            if taken.exists():
+                raise DatasetError(
+                    f"{taken}: there is something already (remove it, or name another folder)"
+                )
+        if fps != round(fps):
+            raise DatasetError(f"a dataset has a whole number of frames a second, not {fps:g}")
+        self._fps, self._robot = fps, robot
         self._shapes: dict[str, list[int]] = {}
         self._tasks: dict[str, int] = {}
         self._episodes: list[dict[str, Any]] = []
-        self._numbers: dict[str, list[NDArray[np.float64]]] = {}
+        self._numbers: dict[str, list[NDArray[np.float32]]] = {}
+        self._pixels: dict[str, NDArray[np.int64]] = {}
         self._frames, self._file, self._bytes = 0, 0, 0
         self._out: pq.ParquetWriter | None = None
+
+    def __enter__(self) -> DatasetWriter:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._out is not None:
+            self._out.close()
+        # Moved away by then where it is whole.
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     def add(self, episode: Episode) -> None:
         """Appends an episode. Raises DatasetError when its images aren't of the others' size."""
@@ -89,6 +109,7 @@ class DatasetWriter:
             _REWARD: episode.reward,
             _DONE: last,
             _SUCCESS: last & episode.outcome.success,
+            _TRUNCATED: last & episode.outcome.truncated,
             _HUMAN: episode.source == Source.HUMAN,
             "timestamp": (np.arange(length) / self._fps).astype(np.float32),
             "frame_index": np.arange(length),
@@ -117,10 +138,11 @@ class DatasetWriter:
         )
         self._frames += length
         for name, values in numbers.items():
-            self._numbers.setdefault(name, []).append(values.reshape(length, -1).astype(np.float64))
+            self._numbers.setdefault(name, []).append(values.reshape(length, -1).astype(np.float32))
         for name, images in ((VIEWS["side"], episode.side), (VIEWS["wrist"], episode.wrist)):
-            pixels = images[:length:_EVERY, ::8, ::8].reshape(-1, 3) / 255.0
-            self._numbers.setdefault(name, []).append(pixels)
+            pixels = images[:length:_EVERY, ::8, ::8].reshape(-1, 3)
+            counts = [np.bincount(channel, minlength=256) for channel in pixels.T]
+            self._pixels[name] = self._pixels.get(name, 0) + np.stack(counts)
 
     def close(self) -> int:
         """Writes what the dataset says of itself; gives the number of episodes.
@@ -130,12 +152,16 @@ class DatasetWriter:
         if self._out is None:
             raise DatasetError("no episode to export")
         self._out.close()
+        self._out = None
         (self._folder / _EPISODES).parent.mkdir(parents=True)
         pq.write_table(pa.Table.from_pylist(self._episodes), self._folder / _EPISODES)
         _write_tasks(self._folder / _TASKS, list(self._tasks))
-        stats = {name: _statistics(name, parts) for name, parts in self._numbers.items()}
+        stats = {
+            name: _statistics(np.concatenate(parts)) for name, parts in self._numbers.items()
+        } | {name: _image_statistics(counts) for name, counts in self._pixels.items()}
         write_atomically(self._folder / "meta" / "stats.json", stats)
         write_atomically(self._folder / _INFO, self._info())
+        self._folder.rename(self._place)
         return len(self._episodes)
 
     def _write(self, table: pa.Table) -> None:
@@ -163,7 +189,7 @@ class DatasetWriter:
         features[_STATE] = feature("float32", STATE_NAMES, STATE_DIM)
         features[_ACTION] = feature("float32", ACTION_NAMES, ACTION_DIM)
         features |= {_REWARD: feature("float32"), "timestamp": feature("float32")}
-        features |= {name: feature("bool") for name in (_DONE, _SUCCESS, _HUMAN)}
+        features |= {name: feature("bool") for name in (_DONE, _SUCCESS, _TRUNCATED, _HUMAN)}
         features |= {name: feature("int64") for name in _COUNTERS}
         return {
             "codebase_version": VERSION,
@@ -189,8 +215,8 @@ def check_dataset(folder: Path, fps: float) -> int:
 
 
 def read_dataset(folder: Path, fps: float, image_size: int | None = None) -> Iterator[Episode]:
-    """The episodes of a dataset, numbered from 1, as demonstrations: a success and a person's
-    steps where the dataset doesn't say otherwise.
+    """The episodes of a dataset, numbered from 1, as demonstrations: a person's steps and, without
+    rewards, a success where the dataset doesn't say otherwise; what failed ran out of time.
 
     fps: of the task's control [Hz]; image_size: side of the images [px], None: as they are. Raises
     DatasetError for a dataset of another format, rate, robot state or action, or with its images in
@@ -203,7 +229,7 @@ def read_dataset(folder: Path, fps: float, image_size: int | None = None) -> Ite
         raise DatasetError(f"{folder}: no data/*/*.parquet (copied in part?)")
     rows: list[dict[str, Any]] = []
     count = 0
-    for row in _rows(paths):
+    for row in _rows(paths, (_STATE, _ACTION, *VIEWS.values(), "episode_index", "task_index")):
         if rows and row["episode_index"] != rows[0]["episode_index"]:
             count += 1
             yield _episode(rows, count, names, folder, image_size)
@@ -218,11 +244,14 @@ def read_dataset(folder: Path, fps: float, image_size: int | None = None) -> Ite
         )
 
 
-def _rows(paths: Sequence[Path]) -> Iterator[dict[str, Any]]:
+def _rows(paths: Sequence[Path], needed: Sequence[str]) -> Iterator[dict[str, Any]]:
     """One frame after the other, as many in memory as a row group has."""
     for path in paths:
         try:
             with pq.ParquetFile(path) as file:
+                missing = [name for name in needed if name not in file.schema_arrow.names]
+                if missing:
+                    raise DatasetError(f"{path}: has no column {', '.join(missing)}")
                 for batch in file.iter_batches(batch_size=256):
                     yield from batch.to_pylist()
         except pa.ArrowException as error:
@@ -279,7 +308,10 @@ def _episode(
         raise DatasetError(f"{where}: an action is not within [-1, 1] of the task's limits")
     if not np.isfinite(state).all():
         raise DatasetError(f"{where}: a state is not finite")
-    success = bool(rows[-1].get(_SUCCESS, True))
+    last = rows[-1]
+    # Other tools' recordings of RL have rewards only, demonstrations neither.
+    success = bool(last.get(_SUCCESS, last.get(_REWARD, 1.0) > 0))
+    truncated = bool(last.get(_TRUNCATED, not success))
     reward = np.zeros(length, dtype=np.float32)
     reward[-1] = float(success)
     human = np.array([bool(row.get(_HUMAN, True)) for row in rows])
@@ -299,8 +331,8 @@ def _episode(
             episode=number,
             stage="collect",
             success=success,
-            terminated=True,
-            truncated=False,
+            terminated=not truncated,
+            truncated=truncated,
             discarded=False,
             first_observation=1,
             last_observation=length + 1,
@@ -346,20 +378,33 @@ def _column(values: NDArray[Any]) -> pa.Array:
     return pa.FixedSizeListArray.from_arrays(flat, values.shape[1])
 
 
-def _statistics(name: str, parts: Sequence[NDArray[np.float64]]) -> dict[str, Any]:
-    """As LeRobot keeps them for normalisation; of an image by channel, (3, 1, 1)."""
-    values = np.concatenate(parts)
+def _statistics(values: NDArray[Any]) -> dict[str, Any]:
+    """(T, n): as LeRobot keeps them for normalisation, (n,) each."""
     of = {
         "min": values.min(axis=0),
         "max": values.max(axis=0),
-        "mean": values.mean(axis=0),
-        "std": values.std(axis=0),
+        "mean": values.mean(axis=0, dtype=np.float64),
+        "std": values.std(axis=0, dtype=np.float64),
     }
     quantiles = np.quantile(values, _QUANTILES, axis=0)
     of |= {f"q{round(100 * q):02d}": v for q, v in zip(_QUANTILES, quantiles, strict=True)}
-    image = name in VIEWS.values()
-    known = {key: v[:, None, None] if image else v for key, v in of.items()}
-    return {key: v.tolist() for key, v in known.items()} | {"count": [len(values)]}
+    return {key: v.tolist() for key, v in of.items()} | {"count": [len(values)]}
+
+
+def _image_statistics(counts: NDArray[np.int64]) -> dict[str, Any]:
+    """The same by channel, (3, 1, 1) each in [0, 1]; counts: (3, 256) pixels of each value."""
+    levels = np.arange(256) / 255
+    total = counts.sum(axis=1)
+    share = np.cumsum(counts, axis=1) / total[:, None]
+    mean = counts @ levels / total
+    of = {
+        "min": levels[(counts > 0).argmax(axis=1)],
+        "max": levels[255 - (counts > 0)[:, ::-1].argmax(axis=1)],
+        "mean": mean,
+        "std": np.sqrt(np.maximum(counts @ levels**2 / total - mean**2, 0)),
+    }
+    of |= {f"q{round(100 * q):02d}": levels[(share >= q).argmax(axis=1)] for q in _QUANTILES}
+    return {key: v[:, None, None].tolist() for key, v in of.items()} | {"count": [int(total[0])]}
 
 
 def _write_tasks(path: Path, tasks: Sequence[str]) -> None:

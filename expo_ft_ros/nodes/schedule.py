@@ -37,9 +37,9 @@ class Tick:
 
     late: of its start; took, waited: by it, and in lock-step for answers before it. reaction: from
     when the person's device sent a reading to when the command that follows it was sent, without
-    the wait for the tick; None where the tick follows no new reading. chunk_late: of the newest
-    chunk, against the tick at which it was needed, negative for one that came in time; None where
-    none came since the last tick or the arm stood waiting for it.
+    the wait for the tick's time; None where the tick follows no new reading. chunk_late: of the
+    newest chunk, against the tick at which it was needed, negative for one that came in time; None
+    where none came since the last tick, or nothing was planned any more when it was asked for.
     """
 
     observation: int
@@ -333,7 +333,7 @@ class Realtime:
         host.send(result.executed, now_ns)
         reaction = None
         if travelled is not None and result.step is not None and result.step.source is Source.HUMAN:
-            reaction = travelled + self._clock() - started
+            reaction = travelled + late + self._clock() - started
         # After the command: two images take some milliseconds.
         host.show()
         if result.step is not None:

@@ -55,7 +55,7 @@ class SpaceMouse:
         """
         while select.select([self._library.spnav_fd()], [], [], 0)[0]:
             if self._library.spnav_poll_event(ctypes.byref(self._event)) == 0:
-                raise OSError("spacenavd is gone (start it, then this node, again)")
+                raise OSError("spacenavd is gone (start it again, then go on with resume:=latest)")
             yield list(self._event)
 
     def close(self) -> None:

@@ -24,12 +24,17 @@ from expo_ft_ros.control.teleop import (
 )
 from expo_ft_ros.data.messages import BadMessage, nanoseconds, twist_array
 from expo_ft_ros.msg import EpisodeState, TeleopCommand
-from expo_ft_ros.nodes.base import OK, GraphNode, NodeParameters, parameter
+from expo_ft_ros.nodes.base import OK, WARN, GraphNode, NodeParameters, parameter
 from expo_ft_ros.nodes.convert import header_of, stamp_of
 from expo_ft_ros.nodes.process import main as run_nodes
 from expo_ft_ros.tasks import load_task
 
 _HEARTBEAT = 0.1
+_TWIST = 6
+_UNREST = (
+    "the device was never seen at rest: let go of it; if that doesn't help, an axis of "
+    f"config/{CONFIG_FILES['joy']} rests elsewhere (ros2 topic echo /joy)"
+)
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,11 @@ class TeleopNode(GraphNode[TeleopParameters]):
                 f"device is {self.parameters.device!r}, known are {', '.join(CONFIG_FILES)}"
             )
         self._config = TeleopConfig.load(device=self.parameters.device)
+        if self.parameters.device == "spacenav" and self._config.readings > _TWIST:
+            raise ValueError(
+                f"axes {self._config.axes} of {CONFIG_FILES['spacenav']}: a SpaceMouse gives "
+                f"readings 0 to {_TWIST - 1}"
+            )
         self._mapper = TeleopMapper(self._config, load_task(self.parameters.task).period)
         self._sent: TeleopCommand | None = None
         self._time_ns = 0
@@ -101,7 +111,7 @@ class TeleopNode(GraphNode[TeleopParameters]):
         connected = self._sent is not None and self._sent.connected
         self._mapper = self._mapper.fresh()
         if connected:
-            self._update(np.zeros(6), None)
+            self._update(np.zeros(self._config.readings), None)
 
     def _on_clock(self, message: Clock) -> None:
         time_ns = nanoseconds(message.clock)
@@ -142,7 +152,10 @@ class TeleopNode(GraphNode[TeleopParameters]):
             action=np.asarray(state.action, dtype=np.float32),
         )
         self._out.publish(self._sent)
-        self.report(OK, f"{self._mapper.takeover.value}", connected=state.connected)
+        if self._mapper.waits_for_rest:
+            self.report(WARN, _UNREST)
+        else:
+            self.report(OK, f"{self._mapper.takeover.value}", connected=state.connected)
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from expo_ft_ros.bringup.graph import (
+    URGENT_VARIABLE,
     collect_graph,
     eval_graph,
     required_nodes,
@@ -104,7 +105,7 @@ def test_sync_is_one_process_with_two_nodes_and_async_two():
 
 def test_in_real_time_the_tick_and_the_persons_way_to_it_come_first():
     for name, urgent in (("realtime", {"teleop", "arbitration"}), ("train", set())):
-        assert {spec.name for spec in GRAPHS[name] if spec.urgent} == urgent
+        assert {spec.name for spec in GRAPHS[name] if URGENT_VARIABLE in spec.env} == urgent
 
 
 def test_in_real_time_learning_yields_to_control():
@@ -128,7 +129,7 @@ def test_a_spacemouse_is_heard_from_any_namespace():
 
 def test_the_graph_may_read_the_spacemouse_itself():
     nodes = by_name(train_graph(TrainOptions(operator="spacemouse", spacemouse="libspnav"), RUN))
-    assert not nodes["spacemouse"].vital
+    assert nodes["spacemouse"].vital, "a run without its device has a cause to end"
     assert nodes["teleop"].remappings == ()
     assert nodes["teleop"].parameters["device_needed"]
     assert "spacemouse" not in by_name(GRAPHS["spacemouse"])

@@ -85,9 +85,9 @@ def test_demonstrations_need_somebody_to_give_them():
 
 
 def test_a_dataset_stands_for_demonstrations(tmp_path, monkeypatch):
-    writer = DatasetWriter(tmp_path / "dataset", 10, "franka")
-    writer.add(make_episode(1, 3, terminated=True))
-    writer.close()
+    with DatasetWriter(tmp_path / "dataset", 10, "franka") as writer:
+        writer.add(make_episode(1, 3, terminated=True))
+        writer.close()
     monkeypatch.chdir(tmp_path)
     options = parse("demonstrations:=dataset")
     assert options.demonstrations == str(tmp_path / "dataset"), "a resumed run finds it too"
@@ -96,7 +96,7 @@ def test_a_dataset_stands_for_demonstrations(tmp_path, monkeypatch):
     more = budget(parse("demonstrations:=dataset", "demos:=2"), load_task("cube_pick"))
     assert (more.demos, more.given) == (2, 1)
     with pytest.raises(ConfigError, match=r"demonstrations:=.*elsewhere: no LeRobot dataset"):
-        parse("demonstrations:=elsewhere")
+        budget(parse("demonstrations:=elsewhere"), load_task("cube_pick"))
 
 
 def test_rviz_without_rviz_names_the_package(monkeypatch):

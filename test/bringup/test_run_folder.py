@@ -18,7 +18,9 @@ from expo_ft_ros.bringup.run_folder import (
     trained_with,
 )
 from expo_ft_ros.configuration import ConfigError
+from expo_ft_ros.data.lerobot import DatasetWriter
 from expo_ft_ros.tasks import load_task
+from test.data.episodes import make_episode
 
 
 @pytest.fixture(autouse=True)
@@ -53,6 +55,24 @@ def test_a_new_run_has_its_folders_and_its_resolved_config(runs):
 
 def test_two_runs_in_one_second_have_two_folders():
     assert train().path != train().path
+
+
+def test_a_dataset_that_is_not_there_is_told_before_there_is_a_folder(runs, tmp_path):
+    with pytest.raises(ConfigError, match="no LeRobot dataset"):
+        train(f"demonstrations:={tmp_path}")
+    assert not runs.exists()
+
+
+def test_a_dataset_that_was_moved_can_be_named_anew(tmp_path):
+    with DatasetWriter(tmp_path / "before", 10, "franka") as writer:
+        writer.add(make_episode(1, 3, terminated=True))
+        writer.close()
+    run = closed(f"demonstrations:={tmp_path / 'before'}")
+    (tmp_path / "before").rename(tmp_path / "after")
+    with pytest.raises(ConfigError, match="before: no LeRobot dataset"):
+        train(f"resume:={run.path}")
+    again = closed(f"resume:={run.path}", f"demonstrations:={tmp_path / 'after'}")
+    assert again.options.demonstrations == str(tmp_path / "after")
 
 
 def test_a_folder_that_holds_a_run_is_not_used_again(tmp_path):

@@ -340,17 +340,6 @@ def test_a_module_gets_its_name_parameters_and_environment(tmp_path):
     assert "required_nodes:\n    - a\n    - b" in text
 
 
-def test_an_urgent_process_comes_first_where_that_is_allowed(tmp_path):
-    ask = "import os; os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))"
-    allowed = subprocess.run([sys.executable, "-c", ask], stderr=subprocess.DEVNULL).returncode == 0
-    (tmp_path / "urgent_node.py").write_text("import os; print(os.sched_getscheduler(0))\n")
-    spec = NodeSpec("session", module="urgent_node", urgent=True)
-    result = Runner([spec], tmp_path, env={"PYTHONPATH": str(tmp_path)}, config=CONFIG).run()
-    assert result.code == 0, result
-    wanted = os.SCHED_FIFO if allowed else os.SCHED_OTHER
-    assert log_tail(tmp_path / "logs/session.log") == str(wanted)
-
-
 def test_two_nodes_in_a_process_keep_their_names(tmp_path):
     (tmp_path / "pair_node.py").write_text("import sys; print(sys.argv[1:])\n")
     spec = NodeSpec("session", module="pair_node", nodes=("policy", "learner"))

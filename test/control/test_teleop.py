@@ -208,12 +208,44 @@ def test_a_twist_of_a_wrong_shape_is_named():
 def test_a_gamepad_drives_by_the_axes_that_its_file_names():
     config = TeleopConfig.load(device="joy")
     axes = np.zeros(8)
+    mapper = TeleopMapper(config)
+    mapper.update(axes, [0, 0], 0.0)
     axes[1], axes[0], axes[4] = 1.0, -1.0, 1.0
-    state = TeleopMapper(config).update(axes, [1, 0], 0.0)
+    state = mapper.update(axes, [1, 0], 0.05)
     assert state.engaged
     assert np.allclose(state.action, [1, -1, 1, 0, 0, 0, -1])
     with pytest.raises(ValueError, match="need 8"):
         TeleopMapper(config).update(axes[:6], None, 0.0)
+
+
+def test_an_axis_that_rests_at_full_deflection_never_takes_over():
+    """A trigger, where the file expects a stick; also in the next episode, and not by a button."""
+    mapper = TeleopMapper(TeleopConfig.load(device="joy"))
+    axes = np.zeros(8)
+    axes[4] = 1.0
+    for number in range(40):
+        if number == 20:
+            mapper = mapper.fresh()
+        state = mapper.update(axes, [number % 2, 0], 0.05 * number)
+        assert not state.engaged
+        assert not state.action.any()
+        assert mapper.waits_for_rest
+    mapper.update(np.zeros(8), None, 2.0)
+    assert not mapper.waits_for_rest
+    assert mapper.update(axes, None, 2.05).engaged
+
+
+def test_a_gamepad_that_is_silent_is_lost():
+    mapper = TeleopMapper(TeleopConfig.load(device="joy"))
+    push = np.zeros(8)
+    mapper.update(push, [0, 0], 0.0)
+    push[1] = 1.0
+    assert mapper.update(push, [0, 0], 0.1).engaged
+    assert mapper.update(None, None, 0.7).engaged, "the policy doesn't go on"
+    assert mapper.takeover is Takeover.LOST
+    at_rest = TeleopMapper(TeleopConfig.load(device="joy"))
+    at_rest.update(np.zeros(8), None, 0.0)
+    assert not at_rest.update(None, None, 0.7).connected
 
 
 def test_an_axis_may_be_driven_by_nothing_but_not_by_two():

@@ -20,10 +20,10 @@ HZ = 10.0
 
 
 def written(folder, *episodes):
-    writer = DatasetWriter(folder, HZ, "franka")
-    for episode in episodes:
-        writer.add(episode)
-    assert writer.close() == len(episodes)
+    with DatasetWriter(folder, HZ, "franka") as writer:
+        for episode in episodes:
+            writer.add(episode)
+        assert writer.close() == len(episodes)
     return folder
 
 
@@ -55,7 +55,8 @@ def test_what_is_written_is_read(tmp_path_factory, lengths):
             np.testing.assert_array_equal(getattr(after, name), getattr(before, name))
         assert after.instruction == before.instruction
         assert after.outcome.success == before.outcome.success
-        assert after.outcome.terminated
+        assert after.outcome.terminated == before.outcome.terminated
+        assert after.outcome.truncated == before.outcome.truncated
         assert after.outcome.stage == "collect"
 
 
@@ -95,19 +96,31 @@ def test_it_is_what_lerobot_reads(tmp_path, monkeypatch):
     actions = np.concatenate([episode.executed for episode in episodes])
     np.testing.assert_allclose(stats["action"]["mean"], actions.mean(axis=0), atol=1e-6)
     np.testing.assert_allclose(stats["action"]["q99"], np.quantile(actions, 0.99, axis=0), 1e-5)
-    assert np.shape(stats["observation.images.side"]["mean"]) == (3, 1, 1)
+    side = np.concatenate([e.side[:5:10, ::8, ::8] for e in episodes]).reshape(-1, 3) / 255
+    of_side = stats["observation.images.side"]
+    assert np.shape(of_side["mean"]) == (3, 1, 1)
+    for name, wanted in (("mean", side.mean(0)), ("std", side.std(0)), ("max", side.max(0))):
+        np.testing.assert_allclose(np.ravel(of_side[name]), wanted, atol=1e-9)
 
 
 def test_what_a_dataset_does_not_say_makes_a_demonstration(tmp_path):
     """One that other tools recorded: no rewards, nothing about who drove."""
     folder = written(tmp_path / "dataset", make_episode(1, 4, terminated=False))
     (path,) = (folder / "data").glob("*/*.parquet")
-    beyond = ["next.reward", "next.done", "next.success", "complementary_info.is_intervention"]
+    beyond = ["next.done", "next.success", "next.truncated", "complementary_info.is_intervention"]
     pq.write_table(pq.read_table(path).drop_columns(beyond), path)
+    (failed,) = read_dataset(folder, HZ)
+    assert not failed.outcome.success, "it has rewards, and none was given"
+    assert failed.outcome.truncated
+    pq.write_table(pq.read_table(path).drop_columns(["next.reward"]), path)
     (episode,) = read_dataset(folder, HZ)
     assert episode.outcome.success
+    assert episode.outcome.terminated
     assert episode.human_steps == 4
     assert episode.reward.tolist() == [0, 0, 0, 1]
+    pq.write_table(pq.read_table(path).drop_columns(["task_index"]), path)
+    with pytest.raises(DatasetError, match="has no column task_index"):
+        list(read_dataset(folder, HZ))
 
 
 @pytest.mark.parametrize(
@@ -169,9 +182,12 @@ def test_nothing_is_overwritten_and_sizes_do_not_mix(tmp_path):
     folder = written(tmp_path / "dataset", make_episode(1, 4, terminated=True))
     with pytest.raises(DatasetError, match="there is something already"):
         DatasetWriter(folder, HZ, "franka")
-    writer = DatasetWriter(tmp_path / "other", HZ, "franka")
-    with pytest.raises(DatasetError, match="no episode to export"):
-        writer.close()
-    writer.add(make_episode(1, 4, terminated=True))
-    with pytest.raises(DatasetError, match=r"is 16x16, the episodes before it 8x8"):
-        writer.add(make_episode(2, 4, terminated=True, size=16))
+    with pytest.raises(DatasetError, match=r"whole number of frames a second, not 12\.5"):
+        DatasetWriter(tmp_path / "other", 12.5, "franka")
+    with DatasetWriter(tmp_path / "other", HZ, "franka") as writer:
+        with pytest.raises(DatasetError, match="no episode to export"):
+            writer.close()
+        writer.add(make_episode(1, 4, terminated=True))
+        with pytest.raises(DatasetError, match=r"is 16x16, the episodes before it 8x8"):
+            writer.add(make_episode(2, 4, terminated=True, size=16))
+    assert [path.name for path in tmp_path.iterdir()] == ["dataset"], "nothing is left of it"

@@ -4,6 +4,7 @@ import time
 
 import numpy as np
 import pytest
+from expo_ft_ros.msg import EpisodeState
 from geometry_msgs.msg import PoseStamped, Twist, TwistStamped
 from sensor_msgs.msg import Image, JointState, Joy
 
@@ -167,6 +168,7 @@ def test_teleop_says_that_a_device_went_away_while_it_drove(graph):
 def test_a_gamepad_takes_over_and_a_broken_one_does_not(graph):
     probe = graph.probe
     joy = probe.publisher("joy")
+    episodes = probe.publisher("episode/state")
     health = probe.gather("/diagnostics")
     got = probe.gather("teleop/command")
     graph.start("teleop", device="joy")
@@ -179,9 +181,13 @@ def test_a_gamepad_takes_over_and_a_broken_one_does_not(graph):
         "the complaint",
     )
     assert not got[-1].engaged
+    joy.publish(Joy(axes=[0.0] * 8, buttons=[0, 0]))
+    probe.until(lambda: got[-1].connected, "the rest")
     joy.publish(Joy(axes=[0.0, 0.9, 0, 0, 0, 0, 0, 0], buttons=[0, 0]))
     probe.until(lambda: got[-1].engaged, "the takeover")
     assert got[-1].action[0] > 0.8
+    episodes.publish(EpisodeState(state=EpisodeState.ENDED, episode=1))
+    probe.until(lambda: not got[-1].engaged, "the end of the episode")
 
 
 def test_teleop_in_lockstep_gives_one_command_a_time(graph):

@@ -68,10 +68,10 @@ def test_an_interrupted_run_goes_on_where_it_was(graph):
 
 def test_a_dataset_stands_for_demonstrations(graph):
     episodes = [make_episode(n, 30, terminated=True, stage="collect", size=64) for n in (1, 2)]
-    writer = DatasetWriter(graph.folder / "dataset", 10, "franka")
-    for episode in episodes:
-        writer.add(episode)
-    writer.close()
+    with DatasetWriter(graph.folder / "dataset", 10, "franka") as writer:
+        for episode in episodes:
+            writer.add(episode)
+        writer.close()
     done = _run(graph, "sync", demos=0, demonstrations=str(graph.folder / "dataset"))
     assert done.code == 0, f"{done.cause}\n{done.tail}"
     lines = _lines(graph.folder)
