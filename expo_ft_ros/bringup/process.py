@@ -111,7 +111,9 @@ class NodeProcess:
         self.pid = self._popen.pid
         self.pidfd = os.pidfd_open(self.pid)
         if spec.nice:
-            os.setpriority(os.PRIO_PROCESS, self.pid, spec.nice)
+            # More than normal priority takes a privilege; without it the normal one has to do.
+            with contextlib.suppress(PermissionError):
+                os.setpriority(os.PRIO_PROCESS, self.pid, spec.nice)
             # Where the kernel groups processes by session, niceness counts inside a session only.
             with contextlib.suppress(OSError):
                 Path(f"/proc/{self.pid}/autogroup").write_text(str(spec.nice))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import os
 import signal
@@ -17,15 +16,12 @@ from rclpy.executors import Executor, SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 
-from expo_ft_ros.bringup.graph import URGENT_VARIABLE
 from expo_ft_ros.bringup.process import PARENT_PID_VARIABLE
 from expo_ft_ros.nodes.base import GraphNode
 
 AnyNode = GraphNode[Any]
 
 _PR_SET_PDEATHSIG = 1
-# Below what a robot's own controller has (ros2_control: 50).
-_URGENT = 40
 # How long after its last word a node that ends by itself goes on [s].
 _SPIN = 0.1
 
@@ -84,16 +80,6 @@ def die_with_parent() -> None:
         )
 
 
-def come_first() -> None:
-    """Where the environment asks for it: before all that has a normal priority (SCHED_FIFO).
-
-    It takes a privilege (rtprio in limits.conf); without it the normal priority has to do.
-    """
-    if os.environ.get(URGENT_VARIABLE) == "1":
-        with contextlib.suppress(PermissionError):
-            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(_URGENT))
-
-
 def run(*factories: Callable[[], AnyNode], args: list[str] | None = None) -> int:
     """Runs the nodes in one process and one thread until a signal or the end of one of them.
 
@@ -102,8 +88,6 @@ def run(*factories: Callable[[], AnyNode], args: list[str] | None = None) -> int
     """
     stop = StopSignals()
     die_with_parent()
-    # Before DDS has its threads, which inherit it.
-    come_first()
     argv = list(sys.argv if args is None else args)
     if len(factories) > 1:
         argv = _without_name(argv)

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from expo_ft_ros.bringup.graph import (
-    URGENT_VARIABLE,
     collect_graph,
     eval_graph,
     required_nodes,
@@ -105,7 +104,7 @@ def test_sync_is_one_process_with_two_nodes_and_async_two():
 
 def test_in_real_time_the_tick_and_the_persons_way_to_it_come_first():
     for name, urgent in (("realtime", {"teleop", "arbitration"}), ("train", set())):
-        assert {spec.name for spec in GRAPHS[name] if URGENT_VARIABLE in spec.env} == urgent
+        assert {spec.name for spec in GRAPHS[name] if spec.nice < 0} == urgent
 
 
 def test_in_real_time_learning_yields_to_control():

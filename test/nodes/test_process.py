@@ -7,7 +7,6 @@ import sys
 
 import pytest
 
-from expo_ft_ros.bringup.graph import URGENT_VARIABLE
 from expo_ft_ros.bringup.process import child_environment
 from expo_ft_ros.nodes.parameters import describe
 from expo_ft_ros.nodes.process import _without_name
@@ -115,17 +114,6 @@ def test_every_parameter_of_every_node_is_described():
     for node in nodes:
         for name, _, descriptor in describe(node.PARAMETERS):
             assert len(descriptor.description) > 10, f"{node.NAME}.{name}"
-
-
-def test_an_urgent_process_comes_first_where_that_is_allowed():
-    ask = "import os; os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))"
-    allowed = subprocess.run([sys.executable, "-c", ask], stderr=subprocess.DEVNULL).returncode == 0
-    show = "import os; from expo_ft_ros.nodes.process import come_first; come_first(); "
-    show += "print(os.sched_getscheduler(0))"
-    for value, wanted in (("1", os.SCHED_FIFO if allowed else os.SCHED_OTHER), ("", 0)):
-        environment = child_environment({URGENT_VARIABLE: value})
-        told = subprocess.check_output([sys.executable, "-c", show], env=environment, text=True)
-        assert int(told) == wanted
 
 
 def test_several_nodes_of_a_process_keep_their_names():
