@@ -174,10 +174,11 @@ class TeleopMapper:
         return self._connected and not self._rested
 
     def fresh(self) -> TeleopMapper:
-        """A mapper for the next episode: nobody has taken over, but a button that is still held
-        is no new press."""
+        """A mapper for the next episode: nobody has taken over, but the device is the same one, and
+        a button that is still held is no new press."""
         made = TeleopMapper(self.config, self._period)
         made._pressed, made._rested = self._pressed, self._rested
+        made._connected, made._news_at = self._connected, self._news_at
         return made
 
     def update(
@@ -211,12 +212,11 @@ class TeleopMapper:
             if not self._rested:
                 self._rested = float(np.abs(self._twist).max()) < self.config.release_threshold
                 self._twist = np.zeros(6)
-        pushed_button = self._press(buttons, now) if buttons is not None else False
-        pushed_button = pushed_button and self._rested
+        pushed_button = buttons is not None and self._press(buttons, now) and self._rested
         self._connected = (self._connected or news) and not lost
+        if lost:
+            self._rested = not self.config.rests_first
         # Only news ends a loss: a tick without a message says nothing of the device.
-        if lost and self.config.rests_first:
-            self._rested = False
         if lost or (self._takeover is Takeover.LOST and not news):
             signal = Signal.LOSS
             self._twist = np.zeros(6)

@@ -108,10 +108,7 @@ class TeleopNode(GraphNode[TeleopParameters]):
         over = message.state in (EpisodeState.ENDED, EpisodeState.RESETTING)
         if not over or self._mapper.takeover is Takeover.LOST:
             return
-        connected = self._sent is not None and self._sent.connected
         self._mapper = self._mapper.fresh()
-        if connected:
-            self._update(np.zeros(self._config.readings), None)
 
     def _on_clock(self, message: Clock) -> None:
         time_ns = nanoseconds(message.clock)

@@ -190,6 +190,25 @@ def test_a_gamepad_takes_over_and_a_broken_one_does_not(graph):
     probe.until(lambda: not got[-1].engaged, "the end of the episode")
 
 
+def test_a_new_episode_is_no_rest(graph):
+    """An axis that rests at full deflection doesn't take over in any later episode either."""
+    probe = graph.probe
+    joy = probe.publisher("joy")
+    episodes = probe.publisher("episode/state")
+    got = probe.gather("teleop/command")
+    graph.start("teleop", device="joy")
+    probe.until(lambda: len(got) > 2, "a heartbeat")
+    tilted = Joy(axes=[0, 0, 0, 0, 1.0, 0, 0, 0], buttons=[0, 0])
+    joy.publish(tilted)
+    probe.until(lambda: got[-1].connected, "the gamepad")
+    episodes.publish(EpisodeState(state=EpisodeState.RESETTING, episode=1))
+    probe.spin(0.2)
+    mark = len(got)
+    joy.publish(tilted)
+    probe.until(lambda: any(nanoseconds(m.reading) for m in got[mark:]), "its next reading")
+    assert not any(m.engaged or np.any(m.action) for m in got)
+
+
 def test_teleop_in_lockstep_gives_one_command_a_time(graph):
     probe = graph.probe
     from rosgraph_msgs.msg import Clock
