@@ -17,6 +17,7 @@ from expo_ft_ros.tasks import load_task
 
 _EPISODES, _LENGTH = 20, 80
 _REPEATS = 10
+_SLOTS = 64
 
 
 def main(words: Sequence[str]) -> int:
@@ -74,6 +75,9 @@ def measure(size: str) -> dict[str, float]:
     return {
         f"critic step, batch {config.batch}": float(np.median(critic)),
         f"update call of {config.critic_steps_per_update} critic steps": whole,
+        f"candidates of {_SLOTS} slots drawn anew": _median(
+            lambda: agent.memory.draw_candidates(agent.memory.replay.slots[:_SLOTS], 1), _REPEATS
+        ),
         "acting on an observation, 16 candidates": _median(
             lambda: agent.act(observation), 3 * _REPEATS
         ),

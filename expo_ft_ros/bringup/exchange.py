@@ -10,7 +10,7 @@ from expo_ft_ros.configuration import ConfigError
 from expo_ft_ros.control.session import LEARNED_STAGES
 from expo_ft_ros.data.episode import Episode
 from expo_ft_ros.data.episode_store import load_episodes
-from expo_ft_ros.data.lerobot import DatasetError, DatasetWriter
+from expo_ft_ros.data.lerobot import DatasetWriter
 
 FORMATS = ("lerobot",)
 _ROBOT = "franka"
@@ -28,14 +28,17 @@ def main(words: Sequence[str]) -> int:
     run = find_run(wanted.run)
     try:
         rate = float(read_config(run)["task"]["control_hz"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ConfigError(
+            f"{run}: its config.yaml doesn't say the task's rate ({error})"
+        ) from error
+    try:
         with DatasetWriter(Path(wanted.folder).expanduser(), rate, _ROBOT) as writer:
             for episode in load_episodes(run / "episodes", first_uncounted(run)):
                 if _wanted(episode, wanted.only):
                     writer.add(episode)
             count = writer.close()
-    except KeyError as error:
-        raise ConfigError(f"{run}: its config.yaml has no {error}") from error
-    except (DatasetError, OSError, ValueError) as error:
+    except (OSError, ValueError) as error:
         raise ConfigError(str(error)) from error
     print(f"{count} episodes of {run} written to {wanted.folder}")
     return 0

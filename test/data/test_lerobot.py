@@ -12,8 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from expo_ft_ros.data import lerobot
-from expo_ft_ros.data.lerobot import DatasetError, DatasetWriter, check_dataset, read_dataset
+from expo_ft_ros.data.lerobot import (
+    DatasetError,
+    DatasetWriter,
+    check_dataset,
+    read_dataset,
+    writer,
+)
 from test.data.episodes import make_episode
 
 HZ = 10.0
@@ -68,7 +73,7 @@ def test_images_can_be_read_smaller(tmp_path):
 
 def test_it_is_what_lerobot_reads(tmp_path, monkeypatch):
     """Names and types of format v3.0; a new data file where one has grown large."""
-    monkeypatch.setattr(lerobot, "_FILE_BYTES", 5000)
+    monkeypatch.setattr(writer, "_FILE_BYTES", 5000)
     episodes = [make_episode(n, 5, terminated=True) for n in (1, 2, 3)]
     folder = written(tmp_path / "dataset", *episodes)
     info = json.loads((folder / "meta" / "info.json").read_text())

@@ -27,6 +27,7 @@ from expo_ft_ros.data.episode_store import (
     set_aside,
 )
 from expo_ft_ros.data.gathering import EpisodeGatherer
+from expo_ft_ros.data.lerobot import read_dataset
 from expo_ft_ros.data.types import Proprio, Source, Step, Verdict
 from expo_ft_ros.nodes.convert import (
     array_to_image,
@@ -254,3 +255,26 @@ def test_a_definition_has_every_message_in_it_once():
         "MSG: geometry_msgs/Quaternion",
         "MSG: builtin_interfaces/Time",
     } <= set(names)
+
+
+def test_a_run_is_exported(tmp_path, monkeypatch, capsys):
+    """What the session counted, relabelled as a person did; nothing is left of what can't be."""
+    monkeypatch.setenv("EXPO_FT_RUNS", str(tmp_path))
+    run = tmp_path / "a"
+    (run / "episodes").mkdir(parents=True)
+    for number in (1, 2, 3):
+        record(run / "episodes", number, messages(number, 4, np.random.default_rng(number)))
+    (run / "progress.json").write_text('{"session": {"episode": 3}}')
+    (run / "config.yaml").write_text("command: train\noptions: {}\n")
+    assert cli.main(["export", str(tmp_path / "out")]) == 2
+    assert "doesn't say the task's rate" in capsys.readouterr().err
+    (run / "config.yaml").write_text("command: train\noptions: {}\ntask: {control_hz: 10.0}\n")
+    relabel(run / "episodes" / "000002.mcap", False)
+    assert cli.main(["export", str(tmp_path / "out")]) == 0
+    assert [e.outcome.success for e in read_dataset(tmp_path / "out", 10)] == [True, False]
+    assert cli.main(["export", "--only", "successes", str(tmp_path / "won"), "a"]) == 0
+    assert len(list(read_dataset(tmp_path / "won", 10))) == 1
+    assert cli.main(["export", "--only", "demonstrations", str(tmp_path / "none")]) == 2
+    assert "no episode to export" in capsys.readouterr().err
+    assert not list(tmp_path.glob("none*"))
+    assert cli.main(["export", "--format", "csv", str(tmp_path / "csv")]) == 2

@@ -1,15 +1,10 @@
-"""LeRobot datasets, format v3.0: episodes are written into one and read from one.
-
-Images are lossless PNG inside the Parquet files, no video: what is learned from an export is what
-was recorded. A frame is an observation and the action that was executed on it, so the observation
-after the last step is not in a dataset; read back, the last one stands for it.
-"""
+"""Writes episodes into a new dataset."""
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,29 +14,26 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from expo_ft_ros.data.episode import Episode, EpisodeOutcome
+from expo_ft_ros.data.episode import Episode
 from expo_ft_ros.data.files import write_atomically
-from expo_ft_ros.data.images import resize_image
+from expo_ft_ros.data.lerobot.format import (
+    ACTION,
+    ACTION_NAMES,
+    DONE,
+    HUMAN,
+    INFO,
+    REWARD,
+    STATE,
+    STATE_NAMES,
+    SUCCESS,
+    TASKS,
+    TRUNCATED,
+    VERSION,
+    VIEWS,
+    DatasetError,
+)
 from expo_ft_ros.data.types import ACTION_DIM, STATE_DIM, ImageArray, Source
 
-VERSION = "v3.0"
-STATE_NAMES = ("x", "y", "z", "r11", "r21", "r31", "r12", "r22", "r32", "gripper_width")
-"""Of observation.state: position of the tool centre point in the base frame [m], the first two
-columns of its rotation, opening of the gripper [m]."""
-ACTION_NAMES = ("vx", "vy", "vz", "wx", "wy", "wz", "gripper_velocity")
-"""Of action: as executed, in [-1, 1] of the task's limits, in base-frame axes."""
-VIEWS: Mapping[str, str] = {
-    "side": "observation.images.side",
-    "wrist": "observation.images.wrist",
-}
-"""Feature of each view."""
-
-_STATE, _ACTION = "observation.state", "action"
-_REWARD, _DONE, _SUCCESS = "next.reward", "next.done", "next.success"
-_TRUNCATED = "next.truncated"
-_HUMAN = "complementary_info.is_intervention"
-_INFO = Path("meta/info.json")
-_TASKS = Path("meta/tasks.parquet")
 _DATA_PATTERN = "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
 _EPISODES = Path("meta/episodes/chunk-000/file-000.parquet")
 _FILES_A_CHUNK, _FILE_BYTES = 1000, 100 << 20  # the format's own
@@ -49,10 +41,6 @@ _COUNTERS = ("frame_index", "episode_index", "index", "task_index")
 _QUANTILES = (0.01, 0.10, 0.50, 0.90, 0.99)
 _EVERY = 10  # of so many frames one, and of its pixels one in 64, tells the images' statistics
 _IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
-
-
-class DatasetError(ValueError):
-    """A dataset that can't be written or isn't one that can be read; the text says what to do."""
 
 
 class DatasetWriter:
@@ -104,13 +92,13 @@ class DatasetWriter:
         task = self._tasks.setdefault(episode.instruction, len(self._tasks))
         last = np.arange(length) == length - 1
         numbers: dict[str, NDArray[Any]] = {
-            _STATE: episode.state[:length],
-            _ACTION: episode.executed,
-            _REWARD: episode.reward,
-            _DONE: last,
-            _SUCCESS: last & episode.outcome.success,
-            _TRUNCATED: last & episode.outcome.truncated,
-            _HUMAN: episode.source == Source.HUMAN,
+            STATE: episode.state[:length],
+            ACTION: episode.executed,
+            REWARD: episode.reward,
+            DONE: last,
+            SUCCESS: last & episode.outcome.success,
+            TRUNCATED: last & episode.outcome.truncated,
+            HUMAN: episode.source == Source.HUMAN,
             "timestamp": (np.arange(length) / self._fps).astype(np.float32),
             "frame_index": np.arange(length),
             "episode_index": np.full(length, number),
@@ -155,12 +143,12 @@ class DatasetWriter:
         self._out = None
         (self._folder / _EPISODES).parent.mkdir(parents=True)
         pq.write_table(pa.Table.from_pylist(self._episodes), self._folder / _EPISODES)
-        _write_tasks(self._folder / _TASKS, list(self._tasks))
+        _write_tasks(self._folder / TASKS, list(self._tasks))
         stats = {
             name: _statistics(np.concatenate(parts)) for name, parts in self._numbers.items()
         } | {name: _image_statistics(counts) for name, counts in self._pixels.items()}
         write_atomically(self._folder / "meta" / "stats.json", stats)
-        write_atomically(self._folder / _INFO, self._info())
+        write_atomically(self._folder / INFO, self._info())
         self._folder.rename(self._place)
         return len(self._episodes)
 
@@ -186,10 +174,10 @@ class DatasetWriter:
             name: {"dtype": "image", "shape": shape, "names": ["height", "width", "channels"]}
             for name, shape in self._shapes.items()
         }
-        features[_STATE] = feature("float32", STATE_NAMES, STATE_DIM)
-        features[_ACTION] = feature("float32", ACTION_NAMES, ACTION_DIM)
-        features |= {_REWARD: feature("float32"), "timestamp": feature("float32")}
-        features |= {name: feature("bool") for name in (_DONE, _SUCCESS, _TRUNCATED, _HUMAN)}
+        features[STATE] = feature("float32", STATE_NAMES, STATE_DIM)
+        features[ACTION] = feature("float32", ACTION_NAMES, ACTION_DIM)
+        features |= {REWARD: feature("float32"), "timestamp": feature("float32")}
+        features |= {name: feature("bool") for name in (DONE, SUCCESS, TRUNCATED, HUMAN)}
         features |= {name: feature("int64") for name in _COUNTERS}
         return {
             "codebase_version": VERSION,
@@ -208,150 +196,6 @@ class DatasetWriter:
         }
 
 
-def check_dataset(folder: Path, fps: float) -> int:
-    """How many episodes `read_dataset` would give, by what the dataset says of itself; raises as
-    that."""
-    return int(_read_info(folder, fps)["total_episodes"])
-
-
-def read_dataset(folder: Path, fps: float, image_size: int | None = None) -> Iterator[Episode]:
-    """The episodes of a dataset, numbered from 1, as demonstrations: a person's steps and, without
-    rewards, a success where the dataset doesn't say otherwise; what failed ran out of time.
-
-    fps: of the task's control [Hz]; image_size: side of the images [px], None: as they are. Raises
-    DatasetError for a dataset of another format, rate, robot state or action, or with its images in
-    videos; OSError when it can't be read.
-    """
-    info = _read_info(folder, fps)
-    names = _tasks_of(folder)
-    paths = sorted((folder / "data").glob("*/*.parquet"))
-    if not paths:
-        raise DatasetError(f"{folder}: no data/*/*.parquet (copied in part?)")
-    rows: list[dict[str, Any]] = []
-    count = 0
-    for row in _rows(paths, (_STATE, _ACTION, *VIEWS.values(), "episode_index", "task_index")):
-        if rows and row["episode_index"] != rows[0]["episode_index"]:
-            count += 1
-            yield _episode(rows, count, names, folder, image_size)
-            rows = []
-        rows.append(row)
-    if rows:
-        count += 1
-        yield _episode(rows, count, names, folder, image_size)
-    if count != info["total_episodes"]:
-        raise DatasetError(
-            f"{folder}: {count} episodes, {_INFO} says {info['total_episodes']} (copied in part?)"
-        )
-
-
-def _rows(paths: Sequence[Path], needed: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """One frame after the other, as many in memory as a row group has."""
-    for path in paths:
-        try:
-            with pq.ParquetFile(path) as file:
-                missing = [name for name in needed if name not in file.schema_arrow.names]
-                if missing:
-                    raise DatasetError(f"{path}: has no column {', '.join(missing)}")
-                for batch in file.iter_batches(batch_size=256):
-                    yield from batch.to_pylist()
-        except pa.ArrowException as error:
-            raise DatasetError(f"{path}: can't be read: {error}") from error
-
-
-def _read_info(folder: Path, fps: float) -> dict[str, Any]:
-    path = folder / _INFO
-    try:
-        info = json.loads(path.read_text())
-        features, version = info["features"], str(info["codebase_version"])
-        rate, _ = float(info["fps"]), int(info["total_episodes"])
-    except FileNotFoundError as error:
-        raise DatasetError(f"{folder}: no LeRobot dataset, it has no {_INFO}") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise DatasetError(f"{path}: not what LeRobot writes ({error!r})") from error
-    if version != VERSION:
-        raise DatasetError(
-            f"{path}: format {version}, read is {VERSION} (lerobot.datasets.v30 converts)"
-        )
-    if rate != fps:
-        raise DatasetError(f"{path}: {rate:g} Hz, the task is controlled at {fps:g} Hz")
-    for name, size in ((_STATE, STATE_DIM), (_ACTION, ACTION_DIM)):
-        shape = list(features.get(name, {}).get("shape", []))
-        if shape != [size]:
-            raise DatasetError(
-                f"{path}: {name} has the shape {shape}, needed is [{size}] "
-                f"({', '.join(STATE_NAMES if name == _STATE else ACTION_NAMES)})"
-            )
-    for name in VIEWS.values():
-        kind = features.get(name, {}).get("dtype", "missing")
-        if kind != "image":
-            raise DatasetError(
-                f"{path}: {name} is {kind}, needed is image (a dataset with videos is not read: "
-                "record or convert it with use_videos=False)"
-            )
-    known: dict[str, Any] = info
-    return known
-
-
-def _episode(
-    rows: Sequence[Mapping[str, Any]],
-    number: int,
-    tasks: Mapping[int, str],
-    folder: Path,
-    image_size: int | None,
-) -> Episode:
-    where = f"{folder}: episode {rows[0]['episode_index']}"
-    length = len(rows)
-    executed = np.array([row[_ACTION] for row in rows], dtype=np.float32)
-    state = np.array([row[_STATE] for row in rows], dtype=np.float32)
-    # Not a number fails the comparison.
-    if not (np.abs(executed) <= 1 + 1e-4).all():
-        raise DatasetError(f"{where}: an action is not within [-1, 1] of the task's limits")
-    if not np.isfinite(state).all():
-        raise DatasetError(f"{where}: a state is not finite")
-    last = rows[-1]
-    # Other tools' recordings of RL have rewards only, demonstrations neither.
-    success = bool(last.get(_SUCCESS, last.get(_REWARD, 1.0) > 0))
-    truncated = bool(last.get(_TRUNCATED, not success))
-    reward = np.zeros(length, dtype=np.float32)
-    reward[-1] = float(success)
-    human = np.array([bool(row.get(_HUMAN, True)) for row in rows])
-    task = tasks.get(int(rows[0]["task_index"]))
-    if task is None:
-        raise DatasetError(f"{where}: task {rows[0]['task_index']} is not in {_TASKS}")
-    views = {}
-    for view, name in VIEWS.items():
-        images = [_decode(row[name], where) for row in rows]
-        if len({image.shape for image in images}) > 1:
-            raise DatasetError(f"{where}: {name} changes its size")
-        if image_size is not None:
-            images = [resize_image(image, image_size) for image in images]
-        views[view] = np.stack([*images, images[-1]])
-    return Episode(
-        outcome=EpisodeOutcome(
-            episode=number,
-            stage="collect",
-            success=success,
-            terminated=not truncated,
-            truncated=truncated,
-            discarded=False,
-            first_observation=1,
-            last_observation=length + 1,
-            steps=length,
-            cause=f"imported from {folder.name}",
-        ),
-        instruction=task,
-        side=views["side"],
-        wrist=views["wrist"],
-        state=np.concatenate([state, state[-1:]]),
-        proposed=executed,
-        executed=executed.clip(-1, 1),
-        source=np.where(human, Source.HUMAN, Source.POLICY).astype(np.uint8),
-        chunk=np.zeros(length, dtype=np.uint64),
-        index=np.full(length, -1, dtype=np.int32),
-        reward=reward,
-    )
-
-
 def _encode(images: ImageArray) -> pa.Array:
     """(T, h, w, 3) RGB as the column of a Hugging Face image."""
     rows = []
@@ -361,14 +205,6 @@ def _encode(images: ImageArray) -> pa.Array:
             raise DatasetError(f"an image of shape {image.shape} could not be encoded")
         rows.append({"bytes": data.tobytes(), "path": None})
     return pa.array(rows, type=_IMAGE)
-
-
-def _decode(cell: Mapping[str, Any], where: str) -> ImageArray:
-    data = np.frombuffer(cell["bytes"] or b"", dtype=np.uint8)
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-    if image is None:
-        raise DatasetError(f"{where}: an image does not decode")
-    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)
 
 
 def _column(values: NDArray[Any]) -> pa.Array:
@@ -424,19 +260,3 @@ def _write_tasks(path: Path, tasks: Sequence[str]) -> None:
     }
     table = pa.table({"task_index": list(range(len(tasks))), index: list(tasks)})
     pq.write_table(table.replace_schema_metadata({"pandas": json.dumps(described)}), path)
-
-
-def _tasks_of(folder: Path) -> dict[int, str]:
-    """Task index -> text; the text's column is the one that isn't the index's."""
-    path = folder / _TASKS
-    try:
-        table = pq.read_table(path)
-    except FileNotFoundError as error:
-        raise DatasetError(f"{folder}: no {_TASKS}") from error
-    except pa.ArrowException as error:
-        raise DatasetError(f"{path}: can't be read: {error}") from error
-    texts = [name for name in table.column_names if name != "task_index"]
-    if "task_index" not in table.column_names or len(texts) != 1:
-        raise DatasetError(f"{path}: columns {table.column_names}, not task_index and its text")
-    numbers, words = table["task_index"].to_pylist(), table[texts[0]].to_pylist()
-    return dict(zip(numbers, words, strict=True))
