@@ -17,15 +17,21 @@ def _of(parameter: Tensor, members: Tensor | None) -> Tensor:
 
 
 class _EnsembleLayer(nn.Module):
-    """Linear, LayerNorm, ReLU of E members: (E, R, in) to (E, R, out)."""
+    """Linear, LayerNorm, ReLU of E members: (E, R, in) to (E, R, out).
 
-    def __init__(self, members: int, fan_in: int, fan_out: int) -> None:
+    beside: inputs of the same layer that another product is responsible for.
+    """
+
+    def __init__(self, members: int, fan_in: int, fan_out: int, beside: int = 0) -> None:
         super().__init__()
-        bound = 1 / math.sqrt(fan_in)
+        bound = 1 / math.sqrt(fan_in + beside)
         self.weight = nn.Parameter(torch.empty(members, fan_in, fan_out).uniform_(-bound, bound))
         self.bias = nn.Parameter(torch.empty(members, 1, fan_out).uniform_(-bound, bound))
         self.scale = nn.Parameter(torch.ones(members, 1, fan_out))
         self.shift = nn.Parameter(torch.zeros(members, 1, fan_out))
+
+    def product(self, x: Tensor, members: Tensor | None) -> Tensor:
+        return torch.baddbmm(_of(self.bias, members), x, _of(self.weight, members))
 
     def normalise(self, x: Tensor, members: Tensor | None) -> Tensor:
         x = functional.layer_norm(x, x.shape[-1:])
@@ -33,9 +39,7 @@ class _EnsembleLayer(nn.Module):
         return torch.addcmul(_of(self.shift, members), x, _of(self.scale, members)).relu_()
 
     def forward(self, x: Tensor, members: Tensor | None) -> Tensor:
-        return self.normalise(
-            torch.baddbmm(_of(self.bias, members), x, _of(self.weight, members)), members
-        )
+        return self.normalise(self.product(x, members), members)
 
 
 class QEnsemble(nn.Module):
@@ -46,8 +50,11 @@ class QEnsemble(nn.Module):
     ) -> None:
         super().__init__()
         e, h = config.members, config.hidden
-        self.members, self.minimum_of, self._features = e, minimum_of, feature_dim
-        self.first = _EnsembleLayer(e, feature_dim + chunk_dim, h)
+        self.members, self.minimum_of = e, minimum_of
+        # The first layer's weights in two: slices of one cost a copy, and zeros in the gradient.
+        self.first = _EnsembleLayer(e, feature_dim, h, beside=chunk_dim)
+        bound = 1 / math.sqrt(feature_dim + chunk_dim)
+        self.first_of_chunk = nn.Parameter(torch.empty(e, chunk_dim, h).uniform_(-bound, bound))
         self.second = _EnsembleLayer(e, h, h)
         self.third = _EnsembleLayer(e, h, h)
         bound = 1 / math.sqrt(h)
@@ -59,11 +66,10 @@ class QEnsemble(nn.Module):
         (M, B, K). Each observation's share of the first layer is computed once for its K chunks.
         """
         b, k, _ = chunks.shape
-        weight = _of(self.first.weight, members)
-        m = weight.shape[0]
-        of_features = torch.matmul(features, weight[:, : self._features])
-        of_features = of_features + _of(self.first.bias, members)
-        of_chunks = torch.matmul(chunks.reshape(b * k, -1), weight[:, self._features :])
+        m = self.members if members is None else len(members)
+        of_features = self.first.product(features.expand(m, -1, -1), members)
+        rows = chunks.reshape(b * k, -1).expand(m, -1, -1)
+        of_chunks = torch.bmm(rows, _of(self.first_of_chunk, members))
         x = of_chunks.view(m, b, k, -1).add_(of_features[:, :, None])
         h = self.first.normalise(x.view(m, b * k, -1), members)
         h = self.third(self.second(h, members), members)

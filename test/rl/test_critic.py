@@ -25,8 +25,12 @@ def test_each_member_is_a_plain_layernorm_mlp():
     out = ensemble(features, chunks)
     for m in range(4):
         x = torch.cat([features[:, None].expand(-1, 2, -1), chunks], dim=-1)
-        for layer in (ensemble.first, ensemble.second, ensemble.third):
-            x = x @ layer.weight[m] + layer.bias[m]
+        first = torch.cat([ensemble.first.weight, ensemble.first_of_chunk], dim=1)
+        layers = (ensemble.first, ensemble.second, ensemble.third)
+        for layer, weight in zip(
+            layers, (first, ensemble.second.weight, ensemble.third.weight), strict=True
+        ):
+            x = x @ weight[m] + layer.bias[m]
             x = functional.layer_norm(x, x.shape[-1:], layer.scale[m, 0], layer.shift[m, 0]).relu()
         expected = (x @ ensemble.weight[m] + ensemble.bias[m]).squeeze(-1)
         torch.testing.assert_close(out[m], expected, rtol=1e-4, atol=1e-5)
