@@ -73,6 +73,7 @@ class Agent:
         self.memory.target_vla = self.imitator.target
         parts = Parts(config, task, self.vla, self.memory, self.imitator)
         self.algorithm = make_algorithm(algorithm, parts)
+        self._alone = make_algorithm("sft", parts)
         if self.algorithm.networks is not None:
             self.algorithm.networks.to(self.device)
         self.version = 0
@@ -108,14 +109,16 @@ class Agent:
 
     def act(self, observation: Observation, mode: str = "sample") -> ActResult:
         """The algorithm's choice. mode "mode" evaluates: nothing explores, and what is drawn comes
-        from a generator of its own (see `begin_evaluation`).
+        from a generator of its own (see `begin_evaluation`); "alone" evaluates the VLA's first
+        chunk, unvalued and unedited.
         """
-        evaluates = mode == "mode"
+        evaluates = mode != "sample"
+        algorithm = self._alone if mode == "alone" else self.algorithm
         with torch.inference_mode(), self._precision():
             images, inputs = self._input_of(observation)
             shared = self.config.critic.encoder == "shared"
             seen = Seen(cast(Tensor, inputs.features) if shared else images, inputs)
-            choice = self.algorithm.choose(
+            choice = algorithm.choose(
                 seen, mode=evaluates, generator=self._evaluation if evaluates else None
             )
             return ActResult(
@@ -224,16 +227,17 @@ class Agent:
         config = self.config
         if self.online_episodes < config.warmup_episodes:
             return 0
-        episodes = self.online_episodes - self._learned_episodes
+        # The warm-up's own episodes are made up for by `warmup_updates`, but for its last.
+        episodes = self.online_episodes - max(self._learned_episodes, config.warmup_episodes - 1)
         calls = self.task.updates_per_episode
         rate = self.algorithm.updates_per_step
         if rate is None and config.schedule == "step":
             rate = config.updates_per_step
         if rate is not None:
             calls = round(rate * (self.online_steps - self._learned_steps))
-        elif config.schedule == "batch":
-            if episodes < config.episodes_per_batch:
-                return 0
+        elif config.schedule == "batch" and episodes < config.episodes_per_batch:
+            return 0
+        else:
             calls *= episodes
         return calls + (config.warmup_updates if self._learned_steps == 0 else 0)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
-from expo_ft_ros.data.types import Observation, Proprio
+from expo_ft_ros.data.types import Observation, Proprio, Source
 from expo_ft_ros.policies.base import PolicyInput
 from expo_ft_ros.rl.agent import Agent
 from expo_ft_ros.rl.augment import augment
@@ -224,6 +226,43 @@ def test_update_calls_are_due_by_schedule(schedule, calls):
         assert agent.critic_updates - before == 2 * expected
 
 
+def test_calls_are_due_for_every_episode_since_the_last_update():
+    """As after a resume from a checkpoint that is some episodes old."""
+    agent = fed(warmup_episodes=2)
+    for episode in EPISODES[2:]:
+        agent.add_episode(episode)
+    agent.update(go_on)
+    # The second and the third online episode: the first one is of the warm-up.
+    assert agent.critic_updates == 2 * 2
+
+
+def test_what_a_person_mended_is_not_imitated_within_the_horizon():
+    """The VLA's loss sees H = 16 steps of a window, not only the C = 8 that are executed."""
+    agent = make_agent()
+    assert agent.config.vla_data == "unmended"
+    source = np.zeros(30, dtype=np.uint8)
+    source[[12, 25]] = Source.HUMAN
+    agent.add_episode(replace(make_episode(1, 30, terminated=True, size=SIZE), source=source))
+    assert agent.algorithm._imitated().tolist() == [25, 26, 27, 28, 29]
+    source = np.full(30, Source.HUMAN)
+    source[14] = Source.POLICY
+    agent.add_episode(replace(make_episode(2, 30, terminated=True, size=SIZE), source=source))
+    assert (agent.algorithm._imitated()[5:] - 31).tolist() == list(range(15, 30))
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"), [("all", {1, 2, 3}), ("successful", {1, 3}), ("unmended", {1, 3})]
+)
+def test_what_the_vla_imitates_is_configured(data, expected):
+    agent = make_agent(vla_data=data)
+    for episode in EPISODES[:3]:
+        nobody = np.full(len(episode), Source.POLICY)
+        agent.add_episode(replace(episode, source=nobody))
+    starts = agent.algorithm._imitated()
+    found = {n for n, slots in enumerate(agent.memory.replay.episodes, 1) if slots[0] in starts}
+    assert found == expected
+
+
 @pytest.mark.parametrize("algorithm", ["expo_ft", "hg_dagger"])
 def test_the_warm_up_is_made_up_for_once(algorithm):
     agent = make_agent(algorithm, warmup_updates=3)
@@ -249,12 +288,22 @@ def test_the_baselines_learn_by_the_step(algorithm):
     assert agent.critic_updates == 2 * round(0.1 * 15)
 
 
-def test_half_of_a_batch_of_hil_serl_is_demonstrated():
+def test_half_of_a_batch_of_hil_serl_is_what_a_person_showed():
+    """Demonstrations, and windows that hold a correction (HIL-SERL keeps these in both pools)."""
     agent = fed("hil_serl")
-    for _ in range(5):
+    replay, steps = agent.memory.replay, agent.steps
+    corrected = set(replay.starts(human=steps, demonstrated=False).tolist())
+    assert corrected
+    seen = set()
+    for _ in range(20):
         start = agent.algorithm._window().start
         assert len(start) == agent.config.batch
-        assert agent.memory.replay.demonstration[start].sum() == agent.config.batch // 2
+        shown, online = np.split(start, [agent.config.batch // 2])
+        of_online = set(shown[~replay.demonstration[shown]].tolist())
+        assert of_online <= corrected
+        seen |= of_online
+        assert not replay.demonstration[online].any()
+    assert seen
 
 
 def test_the_target_sees_by_the_encoder_whose_features_are_kept():

@@ -213,9 +213,10 @@ class ExpoFT:
 
     def _imitated(self) -> NDArray[np.int64]:
         data = self._parts.config.vla_data
+        # All that the VLA's loss sees of a window, not the executed part of it.
+        seen = self._parts.vla.horizon
         return self._parts.memory.replay.starts(
-            successful=data != "all",
-            unmended=self._parts.task.execute_steps if data == "unmended" else 0,
+            successful=data != "all", unmended=seen if data == "unmended" else 0
         )
 
     @torch.no_grad()

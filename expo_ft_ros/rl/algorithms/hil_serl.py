@@ -16,8 +16,8 @@ _REACH = 1.2  # of the demonstrations' range: chunks are normalised to it
 
 
 class HilSerl(ActorBaseline):
-    """The actor's draw is the chunk. Half of each batch is from demonstrations. Implements
-    `Algorithm`.
+    """The actor's draw is the chunk. Half of each batch is from demonstrations and windows that
+    hold a correction, which are in the other half's pool as well. Implements `Algorithm`.
 
     The VLA plays no part, but where the critic's encoder is "shared" its imitated image encoder
     does: HIL-SERL too starts from a pretrained one. Chunks are in the VLA's normalised space.
@@ -38,11 +38,15 @@ class HilSerl(ActorBaseline):
         return batch.chunk
 
     def _window(self) -> Window:
-        """The configured share of them from demonstrations."""
+        """The configured share of them from what a person showed."""
         config, memory = self._parts.config, self._parts.memory
-        whole = self._parts.task.execute_steps if config.window_end == "dropped" else 0
-        demonstrated = memory.replay.starts(demonstrated=True, whole=whole)
+        steps = self._parts.task.execute_steps
+        whole = steps if config.window_end == "dropped" else 0
         online = memory.replay.starts(demonstrated=False, whole=whole)
+        corrected = memory.replay.starts(demonstrated=False, human=steps, whole=whole)
+        demonstrated = np.concatenate(
+            [memory.replay.starts(demonstrated=True, whole=whole), corrected]
+        )
         if not len(demonstrated) or not len(online):
             return memory.batch()
         share = round(config.batch * config.baseline.demonstration_share)
@@ -50,4 +54,4 @@ class HilSerl(ActorBaseline):
             memory.rng.choice(demonstrated, size=share),
             memory.rng.choice(online, size=config.batch - share),
         ]
-        return memory.windows(np.concatenate(drawn), self._parts.task.execute_steps)
+        return memory.windows(np.concatenate(drawn), steps)
