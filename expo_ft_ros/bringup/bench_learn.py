@@ -95,23 +95,24 @@ def run_seed(
     trainer = Trainer(agent, session, cell, report, imitated)
     try:
         trainer.run()
+        alone = trainer.evaluate_alone() if options.alone else []
     finally:
         cell.close()
-    evaluations = {}
+    evaluations: dict[str, dict[str, Any]] = {}
     for stage in ("eval_before", "eval_after"):
         tally = session.tally(stage)
-        low, high = wilson(tally.successes, tally.finished)
-        evaluations[stage] = {
-            "successes": tally.successes,
-            "trials": tally.finished,
-            "low": round(low, 4),
-            "high": round(high, 4),
-            "steps": round(tally.steps / tally.finished, 1),
-            "by_truth": sum(line["truth"] for line in lines if line["stage"] == stage),
-        }
+        of_stage = [line for line in lines if line["stage"] == stage]
+        truth = [bool(line["truth"]) for line in of_stage]
+        evaluations[stage] = _evaluation(tally.successes, tally.steps, truth)
+    if alone:
+        successes = sum(played.ended.success for played in alone)
+        steps = sum(played.ended.steps for played in alone)
+        truth = [played.truth for played in alone]
+        evaluations["eval_alone"] = _evaluation(successes, steps, truth)
+    for stage, found in evaluations.items():
         print(
-            f"seed {seed} {stage}: {tally.successes}/{tally.finished}, by ground truth "
-            f"{evaluations[stage]['by_truth']}",
+            f"seed {seed} {stage}: {found['successes']}/{found['trials']}, by ground truth "
+            f"{found['by_truth']}",
             flush=True,
         )
     return {
@@ -123,6 +124,18 @@ def run_seed(
         "vla_updates": agent.imitator.updates,
         "wall": {name: round(value, 1) for name, value in vars(trainer.wall).items()},
         "log": lines,
+    }
+
+
+def _evaluation(successes: int, steps: int, truth: Sequence[bool]) -> dict[str, Any]:
+    low, high = wilson(successes, len(truth))
+    return {
+        "successes": successes,
+        "trials": len(truth),
+        "low": round(low, 4),
+        "high": round(high, 4),
+        "steps": round(steps / len(truth), 1),
+        "by_truth": sum(truth),
     }
 
 
@@ -139,7 +152,8 @@ def parse_changes(text: str) -> dict[str, str]:
 
 def config_hash(options: LearnOptions, config: AgentConfig, task: TaskConfig) -> str:
     """Twelve hex digits that results share which differ in nothing but seeds and machine."""
-    asked = options.model_dump(exclude={"seed", "seeds", "threads", "label", "imitated", "change"})
+    beside = {"seed", "seeds", "threads", "label", "imitated", "change", "alone"}
+    asked = options.model_dump(exclude=beside)
     learned = config.model_dump(exclude={"threads"})
     return _hash([asked, learned, task.model_dump(mode="json")])
 
@@ -156,7 +170,8 @@ def _imitated_name(options: LearnOptions, task: TaskConfig, config: AgentConfig,
 
 
 def git_revision() -> str:
-    """The checkout's revision, "+" where files differ from it; "" outside a checkout."""
+    """The checkout's revision, "+" where files differ from it that a result depends on; "" outside
+    a checkout."""
     here = Path(__file__).resolve().parent
 
     def git(*words: str) -> str:
@@ -164,8 +179,9 @@ def git_revision() -> str:
         return done.stdout.strip()
 
     try:
-        dirty = git("status", "--porcelain", "--untracked-files=no")
-        return git("rev-parse", "--short=12", "HEAD") + ("+" if dirty else "")
+        root = git("rev-parse", "--show-toplevel")
+        changed = git("-C", root, "diff", "HEAD", "--name-only", "--", "expo_ft_ros", "config")
+        return git("rev-parse", "--short=12", "HEAD") + ("+" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return ""
 

@@ -180,6 +180,11 @@ class LearnOptions(TaskOptions):
         description="Share of the online episodes in which he helps at all; 0: no corrections.",
     )
     threads: int = Field(0, ge=0, le=256, description="Torch threads; 0: the size's.")
+    alone: bool = Field(
+        False,
+        description="Play the last evaluation once more by the VLA's first chunk, without the "
+        "critic's choice.",
+    )
     imitated: Path | None = Field(
         None,
         description="Folder that keeps imitated policies: runs with the same task, seed and sizes "

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,7 @@ class Trainer:
     imitated: Path | None = None
     wall: WallTime = field(default_factory=WallTime)
     log: list[dict[str, Any]] = field(default_factory=list)
+    _trials: list[Plan] = field(default_factory=list)
 
     def run(self) -> None:
         """Goes on until the session is done."""
@@ -58,6 +59,15 @@ class Trainer:
                 self._imitate()
             else:
                 self._episode(plan)
+
+    def evaluate_alone(self) -> list[Played]:
+        """The last evaluation's trials once more, by the VLA's first chunk: what the critic's
+        choice adds is the difference. Not in `wall`."""
+        number = self._trials[-1].episode if self._trials else 0
+        plans = [
+            replace(plan, episode=number + count) for count, plan in enumerate(self._trials, 1)
+        ]
+        return [self.cell.play(plan, self._policy(plan, alone=True)) for plan in plans]
 
     def _imitate(self) -> None:
         started = time.monotonic()
@@ -73,6 +83,8 @@ class Trainer:
         self.report({"stage": "imitation", "seconds": self.wall.imitation, **metrics})
 
     def _episode(self, plan: Plan) -> None:
+        if plan.stage == "eval_after":
+            self._trials.append(plan)
         started, thought = time.monotonic(), self.wall.inference
         played = self.cell.play(plan, self._policy(plan))
         self.wall.robot += time.monotonic() - started - (self.wall.inference - thought)
@@ -86,16 +98,19 @@ class Trainer:
         self.session.episode_finished(played.ended)
         self._note(plan, played, metrics)
 
-    def _policy(self, plan: Plan) -> Callable[[Observation], tuple[FloatArray, float, bool]] | None:
+    def _policy(
+        self, plan: Plan, *, alone: bool = False
+    ) -> Callable[[Observation], tuple[FloatArray, float, bool]] | None:
         if plan.policy == "none":
             return None
         if plan.policy == "mode":
             self.agent.begin_evaluation(plan.seed)
+        mode = "alone" if alone else plan.policy
 
         def act(observation: Observation) -> tuple[FloatArray, float, bool]:
             started = time.monotonic()
-            result = self.agent.act(observation, plan.policy)
-            self.wall.inference += time.monotonic() - started
+            result = self.agent.act(observation, mode)
+            self.wall.inference += 0.0 if alone else time.monotonic() - started
             return result.actions, result.q, result.edited
 
         return act

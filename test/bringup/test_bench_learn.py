@@ -22,13 +22,14 @@ def folder(tmp_path, monkeypatch):
 
 def test_a_run_leaves_everything_that_a_table_needs(folder):
     words = ["demos:=1", "steps:=20", "eval_trials:=1", f"change:={TINY}", "label:=tiny"]
+    words.append("alone:=true")
     assert bench_learn.main(words) == 0
     (path,) = folder.glob("learn_cube_pick_expo_ft_tiny_seed0_*.json")
     result = json.loads(path.read_text())
     assert result["config"]["image_size"] == 32
     assert len(result["config_hash"]) == 12
     (run,) = result["runs"]
-    assert run["eval_before"]["trials"] == run["eval_after"]["trials"] == 1
+    assert [run[f"eval_{when}"]["trials"] for when in ("before", "after", "alone")] == [1, 1, 1]
     assert run["env_steps"] >= 20
     stages = [line["stage"] for line in run["log"]]
     assert stages[0] == "collect"
