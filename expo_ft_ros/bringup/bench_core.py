@@ -65,19 +65,21 @@ def measure(size: str) -> dict[str, float]:
 
     def update() -> None:
         last = time.perf_counter()
-        for _ in agent.algorithm.learn(1, burst=False):
+        for _ in agent.learn(1):
             now = time.perf_counter()
             if len(critic) < config.critic_steps_per_update:
                 critic.append(1e3 * (now - last))
             last = now
 
+    def draw() -> None:
+        with agent.precision():
+            agent.memory.draw_candidates(agent.memory.replay.slots[:_SLOTS], 1)
+
     whole = _median(update, max(1, _REPEATS // calls))
     return {
         f"critic step, batch {config.batch}": float(np.median(critic)),
         f"update call of {config.critic_steps_per_update} critic steps": whole,
-        f"candidates of {_SLOTS} slots drawn anew": _median(
-            lambda: agent.memory.draw_candidates(agent.memory.replay.slots[:_SLOTS], 1), _REPEATS
-        ),
+        f"candidates of {_SLOTS} slots drawn anew": _median(draw, _REPEATS),
         "acting on an observation, 16 candidates": _median(
             lambda: agent.act(observation), 3 * _REPEATS
         ),

@@ -46,9 +46,10 @@ class KeypointEncoder(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """See the class."""
-        # Two to three times faster on a CPU than the default layout.
-        image = (image * 2 - 1).contiguous(memory_format=torch.channels_last)
-        shapes = _keypoints(self.shapes(image))
+        image = image * 2 - 1
+        # Convolutions are two to three times faster on a CPU in this layout; nothing else is.
+        fast = image.contiguous(memory_format=torch.channels_last)
+        shapes = _keypoints(self.shapes(fast).contiguous())
         # Halved for speed; a centroid survives averaging.
         colours = self.colours(functional.avg_pool2d(image, 2)) * self.sharpness[:, None, None]
         return torch.cat([shapes, _keypoints(colours)], dim=-1)

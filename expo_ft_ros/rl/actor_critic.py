@@ -4,7 +4,7 @@ actor and its temperature, and one gradient step of each."""
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -66,9 +66,9 @@ class ActorCritic(nn.Module):
         self.target_entropy = entropy(self.actor)
         lr = config.learning_rate
         self.optimisers: dict[str, torch.optim.Optimizer] = {
-            "critic": torch.optim.Adam(self.value.parameters(), lr=lr, fused=True),
-            "actor": torch.optim.Adam(self.actor.parameters(), lr=lr, fused=True),
-            "alpha": torch.optim.Adam([self.log_alpha], lr=lr),
+            "critic": torch.optim.Adam(self.value.named_parameters(), lr=lr, fused=True),
+            "actor": torch.optim.Adam(self.actor.named_parameters(), lr=lr, fused=True),
+            "alpha": torch.optim.Adam([("log_alpha", self.log_alpha)], lr=lr),
         }
 
     def features(self, network: ValueNetwork, visual: Tensor, state: Tensor) -> Tensor:
@@ -102,7 +102,8 @@ class ActorCritic(nn.Module):
         features = self.features(self.value, visual, state)
         q = self.value.ensemble(features, action[:, None]).squeeze(2)
         loss = functional.mse_loss(q, target.expand_as(q))
-        step_optimiser(self.optimisers["critic"], loss, "critic loss")
+        known = {"target": target, "action": action, "features": features, "q": q}
+        step_optimiser(self.optimisers["critic"], loss, "critic loss", known)
         with torch.no_grad():
             torch._foreach_lerp_(
                 list(self.target.parameters()), list(self.value.parameters()), self.config.tau
@@ -129,10 +130,13 @@ class ActorCritic(nn.Module):
         action = drawn if base is None else self.executable(base + drawn)
         q = self.value.ensemble(features, action[:, None]).mean(dim=0).squeeze(1)
         loss = (self.log_alpha.exp().detach() * log_density - q).mean()
-        step_optimiser(self.optimisers["actor"], loss, "actor loss")
+        seen = {"known": known, "drawn": drawn, "log_density": log_density, "q": q}
+        step_optimiser(self.optimisers["actor"], loss, "actor loss", seen)
         entropy = -log_density.detach().mean()
         alpha_loss = self.log_alpha.exp() * (entropy - self.target_entropy)
-        step_optimiser(self.optimisers["alpha"], alpha_loss, "temperature loss")
+        step_optimiser(
+            self.optimisers["alpha"], alpha_loss, "temperature loss", {"entropy": entropy}
+        )
         return {
             "actor/loss": loss.item(),
             "actor/entropy": entropy.item(),
@@ -143,21 +147,44 @@ class ActorCritic(nn.Module):
 
 
 def step_optimiser(
-    optimiser: torch.optim.Optimizer, loss: Tensor, name: str, max_norm: float | None = None
+    optimiser: torch.optim.Optimizer,
+    loss: Tensor,
+    name: str,
+    made_of: Mapping[str, Tensor],
+    max_norm: float | None = None,
 ) -> None:
     """One gradient step, its norm clipped where asked.
 
-    Raises TrainingDiverged, the step not taken, when the loss or its gradient is not finite.
+    made_of: tensors that the loss was made of, in the order in which they were computed. Raises
+    TrainingDiverged, the step not taken, when the loss or its gradient is not finite; it names the
+    first tensor that isn't, the optimiser's parameters (it knows their names) among them.
     """
     if not torch.isfinite(loss):
-        raise TrainingDiverged(f"{name} is {loss.item()}: {_KEPT}")
+        where = _not_finite({**dict(_named(optimiser)), **made_of})
+        raise TrainingDiverged(f"{name} is {loss.item()} ({where}): {_KEPT}")
     optimiser.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
-    parameters = [p for group in optimiser.param_groups for p in group["params"]]
+    parameters = [p for _, p in _named(optimiser)]
     gradients = [p.grad for p in parameters if p.grad is not None]
     norm = torch.nn.utils.get_total_norm(gradients)
     if max_norm is not None:
         torch.nn.utils.clip_grads_with_norm_(parameters, max_norm, norm)
     if not torch.isfinite(norm):
-        raise TrainingDiverged(f"gradient of the {name} has norm {norm.item()}: {_KEPT}")
+        named = {n: p.grad for n, p in _named(optimiser) if p.grad is not None}
+        where = _not_finite(named)
+        raise TrainingDiverged(f"gradient of the {name} has norm {norm.item()} ({where}): {_KEPT}")
     optimiser.step()
+
+
+def _named(optimiser: torch.optim.Optimizer) -> Iterator[tuple[str, Tensor]]:
+    for group in optimiser.param_groups:
+        yield from zip(group["param_names"], group["params"], strict=True)
+
+
+def _not_finite(tensors: Mapping[str, Tensor]) -> str:
+    """The first of them that isn't, in words."""
+    for name, tensor in tensors.items():
+        wrong = int((~torch.isfinite(tensor)).sum())
+        if wrong:
+            return f"{wrong} of {tensor.numel()} values of {name} are not finite"
+    return "each tensor is finite: it overflowed"

@@ -114,7 +114,7 @@ class Agent:
         """
         evaluates = mode != "sample"
         algorithm = self._alone if mode == "alone" else self.algorithm
-        with torch.inference_mode(), self._precision():
+        with torch.inference_mode(), self.precision():
             images, inputs = self._input_of(observation)
             shared = self.config.critic.encoder == "shared"
             seen = Seen(cast(Tensor, inputs.features) if shared else images, inputs)
@@ -187,8 +187,7 @@ class Agent:
         burst = bool(every) and self.online_episodes - self._burst_at >= every
         totals: dict[str, list[float]] = {}
         expected = self._gradient_steps(calls, burst=burst)
-        learning = self._in_precision(self.algorithm.learn(calls, burst=burst))
-        for done, metrics in enumerate(learning, start=1):
+        for done, metrics in enumerate(self.learn(calls, burst=burst), start=1):
             for name, value in metrics.items():
                 totals.setdefault(name, []).append(value)
             newest = {name: values[-1] for name, values in totals.items()}
@@ -209,19 +208,21 @@ class Agent:
         each += config.edit.steps_per_update if config.edits else 0
         return calls * each + burst * config.vla_encoder_steps
 
-    def _precision(self) -> torch.autocast:
-        wanted = self.config.bfloat16 and self.device.type == "cuda"
-        # No cache: what it keeps of a step without gradients would give the next one none.
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=wanted, cache_enabled=False)
-
-    def _in_precision(self, steps: Iterator[Metrics]) -> Iterator[Metrics]:
-        """Each step in the configured precision, what happens between them not."""
+    def learn(self, calls: int, *, burst: bool = False) -> Iterator[Metrics]:
+        """The algorithm's update calls, a gradient step at a time, in the configured precision."""
+        steps = self.algorithm.learn(calls, burst=burst)
         while True:
-            with self._precision():
+            with self.precision():
                 metrics = next(steps, None)
             if metrics is None:
                 return
             yield metrics
+
+    def precision(self) -> torch.autocast:
+        """The configured precision, in which networks are called."""
+        wanted = self.config.bfloat16 and self.device.type == "cuda"
+        # No cache: what it keeps of a step without gradients would give the next one none.
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=wanted, cache_enabled=False)
 
     def _calls_due(self) -> int:
         config = self.config

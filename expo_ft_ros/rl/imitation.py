@@ -33,7 +33,7 @@ class Imitator:
         self._config, self._vla, self._memory = config, vla, memory
         self.trained = copy.deepcopy(vla) if config.imitation.ema else vla
         self.optimiser = torch.optim.AdamW(
-            self.trained.parameters(),
+            self.trained.named_parameters(),
             lr=config.vla_learning_rate,
             weight_decay=config.imitation.weight_decay,
             fused=True,
@@ -58,7 +58,7 @@ class Imitator:
         vla.state_stats.fit(torch.from_numpy(replay.state[starts]).to(device))
         trained.load_state_dict(vla.state_dict())
         optimiser = torch.optim.AdamW(
-            trained.parameters(),
+            trained.named_parameters(),
             lr=config.learning_rate,
             weight_decay=config.weight_decay,
             fused=True,
@@ -123,8 +123,13 @@ class Imitator:
 
     def _step(self, optimiser: torch.optim.Optimizer, inputs: PolicyInput, window: Window) -> float:
         actions = torch.from_numpy(window.actions).to(inputs.state.device)
-        loss = self.trained.imitation_loss(inputs, self._vla.normalise(actions)).mean()
-        step_optimiser(optimiser, loss, "vla loss", max_norm=_MAX_NORM)
+        chunks = self._vla.normalise(actions)
+        losses = self.trained.imitation_loss(inputs, chunks)
+        known = {"state": inputs.state, "actions": chunks, "losses": losses}
+        if inputs.features is not None:
+            known = {"features": inputs.features, **known}
+        loss = losses.mean()
+        step_optimiser(optimiser, loss, "vla loss", known, max_norm=_MAX_NORM)
         return loss.item()
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from expo_ft_ros.rl.actor_critic import TrainingDiverged
+from expo_ft_ros.rl.actor_critic import TrainingDiverged, step_optimiser
 from expo_ft_ros.rl.algorithms.expo_ft import EditedCritic
 from expo_ft_ros.rl.config import AgentConfig, CriticConfig, load_preset
 from expo_ft_ros.rl.critic import QEnsemble
@@ -208,10 +208,30 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_weights():
     before = [p.clone() for p in networks.value.parameters()]
     target = torch.rand(8)
     target[3] = float("nan")
-    with pytest.raises(TrainingDiverged, match="critic loss is nan"):
+    with pytest.raises(TrainingDiverged, match=r"critic loss is nan \(1 of 8 values of target"):
         networks.critic_step(data["visual"], data["state"], data["chunk"], target)
     for old, new in zip(before, networks.value.parameters(), strict=True):
         torch.testing.assert_close(old, new)
+
+
+def test_a_gradient_that_is_not_finite_stops_and_names_its_tensor():
+    network = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 1))
+    optimiser = torch.optim.SGD(network.named_parameters(), lr=1.0)
+    network[1].weight.register_hook(lambda gradient: gradient * float("inf"))
+    before = [p.clone() for p in network.parameters()]
+    with pytest.raises(TrainingDiverged, match=r"gradient of the loss .*2 values of 1\.weight"):
+        step_optimiser(optimiser, network(torch.ones(1, 2)).sum(), "loss", {})
+    for old, new in zip(before, network.parameters(), strict=True):
+        torch.testing.assert_close(old, new)
+
+
+def test_a_weight_that_is_not_finite_is_named():
+    networks, data = make_networks(), batch()
+    with torch.no_grad():
+        networks.actor.state_dict()["trunk.0.weight"][0, 0] = float("nan")
+    step = (data["visual"], data["state"], data["chunk"])
+    with pytest.raises(TrainingDiverged, match=r"actor loss is nan \(1 of .* trunk\.0\.weight"):
+        networks.actor_step(*step)
 
 
 def test_temperature_follows_its_own_equation():
@@ -238,6 +258,39 @@ def test_the_actor_neither_moves_the_critic_nor_its_encoder():
     networks, data = make_networks(), batch()
     before = [p.clone() for p in networks.value.parameters()]
     networks.actor_step(data["visual"], data["state"], data["chunk"])
-    networks.optimisers["critic"].zero_grad()
+    assert all(p.grad is None for p in networks.value.encoder.parameters())
     for old, new in zip(before, networks.value.parameters(), strict=True):
         assert torch.equal(old, new)
+
+
+def test_the_edit_loss_is_that_of_equation_4():
+    """alpha * log pi(e | s, a) - mean over all members of Q(s, a + e), e drawn anew; its density by
+    torch.distributions. Loss and gradient, at an alpha at which both parts count."""
+    networks, data = make_networks(), batch()
+    with torch.no_grad():
+        networks.log_alpha.fill_(-3.0)
+        # Wide edits, so that some leave what a robot executes.
+        networks.actor.state_dict()["head.weight"].mul_(3.0)
+    known = networks.features(networks.value, data["visual"], data["state"]).detach()
+    base = data["chunk"]
+    limit = torch.ones(CHUNK)
+    low, high = (networks.action_stats.transform(s * limit.view(-1, 7)) for s in (-1, 1))
+    torch.manual_seed(5)
+    mean, log_std = networks.actor.distribution(torch.cat([known, base], dim=-1))
+    u = mean + log_std.exp() * torch.randn(mean.shape)
+    edit = 0.2 * torch.tanh(u)
+    density = torch.distributions.Normal(mean, log_std.exp()).log_prob(u)
+    # |de/du| = beta * (1 - tanh^2 u)
+    density = (density - torch.log(0.2 * (1 - torch.tanh(u) ** 2))).sum(dim=1)
+    assert torch.isfinite(density).all()
+    edited = torch.minimum(torch.maximum(base + edit, low.flatten()), high.flatten())
+    assert not torch.equal(edited, base + edit)
+    q = networks.value.ensemble(known, edited[:, None])[:, :, 0]
+    expected = (np.exp(-3.0) * density - sum(q) / len(q)).mean()
+    gradients = torch.autograd.grad(expected, list(networks.actor.parameters()))
+
+    torch.manual_seed(5)
+    metrics = networks.actor_step(data["visual"], data["state"], base)
+    assert metrics["actor/loss"] == pytest.approx(expected.item(), rel=1e-4)
+    for found, wanted in zip(networks.actor.parameters(), gradients, strict=True):
+        torch.testing.assert_close(found.grad, wanted, rtol=2e-3, atol=1e-6)
