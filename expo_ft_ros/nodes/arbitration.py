@@ -86,6 +86,7 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
     """The host of a schedule: turns messages into its inputs and its decisions into messages."""
 
     NAME = "arbitration"
+    URGENT = True
     PARAMETERS = ArbitrationParameters
     loop: ControlLoop
     inputs: Inputs

@@ -60,10 +60,12 @@ class GraphNode(LifecycleNode, Generic[P]):
     """A node of the graph.
 
     Class attributes: `NAME`, its default name; `PARAMETERS`, a frozen dataclass whose fields are
-    the node's parameters (see `parameters.parameter`).
+    the node's parameters (see `parameters.parameter`); `URGENT`, whether its messages must not wait
+    for those who compute on its core.
     """
 
     NAME: ClassVar[str] = "node"
+    URGENT: ClassVar[bool] = False
     PARAMETERS: ClassVar[type[NodeParameters]] = NodeParameters
 
     parameters: P

@@ -18,6 +18,7 @@ from rclpy.task import Future
 
 from expo_ft_ros.bringup.process import PARENT_PID_VARIABLE
 from expo_ft_ros.nodes.base import GraphNode
+from expo_ft_ros.nodes.scheduling import wake_early
 
 AnyNode = GraphNode[Any]
 
@@ -83,11 +84,14 @@ def die_with_parent() -> None:
 def run(*factories: Callable[[], AnyNode], args: list[str] | None = None) -> int:
     """Runs the nodes in one process and one thread until a signal or the end of one of them.
 
-    Several nodes keep their own names: a global `__node:=` remap would give them all one.
+    Several nodes keep their own names: a global `__node:=` remap would give them all one. Where one
+    of them is `URGENT`, all threads of the process are.
     Returns the exit code: 0 after a clean stop, 1 after a failure.
     """
     stop = StopSignals()
     die_with_parent()
+    if any(getattr(factory, "URGENT", False) for factory in factories):
+        wake_early()  # Before there are other threads.
     argv = list(sys.argv if args is None else args)
     if len(factories) > 1:
         argv = _without_name(argv)

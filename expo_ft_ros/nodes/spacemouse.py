@@ -67,6 +67,7 @@ class SpaceMouseNode(GraphNode[SpaceMouseParameters]):
     """Publishes each change of the device."""
 
     NAME = "spacemouse"
+    URGENT = True
     PARAMETERS = SpaceMouseParameters
 
     def _setup(self) -> None:

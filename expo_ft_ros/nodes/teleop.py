@@ -53,6 +53,7 @@ class TeleopNode(GraphNode[TeleopParameters]):
     """Thin over `control.teleop.TeleopMapper`."""
 
     NAME = "teleop"
+    URGENT = True
     PARAMETERS = TeleopParameters
 
     def _setup(self) -> None:
