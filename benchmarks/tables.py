@@ -3,7 +3,8 @@
     .venv/bin/python benchmarks/tables.py                (the tables of docs/experiments.md)
     .venv/bin/python benchmarks/tables.py curves.png [part of a name ...]  (needs matplotlib)
 
-Each row is one seed of one result file in benchmarks/results/.
+Each row is one seed of one result file in benchmarks/results/. "differs" names the fields that were
+other than what the preset, the size and the task say today, whatever they said then.
 """
 
 import json
@@ -12,17 +13,22 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from expo_ft_ros.rl.config import load_preset
+from expo_ft_ros.tasks import load_task
+
 RESULTS = Path(__file__).resolve().parent / "results"
 WINDOW = 20
 HEAD = (
     "algorithm",
     "preset",
-    "changed",
+    "differs",
     "corrections",
     "seed",
     "before RL",
     "after RL",
     "95% interval",
+    "by ground truth",
+    "VLA alone",
     "steps of an episode",
     "online steps",
     "of a person",
@@ -41,22 +47,49 @@ def results() -> Iterator[tuple[Path, dict[str, Any]]]:
 def row(path: Path, result: dict[str, Any], run: dict[str, Any]) -> list[str]:
     """One seed."""
     options, before, after = result["options"], run["eval_before"], run["eval_after"]
+    alone = run.get("eval_alone")
     return [
         options["algorithm"],
         options["preset"],
-        options["change"] or "",
+        differences(result),
         corrections(options),
         str(run["seed"]),
         f"{before['successes']}/{before['trials']}",
         f"**{after['successes']}/{after['trials']}**",
         f"{after['low']:.0%} to {after['high']:.0%}",
+        str(after["by_truth"]),
+        f"{alone['successes']}/{alone['trials']}" if alone else "",
         f"{after['steps']:g}",
         str(run["env_steps"]),
         f"{run['human_steps'] / max(1, run['env_steps']):.0%}",
         f"{sum(run['wall'].values()) / 60:.1f}",
-        result["git"][:7],
+        result["git"][:7] + "+" * result["git"].endswith("+"),
         path.name.removeprefix("learn_").removesuffix(".json"),
     ]
+
+
+def differences(result: dict[str, Any]) -> str:
+    """`field=value` of what was other than today; fields that were not there then are left out, and
+    the edits' where there were none."""
+    options = result["options"]
+    ignored = ["threads="]
+    if options["algorithm"] != "expo_ft" or not result["config"]["edits"]:
+        ignored += ["edit.", "edits_after="]
+    today = load_preset(options["preset"], options["size"]).model_dump()
+    task = load_task(options["task"]).model_dump(mode="json")
+    found = differing(result["config"], today) + differing(result["task"], task, "task.")
+    return ", ".join(part for part in found if not part.startswith(tuple(ignored)))
+
+
+def differing(then: dict[str, Any], now: dict[str, Any], above: str = "") -> list[str]:
+    """The leaves of `then` that `now` has otherwise."""
+    parts = []
+    for name, value in then.items():
+        if isinstance(value, dict) and isinstance(now.get(name), dict):
+            parts += differing(value, now[name], f"{above}{name}.")
+        elif name in now and now[name] != value:
+            parts.append(f"{above}{name}={value}")
+    return parts
 
 
 def corrections(options: dict[str, Any]) -> str:
@@ -69,7 +102,7 @@ def tables() -> str:
     """A Markdown table a task."""
     rows: dict[str, list[list[str]]] = {}
     for path, result in results():
-        for run in result["runs"]:
+        for run in (run for run in result["runs"] if "failed" not in run):
             rows.setdefault(result["options"]["task"], []).append(row(path, result, run))
     parts = []
     for task, lines in rows.items():

@@ -17,6 +17,7 @@ from expo_ft_ros.bringup.bench import machine, results_folder
 from expo_ft_ros.bringup.display import wilson
 from expo_ft_ros.bringup.options import LearnOptions, parse_arguments
 from expo_ft_ros.configuration import ConfigError
+from expo_ft_ros.rl.actor_critic import TrainingDiverged
 from expo_ft_ros.rl.agent import Agent
 from expo_ft_ros.rl.config import AgentConfig, load_preset
 from expo_ft_ros.tasks import TaskConfig, load_task
@@ -68,13 +69,17 @@ def main(words: Sequence[str]) -> int:
         result["runs"].append(run_seed(options, task, config, seed))
         path.write_text(json.dumps(result) + "\n")
     print(f"written to {path}")
-    return 0
+    failed = [run["failed"] for run in result["runs"] if "failed" in run]
+    if failed:
+        print(f"expo-ft: bench learn: {failed[0]}")
+    return 1 if failed else 0
 
 
 def run_seed(
     options: LearnOptions, task: TaskConfig, config: AgentConfig, seed: int
 ) -> dict[str, Any]:
-    """One whole run; what the result file says of it."""
+    """One whole run; what the result file says of it, with `failed` and its log where learning
+    diverged."""
     session = make_session(
         demos=options.demos or task.demonstrations,
         eval_trials=options.eval_trials or task.eval_trials,
@@ -96,6 +101,8 @@ def run_seed(
     try:
         trainer.run()
         alone = trainer.evaluate_alone() if options.alone else []
+    except TrainingDiverged as error:
+        return {"seed": seed, "failed": str(error), "env_steps": session.env_steps, "log": lines}
     finally:
         cell.close()
     evaluations: dict[str, dict[str, Any]] = {}

@@ -141,7 +141,9 @@ class ActorCritic(nn.Module):
             "actor/loss": loss.item(),
             "actor/entropy": entropy.item(),
             "actor/alpha": self.log_alpha.exp().item(),
-            "actor/size": (drawn.detach().abs().mean() / self.actor.scale).item(),
+            "actor/size": (
+                drawn.detach().abs().sum(dim=-1).mean() / (self.actor.free_dims * self.actor.scale)
+            ).item(),
             "actor/q": q.mean().item(),
         }
 

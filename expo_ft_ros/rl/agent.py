@@ -186,7 +186,7 @@ class Agent:
         # Several episodes may have come at once.
         burst = bool(every) and self.online_episodes - self._burst_at >= every
         totals: dict[str, list[float]] = {}
-        expected = self._gradient_steps(calls, burst=burst)
+        expected = max(1, self.algorithm.gradient_steps(calls, burst=burst))
         for done, metrics in enumerate(self.learn(calls, burst=burst), start=1):
             for name, value in metrics.items():
                 totals.setdefault(name, []).append(value)
@@ -200,13 +200,6 @@ class Agent:
             self._learned_episodes, self._learned_steps = self.online_episodes, self.online_steps
         self.version += 1
         return {name: float(np.mean(values)) for name, values in totals.items()}
-
-    def _gradient_steps(self, calls: int, *, burst: bool) -> int:
-        """About how many there will be, to say how far it is."""
-        config = self.config
-        each = config.critic_steps_per_update + config.vla_steps_per_update
-        each += config.edit.steps_per_update if config.edits else 0
-        return calls * each + burst * config.vla_encoder_steps
 
     def learn(self, calls: int, *, burst: bool = False) -> Iterator[Metrics]:
         """The algorithm's update calls, a gradient step at a time, in the configured precision."""

@@ -112,9 +112,8 @@ class Memory:
             here = np.isin(known, kept)
             self.features.put(known[here], state["features"].numpy()[here])
 
-    def fill(self, version: int) -> None:
-        """Makes the features and candidates that slots lack, by VLA weights of that version."""
-        self.fill_features()
+    def fill_candidates(self, version: int) -> None:
+        """Draws the candidates that slots lack, by VLA weights of that version."""
         self.draw_candidates(self.candidates.missing(self.replay.slots), version)
 
     def fill_features(self) -> None:

@@ -40,6 +40,16 @@ def test_a_run_leaves_everything_that_a_table_needs(folder):
     assert run["critic_updates"] == 2 * 3 * len(online)
 
 
+def test_a_run_that_diverged_leaves_its_log_and_its_cause(folder, capsys):
+    words = ["demos:=1", "steps:=20", "eval_trials:=1", f"change:={TINY},learning_rate=1e30"]
+    assert bench_learn.main(words) == 1
+    (path,) = folder.glob("learn_*.json")
+    (run,) = json.loads(path.read_text())["runs"]
+    assert "not finite" in run["failed"]
+    assert run["failed"] in capsys.readouterr().out
+    assert run["log"][0]["stage"] == "collect"
+
+
 def test_runs_may_share_what_imitation_made(folder):
     words = ["demos:=1", "steps:=1", "eval_trials:=1", f"change:={TINY}", "label:=tiny"]
     words += [f"imitated:={folder / 'kept'}"]

@@ -337,6 +337,17 @@ def test_what_was_broken_off_is_owed_still():
     assert agent.critic_updates == 2 * (1 + 3)
 
 
+@pytest.mark.parametrize("algorithm", [name for name in ALGORITHM_NAMES if name != "sft"])
+def test_progress_is_of_what_there_is_to_do(algorithm):
+    agent = fed(algorithm, vla_encoder_every=1, vla_encoder_steps=3)
+    shares = []
+    agent.update(lambda share, metrics: not shares.append(share))
+    # The diagnostics come on top of the gradient steps.
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0
+    assert shares[-2] >= 1 - 2 / len(shares)
+
+
 def test_a_batch_that_came_at_once_is_learned_from_once():
     """As in async mode, where episodes end while the learner is busy."""
     agent = make_agent(schedule="batch", episodes_per_batch=2)
@@ -360,7 +371,8 @@ def test_a_file_of_another_preset_is_refused_by_name(tmp_path):
 
 def test_features_are_made_anew_after_the_encoder_has_learned():
     agent = fed(vla_encoder_every=1, vla_encoder_steps=3)
-    agent.memory.fill(0)
+    agent.memory.fill_features()
+    agent.memory.fill_candidates(0)
     slots = agent.memory.replay.slots
     before = agent.memory.features.get(slots, None).copy()
     agent.update(go_on)
@@ -387,7 +399,8 @@ def test_what_was_drawn_for_other_slots_is_not_taken_up(tmp_path):
 
 def test_a_reused_slot_has_neither_features_nor_candidates():
     agent = fed(replay_capacity=100)
-    agent.memory.fill(0)
+    agent.memory.fill_features()
+    agent.memory.fill_candidates(0)
     for number in range(3, 12):
         agent.add_episode(make_episode(number, 20, terminated=True, size=SIZE))
     newest = agent.memory.replay.slots[-21:]

@@ -45,6 +45,10 @@ class ActorBaseline(ABC):
     def _actions(self, batch: Transitions) -> Tensor:
         """(B, dim) that stand for what was executed."""
 
+    def gradient_steps(self, calls: int, *, burst: bool) -> int:
+        """See Algorithm."""
+        return calls * (self._parts.config.baseline.critic_steps_per_update + 1)
+
     def learn(self, calls: int, *, burst: bool) -> Iterator[Metrics]:
         """See Algorithm."""
         config, memory = self._parts.config, self._parts.memory

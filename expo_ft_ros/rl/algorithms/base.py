@@ -82,6 +82,10 @@ class Algorithm(Protocol):
         """Chooses on one observation; mode: as in an evaluation, without exploration."""
         ...
 
+    def gradient_steps(self, calls: int, *, burst: bool) -> int:
+        """About how many `learn` takes, to say how far it is."""
+        ...
+
     def learn(self, calls: int, *, burst: bool) -> Iterator[Metrics]:
         """Learns by so many update calls, yielding after each gradient step.
 

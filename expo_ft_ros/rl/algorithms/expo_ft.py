@@ -175,19 +175,29 @@ class ExpoFT:
         edited = torch.arange(len(candidates)) >= count
         return Choice(whole, candidates, selection.q[0], edited, chosen)
 
+    def gradient_steps(self, calls: int, *, burst: bool) -> int:
+        """See Algorithm."""
+        config = self._parts.config
+        each = config.critic_steps_per_update + config.vla_steps_per_update
+        each += config.edit.steps_per_update if config.edits else 0
+        return calls * each + burst * config.vla_encoder_steps
+
     def learn(self, calls: int, *, burst: bool) -> Iterator[Metrics]:
         """See Algorithm."""
         config, memory, imitator = self._parts.config, self._parts.memory, self._parts.imitator
         if burst:
             yield from imitator.encoder_burst(self._imitated)
-        memory.fill(imitator.updates)
+        cached = config.target_candidates == "cached"
+        memory.fill_features()
+        if cached:
+            memory.fill_candidates(imitator.updates)
         for _ in range(calls):
             for _ in range(config.critic_steps_per_update):
                 yield self._critic_step()
             yield from imitator.steps(self._imitated)
             for _ in range(config.edit.steps_per_update if config.edits else 0):
                 yield self._edit_step()
-            if config.target_candidates == "cached":
+            if cached:
                 memory.refresh(config.refresh_per_update, imitator.updates)
         yield self._diagnose()
 
@@ -226,7 +236,9 @@ class ExpoFT:
         """
         memory, updates = self._parts.memory, self._parts.imitator.updates
         slots = memory.replay.slots
-        metrics = {"cache/age": float((updates - memory.candidates.version[slots]).mean())}
+        metrics = {}
+        if self._parts.config.target_candidates == "cached":
+            metrics["cache/age"] = float((updates - memory.candidates.version[slots]).mean())
         steps = self._parts.task.execute_steps
         corrected = memory.replay.starts(
             successful=True, human=steps, unmended=steps, demonstrated=False
@@ -234,8 +246,8 @@ class ExpoFT:
         if len(corrected):
             window = memory.sample(steps, corrected)
             visual, state = memory.visual(window.start)
-            base = torch.from_numpy(memory.candidates.chunks[window.start]).to(state.device)
-            chunks = torch.cat([memory.chunk(window)[:, None], base.flatten(2)], dim=1)
+            base = memory.base_chunks(window.start, updates)
+            chunks = torch.cat([memory.chunk(window)[:, None], base], dim=1)
             features = self.networks.features(self.networks.value, visual, state)
             q = self.networks.value.ensemble(features, chunks).mean(dim=0)
             metrics["critic/misranked"] = float((q[:, 1:].mean(dim=1) > q[:, 0]).float().mean())

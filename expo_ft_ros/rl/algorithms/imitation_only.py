@@ -26,6 +26,10 @@ class SFT:
         """One base chunk."""
         return base_choice(self._parts, self._parts.vla.sample(seen.inputs, 1, generator))
 
+    def gradient_steps(self, calls: int, *, burst: bool) -> int:
+        """None."""
+        return 0
+
     def learn(self, calls: int, *, burst: bool) -> Iterator[Metrics]:
         """Nothing."""
         yield from ()
@@ -33,6 +37,11 @@ class SFT:
 
 class HGDagger(SFT):
     """The VLA's own loss on windows that hold a human step, and on the demonstrations."""
+
+    def gradient_steps(self, calls: int, *, burst: bool) -> int:
+        """See Algorithm."""
+        config = self._parts.config
+        return calls * config.vla_steps_per_update + burst * config.vla_encoder_steps
 
     def learn(self, calls: int, *, burst: bool) -> Iterator[Metrics]:
         """See Algorithm."""

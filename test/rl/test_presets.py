@@ -1,0 +1,89 @@
+"""The presets: in what they differ, and that each of them learns."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from expo_ft_ros.rl.actor_critic import ValueNetwork
+from expo_ft_ros.rl.config import AlgorithmConfig, known_names, load_preset
+from test.rl.test_agent import fed, go_on, weights_of
+
+CHOICES = {
+    "paper": {
+        "vla_data": "all",
+        "target_vla": "polyak",
+        "target_candidates": "fresh",
+        "window_end": "exact",
+        "bootstrap_on_truncation": True,
+    },
+    "author": {
+        "vla_data": "successful",
+        "target_vla": "online",
+        "target_candidates": "fresh",
+        "window_end": "dropped",
+        "bootstrap_on_truncation": False,
+    },
+}
+
+
+def fields(preset: str) -> dict[str, object]:
+    config = load_preset(preset)
+    return {name: getattr(config, name) for name in AlgorithmConfig.model_fields}
+
+
+def test_paper_and_author_differ_in_what_their_sources_say_only():
+    paper, author = fields("paper"), fields("author")
+    differing = {name for name in paper if paper[name] != author[name]}
+    assert differing == {n for n, v in CHOICES["paper"].items() if v != CHOICES["author"][n]}
+    for preset, found in (("paper", paper), ("author", author)):
+        assert {name: found[name] for name in CHOICES[preset]} == CHOICES[preset]
+        assert (found["edit"].alpha, found["edit"].shifted_target) == (1.0, False)
+        assert (found["minimum_of"], found["candidates"], found["edits"]) == (2, 8, True)
+        assert (found["critic_steps_per_update"], found["batch"], found["tau"]) == (20, 64, 5e-3)
+
+
+@pytest.mark.parametrize("preset", known_names("presets"))
+def test_every_preset_learns(preset):
+    chosen = {name: fields(preset)[name] for name in CHOICES["paper"]}
+    agent = fed(**chosen, edit=load_preset(preset).edit, minimum_of=2)
+    before = {name: value.clone() for name, value in weights_of(agent).items()}
+    metrics = agent.update(go_on)
+    assert np.isfinite(list(metrics.values())).all()
+    moved = {n for n, value in weights_of(agent).items() if not torch.equal(value, before[n])}
+    for part in ("vla.", "value.ensemble", "target.ensemble", "actor.", "log_alpha"):
+        assert any(name.startswith(part) for name in moved), f"{part} learned nothing"
+
+
+def test_fresh_candidates_are_drawn_for_each_batch():
+    agent = fed(target_candidates="fresh")
+    drawn = []
+    draw = agent.memory.draw_candidates
+    agent.memory.draw_candidates = lambda slots, version: (
+        drawn.append(slots) or draw(slots, version)
+    )
+    agent.update(go_on)
+    after = agent.config.critic_steps_per_update
+    assert len(drawn) >= after, "once for each critic step"
+    assert all(len(np.unique(slots)) == len(slots) for slots in drawn)
+
+
+def test_dropped_windows_are_whole_and_exact_ones_reach_the_end():
+    for end, shortest in (("dropped", 8), ("exact", 1)):
+        agent = fed(window_end=end)
+        length = np.concatenate([agent.memory.batch().length for _ in range(20)])
+        assert length.min() == shortest
+
+
+@pytest.mark.parametrize("encoder", ["own", "resnet", "shared"])
+def test_each_encoder_learns_from_the_value_loss(encoder):
+    critic = load_preset().critic.model_copy(update={"encoder": encoder, "channels": 8})
+    agent = fed(critic=critic)
+    value: ValueNetwork = agent.algorithm.networks.value
+    before = [p.detach().clone() for p in value.encoder.parameters()]
+    agent.update(go_on)
+    changed = [
+        not torch.equal(p, q) for p, q in zip(value.encoder.parameters(), before, strict=True)
+    ]
+    assert all(changed)
