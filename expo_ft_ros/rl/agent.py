@@ -83,6 +83,8 @@ class Agent:
         self._learned_episodes = 0
         self._learned_steps = 0
         self._burst_at = 0
+        # Episodes whose updates were lost with what came after the checkpoint.
+        self._owed_episodes = 0
         self._recalled: dict[str, Any] = {}
 
     @property
@@ -198,6 +200,7 @@ class Agent:
             if burst:
                 self._burst_at = self.online_episodes
             self._learned_episodes, self._learned_steps = self.online_episodes, self.online_steps
+            self._owed_episodes = 0
         self.version += 1
         return {name: float(np.mean(values)) for name, values in totals.items()}
 
@@ -221,18 +224,20 @@ class Agent:
         config = self.config
         if self.online_episodes < config.warmup_episodes:
             return 0
-        # The warm-up's own episodes are made up for by `warmup_updates`, but for its last.
-        episodes = self.online_episodes - max(self._learned_episodes, config.warmup_episodes - 1)
+        episodes = self.online_episodes - self._learned_episodes
         calls = self.task.updates_per_episode
         rate = self.algorithm.updates_per_step
         if rate is None and config.schedule == "step":
             rate = config.updates_per_step
         if rate is not None:
             calls = round(rate * (self.online_steps - self._learned_steps))
-        elif config.schedule == "batch" and episodes < config.episodes_per_batch:
-            return 0
-        else:
+        elif config.schedule == "batch":
+            if episodes < config.episodes_per_batch:
+                return 0
             calls *= episodes
+        else:
+            # Who is slower than the robot updates less often; a resume owes what was lost.
+            calls *= 1 + self._owed_episodes
         return calls + (config.warmup_updates if self._learned_steps == 0 else 0)
 
     # --- keeping --------------------------------------------------------------------------------
@@ -343,8 +348,11 @@ class Agent:
 
     def recall(self) -> None:
         """After `load` and every episode up to the checkpoint (later ones may follow): takes up
-        the features and candidates that were kept with it."""
+        the features and candidates that were kept with it. The later ones' updates are owed."""
         if self._recalled:
+            # What the warm-up owes are `warmup_updates`.
+            learned = max(self._learned_episodes, self.config.warmup_episodes - 1)
+            self._owed_episodes = max(0, self.online_episodes - learned)
             try:
                 self.memory.load_state_dict(self._recalled)
             except KeyError as error:

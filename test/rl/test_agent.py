@@ -226,14 +226,20 @@ def test_update_calls_are_due_by_schedule(schedule, calls):
         assert agent.critic_updates - before == 2 * expected
 
 
-def test_calls_are_due_for_every_episode_since_the_last_update():
-    """As after a resume from a checkpoint that is some episodes old."""
+def test_a_resume_owes_the_updates_of_episodes_after_its_checkpoint(tmp_path):
     agent = fed(warmup_episodes=2)
-    for episode in EPISODES[2:]:
-        agent.add_episode(episode)
-    agent.update(go_on)
-    # The second and the third online episode: the first one is of the warm-up.
-    assert agent.critic_updates == 2 * 2
+    agent.save(tmp_path / "a.safetensors")
+    resumed = make_agent(warmup_episodes=2)
+    resumed.load(tmp_path / "a.safetensors")
+    # The first online episode is of the warm-up; the update after the second was lost.
+    for episode in EPISODES[:3]:
+        resumed.add_episode(episode)
+    resumed.recall()
+    resumed.add_episode(EPISODES[3])
+    resumed.update(go_on)
+    assert resumed.critic_updates == 2 * (1 + 1)
+    resumed.update(go_on)
+    assert resumed.critic_updates == 2 * (1 + 1 + 1)
 
 
 def test_what_a_person_mended_is_not_imitated_within_the_horizon():

@@ -77,7 +77,7 @@ def test_q_converges_to_the_known_optimum():
         "critic.hidden": "64",
         "replay_capacity": "3000",
         "refresh_per_update": "0",
-        "warmup_episodes": "200",
+        "warmup_episodes": "0",
         "warmup_updates": "0",
         "threads": "1",
     }
