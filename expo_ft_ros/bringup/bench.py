@@ -95,7 +95,8 @@ def measure_lateness(run: Path) -> dict[str, Any]:
 
     late_ms: start of each tick, after it was due; reaction_ms: from a reading of the person's
     device being sent to the command that follows it, without the wait for the tick; chunk_late_ms:
-    of each chunk, against the tick at which it was needed (negative: in time).
+    of each chunk, against the tick at which it was needed (negative: in time); chunks_lost: requests
+    that were never answered, but for those after the last answer.
 
     Raises:
         ConfigError: when the run has no ticks of that stage.
@@ -116,6 +117,7 @@ def measure_lateness(run: Path) -> dict[str, Any]:
         "ticks": len(ticks),
         "share_within_5_ms": round(float(np.mean(np.abs(late) <= PUNCTUAL)), 4),
         **{f"{what}_ms": _distribution(ticks, what) for what in HISTOGRAMS},
+        "chunks_lost": sum(tick.get("chunks_lost", 0) for tick in ticks),
         "seconds": round(end - begin, 1),
         "critic_updates": int(online[-1]["critic_updates"]) - int(online[0]["critic_updates"]),
     }

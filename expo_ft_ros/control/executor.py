@@ -46,10 +46,11 @@ class ChunkExecutor:
         self._next: ActionChunk | None = None
         self._fresh_from = 0
 
-    def clear(self) -> None:
-        """Forget every chunk: a new episode, or a pause that made them old."""
+    def clear(self, observation: int = 0) -> None:
+        """Forget every chunk, those included that are still to come from before this observation: a
+        new episode, or a pause that made them old."""
         self._current = self._next = None
-        self._fresh_from = 0
+        self._fresh_from = observation
 
     def replan(self, observation: int) -> None:
         """What was planned before this observation goes on only until a chunk from it, or from a

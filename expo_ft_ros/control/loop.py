@@ -221,7 +221,7 @@ class ControlLoop:
     def stand_still(self) -> None:
         """Forget chunks and velocity: whoever holds the arm for a while calls it, since the world
         may be another one when it goes on."""
-        self._executor.clear()
+        self._executor.clear(self._last_tick + 1)
         self._filter.reset()
         self._asked = None
         self._chunk_came, self._chunk_at = False, None

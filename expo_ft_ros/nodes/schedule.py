@@ -40,6 +40,7 @@ class Tick:
     the wait for the tick's time; None where the tick follows no new reading. chunk_late: of the
     newest chunk, against the tick at which it was needed, negative for one that came in time; None
     where none came since the last tick, or nothing was planned any more when it was asked for.
+    chunks_lost: requests that a later one's answer overtook since the last tick.
     """
 
     observation: int
@@ -49,6 +50,7 @@ class Tick:
     waited: float
     reaction: float | None = None
     chunk_late: float | None = None
+    chunks_lost: int = 0
 
 
 class Host(Protocol):
@@ -276,6 +278,7 @@ class Realtime:
         self._chunk: ActionChunk | None = None
         self._asked: dict[int, _Asked] = {}
         self._chunk_late: float | None = None
+        self._chunks_lost = 0
         self._inference: deque[float] = deque(maxlen=20)
 
     def advance(self) -> None:
@@ -287,7 +290,9 @@ class Realtime:
         asked = self._asked.pop(chunk.observation, None)
         if asked is None:
             return
-        self._asked = {n: t for n, t in self._asked.items() if n > chunk.observation}
+        later = {n: t for n, t in self._asked.items() if n > chunk.observation}
+        self._chunks_lost += len(self._asked) - len(later)
+        self._asked = later
         took = self._clock() - asked.at
         self._chunk_late = took - asked.spare if asked.spare else None
         self._inference.append(took)
@@ -320,16 +325,19 @@ class Realtime:
             host.tell_state()
             return
         self._number += 1
+        # Taken first: it says how long what is planned lasts.
+        if self._chunk is not None:
+            loop.take(self._chunk, self._number)
+            self._chunk = None
         wanted = loop.wants_chunk(self._number, snapshot.teleop)
         if wanted:
             spare = self._period * loop.ticks_planned(self._number)
             self._asked[self._number] = _Asked(started, spare)
         observation = host.observe(snapshot, self._number, wanted)
-        chunk, self._chunk = self._chunk, None
         now = 1e-9 * now_ns
         travelled = host.inputs.pop_travelled()
         stamps = host.inputs.stamps()
-        result = loop.tick(observation, chunk, snapshot.teleop, now, stamps, host.absent())
+        result = loop.tick(observation, None, snapshot.teleop, now, stamps, host.absent())
         host.send(result.executed, now_ns)
         reaction = None
         if travelled is not None and result.step is not None and result.step.source is Source.HUMAN:
@@ -341,7 +349,8 @@ class Realtime:
         host.tell_state()
         took = self._clock() - started
         chunk_late, self._chunk_late = self._chunk_late, None
-        host.log(Tick(self._number, observation.time, late, took, 0.0, reaction, chunk_late))
+        lost, self._chunks_lost = self._chunks_lost, 0
+        host.log(Tick(self._number, observation.time, late, took, 0.0, reaction, chunk_late, lost))
 
     def _lateness(self, started: float) -> float:
         """Against the timer's grid, and whole periods that were missed since the last tick."""
