@@ -14,11 +14,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 import expo_ft_ros
 from expo_ft_ros.bringup.commands import GRAPH_COMMANDS, run_graph
 from expo_ft_ros.bringup.display import read_summary
 from expo_ft_ros.configuration import ConfigError
+from expo_ft_ros.control.safety import SafetyConfig
+from expo_ft_ros.data.episode_store import load_episode, whole_files
+from expo_ft_ros.data.types import Source
+from expo_ft_ros.tasks import TaskConfig, load_task
+
+_SMALL = 8  # px: images aren't looked at
 
 PUNCTUAL = 0.005
 """A tick that starts at most so long after it was due is on time [s]."""
@@ -27,6 +34,7 @@ HISTOGRAMS: Mapping[str, Sequence[float]] = {
     "late": (0, 1, 2, 5, 10, 20, 50),
     "reaction": (2, 5, 10, 15, 20, 50),
     "chunk_late": (-300, -200, -150, -100, -50, 0, 50, 100),
+    "told": (0.5, 1, 2, 5, 10, 20),
 }
 """Of a tick, what is shown as a histogram, and the edges of its bins [ms]."""
 
@@ -55,7 +63,8 @@ def main(words: Sequence[str]) -> int:
             print(f"{done.tail}\nexpo-ft: bench graph {part}: {done.cause}")
             return done.code
         measure = measure_throughput if part == "lockstep" else measure_lateness
-        results[part] = {"arguments": list(ARGUMENTS[part]), **measure(run.path)}
+        jumps = measure_jumps(run.path, load_task(run.options.task))
+        results[part] = {"arguments": list(ARGUMENTS[part]), **measure(run.path), **jumps}
         print(f"{part}:")
         for name, value in results[part].items():
             print(f"  {name}: {value}")
@@ -95,8 +104,9 @@ def measure_lateness(run: Path) -> dict[str, Any]:
 
     late_ms: start of each tick, after it was due; reaction_ms: from a reading of the person's
     device being sent to the command that follows it, without the wait for the tick; chunk_late_ms:
-    of each chunk, against the tick at which it was needed (negative: in time); chunks_lost: requests
-    that were never answered, but for those after the last answer.
+    of each chunk, against the tick at which it was needed (negative: in time); chunks_lost:
+    requests that were never answered, but for those after the last answer; told_ms: what publishing
+    observation and step costs the control loop, after the command.
 
     Raises:
         ConfigError: when the run has no ticks of that stage.
@@ -123,6 +133,37 @@ def measure_lateness(run: Path) -> dict[str, Any]:
     }
 
 
+def measure_jumps(run: Path, task: TaskConfig) -> dict[str, Any]:
+    """How much the policy's velocity changes from one tick to the next where a new chunk begins
+    and within one, as an acceleration along the worst axis [m/s^2]: what was asked for, against
+    what had been executed, and what was executed, which the safety filter bounds."""
+    scale = task.limits.scale()[:3] / task.period
+    found: dict[str, list[NDArray[np.floating[Any]]]] = {}
+    for path in whole_files(run / "episodes"):
+        episode = load_episode(path, _SMALL)
+        before, after = episode.executed[:-1, :3], episode.executed[1:, :3]
+        asked = episode.proposed[1:, :3]
+        policy = episode.source == Source.POLICY
+        driven = policy[1:] & policy[:-1]
+        new = episode.chunk[1:] != episode.chunk[:-1]
+        for where, at in (("new_chunk", driven & new), ("within_chunk", driven & ~new)):
+            for what, change in (("asked", asked - before), ("executed", after - before)):
+                jumps = (np.abs(change[at]) * scale).max(axis=1, initial=0.0)
+                found.setdefault(f"jump_{where}_{what}_mps2", []).append(jumps)
+    limit = SafetyConfig.load().linear_acceleration
+    return {
+        **{name: _percentiles(np.concatenate(values)) for name, values in found.items()},
+        "jump_limit_mps2": limit,
+    }
+
+
+def _percentiles(values: NDArray[np.floating[Any]]) -> dict[str, float]:
+    if not values.size:
+        return {}
+    shares = {f"p{share}": float(np.percentile(values, share)) for share in (50, 95, 99)}
+    return {name: round(v, 2) for name, v in {**shares, "max": float(values.max())}.items()}
+
+
 def _distribution(ticks: Sequence[Mapping[str, Any]], what: str) -> dict[str, Any]:
     """Percentiles [ms] and a histogram, "from to" -> ticks, of what ticks say of themselves."""
     values = np.array([1e3 * tick[what] for tick in ticks if tick.get(what) is not None])
@@ -131,8 +172,7 @@ def _distribution(ticks: Sequence[Mapping[str, Any]], what: str) -> dict[str, An
     counts, edges = np.histogram(values, [-np.inf, *HISTOGRAMS[what], np.inf])
     return {
         "count": int(values.size),
-        **{f"p{share}": round(float(np.percentile(values, share)), 2) for share in (50, 95, 99)},
-        "max": round(float(values.max()), 2),
+        **_percentiles(values),
         "histogram": {
             f"{low:g} to {high:g}": int(count)
             for low, high, count in zip(edges, edges[1:], counts, strict=False)

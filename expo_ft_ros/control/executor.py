@@ -46,7 +46,7 @@ class ChunkExecutor:
         self._next: ActionChunk | None = None
         self._fresh_from = 0
 
-    def clear(self, observation: int = 0) -> None:
+    def clear(self, observation: int) -> None:
         """Forget every chunk, those included that are still to come from before this observation: a
         new episode, or a pause that made them old."""
         self._current = self._next = None

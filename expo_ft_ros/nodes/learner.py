@@ -205,7 +205,8 @@ class LearnerNode(GraphNode[LearnerParameters]):
                     self._agent.add_episode(episode)
                 newest = number
         with self._shared.lock:
-            self._agent.recall()
+            # In async mode an update is of all episodes that came meanwhile.
+            self._agent.recall(owes=self.parameters.mode == "sync")
         # Of an earlier start: what this one begins with is its checkpoint.
         (self._folder / LIVE_WEIGHTS).unlink(missing_ok=True)
         self._loaded = True

@@ -9,7 +9,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -40,7 +40,9 @@ class Tick:
     the wait for the tick's time; None where the tick follows no new reading. chunk_late: of the
     newest chunk, against the tick at which it was needed, negative for one that came in time; None
     where none came since the last tick, or nothing was planned any more when it was asked for.
-    chunks_lost: requests that a later one's answer overtook since the last tick.
+    chunks_lost: requests that a later one's answer overtook since the last tick. told: what saying
+    it took, after the command: the observation and the step, for recorder, reward and policy; the
+    recorder writes in its own process.
     """
 
     observation: int
@@ -51,6 +53,7 @@ class Tick:
     reaction: float | None = None
     chunk_late: float | None = None
     chunks_lost: int = 0
+    told: float = 0.0
 
 
 class Host(Protocol):
@@ -309,6 +312,8 @@ class Realtime:
     def hold(self) -> None:
         """Zero at once; every tick sends it again. What was planned before is planned anew."""
         self._chunk = None
+        # What is under way still says how long it took, but nobody waits for it any more.
+        self._asked = {number: replace(asked, spare=0.0) for number, asked in self._asked.items()}
         self._host.loop.stand_still()
         self._host.send(ZERO, self._now_ns())
 
@@ -339,18 +344,31 @@ class Realtime:
         stamps = host.inputs.stamps()
         result = loop.tick(observation, None, snapshot.teleop, now, stamps, host.absent())
         host.send(result.executed, now_ns)
+        commanded = self._clock()
         reaction = None
         if travelled is not None and result.step is not None and result.step.source is Source.HUMAN:
-            reaction = travelled + late + self._clock() - started
+            reaction = travelled + late + commanded - started
         # After the command: two images take some milliseconds.
         host.show()
         if result.step is not None:
             host.record(result.step, now_ns, late)
         host.tell_state()
-        took = self._clock() - started
+        done = self._clock()
         chunk_late, self._chunk_late = self._chunk_late, None
         lost, self._chunks_lost = self._chunks_lost, 0
-        host.log(Tick(self._number, observation.time, late, took, 0.0, reaction, chunk_late, lost))
+        host.log(
+            Tick(
+                self._number,
+                observation.time,
+                late,
+                took=done - started,
+                waited=0.0,
+                reaction=reaction,
+                chunk_late=chunk_late,
+                chunks_lost=lost,
+                told=done - commanded,
+            )
+        )
 
     def _lateness(self, started: float) -> float:
         """Against the timer's grid, and whole periods that were missed since the last tick."""

@@ -21,7 +21,8 @@ Metrics = dict[str, float]
 
 _KEPT = (
     "the step was not taken, the last good weights are kept; go on from the last checkpoint with a "
-    "lower learning_rate"
+    "lower learning rate (learning_rate; of the VLA vla_learning_rate, in imitation "
+    "imitation.learning_rate)"
 )
 
 
@@ -169,12 +170,12 @@ def step_optimiser(
     parameters = [p for _, p in _named(optimiser)]
     gradients = [p.grad for p in parameters if p.grad is not None]
     norm = torch.nn.utils.get_total_norm(gradients)
-    if max_norm is not None:
-        torch.nn.utils.clip_grads_with_norm_(parameters, max_norm, norm)
     if not torch.isfinite(norm):
         named = {n: p.grad for n, p in _named(optimiser) if p.grad is not None}
         where = _not_finite(named)
         raise TrainingDiverged(f"gradient of the {name} has norm {norm.item()} ({where}): {_KEPT}")
+    if max_norm is not None:
+        torch.nn.utils.clip_grads_with_norm_(parameters, max_norm, norm)
     optimiser.step()
 
 

@@ -21,10 +21,13 @@ from expo_ft_ros.rl.actor_critic import Metrics
 from expo_ft_ros.rl.algorithms import Parts, Seen, make_algorithm
 from expo_ft_ros.rl.checkpoint import load_state, save_state
 from expo_ft_ros.rl.config import AgentConfig
+from expo_ft_ros.rl.due import Due
 from expo_ft_ros.rl.imitation import Imitator
 from expo_ft_ros.rl.memory import Memory
 from expo_ft_ros.rl.processor import prepare
 from expo_ft_ros.tasks import TaskConfig
+
+ACT_MODES = ("sample", "mode", "alone")
 
 Progress = Callable[[float, dict[str, float]], bool]
 """Called with the share done and the newest metrics; False asks to stop early."""
@@ -77,20 +80,23 @@ class Agent:
         if self.algorithm.networks is not None:
             self.algorithm.networks.to(self.device)
         self.version = 0
-        self.online_episodes = 0
-        self.online_steps = 0
-        # What there was at the last update.
-        self._learned_episodes = 0
-        self._learned_steps = 0
-        self._burst_at = 0
-        # Episodes whose updates were lost with what came after the checkpoint.
-        self._owed_episodes = 0
+        self._due = Due(config, task.updates_per_episode, self.algorithm.updates_per_step)
         self._recalled: dict[str, Any] = {}
 
     @property
     def critic_updates(self) -> int:
         """Critic gradient steps so far."""
         return self.algorithm.critic_updates
+
+    @property
+    def online_episodes(self) -> int:
+        """Online episodes that were taken."""
+        return self._due.episodes
+
+    @property
+    def online_steps(self) -> int:
+        """Their environment steps."""
+        return self._due.steps
 
     @property
     def replay_size(self) -> int:
@@ -112,8 +118,10 @@ class Agent:
     def act(self, observation: Observation, mode: str = "sample") -> ActResult:
         """The algorithm's choice. mode "mode" evaluates: nothing explores, and what is drawn comes
         from a generator of its own (see `begin_evaluation`); "alone" evaluates the VLA's first
-        chunk, unvalued and unedited.
+        chunk, unvalued and unedited. Raises ValueError for another one.
         """
+        if mode not in ACT_MODES:
+            raise ValueError(f"mode is {mode!r}, known are {', '.join(ACT_MODES)}")
         evaluates = mode != "sample"
         algorithm = self._alone if mode == "alone" else self.algorithm
         with torch.inference_mode(), self.precision():
@@ -153,8 +161,7 @@ class Agent:
         """Takes a demonstration or an online episode into replay."""
         self.memory.add(episode)
         if episode.outcome.stage == "rl":
-            self.online_episodes += 1
-            self.online_steps += len(episode)
+            self._due.add(episode.outcome.episode, len(episode))
 
     # --- learning -------------------------------------------------------------------------------
 
@@ -181,26 +188,27 @@ class Agent:
 
         Raises TrainingDiverged and leaves the last good weights.
         """
-        calls = self._calls_due()
-        if calls == 0:
+        rounds = self._due.rounds
+        if not rounds:
             return {}
-        every = self.config.vla_encoder_every
-        # Several episodes may have come at once.
-        burst = bool(every) and self.online_episodes - self._burst_at >= every
         totals: dict[str, list[float]] = {}
-        expected = max(1, self.algorithm.gradient_steps(calls, burst=burst))
-        for done, metrics in enumerate(self.learn(calls, burst=burst), start=1):
-            for name, value in metrics.items():
-                totals.setdefault(name, []).append(value)
-            newest = {name: values[-1] for name, values in totals.items()}
-            if not progress(min(1.0, done / expected), newest):
-                break
-        else:
-            # What was broken off is owed still.
-            if burst:
-                self._burst_at = self.online_episodes
-            self._learned_episodes, self._learned_steps = self.online_episodes, self.online_steps
-            self._owed_episodes = 0
+        calls = sum(count for count, _ in rounds)
+        expected = max(1, self.algorithm.gradient_steps(calls, burst=self._due.burst))
+        done = 0
+        for count, number in rounds:
+            burst = self._due.burst
+            for metrics in self.learn(count, burst=burst):
+                done += 1
+                for name, value in metrics.items():
+                    totals.setdefault(name, []).append(value)
+                newest = {name: values[-1] for name, values in totals.items()}
+                if not progress(min(1.0, done / expected), newest):
+                    # What was broken off is owed still.
+                    break
+            else:
+                self._due.learned(number, burst=burst)
+                continue
+            break
         self.version += 1
         return {name: float(np.mean(values)) for name, values in totals.items()}
 
@@ -219,26 +227,6 @@ class Agent:
         wanted = self.config.bfloat16 and self.device.type == "cuda"
         # No cache: what it keeps of a step without gradients would give the next one none.
         return torch.autocast(self.device.type, torch.bfloat16, enabled=wanted, cache_enabled=False)
-
-    def _calls_due(self) -> int:
-        config = self.config
-        if self.online_episodes < config.warmup_episodes:
-            return 0
-        episodes = self.online_episodes - self._learned_episodes
-        calls = self.task.updates_per_episode
-        rate = self.algorithm.updates_per_step
-        if rate is None and config.schedule == "step":
-            rate = config.updates_per_step
-        if rate is not None:
-            calls = round(rate * (self.online_steps - self._learned_steps))
-        elif config.schedule == "batch":
-            if episodes < config.episodes_per_batch:
-                return 0
-            calls *= episodes
-        else:
-            # Who is slower than the robot updates less often; a resume owes what was lost.
-            calls *= 1 + self._owed_episodes
-        return calls + (config.warmup_updates if self._learned_steps == 0 else 0)
 
     # --- keeping --------------------------------------------------------------------------------
 
@@ -277,9 +265,7 @@ class Agent:
                 "version": self.version,
                 "critic_updates": self.critic_updates,
                 "vla_updates": self.imitator.updates,
-                "burst_at": self._burst_at,
-                "learned_episodes": self._learned_episodes,
-                "learned_steps": self._learned_steps,
+                **self._due.state_dict(),
             },
         }
 
@@ -319,15 +305,13 @@ class Agent:
                 network.load_state_dict(state[name])
             if networks is not None:
                 networks.load_state_dict(state["networks"])
+            counters = state["counters"]
+            self._due.load_state_dict(counters)
         except (KeyError, RuntimeError) as error:
             raise _other_configuration(path, error) from error
-        counters = state["counters"]
         self.version = counters["version"]
         self.algorithm.critic_updates = counters["critic_updates"]
         self.imitator.updates = counters["vla_updates"]
-        self._burst_at = counters["burst_at"]
-        self._learned_episodes = counters["learned_episodes"]
-        self._learned_steps = counters["learned_steps"]
 
     def load(self, path: Path) -> None:
         """Takes up all that `save` wrote. Raises ValueError when it isn't of this configuration.
@@ -346,13 +330,13 @@ class Agent:
         self.rng.bit_generator.state = state["numpy_rng"]
         self._recalled = state["memory"]
 
-    def recall(self) -> None:
+    def recall(self, *, owes: bool = True) -> None:
         """After `load` and every episode up to the checkpoint (later ones may follow): takes up
-        the features and candidates that were kept with it. The later ones' updates are owed."""
+        the features and candidates that were kept with it. owes: the later ones' updates were lost
+        and are due with the next one's."""
         if self._recalled:
-            # What the warm-up owes are `warmup_updates`.
-            learned = max(self._learned_episodes, self.config.warmup_episodes - 1)
-            self._owed_episodes = max(0, self.online_episodes - learned)
+            if owes:
+                self._due.owe()
             try:
                 self.memory.load_state_dict(self._recalled)
             except KeyError as error:
@@ -366,4 +350,7 @@ class Agent:
 def _other_configuration(path: Path, error: Exception) -> ValueError:
     # The first mismatch of many says enough.
     reason = " ".join(str(error).split("\n")[:2])
-    return ValueError(f"{path}: made by another algorithm, preset, size or task: {reason}")
+    return ValueError(
+        f"{path}: made by another algorithm, preset, size, task or version, go on with that one or "
+        f"start a new run: {reason}"
+    )

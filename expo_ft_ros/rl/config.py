@@ -123,7 +123,10 @@ class BaselineConfig(Config):
     minimum_of: int = Field(2, ge=1, description="members whose minimum is a value (REDQ)")
     alpha: float = Field(0.1, gt=0, description="initial temperature")
     demonstration_share: float = Field(
-        0.5, ge=0, le=1, description="HIL-SERL: share of each batch from demonstrations (RLPD)"
+        0.5,
+        ge=0,
+        le=1,
+        description="HIL-SERL: share of each batch from demonstrations and corrections",
     )
     noise_scale: float = Field(2.0, gt=0, description="DSRL: bound of each noise dimension")
 

@@ -44,7 +44,7 @@ class Transitions:
 class Memory:
     """Replay with the candidate cache and the features that the VLA's image encoder makes.
 
-    steps: C. Slots are indices into the replay buffer; `fill` makes what is missing beside them.
+    steps: C. Slots are indices into the replay buffer; what the VLA makes of them lies beside.
     target_vla: draws the base chunks of the TD target.
     """
 

@@ -50,7 +50,7 @@ class Trainer:
     imitated: Path | None = None
     wall: WallTime = field(default_factory=WallTime)
     log: list[dict[str, Any]] = field(default_factory=list)
-    _trials: list[Plan] = field(default_factory=list)
+    _trials: list[Plan] = field(default_factory=list, init=False)
 
     def run(self) -> None:
         """Goes on until the session is done."""

@@ -110,8 +110,12 @@ def test_clear_forgets_both_chunks():
     executor.accept(chunk(1), 1)
     executor.propose(1)
     executor.accept(chunk(3), 3)
-    executor.clear()
+    executor.clear(5)
     assert executor.propose(4).cause == "no chunk"
+    # Still under way when it was cleared.
+    assert not executor.accept(chunk(4), 5)
+    assert executor.propose(5).cause == "no chunk"
+    assert executor.accept(chunk(5), 6)
 
 
 def test_the_chunk_itself_is_not_handed_out():

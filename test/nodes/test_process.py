@@ -119,3 +119,36 @@ def test_every_parameter_of_every_node_is_described():
 def test_several_nodes_of_a_process_keep_their_names():
     argv = ["agent", "--ros-args", "-r", "__node:=agent", "-r", "a:=b", "--params-file", "f.yaml"]
     assert _without_name(argv) == ["agent", "--ros-args", "-r", "a:=b", "--params-file", "f.yaml"]
+
+
+@pytest.mark.parametrize("urgent", [False, True])
+def test_who_is_urgent_is_woken_early_before_ros_starts(monkeypatch, urgent):
+    from expo_ft_ros.nodes import process
+
+    order = []
+    monkeypatch.setattr(process, "wake_early", lambda: order.append("early"))
+    monkeypatch.setattr(process, "StopSignals", lambda: None)
+    monkeypatch.setattr(process, "die_with_parent", lambda: None)
+
+    def begin(**options):
+        order.append("ros")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(process.rclpy, "init", begin)
+
+    class Node:
+        URGENT = urgent
+
+    with pytest.raises(KeyboardInterrupt):
+        process.run(Node)
+    assert order == (["early", "ros"] if urgent else ["ros"])
+
+
+def test_the_persons_way_to_the_tick_is_urgent():
+    from expo_ft_ros.nodes.arbitration import ArbitrationNode
+    from expo_ft_ros.nodes.camera import CameraNode
+    from expo_ft_ros.nodes.spacemouse import SpaceMouseNode
+    from expo_ft_ros.nodes.teleop import TeleopNode
+
+    assert all(node.URGENT for node in (ArbitrationNode, TeleopNode, SpaceMouseNode))
+    assert not CameraNode.URGENT

@@ -206,7 +206,7 @@ def test_a_policy_that_never_answers_ends_in_a_hold():
 
 
 def test_a_chunk_that_came_before_a_tick_counts_when_the_next_is_asked_for():
-    """It came two ticks after its observation, so two of its steps are left when it is taken."""
+    """It is taken seven ticks after its observation, so that one of its eight steps is left."""
     run = RealtimeRun(lead=7, inference=0.62)
     for _ in range(30):
         run.tick()
@@ -223,9 +223,17 @@ def test_hold_sends_zero_now_and_plans_anew():
     run.schedule.hold()
     assert len(run.desk.sent) == count + 1
     np.testing.assert_array_equal(run.desk.sent[-1], np.zeros(7))
+    # The answer to the last tick's request is still under way.
     asked = len(run.desk.wanted)
+    assert run.desk.wanted[-1] == run.desk.last
     run.tick()
     assert len(run.desk.wanted) == asked + 1
+    assert run.desk.steps[-1].source is Source.HOLD
+    np.testing.assert_array_equal(run.desk.sent[-1], np.zeros(7))
+    assert run.desk.ticks[-1].chunk_late is None
+    run.tick()
+    assert run.desk.steps[-1].source is Source.POLICY
+    assert run.desk.steps[-1].chunk == run.desk.wanted[-1]
 
 
 def test_lateness_counts_missed_periods():

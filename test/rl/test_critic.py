@@ -214,13 +214,15 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_weights():
         torch.testing.assert_close(old, new)
 
 
-def test_a_gradient_that_is_not_finite_stops_and_names_its_tensor():
+@pytest.mark.parametrize("max_norm", [None, 1.0])
+@pytest.mark.parametrize("factor", ["inf", "nan"])
+def test_a_gradient_that_is_not_finite_stops_and_names_its_tensor(factor, max_norm):
     network = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 1))
     optimiser = torch.optim.SGD(network.named_parameters(), lr=1.0)
-    network[1].weight.register_hook(lambda gradient: gradient * float("inf"))
+    network[1].weight.register_hook(lambda gradient: gradient * float(factor))
     before = [p.clone() for p in network.parameters()]
     with pytest.raises(TrainingDiverged, match=r"gradient of the loss .*2 values of 1\.weight"):
-        step_optimiser(optimiser, network(torch.ones(1, 2)).sum(), "loss", {})
+        step_optimiser(optimiser, network(torch.ones(1, 2)).sum(), "loss", {}, max_norm)
     for old, new in zip(before, network.parameters(), strict=True):
         torch.testing.assert_close(old, new)
 

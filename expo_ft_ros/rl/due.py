@@ -1,0 +1,94 @@
+"""When update calls are due, by the episodes that have come online (paper, Table 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from expo_ft_ros.rl.config import AgentConfig
+
+
+class Due:
+    """Counts what is owed. Episodes are known by their numbers, so that one which is discarded
+    between two starts takes nothing of the others'.
+
+    calls: K, update calls an episode; rate: calls an environment step in place of it (None: as the
+    configured schedule says).
+    """
+
+    def __init__(self, config: AgentConfig, calls: int, rate: float | None) -> None:
+        self._config, self._calls = config, calls
+        self._rate = config.updates_per_step if config.schedule == "step" else None
+        if rate is not None:
+            self._rate = rate
+        self._steps: dict[int, int] = {}
+        self._learned_to = 0
+        self._burst_at = 0
+        # Episodes whose updates were lost with what came after the checkpoint.
+        self._lost: list[int] = []
+
+    def add(self, number: int, steps: int) -> None:
+        """An online episode has come."""
+        self._steps[number] = steps
+
+    @property
+    def episodes(self) -> int:
+        """Online episodes so far."""
+        return len(self._steps)
+
+    @property
+    def steps(self) -> int:
+        """Online environment steps so far."""
+        return sum(self._steps.values())
+
+    def owe(self) -> None:
+        """After a resume: each episode that came after the checkpoint is owed its own calls. What
+        the warm-up owes are `warmup_updates`."""
+        numbers = sorted(self._steps)[max(0, self._config.warmup_episodes - 1) :]
+        self._lost = [number for number in numbers if number > self._learned_to]
+
+    @property
+    def rounds(self) -> list[tuple[int, int]]:
+        """(calls, number of the newest episode they learn from), the oldest first; empty when
+        nothing is due.
+
+        Several episodes that came at once are one round: who is slower than the robot updates less
+        often.
+        """
+        config = self._config
+        new = {number: steps for number, steps in self._steps.items() if number > self._learned_to}
+        if not new or self.episodes < config.warmup_episodes:
+            return []
+        newest, calls = max(new), self._calls
+        lost = [number for number in self._lost if number < newest]
+        if self._rate is not None:
+            calls, lost = round(self._rate * sum(new.values())), []
+        elif config.schedule == "batch":
+            if len(new) < config.episodes_per_batch:
+                return []
+            calls, lost = calls * len(new), []
+        found = [(calls, number) for number in [*lost, newest]]
+        if self._learned_to == 0:
+            found[0] = (found[0][0] + config.warmup_updates, found[0][1])
+        return [(count, number) for count, number in found if count]
+
+    @property
+    def burst(self) -> bool:
+        """Whether the VLA's image encoder has its turn."""
+        every = self._config.vla_encoder_every
+        return bool(every) and sum(n > self._burst_at for n in self._steps) >= every
+
+    def learned(self, number: int, *, burst: bool) -> None:
+        """A round is done; burst: with the encoder's turn."""
+        if burst:
+            self._burst_at = max(self._steps)
+        self._learned_to = number
+        self._lost = [lost for lost in self._lost if lost > number]
+
+    def state_dict(self) -> dict[str, int]:
+        """Up to which episode's number what was done; the episodes themselves come again."""
+        return {"learned_to": self._learned_to, "burst_at": self._burst_at}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Takes up a state_dict. Raises KeyError where something is missing."""
+        self._learned_to, self._burst_at = state["learned_to"], state["burst_at"]
