@@ -1,6 +1,6 @@
 """How often candy_scoop's classifier agrees with the simulation's ground truth.
 
-    python benchmarks/classifier_agreement.py --episodes 100
+    ./expo-ft python benchmarks/classifier_agreement.py --episodes 100
 
 Plays so many successes, and as many near-failures of five kinds in turn, and writes what both said
 to benchmarks/results/classifier_candy_scoop_<date>.json. An episode agrees where the classifier

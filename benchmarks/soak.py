@@ -1,6 +1,6 @@
 """A long run of the whole graph in lock-step: is memory flat, and is every step there once?
 
-    .venv/bin/python benchmarks/soak.py --steps 100000 --folder /var/tmp/soak
+    ./expo-ft python benchmarks/soak.py --steps 100000 --folder /var/tmp/soak
 
 Every node but the learning is at work: SFT acts, the scripted person corrects, every episode is
 recorded and taken into replay. Called again with the same folder it goes on. It prints a verdict

@@ -1,7 +1,7 @@
 """Tables and curves of `expo-ft bench learn`.
 
-    .venv/bin/python benchmarks/tables.py                (the tables of docs/experiments.md)
-    .venv/bin/python benchmarks/tables.py curves.png [part of a name ...]  (needs matplotlib)
+    ./expo-ft python benchmarks/tables.py                (the tables of docs/experiments.md)
+    ./expo-ft python benchmarks/tables.py curves.png [part of a name ...]  (needs matplotlib)
 
 Each row is one seed of one result file in benchmarks/results/. "differs" names the fields that were
 other than what the preset, the size and the task say today, whatever they said then.

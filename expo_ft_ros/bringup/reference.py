@@ -1,6 +1,6 @@
 """Tables for docs/reference.md, from the code that they are about; a test compares the two.
 
-.venv/bin/python -m expo_ft_ros.bringup.reference > docs/reference.md
+./expo-ft python -m expo_ft_ros.bringup.reference > docs/reference.md
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ SHARED = {"base": ["every"], "assembling": ["learner", "recorder"]}
 def test_the_document_is_what_the_code_says():
     written = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
     assert written == reference(), (
-        "run .venv/bin/python -m expo_ft_ros.bringup.reference > docs/reference.md"
+        "run ./expo-ft python -m expo_ft_ros.bringup.reference > docs/reference.md"
     )
 
 
