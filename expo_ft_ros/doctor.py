@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import importlib
 import os
+import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -226,6 +228,21 @@ def check_disk(folder: Path = Path()) -> Check:
     return Check("disk", "ok", text)
 
 
+def check_kernel() -> Check:
+    """Whether the control loop is let in as soon as it is woken."""
+    from expo_ft_ros.control.scheduling import SINCE
+
+    release = platform.release()
+    found = tuple(int(part) for part in re.findall(r"\d+", release)[:2])
+    text = f"Linux {release}"
+    if found >= SINCE:
+        return Check("kernel", "ok", f"{text}, short slices")
+    remedy = (
+        f"Linux {SINCE[0]}.{SINCE[1]}: before it a busy core delays a correction by 10 ms and more"
+    )
+    return Check("kernel", "missing", f"{text} has no short slices", remedy)
+
+
 def check_clock() -> Check:
     """How late a steady timer fires: what the control tick can expect of this machine."""
     due, late = time.monotonic(), []
@@ -250,6 +267,7 @@ CHECKS: tuple[Callable[[], Check], ...] = (
     check_spacemouse,
     check_cameras,
     check_disk,
+    check_kernel,
     check_clock,
 )
 

@@ -43,6 +43,16 @@ def test_ros_and_every_type_of_the_graph_are_there():
     assert doctor.check_interfaces().status == "ok"
 
 
+@pytest.mark.parametrize(
+    ("release", "status"),
+    [("6.18.44-fc", "ok"), ("6.12.0-rt", "ok"), ("6.8.0-45-generic", "missing"), ("7.1", "ok")],
+)
+def test_a_kernel_without_short_slices_is_named(monkeypatch, release, status):
+    monkeypatch.setattr(doctor.platform, "release", lambda: release)
+    check = doctor.check_kernel()
+    assert (check.status, release in check.text) == (status, True)
+
+
 def test_a_missing_type_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "expo_ft_ros.msg", None)
     check = doctor.check_interfaces()

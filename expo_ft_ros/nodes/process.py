@@ -17,8 +17,8 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 
 from expo_ft_ros.bringup.process import PARENT_PID_VARIABLE
+from expo_ft_ros.control.scheduling import wake_early
 from expo_ft_ros.nodes.base import GraphNode
-from expo_ft_ros.nodes.scheduling import wake_early
 
 AnyNode = GraphNode[Any]
 

@@ -236,6 +236,27 @@ def test_hold_sends_zero_now_and_plans_anew():
     assert run.desk.steps[-1].chunk == run.desk.wanted[-1]
 
 
+def test_a_pause_stands_and_what_was_under_way_is_not_executed_after_it():
+    run = RealtimeRun()
+    for _ in range(8):
+        run.tick()
+    assert run.desk.wanted[-1] == run.desk.last
+    assert run.desk.loop.episode.pause().accepted
+    run.schedule.hold()
+    steps = len(run.desk.steps)
+    for _ in range(3):
+        run.tick()
+        np.testing.assert_array_equal(run.desk.sent[-1], np.zeros(7))
+    assert len(run.desk.steps) == steps
+    assert run.desk.loop.episode.resume().accepted
+    before = run.desk.wanted[-1]
+    run.tick()
+    assert run.desk.steps[-1].source is Source.HOLD
+    run.tick()
+    assert run.desk.steps[-1].source is Source.POLICY
+    assert run.desk.steps[-1].chunk == run.desk.wanted[-1] > before
+
+
 def test_lateness_counts_missed_periods():
     run = RealtimeRun()
     for _ in range(5):
@@ -325,6 +346,23 @@ def test_lockstep_takes_no_old_answer_and_no_moment_twice():
     assert [step.observation for step in run.desk.steps] == [1, 2, 3]
     run.answer(4)
     assert [step.observation for step in run.desk.steps] == [1, 2, 3, 4]
+
+
+def test_lockstep_stands_while_paused_and_goes_on_where_it_was():
+    run = LockstepRun()
+    for number in range(1, 4):
+        run.world()
+        run.answer(number)
+    run.world()
+    assert run.desk.loop.episode.pause().accepted
+    run.schedule.hold()
+    np.testing.assert_array_equal(run.desk.sent[-1], np.zeros(7))
+    run.answer(4)
+    assert [step.observation for step in run.desk.steps] == [1, 2, 3]
+    assert run.desk.loop.episode.resume().accepted
+    run.schedule.advance()
+    assert [step.observation for step in run.desk.steps] == [1, 2, 3, 4]
+    assert run.desk.steps[-1].source is Source.POLICY
 
 
 def test_lockstep_sends_again_what_nobody_seems_to_have_heard():

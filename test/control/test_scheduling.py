@@ -9,13 +9,13 @@ import sys
 
 import pytest
 
-from expo_ft_ros.nodes.scheduling import SHORT_SLICE
+from expo_ft_ros.control.scheduling import SHORT_SLICE, SINCE
 
 # sched_getattr(2) on this process's threads; its 48 bytes: size, policy, flags, nice, priority,
 # runtime, deadline, period.
 _ASK = """
 import ctypes, json, os, platform, struct, sys, threading
-from expo_ft_ros.nodes.scheduling import wake_early
+from expo_ft_ros.control.scheduling import wake_early
 
 os.nice(int(sys.argv[1]))
 taken = wake_early()
@@ -29,7 +29,6 @@ for thread in os.listdir("/proc/self/task"):
     rows.append(struct.unpack("<IIQiIQQQ", buffer.raw))
 print(json.dumps({"taken": taken, "rows": rows}))
 """
-_KEPT_SINCE = (6, 12)
 
 
 def _kernel() -> tuple[int, ...]:
@@ -51,12 +50,12 @@ def test_threads_have_the_short_slice_and_the_same_niceness(nice):
     assert len(answer["rows"]) >= 2
     for _, policy, _, niceness, _, runtime, _, _ in answer["rows"]:
         assert (policy, niceness) == (0, min(19, own + nice))
-        if _kernel() >= _KEPT_SINCE:
+        if _kernel() >= SINCE:
             assert runtime == SHORT_SLICE
 
 
 def test_the_structure_is_the_first_version_of_the_kernels():
-    from expo_ft_ros.nodes.scheduling import _Attributes
+    from expo_ft_ros.control.scheduling import _Attributes
 
     assert ctypes.sizeof(_Attributes) == 48
     assert _Attributes.sched_runtime.offset == 24

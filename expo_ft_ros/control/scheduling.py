@@ -9,6 +9,9 @@ import platform
 SHORT_SLICE = 100_000
 """The shortest slice that the kernel grants [ns]."""
 
+SINCE = (6, 12)
+"""The first Linux that keeps it."""
+
 # sched_setattr(2), of which glibc has had a function since 2.41 only.
 _SYSCALL = {"x86_64": 314, "aarch64": 274}
 
@@ -32,8 +35,8 @@ def wake_early() -> bool:
     """Asks for the shortest slice for the calling thread and those it will start, so that on being
     woken it takes the place of whoever computes there; whether the kernel took it.
 
-    It runs no more often or longer for that, so it needs no privilege. Linux before 6.12 takes it
-    and does nothing.
+    It runs no more often or longer for that, so it needs no privilege. Linux before `SINCE` takes
+    it and does nothing.
     """
     number = _SYSCALL.get(platform.machine())
     if number is None or os.sched_getscheduler(0) != os.SCHED_OTHER:
