@@ -37,7 +37,9 @@ def test_ready_is_said_once_the_others_are_there(graph):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signals_stop_cleanly(graph, number):
     node = graph.start("proprio")
-    graph.probe.until(lambda: graph.probe.node.get_publishers_info_by_topic("/proprio"), "proprio")
+    # Its word, not its being seen: a process that was there before may be seen for a while.
+    alive = graph.probe.gather("nodes/alive")
+    graph.probe.until(lambda: alive, "its sign of life")
     # Again and again, until the interpreter itself is gone.
     while node.process.poll() is None:
         node.send(number)
