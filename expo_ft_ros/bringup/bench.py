@@ -9,7 +9,7 @@ import json
 import os
 import platform
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,8 @@ from expo_ft_ros.bringup.commands import GRAPH_COMMANDS, run_graph
 from expo_ft_ros.bringup.display import read_summary
 from expo_ft_ros.configuration import ConfigError
 from expo_ft_ros.control.safety import SafetyConfig
-from expo_ft_ros.data.episode_store import load_episode, whole_files
+from expo_ft_ros.data.episode import Episode
+from expo_ft_ros.data.episode_store import load_episodes
 from expo_ft_ros.data.types import Source
 from expo_ft_ros.tasks import TaskConfig, load_task
 
@@ -63,7 +64,8 @@ def main(words: Sequence[str]) -> int:
             print(f"{done.tail}\nexpo-ft: bench graph {part}: {done.cause}")
             return done.code
         measure = measure_throughput if part == "lockstep" else measure_lateness
-        jumps = measure_jumps(run.path, load_task(run.options.task))
+        episodes = load_episodes(run.path / "episodes", image_size=_SMALL)
+        jumps = measure_jumps(episodes, load_task(run.options.task))
         results[part] = {"arguments": list(ARGUMENTS[part]), **measure(run.path), **jumps}
         print(f"{part}:")
         for name, value in results[part].items():
@@ -133,14 +135,13 @@ def measure_lateness(run: Path) -> dict[str, Any]:
     }
 
 
-def measure_jumps(run: Path, task: TaskConfig) -> dict[str, Any]:
+def measure_jumps(episodes: Iterable[Episode], task: TaskConfig) -> dict[str, Any]:
     """How much the policy's velocity changes from one tick to the next where a new chunk begins
     and within one, as an acceleration along the worst axis [m/s^2]: what was asked for, against
     what had been executed, and what was executed, which the safety filter bounds."""
     scale = task.limits.scale()[:3] / task.period
     found: dict[str, list[NDArray[np.floating[Any]]]] = {}
-    for path in whole_files(run / "episodes"):
-        episode = load_episode(path, _SMALL)
+    for episode in episodes:
         before, after = episode.executed[:-1, :3], episode.executed[1:, :3]
         asked = episode.proposed[1:, :3]
         policy = episode.source == Source.POLICY

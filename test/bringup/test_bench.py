@@ -1,11 +1,15 @@
 """What the benchmark reads from a run folder."""
 
 import json
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
-from expo_ft_ros.bringup.bench import main, measure_lateness, measure_throughput
+from expo_ft_ros.bringup.bench import main, measure_jumps, measure_lateness, measure_throughput
 from expo_ft_ros.configuration import ConfigError
+from expo_ft_ros.tasks import load_task
+from test.data.episodes import make_episode
 
 
 def lines(path, rows):
@@ -49,6 +53,28 @@ def test_lateness_is_of_the_online_stage_only(tmp_path):
     assert measured["reaction_ms"]["histogram"] == {"2 to 5": 1}
     assert measured["chunk_late_ms"] == {"count": 0}
     assert measured["critic_updates"] == 40
+
+
+def test_jumps_are_of_the_policy_alone_and_told_apart_at_a_chunks_begin():
+    task = load_task("cube_pick")
+    unit = task.limits.linear_velocity / task.period
+    proposed = np.zeros((6, 7), np.float32)
+    executed = np.zeros((6, 7), np.float32)
+    # Two steps of a chunk, a new one that begins elsewhere along y, a person, the policy again.
+    executed[:, 1] = [0.1, 0.2, 0.5, 0.9, 0.0, 0.0]
+    proposed[:, 1] = [0.1, 0.2, 0.6, 0.0, 0.0, 0.0]
+    episode = replace(
+        make_episode(1, 6, terminated=True),
+        proposed=proposed,
+        executed=executed,
+        chunk=np.array([1, 1, 2, 2, 2, 2], dtype=np.uint64),
+        source=np.array([0, 0, 0, 1, 0, 0], dtype=np.uint8),
+    )
+    found = measure_jumps([episode], task)
+    assert found["jump_new_chunk_asked_mps2"]["max"] == pytest.approx(0.4 * unit, abs=0.01)
+    assert found["jump_new_chunk_executed_mps2"]["max"] == pytest.approx(0.3 * unit, abs=0.01)
+    assert found["jump_within_chunk_executed_mps2"]["max"] == pytest.approx(0.1 * unit, abs=0.01)
+    assert found["jump_limit_mps2"] == 5.0
 
 
 def test_a_run_that_cannot_be_measured_says_why(tmp_path):
