@@ -92,7 +92,9 @@ def test_a_node_whose_parent_is_gone_already_refuses(graph):
 def test_every_parameter_of_every_node_is_described():
     from expo_ft_ros.nodes.arbitration import ArbitrationNode
     from expo_ft_ros.nodes.camera import CameraNode
+    from expo_ft_ros.nodes.learner import LearnerNode
     from expo_ft_ros.nodes.operator import OperatorNode
+    from expo_ft_ros.nodes.policy import PolicyNode
     from expo_ft_ros.nodes.proprio import ProprioNode
     from expo_ft_ros.nodes.recorder import RecorderNode
     from expo_ft_ros.nodes.reward import RewardNode
@@ -104,7 +106,9 @@ def test_every_parameter_of_every_node_is_described():
     nodes = (
         ArbitrationNode,
         CameraNode,
+        LearnerNode,
         OperatorNode,
+        PolicyNode,
         ProprioNode,
         RecorderNode,
         RewardNode,
