@@ -173,6 +173,7 @@ def _world(options: RunOptions, run_dir: Path) -> list[NodeSpec]:
     """Robot, sensors, whoever operates, and the control loop."""
     scripted = options.operator == "scripted"
     world: dict[str, Parameter] = {"seed": options.seed, "wait_for_operator": scripted}
+    reset: dict[str, Parameter] = {"scene_reset": options.scene_reset}
     device, topics = _DEVICES.get(options.operator, ("spacenav", ()))
     teleop: dict[str, Parameter] = {"device": device, "device_needed": bool(topics)}
     own_driver = options.operator == "spacemouse" and options.spacemouse == "libspnav"
@@ -182,7 +183,7 @@ def _world(options: RunOptions, run_dir: Path) -> list[NodeSpec]:
         _node("camera", options, run_dir),
         _node("proprio", options, run_dir),
         _first(_node("teleop", options, run_dir, teleop, remappings=outside), options),
-        _first(_node("arbitration", options, run_dir, rank=RANK_ARBITRATION), options),
+        _first(_node("arbitration", options, run_dir, reset, rank=RANK_ARBITRATION), options),
     ]
     if own_driver:
         specs.append(_first(_node("spacemouse", options, run_dir), options))

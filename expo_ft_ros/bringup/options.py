@@ -65,6 +65,11 @@ class RunOptions(TaskOptions):
         le=1.0,
         description="Share of the online episodes in which the scripted operator helps at all.",
     )
+    scene_reset: Literal["automatic", "asked"] = Field(
+        "automatic",
+        description="asked: where the classifier finds the scene in need of a person (too few "
+        "candies left, say), and after a stop, the next episode waits for /reset_episode.",
+    )
     realtime: bool = Field(
         False, description="10 Hz of wall time instead of lock-step as fast as the machine goes."
     )

@@ -26,6 +26,16 @@ class State(StrEnum):
     STOPPED = "stopped"
 
 
+class SceneReset(StrEnum):
+    """Who resets the scene between episodes: the world does; it does once a person has set right
+    what the classifier asked for, if anything; a person does, each time. A person says that he is
+    done by /reset_episode."""
+
+    AUTOMATIC = "automatic"
+    ASKED = "asked"
+    PERSON = "person"
+
+
 class Event(StrEnum):
     """What can happen to an episode."""
 
@@ -93,16 +103,17 @@ class EpisodeSnapshot:
     discarded: bool = False
     human_steps: int = 0
     cause: str = ""
+    human_reset: str = ""
 
 
 class EpisodeMachine:
-    """The state machine. manual_reset: a person resets the scene and says so by /reset_episode.
+    """The state machine.
 
     `revision` grows with every change but the count of steps: whoever publishes compares it.
     """
 
-    def __init__(self, manual_reset: bool = False) -> None:
-        self.manual_reset = manual_reset
+    def __init__(self, scene_reset: SceneReset = SceneReset.AUTOMATIC) -> None:
+        self.scene_reset = scene_reset
         self.revision = 0
         self.plan: Plan | None = None
         self._state = State.IDLE
@@ -110,6 +121,8 @@ class EpisodeMachine:
         self._paused = False
         self._stop_cause = ""
         self._scene_ready = False
+        self._asked = ""
+        self._stop_before = ""
         self._acted_on = 0
 
     @property
@@ -126,9 +139,18 @@ class EpisodeMachine:
         """Whether a pause holds; after an episode's end the state alone doesn't show it."""
         return self._paused
 
+    @property
+    def waits_for_person(self) -> bool:
+        """Whether the reset waits until a person has said that the scene is set."""
+        return self._state is State.RESETTING and bool(self._asked)
+
     def snapshot(self) -> EpisodeSnapshot:
         """What EpisodeState.msg says now."""
-        held = {State.STOPPED: self._stop_cause, State.PAUSED: "paused"}
+        held = {
+            State.STOPPED: self._stop_cause,
+            State.PAUSED: "paused",
+            State.RESETTING: self._asked,
+        }
         cause = held.get(self.state, self._record.cause)
         return replace(self._record, state=self.state.value, cause=cause)
 
@@ -143,7 +165,10 @@ class EpisodeMachine:
         return self._apply(Event.START, lambda: self._begin(plan))
 
     def reset_done(self) -> Reply:
-        """The simulation, or the robot's own reset, has set the scene."""
+        """The simulation, or the robot's own reset, has set the scene; refused while a person is
+        asked to."""
+        if self.waits_for_person:
+            return Reply(False, f"{self.state.value}: a person is waited for: {self._asked}")
         return self._apply(Event.RESET_DONE)
 
     def observe(self, number: int) -> None:
@@ -164,15 +189,17 @@ class EpisodeMachine:
         self._acted_on = record.last_observation
         return Reply(True, "")
 
-    def verdict(self, success: bool, number: int) -> Reply:
+    def verdict(self, success: bool, number: int, human_reset: str = "") -> Reply:
         """The classifier's word on observation `number`; it may come some ticks late.
 
         Success ends the episode there. Where the last step's outcome is no success it times out.
         A verdict on the first observation is the reward of no action, so it is ignored.
+        human_reset: what a person must set right before the next episode; the last word counts.
         """
         if self._state is not State.RUNNING or not 0 < self._record.first_observation < number:
             return Reply(False, f"{self.state.value}: no action led to observation {number}")
         self.observe(number)
+        self._record = replace(self._record, human_reset=human_reset)
         if success:
             self._record = replace(self._record, last_observation=number)
             return self._apply(Event.SUCCESS)
@@ -200,20 +227,20 @@ class EpisodeMachine:
         return self._apply(Event.MARK_FAILURE)
 
     def reset_requested(self) -> Reply:
-        """/reset_episode: ends a running episode; tells a manual reset that the scene is set.
+        """/reset_episode: ends a running episode; else a person's word that the scene is set.
 
-        Said between episodes, a manual reset is remembered for the next one.
+        Said between episodes, it is remembered for the next one.
         """
         if self._stop_cause:
             return Reply(False, f"stopped: {self._stop_cause} (release it first)")
         if self._state is State.RUNNING:
             return self._apply(Event.RESET_REQUESTED)
-        if not self.manual_reset:
-            return Reply(True, f"{self.state.value}: the scene is reset before the next episode")
         if self._state is State.RESETTING:
-            return self._apply(Event.RESET_DONE)
+            return self._scene_set()
+        if self.scene_reset is SceneReset.AUTOMATIC:
+            return Reply(True, f"{self.state.value}: the scene is reset before the next episode")
         self._scene_ready = True
-        return Reply(True, f"{self.state.value}: the next episode starts without waiting")
+        return Reply(True, f"{self.state.value}: the next episode doesn't wait for a person")
 
     def pause(self) -> Reply:
         """Hold still; nothing is lost and resume goes on where it was. Also while stopped."""
@@ -236,7 +263,7 @@ class EpisodeMachine:
             self.revision += 1
             return Reply(True, f"released: {self.state.value}")
         if not self._stop_cause:
-            self._stop_cause = cause or "estop"
+            self._stop_cause = self._stop_before = cause or "estop"
             self._scene_ready = False
             self.revision += 1
             self._end_if_on(Event.ESTOP, self._stop_cause)
@@ -266,11 +293,34 @@ class EpisodeMachine:
         return Reply(False, f"{self.state.value}: {event.value} means nothing now")
 
     def _begin(self, plan: Plan) -> None:
-        self.plan = plan
+        before, self.plan = self._record, plan
         self._record = EpisodeSnapshot(episode=plan.episode, stage=plan.stage)
-        if self.manual_reset and self._scene_ready:
+        self._asked = self._what_to_ask(before)
+        self._stop_before = ""
+        if self._scene_ready:
             self._scene_ready = False
-            self._state = TRANSITIONS[self._state, Event.RESET_DONE]
+            self._scene_set()
+
+    def _what_to_ask(self, before: EpisodeSnapshot) -> str:
+        """What a person is asked to do after the episode before; empty: nothing."""
+        if self.scene_reset is SceneReset.AUTOMATIC:
+            return ""
+        if before.human_reset:
+            return before.human_reset
+        if self.scene_reset is SceneReset.PERSON:
+            return "set the scene"
+        # What a stop or a death left behind nobody has judged.
+        cause = self._stop_before or (before.cause if before.discarded else "")
+        return cause and f"look at the scene after: {cause}"
+
+    def _scene_set(self) -> Reply:
+        """A person has done what he was asked for; where the world resets itself, it may now."""
+        if self._asked:
+            self._asked = ""
+            self.revision += 1
+        if self.scene_reset is SceneReset.PERSON:
+            return self._apply(Event.RESET_DONE)
+        return Reply(True, f"{self.state.value}: the scene is being reset")
 
     def _end(self, event: Event, cause: str) -> None:
         success, terminated, discarded = OUTCOMES[event]

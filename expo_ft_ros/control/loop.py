@@ -16,7 +16,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from expo_ft_ros.control.arbitration import Arbiter, Choice
-from expo_ft_ros.control.episode import EpisodeMachine, EpisodeSnapshot, Reply, State
+from expo_ft_ros.control.episode import (
+    EpisodeMachine,
+    EpisodeSnapshot,
+    Reply,
+    SceneReset,
+    State,
+)
 from expo_ft_ros.control.executor import ChunkExecutor
 from expo_ft_ros.control.safety import Deadlines, Filtered, SafetyConfig, SafetyFilter
 from expo_ft_ros.control.session import Plan
@@ -41,7 +47,7 @@ class ControlLoop:
     """Chunks, person, safety and episode of one robot.
 
     lead: ticks before the end of a chunk at which the next one is asked for; 0 in lock-step, where
-    the world waits for the answer. manual_reset: a person sets the scene (`/reset_episode`).
+    the world waits for the answer. scene_reset: who resets the scene.
     `episode` takes what people ask for: mark_success, pause, estop ...
     """
 
@@ -51,11 +57,11 @@ class ControlLoop:
         safety: SafetyConfig,
         *,
         lead: int = 0,
-        manual_reset: bool = False,
+        scene_reset: SceneReset = SceneReset.AUTOMATIC,
     ) -> None:
         self.task = task
         self.lead = lead
-        self.episode = EpisodeMachine(manual_reset)
+        self.episode = EpisodeMachine(scene_reset)
         self._safety = safety
         self._executor = ChunkExecutor(task.execute_steps)
         self._arbiter = Arbiter(safety.takeover_gripper)
@@ -136,10 +142,13 @@ class ControlLoop:
             self._chunk_came = True
         return taken
 
-    def verdict(self, number: int, success: bool) -> Reply:
-        """The classifier's word on observation `number`: ends the episode, or lets it go on."""
+    def verdict(self, number: int, success: bool, human_reset: str = "") -> Reply:
+        """The classifier's word on observation `number`: ends the episode, or lets it go on.
+
+        human_reset: what a person must set right in the scene before the next episode.
+        """
         self._judged = max(self._judged, number)
-        return self.episode.verdict(success, number)
+        return self.episode.verdict(success, number, human_reset)
 
     def tick(
         self,

@@ -222,4 +222,9 @@ def verdict_from_msg(message: Any) -> Verdict:
     """The verdict of msg/Reward. Raises BadMessage for a value that is not finite."""
     if not math.isfinite(message.value):
         raise BadMessage(f"reward of observation {message.observation} is {message.value}")
-    return Verdict(value=message.value, success=message.success, reason=message.reason)
+    return Verdict(
+        value=message.value,
+        success=message.success,
+        reason=message.reason,
+        human_reset=message.human_reset,
+    )

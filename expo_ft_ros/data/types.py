@@ -95,8 +95,13 @@ class Step:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A reward classifier's word on one observation; the reward of the action before it."""
+    """A reward classifier's word on one observation; the reward of the action before it.
+
+    human_reset: what a person has to set right in the scene before the next episode (appendix B:
+    too few candies, say); empty: nothing.
+    """
 
     value: float
     success: bool
     reason: str
+    human_reset: str = ""

@@ -22,7 +22,7 @@ from std_msgs.msg import String
 from std_srvs.srv import SetBool, Trigger
 
 from expo_ft_ros.bringup.topics import ALIVE_WITHIN
-from expo_ft_ros.control.episode import Reply, State
+from expo_ft_ros.control.episode import Reply, SceneReset, State
 from expo_ft_ros.control.loop import ControlLoop
 from expo_ft_ros.control.safety import Heartbeats, SafetyConfig
 from expo_ft_ros.control.session import Plan
@@ -52,7 +52,6 @@ _WATCH_PERIOD = 0.025
 _STATE_PERIOD = 0.5
 _RESET_PATIENCE = 5.0
 _MOST_TICKS = 500_000
-_SCENE_RESETS = ("sim", "person")
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,9 @@ class ArbitrationParameters(NodeParameters):
         True, "A teleop node runs: lock-step waits for its heartbeat, real time watches it."
     )
     scene_reset: str = parameter(
-        "sim", "Who resets the scene: sim (service sim/reset) or person (/reset_episode)."
+        SceneReset.AUTOMATIC.value,
+        "Who resets the scene: automatic (service sim/reset), asked (the same, after a person has "
+        "set right what the classifier asked for) or person (each time, said by /reset_episode).",
     )
     observation_listeners: int = parameter(
         1, "Nodes that must listen to observation before the first episode.", low=0, high=50
@@ -92,19 +93,19 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
     inputs: Inputs
 
     def _setup(self) -> None:
-        if self.parameters.scene_reset not in _SCENE_RESETS:
+        if self.parameters.scene_reset not in list(SceneReset):
             raise ValueError(
-                f"scene_reset is {self.parameters.scene_reset!r}, known are "
-                f"{' and '.join(_SCENE_RESETS)}"
+                f"scene_reset is {self.parameters.scene_reset!r} (known: {', '.join(SceneReset)})"
             )
-        self._by_person = self.parameters.scene_reset == "person"
+        scene_reset = SceneReset(self.parameters.scene_reset)
+        self._by_person = scene_reset is SceneReset.PERSON
         task = load_task(self.parameters.task)
         lockstep = self.parameters.lockstep
         self.loop = ControlLoop(
             task,
             SafetyConfig.load(),
             lead=0 if lockstep else self.parameters.lead,
-            manual_reset=self._by_person,
+            scene_reset=scene_reset,
         )
         self.inputs = Inputs(teleop=self.parameters.teleop)
         self._scale = task.limits.scale()
@@ -265,8 +266,11 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
         if plan is not None and new and self.loop.begin(plan).accepted:
             self._valid_from = self._reset_called = None
             gc.collect()
-        resetting = self.loop.episode.state is State.RESETTING
-        if resetting and self._valid_from is None and not self._by_person:
+        if self.loop.episode.state is not State.RESETTING:
+            return
+        if self.loop.episode.waits_for_person:
+            self.complain(f"a person is asked for, then /reset_episode: {self.loop.snapshot.cause}")
+        elif self._valid_from is None and not self._by_person:
             self._ask_for_scene()
 
     def scene_valid_from(self) -> int | None:

@@ -133,4 +133,5 @@ def verdict_to_msg(verdict: Verdict, observation: int, episode: int, header: Hea
         value=float(verdict.value),
         success=bool(verdict.success),
         reason=verdict.reason,
+        human_reset=verdict.human_reset,
     )

@@ -223,7 +223,8 @@ class Lockstep:
         started = self._clock()
         number = pending.observation.number
         self._pending = None
-        loop.verdict(number, pending.verdict is not None and pending.verdict.success)
+        if pending.verdict is not None:
+            loop.verdict(number, pending.verdict.success, pending.verdict.human_reset)
         if loop.running:
             result = loop.tick(
                 pending.observation,
@@ -306,7 +307,7 @@ class Realtime:
     def take_verdict(self, number: int, verdict: Verdict) -> None:
         """May end the episode. One on what hasn't been observed yet is dropped."""
         if number <= self._number:
-            self._host.loop.verdict(number, verdict.success)
+            self._host.loop.verdict(number, verdict.success, verdict.human_reset)
             self._host.tell_state()
 
     def hold(self) -> None:

@@ -242,6 +242,7 @@ class SessionNode(GraphNode[SessionParameters]):
             "discarded": ended.discarded,
             "truncated": ended.truncated,
             "cause": ended.cause,
+            "human_reset": ended.human_reset,
             "seconds": self.wall_time() - self._began,
             "env_steps": self._session.env_steps,
             **asdict(self._session.stats(ended.stage)),
@@ -378,6 +379,8 @@ class SessionNode(GraphNode[SessionParameters]):
             return f"waiting for {', '.join(sorted(self._missing))}"
         if self._episode.state in (EpisodeState.PAUSED, EpisodeState.STOPPED):
             return f"{self._episode.state}: {self._episode.cause}"
+        if self._episode.state == EpisodeState.RESETTING and self._episode.cause:
+            return f"a person is asked for, then /reset_episode: {self._episode.cause}"
         if self._learner.stage == "update":
             return f"learning {self._learner.progress:.0%}"
         if self._ended is not None and self._recorder_owes(int(self._ended.episode)):

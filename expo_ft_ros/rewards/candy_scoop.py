@@ -6,32 +6,43 @@ candy's colour there is in the scoop. The target stands still, so its inside is 
 side image; counted is the rise since the episode's first observation, so that candies of earlier
 episodes may stay in it. While the scoop is still full its candies may be seen in front of the
 target; therefore the second part also asks for an empty scoop.
+
+A person is asked for where the bin holds too few candies or too many lie on the table (B.1). The
+arm may hide the bin, so what counts is the most that was seen in it lately; the scoop's candies
+look like spilled ones, so those count only while it is empty, and the least that was seen.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from expo_ft_ros.data.types import ImageArray, Observation, Verdict
 from expo_ft_ros.rewards.parameters import read_parameters
 
+MaskArray = NDArray[np.bool_]
+Region = tuple[float, ...]
+
 
 @dataclass(frozen=True)
 class CandyScoopConfig:
-    """height: tool z that counts as raised [m]; scoop_region of the wrist image and target_region
-    of the side image: left, top, right, bottom, as parts of its width and height in [0, 1];
-    hues: of the candies [degrees]; hue_tolerance [degrees]; min_saturation, min_value: of a
+    """height: tool z that counts as raised [m]; scoop_region of the wrist image, target_region and
+    bin_region of the side image: left, top, right, bottom, as parts of its width and height in
+    [0, 1]; hues: of the candies [degrees]; hue_tolerance [degrees]; min_saturation, min_value: of a
     candy's pixel, in [0, 1]; scooped, emptied: part of scoop_region that has candies' colours from
     which it holds some, and up to which it holds none; poured: rise of that part of target_region;
-    hold_steps: consecutive observations for each half."""
+    hold_steps: consecutive observations for each half; few: part of bin_region with candies'
+    colours under which a person refills it; spilled: part of the side image with them outside of
+    both regions from which he tidies up; recent: newest observations that those two look at."""
 
     height: float = 0.15
-    scoop_region: tuple[float, ...] = (0.0, 0.0, 1.0, 1.0)
-    target_region: tuple[float, ...] = (0.0, 0.0, 1.0, 1.0)
+    scoop_region: Region = (0.0, 0.0, 1.0, 1.0)
+    target_region: Region = (0.0, 0.0, 1.0, 1.0)
     hues: tuple[float, ...] = (0.0, 60.0, 120.0)
     hue_tolerance: float = 12.0
     min_saturation: float = 0.6
@@ -40,9 +51,13 @@ class CandyScoopConfig:
     emptied: float = 0.15
     poured: float = 0.15
     hold_steps: int = 2
+    bin_region: Region = (0.0, 0.0, 1.0, 1.0)
+    few: float = 0.0
+    spilled: float = 1.0
+    recent: int = 10
 
     def __post_init__(self) -> None:
-        for name in ("scoop_region", "target_region"):
+        for name in ("scoop_region", "target_region", "bin_region"):
             region = getattr(self, name)
             if len(region) != 4 or not (
                 0 <= region[0] < region[2] <= 1 and 0 <= region[1] < region[3] <= 1
@@ -56,14 +71,18 @@ class CandyScoopConfig:
                 f"candy_scoop: hues must be one or more angles in [0, 360) degrees, got "
                 f"{list(self.hues)}"
             )
-        if not 0 <= self.emptied < self.scooped <= 1 or not 0 < self.poured <= 1:
-            raise ValueError(
-                f"candy_scoop: needs 0 <= emptied < scooped <= 1 and 0 < poured <= 1, got {self}"
-            )
-        if self.hold_steps < 1 or self.hue_tolerance <= 0:
-            raise ValueError(
-                f"candy_scoop: needs hold_steps >= 1 and hue_tolerance > 0, got {self}"
-            )
+        rules = {
+            "0 <= emptied < scooped <= 1": 0 <= self.emptied < self.scooped <= 1,
+            "0 < poured <= 1": 0 < self.poured <= 1,
+            "hold_steps >= 1": self.hold_steps >= 1,
+            "hue_tolerance > 0": self.hue_tolerance > 0,
+            "0 <= few < 1": 0 <= self.few < 1,
+            "0 < spilled <= 1": 0 < self.spilled <= 1,
+            "recent >= 1": self.recent >= 1,
+        }
+        for rule, kept in rules.items():
+            if not kept:
+                raise ValueError(f"candy_scoop: needs {rule}, got {self}")
 
 
 class CandyScoop:
@@ -71,29 +90,56 @@ class CandyScoop:
 
     def __init__(self, parameters: Mapping[str, object] | None = None) -> None:
         self._config = read_parameters(CandyScoopConfig, "candy_scoop", parameters or {})
+        hues = 2.0 * np.arange(180)  # as OpenCV keeps them in a byte
+        apart = np.abs(hues[:, None] - np.array(self._config.hues))
+        apart = np.minimum(apart, 360.0 - apart)
+        self._is_candy_hue = (apart <= self._config.hue_tolerance).any(axis=-1)
         self._before = 0.0
         self._scooped = False
         self._count = 0
+        self._in_bin: deque[float] = deque(maxlen=self._config.recent)
+        self._on_table: deque[float] = deque(maxlen=self._config.recent)
 
     def reset(self, obs: Observation) -> None:
         """See Classifier."""
-        self._before = self._candies(obs.side, self._config.target_region)
+        self._before = _part(self._candies(obs.side), self._config.target_region)
         self._scooped = False
         self._count = 0
+        self._in_bin.clear()
+        self._on_table.clear()
 
     def __call__(self, obs: Observation) -> Verdict:
         """See Classifier; reason says what is missing."""
         config = self._config
-        scoop = self._candies(obs.wrist, config.scoop_region)
+        side = self._candies(obs.side)
+        scoop = _part(self._candies(obs.wrist), config.scoop_region)
+        human_reset = self._human_reset(scoop, side)
         if not self._scooped:
             reason = self._not_scooped(scoop, float(obs.proprio.position[2]))
             self._scooped = self._held(reason)
-            return Verdict(0.0, False, reason or "candies in the scoop")
-        rise = self._candies(obs.side, config.target_region) - self._before
+            return Verdict(0.0, False, reason or "candies in the scoop", human_reset)
+        rise = _part(side, config.target_region) - self._before
         reason = self._not_poured(scoop, rise)
         if self._held(reason):
-            return Verdict(1.0, True, f"candies over {rise:.0%} more of the target")
-        return Verdict(0.0, False, reason or "poured, to be confirmed")
+            reason = f"candies over {rise:.0%} more of the target"
+            return Verdict(1.0, True, reason, human_reset)
+        return Verdict(0.0, False, reason or "poured, to be confirmed", human_reset)
+
+    def _human_reset(self, scoop: float, side: MaskArray) -> str:
+        """What a person has to set right before the next episode; empty: nothing."""
+        config = self._config
+        self._in_bin.append(_part(side, config.bin_region))
+        if scoop <= config.emptied:
+            rest = side.copy()
+            for region in (config.bin_region, config.target_region):
+                rest[_window(rest, region)] = False
+            self._on_table.append(float(rest.mean()))
+        wanted = []
+        if max(self._in_bin) < config.few:
+            wanted.append(f"refill the bin (candies over {max(self._in_bin):.0%} of it)")
+        if self._on_table and min(self._on_table) >= config.spilled:
+            wanted.append("take the candies off the table")
+        return ", ".join(wanted)
 
     def _held(self, reason: str) -> bool:
         """True once nothing has been missing for hold_steps observations; starts anew then."""
@@ -119,16 +165,23 @@ class CandyScoop:
             return f"target: candies over {rise:.0%} more of it, not {config.poured:.0%}"
         return ""
 
-    def _candies(self, image: ImageArray, region: tuple[float, ...]) -> float:
-        """Part of the region's pixels that have a candy's colour, in [0, 1]."""
-        config = self._config
-        height, width = image.shape[:2]
-        left, right = (round(edge * width) for edge in region[::2])
-        top, bottom = (round(edge * height) for edge in region[1::2])
-        crop = image[top : max(bottom, top + 1), left : max(right, left + 1)]
-        hsv = cv2.cvtColor(np.ascontiguousarray(crop), cv2.COLOR_RGB2HSV).astype(np.float32)
-        hue, saturation, value = 2.0 * hsv[..., 0], hsv[..., 1] / 255.0, hsv[..., 2] / 255.0
-        apart = np.abs(hue[..., None] - np.array(config.hues, dtype=np.float32))
-        match = (np.minimum(apart, 360.0 - apart) <= config.hue_tolerance).any(axis=-1)
-        match &= (saturation >= config.min_saturation) & (value >= config.min_value)
-        return float(match.mean())
+    def _candies(self, image: ImageArray) -> MaskArray:
+        """(h, w) where the image has a candy's colour."""
+        hue, saturation, value = cv2.split(cv2.cvtColor(image, cv2.COLOR_RGB2HSV))
+        colourful = saturation >= 255.0 * self._config.min_saturation
+        bright = value >= 255.0 * self._config.min_value
+        mask: MaskArray = self._is_candy_hue[hue] & colourful & bright
+        return mask
+
+
+def _part(mask: MaskArray, region: Region) -> float:
+    """Part of the region's pixels that the mask has, in [0, 1]."""
+    return float(mask[_window(mask, region)].mean())
+
+
+def _window(mask: MaskArray, region: Region) -> tuple[slice, slice]:
+    """The region's pixels, one at least."""
+    height, width = mask.shape
+    left, right = (round(edge * width) for edge in region[::2])
+    top, bottom = (round(edge * height) for edge in region[1::2])
+    return slice(top, max(bottom, top + 1)), slice(left, max(right, left + 1))

@@ -125,7 +125,7 @@ class Cell:
             self._classifier.reset(observation)
         verdict = self._classifier(observation)
         self._assembler.add_verdict(observation.number, verdict)
-        self._loop.verdict(observation.number, verdict.success)
+        self._loop.verdict(observation.number, verdict.success, verdict.human_reset)
 
     def _execute(
         self, observation: Observation, chunk: ActionChunk | None, teleop: TeleopState

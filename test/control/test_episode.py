@@ -7,7 +7,13 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from expo_ft_ros.control.episode import EpisodeMachine, EpisodeSnapshot, Reply, State
+from expo_ft_ros.control.episode import (
+    EpisodeMachine,
+    EpisodeSnapshot,
+    Reply,
+    SceneReset,
+    State,
+)
 from expo_ft_ros.control.session import Plan
 from expo_ft_ros.data.types import Source
 
@@ -23,11 +29,11 @@ def step(machine: EpisodeMachine, number: int, source: Source = Source.POLICY) -
     assert machine.step_executed(source).accepted
 
 
-def running(manual: bool = False, steps: int = 2) -> EpisodeMachine:
+def running(reset: SceneReset = SceneReset.AUTOMATIC, steps: int = 2) -> EpisodeMachine:
     """An episode with its first steps done, and the observation after them seen."""
-    machine = EpisodeMachine(manual)
+    machine = EpisodeMachine(reset)
     machine.start(plan())
-    if manual:
+    if reset is SceneReset.PERSON:
         machine.reset_requested()
     else:
         machine.reset_done()
@@ -37,12 +43,12 @@ def running(manual: bool = False, steps: int = 2) -> EpisodeMachine:
     return machine
 
 
-def in_state(state: State, manual: bool = False) -> EpisodeMachine:
-    machine = EpisodeMachine(manual)
+def in_state(state: State, reset: SceneReset = SceneReset.AUTOMATIC) -> EpisodeMachine:
+    machine = EpisodeMachine(reset)
     if state is State.RESETTING:
         machine.start(plan())
     elif state is not State.IDLE:
-        machine = running(manual)
+        machine = running(reset)
     if state is State.ENDED:
         machine.mark_failure()
     elif state is State.PAUSED:
@@ -143,20 +149,20 @@ def test_the_first_reason_of_an_end_is_kept():
     assert machine.snapshot() == first
 
 
-# What /reset_episode does: (state, manual reset) -> (accepted, state after).
+# What /reset_episode does: (state, who resets) -> (accepted, state after).
 RESETS = {
-    (State.IDLE, False): (True, State.IDLE),
-    (State.IDLE, True): (True, State.IDLE),
-    (State.RESETTING, False): (True, State.RESETTING),
-    (State.RESETTING, True): (True, State.RUNNING),
-    (State.RUNNING, False): (True, State.ENDED),
-    (State.RUNNING, True): (True, State.ENDED),
-    (State.ENDED, False): (True, State.ENDED),
-    (State.ENDED, True): (True, State.ENDED),
-    (State.PAUSED, False): (True, State.ENDED),
-    (State.PAUSED, True): (True, State.ENDED),
-    (State.STOPPED, False): (False, State.STOPPED),
-    (State.STOPPED, True): (False, State.STOPPED),
+    (State.IDLE, SceneReset.AUTOMATIC): (True, State.IDLE),
+    (State.IDLE, SceneReset.PERSON): (True, State.IDLE),
+    (State.RESETTING, SceneReset.AUTOMATIC): (True, State.RESETTING),
+    (State.RESETTING, SceneReset.PERSON): (True, State.RUNNING),
+    (State.RUNNING, SceneReset.AUTOMATIC): (True, State.ENDED),
+    (State.RUNNING, SceneReset.PERSON): (True, State.ENDED),
+    (State.ENDED, SceneReset.AUTOMATIC): (True, State.ENDED),
+    (State.ENDED, SceneReset.PERSON): (True, State.ENDED),
+    (State.PAUSED, SceneReset.AUTOMATIC): (True, State.ENDED),
+    (State.PAUSED, SceneReset.PERSON): (True, State.ENDED),
+    (State.STOPPED, SceneReset.AUTOMATIC): (False, State.STOPPED),
+    (State.STOPPED, SceneReset.PERSON): (False, State.STOPPED),
 }
 
 
@@ -185,7 +191,7 @@ def test_reset_twice_in_a_row_ends_one_episode_only(state):
 
 
 def test_a_manual_reset_said_early_is_remembered_once():
-    machine = running(manual=True)
+    machine = running(SceneReset.PERSON)
     machine.reset_requested()
     machine.reset_requested()
     machine.start(plan(2))
@@ -261,8 +267,72 @@ def test_paused_while_stopped_a_release_starts_nothing():
     assert machine.start(plan(2)).accepted
 
 
+def asked(wanted: str, end: str = "mark_failure") -> EpisodeMachine:
+    """After an episode of which the classifier said last what a person must set right."""
+    machine = running(SceneReset.ASKED)
+    machine.verdict(False, 2, "something else")
+    machine.verdict(False, 3, wanted)
+    getattr(machine, end)()
+    return machine
+
+
+def test_the_next_episode_waits_for_what_a_person_is_asked_to_do():
+    machine = asked("refill the bin")
+    assert machine.snapshot().human_reset == "refill the bin"
+    machine.start(plan(2))
+    assert machine.waits_for_person
+    assert machine.snapshot().cause == "refill the bin"
+    assert machine.snapshot().human_reset == ""
+    refused = machine.reset_done()
+    assert refused == Reply(False, "resetting: a person is waited for: refill the bin")
+    revision = machine.revision
+    assert machine.reset_requested().accepted
+    assert machine.revision > revision, "people are told"
+    assert (machine.state, machine.snapshot().cause) == (State.RESETTING, "")
+    assert machine.reset_done().accepted
+    assert machine.state is State.RUNNING
+
+
+def test_nobody_is_asked_for_nothing_nor_where_the_world_resets_itself():
+    machine = asked("")
+    machine.start(plan(2))
+    assert machine.reset_done().accepted
+    automatic = running()
+    automatic.verdict(False, 3, "refill the bin")
+    automatic.mark_failure()
+    automatic.start(plan(2))
+    assert automatic.reset_done().accepted
+
+
+def test_what_a_person_did_early_is_not_asked_for_again():
+    machine = asked("refill the bin")
+    assert machine.reset_requested().accepted
+    machine.start(plan(2))
+    assert machine.reset_done().accepted
+    machine.verdict(False, 3)
+    machine.abort("camera died")
+    machine.start(plan(3))
+    assert machine.snapshot().cause == "look at the scene after: camera died"
+
+
+@pytest.mark.parametrize("state", [State.ENDED, State.RUNNING, State.RESETTING])
+def test_after_a_stop_a_person_looks_at_the_scene(state):
+    machine = in_state(state, SceneReset.ASKED)
+    machine.estop(True, "protective stop")
+    machine.estop(False)
+    machine.start(plan(2))
+    assert machine.snapshot().cause == "look at the scene after: protective stop"
+    machine.reset_requested()
+    machine.reset_done()
+    step(machine, 9)
+    machine.verdict(False, 10)
+    machine.mark_failure()
+    machine.start(plan(3))
+    assert not machine.waits_for_person, "asked once"
+
+
 def test_after_a_stop_a_manual_reset_is_asked_for_again():
-    machine = in_state(State.ENDED, manual=True)
+    machine = in_state(State.ENDED, SceneReset.PERSON)
     machine.reset_requested()
     machine.estop(True)
     machine.estop(False)
@@ -319,10 +389,10 @@ class AnySequence(RuleBasedStateMachine):
         self.episode = 0
         self.final: dict[int, EpisodeSnapshot] = {}
 
-    @rule(manual=st.booleans())
+    @rule(reset=st.sampled_from(SceneReset))
     @precondition(lambda self: self.episode == 0)
-    def choose_reset(self, manual):
-        self.machine.manual_reset = manual
+    def choose_reset(self, reset):
+        self.machine.scene_reset = reset
 
     @rule()
     def start(self):
@@ -336,9 +406,9 @@ class AnySequence(RuleBasedStateMachine):
             self.machine.observe(self.number)
             self.machine.step_executed(source)
 
-    @rule(success=st.booleans(), behind=st.integers(-1, 2))
-    def verdict(self, success, behind):
-        self.machine.verdict(success, max(0, self.number - behind))
+    @rule(success=st.booleans(), behind=st.integers(-1, 2), wanted=st.sampled_from(["", "refill"]))
+    def verdict(self, success, behind, wanted):
+        self.machine.verdict(success, max(0, self.number - behind), wanted)
         self.number += int(behind == -1)
 
     @rule(
@@ -379,7 +449,7 @@ class AnySequence(RuleBasedStateMachine):
             assert snapshot.cause
         if snapshot.state in ("idle", "resetting", "running"):
             assert not over
-            assert snapshot.cause == ""
+            assert bool(snapshot.cause) == self.machine.waits_for_person
         if snapshot.state in ("paused", "stopped"):
             assert snapshot.cause
         if over and not snapshot.discarded:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from expo_ft_ros.control.episode import State
+from expo_ft_ros.control.episode import SceneReset, State
 from expo_ft_ros.control.loop import ControlLoop, TickResult
 from expo_ft_ros.control.safety import SafetyConfig
 from expo_ft_ros.control.session import Plan, Session, SessionConfig
@@ -359,7 +359,7 @@ def test_an_estop_stops_at_once_and_discards():
 
 
 def test_a_person_resets_the_scene_and_says_so():
-    loop = ControlLoop(TASK, SAFETY, manual_reset=True)
+    loop = ControlLoop(TASK, SAFETY, scene_reset=SceneReset.PERSON)
     assert loop.begin(plan()).accepted
     assert loop.snapshot.state == "resetting"
     assert loop.episode.reset_requested().accepted

@@ -19,7 +19,9 @@ LIMITS = np.array([0.25] * 3 + [1.0] * 3 + [0.12])
 class World:
     """Sensors, person, classifier, policy, session and sim/reset of one arbitration node."""
 
-    def __init__(self, graph, *, lockstep, answer=True, watched=(), module=""):
+    def __init__(
+        self, graph, *, lockstep, answer=True, watched=(), module="", scene_reset="automatic"
+    ):
         probe = self.probe = graph.probe
         self.lockstep = lockstep
         self.time = 10 * PERIOD if lockstep else 0
@@ -37,6 +39,7 @@ class World:
             )
         }
         self.observations, self.chunks, self.success = [], [], False
+        self.human_reset, self.resets = "", 0
         self.answer = answer
         self.human = None
         self.ticked, self.just_reset = 0, False
@@ -52,6 +55,7 @@ class World:
             module=module,
             lockstep=lockstep,
             use_sim_time=False,
+            scene_reset=scene_reset,
             **({"watched": watched} if watched else {}),
         )
         probe.ready("arbitration")
@@ -64,6 +68,7 @@ class World:
     def on_reset(self, request, response):
         self.show()
         self.just_reset = True
+        self.resets += 1
         response.success = True
         response.valid_from = stamp_of(self.time)
         return response
@@ -94,7 +99,12 @@ class World:
             return
         number = message.number
         self.out["reward"].publish(
-            Reward(observation=number, episode=message.episode, success=self.success)
+            Reward(
+                observation=number,
+                episode=message.episode,
+                success=self.success,
+                human_reset=self.human_reset,
+            )
         )
         if message.chunk_wanted:
             self.chunks.append(chunk(len(self.chunks) + 1, number))
@@ -341,8 +351,35 @@ def test_an_exception_in_a_callback_ends_it_with_a_zero_command(graph):
     assert "observation 3 is too much" in world.node.log.read_text()
 
 
+@pytest.mark.parametrize("lockstep", [True, False])
+def test_the_next_episode_waits_for_a_person_whom_the_classifier_asked_for(graph, lockstep):
+    world = World(graph, lockstep=lockstep, scene_reset="asked")
+    world.human_reset = "refill the bin"
+    if not lockstep:
+        world.probe.node.create_timer(0.05, world.show)
+    world.begin()
+    if lockstep:
+        for _ in range(3):
+            world.tick()
+    world.probe.until(lambda: len(world.steps) >= 3, "steps")
+    assert world.probe.call("episode/mark_failure").success
+    world.probe.until(lambda: world.state.state == "ended", "the end")
+    assert world.state.human_reset == "refill the bin"
+    world.plan(2)
+    world.probe.until(lambda: world.state.episode == 2, "the next episode")
+    assert (world.state.state, world.state.cause) == ("resetting", "refill the bin")
+    world.probe.until(
+        lambda: any("refill the bin" in s.message for m in world.health for s in m.status),
+        "the prompt on /diagnostics",
+    )
+    assert world.resets == 1, "the scene isn't reset under a person's hands"
+    assert world.probe.call("/reset_episode").success
+    world.probe.until(lambda: world.state.state == "running", "the episode")
+    assert world.resets == 2
+
+
 @pytest.mark.parametrize("value", ["nobody"])
 def test_a_wrong_parameter_is_refused_by_name(graph, value):
     node = graph.start("arbitration", scene_reset=value)
     assert node.wait() == 1
-    assert "scene_reset is 'nobody', known are sim and person" in node.log.read_text()
+    assert "scene_reset is 'nobody' (known: automatic, asked, person)" in node.log.read_text()

@@ -11,7 +11,7 @@ from expo_ft_ros.data.types import Observation, Proprio
 from expo_ft_ros.rewards import make_classifier
 from expo_ft_ros.sim.operators import Mode, OperatorView, make_operator
 from expo_ft_ros.sim.operators.candy_scoop_watch import Scene
-from expo_ft_ros.sim.scenes.candy_scoop import ENOUGH, TARGET
+from expo_ft_ros.sim.scenes.candy_scoop import CANDY, ENOUGH, TARGET
 from expo_ft_ros.sim.world import World
 from expo_ft_ros.tasks import TaskConfig, load_task
 from test.sim.driving import episode, observe
@@ -102,6 +102,67 @@ def test_reason_says_what_is_missing() -> None:
     assert classifier(START).reason.startswith("target: candies over 0% more")
 
 
+def asked_for(track: list[Observation]) -> str:
+    """What a person is asked to do after the last observation. The bin is the lower left corner."""
+    parameters = {"bin_region": [0.0, 0.5, 0.5, 1.0], "few": 0.2, "spilled": 0.1, "recent": 3}
+    classifier = make_classifier("candy_scoop", {**SMALL, **parameters})
+    classifier.reset(track[0])
+    return [classifier(obs) for obs in track][-1].human_reset
+
+
+def scene(in_bin: float, on_table: float = 0.0, scoop: float = 0.0) -> Observation:
+    """Candies over so much of the bin, of the whole image beside it and of the scoop."""
+    seen_of = seen(scoop, 0)
+    seen_of.side[20 : 20 + round(20 * in_bin), :20] = RED
+    seen_of.side[: round(40 * on_table * 2), :20] = RED
+    return seen_of
+
+
+FULL_BIN, EMPTY_BIN, UNTIDY = scene(0.8), scene(0.1), scene(0.8, 0.2)
+
+
+@pytest.mark.parametrize(
+    ("track", "asked"),
+    [
+        ([FULL_BIN], ""),
+        ([EMPTY_BIN] * 3, "refill the bin (candies over 10% of it)"),
+        ([FULL_BIN, EMPTY_BIN, EMPTY_BIN], ""),  # the arm was before it
+        ([FULL_BIN, EMPTY_BIN, EMPTY_BIN, EMPTY_BIN], "refill the bin (candies over 10% of it)"),
+        ([UNTIDY] * 3, "take the candies off the table"),
+        ([FULL_BIN, UNTIDY, UNTIDY], ""),  # they may be falling
+        ([scene(0.8, 0.2, scoop=0.8)] * 3, ""),  # those of the scoop
+        ([scene(0.1, 0.2)] * 3, "refill the bin (candies over 10% of it), take the candies off"),
+    ],
+)
+def test_a_person_is_asked_for_when_the_scene_needs_one(track: list, asked: str) -> None:
+    found = asked_for(track)
+    assert found.startswith(asked) if asked else found == ""
+
+
+@pytest.mark.parametrize(
+    ("taken", "spilled", "asked"),
+    [(0, 0, ""), (20, 0, ""), (33, 0, "refill"), (12, 12, "take the candies off the table")],
+)
+def test_it_sees_what_the_scene_needs(
+    task: TaskConfig, world: World, taken: int, spilled: int, asked: str
+) -> None:
+    """taken: candies out of the bin; spilled: of these on the table, the others in the target."""
+    world.reset(5)
+    for i in range(taken):
+        side = i < spilled
+        at = np.array([0.40, -0.03, 0.0]) if side else np.array([0.44, 0.11, 0.0])
+        place = at + np.array([i % 5, i // 5 % 3, 0]) * 0.026 + [0, 0, 0.012 + 0.025 * (i // 15)]
+        start = world.model.joint(f"{CANDY}_{i}").qposadr[0]
+        world.data.qpos[start : start + 3] = place
+    for _ in range(20):
+        world.step(np.zeros(7))
+    classifier = make_classifier(task.classifier.name, task.classifier.parameters)
+    seen_now = observe(world, images=True)
+    classifier.reset(seen_now)
+    verdicts = [classifier(seen_now) for _ in range(3)]
+    assert verdicts[-1].human_reset.startswith(asked) if asked else not verdicts[-1].human_reset
+
+
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
@@ -112,6 +173,8 @@ def test_reason_says_what_is_missing() -> None:
         ({"scoop_region": [0.5, 0, 0.2, 1]}, "scoop_region must be .*left < right"),
         ({"emptied": 0.5, "scooped": 0.3}, "emptied < scooped"),
         ({"hold_steps": 0}, "hold_steps >= 1"),
+        ({"few": 1.0}, "0 <= few < 1"),
+        ({"spilled": 0.0}, "0 < spilled <= 1"),
     ],
 )
 def test_bad_parameters_are_refused_by_name(parameters: dict, message: str) -> None:
