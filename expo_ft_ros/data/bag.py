@@ -20,6 +20,8 @@ from mcap.writer import CompressionType, Writer
 from mcap_ros2.decoder import DecoderFactory
 from zstandard import ZstdError
 
+from expo_ft_ros.data.files import sync_folder
+
 # Compressed and written when it has grown so large [bytes]: about a camera image, so that what a
 # cut takes is the last tick.
 _CHUNK = 1 << 17
@@ -59,6 +61,7 @@ class BagWriter:
 
     def __init__(self, path: Path, topics: Mapping[str, TopicType]) -> None:
         self._topics = topics
+        self._path = path
         self._file = path.open("xb")
         self._writer = Writer(self._file, chunk_size=_CHUNK, compression=CompressionType.ZSTD)
         self._writer.start(profile="ros2", library="expo_ft_ros")
@@ -83,13 +86,14 @@ class BagWriter:
         self._file.flush()
 
     def close(self) -> None:
-        """Writes the end of the file, and waits until the disk has it."""
+        """Writes the end of the file, and waits until the disk has it and its name."""
         if self._file.closed:
             return
         try:
             self._writer.finish()  # type: ignore[no-untyped-call]
             self._file.flush()
             os.fsync(self._file.fileno())
+            sync_folder(self._path.parent)
         finally:
             self._file.close()
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from expo_ft_ros.data.bag import CutOffError, read_bag
 from expo_ft_ros.data.episode import Episode
-from expo_ft_ros.data.files import write_atomically
+from expo_ft_ros.data.files import sync_folder, write_atomically
 from expo_ft_ros.data.gathering import PARTS, EpisodeGatherer
 from expo_ft_ros.data.messages import nanoseconds
 
@@ -89,7 +89,9 @@ def set_aside(path: Path, why: str) -> Path:
     # The label first: its number may be given again, and the word was on this one.
     if _label_path(path).exists():
         _label_path(path).replace(_label_path(place))
-    return path.replace(place)
+    path.replace(place)
+    sync_folder(path.parent)
+    return place
 
 
 def _label_path(path: Path) -> Path:

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Files that are there whole or not at all, also after a loss of power."""
 
 from __future__ import annotations
 
@@ -10,10 +10,26 @@ from typing import Any
 
 
 def write_atomically(path: Path, content: Mapping[str, Any]) -> None:
-    """JSON that is there whole or not at all, also after a loss of power."""
+    """JSON, in place of what the file held."""
     partial = path.with_suffix(".partial")
     with partial.open("w") as file:
         json.dump(content, file, indent=1)
-        file.flush()
+    put_in_place(partial, path)
+
+
+def put_in_place(partial: Path, path: Path) -> None:
+    """Gives a written file its name, once the disk has all of it; the name is on the disk, too."""
+    with partial.open("rb") as file:
         os.fsync(file.fileno())
     partial.replace(path)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Waits until the disk has a folder's names: else a new file may be gone after a loss of
+    power, though its content was written."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

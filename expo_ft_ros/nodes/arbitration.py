@@ -284,7 +284,8 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
             return
         self._reset_called = now
         episode = self._plan.episode
-        future = self._reset_scene.call_async(ResetScene.Request(seed=self._plan.seed))
+        request = ResetScene.Request(seed=self._plan.seed, episode=episode)
+        future = self._reset_scene.call_async(request)
         future.add_done_callback(lambda done: self._scene_is_reset(episode, done))
 
     def _scene_is_reset(self, episode: int, future: Future[ResetScene.Response]) -> None:

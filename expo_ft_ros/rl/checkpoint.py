@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+
+from expo_ft_ros.data.files import put_in_place
 
 _TENSOR = "__tensor__"
 
@@ -21,9 +22,7 @@ def save_state(path: Path, state: dict[str, Any]) -> None:
     partial = path.with_suffix(".partial")
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file(tensors, partial, metadata={"skeleton": json.dumps(skeleton)})
-    with partial.open("rb") as file:
-        os.fsync(file.fileno())
-    partial.replace(path)
+    put_in_place(partial, path)
 
 
 def load_state(path: Path) -> dict[str, Any]:

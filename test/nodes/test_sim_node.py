@@ -99,6 +99,24 @@ def test_reset_says_from_when_frames_are_new_and_is_reproducible(graph):
     np.testing.assert_array_equal(where, again)
 
 
+def test_a_reset_that_is_asked_for_twice_happens_once(graph):
+    """Who heard no answer asks again; by then the episode may be on."""
+    robot = Robot(graph.probe)
+    graph.start("sim", lockstep=True)
+    probe = graph.probe
+    probe.ready("sim")
+    first = probe.call("sim/reset", seed=5, episode=1)
+    again = probe.call("sim/reset", seed=5, episode=1)
+    assert again.success
+    assert again.valid_from == first.valid_from
+    valid = nanoseconds(first.valid_from)
+    probe.until(lambda: robot.shown(valid), "the frames of the new scene")
+    resets = robot.states[-1].resets
+    later = nanoseconds(probe.call("sim/reset", seed=5, episode=2).valid_from)
+    probe.until(lambda: robot.shown(later), "the frames of the next scene")
+    assert robot.states[-1].resets == resets + 1
+
+
 def test_realtime_goes_by_the_wall_and_stands_without_commands(graph):
     robot = Robot(graph.probe, reliable=False)
     graph.start("sim")
