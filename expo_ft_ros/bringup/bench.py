@@ -39,6 +39,9 @@ HISTOGRAMS: Mapping[str, Sequence[float]] = {
 }
 """Of a tick, what is shown as a histogram, and the edges of its bins [ms]."""
 
+ASKED: Mapping[str, float] = {"reaction_ms": 15.0, "told_ms": 2.0}
+"""What the 99th percentile of a real-time run stays under [ms]."""
+
 ARGUMENTS: Mapping[str, tuple[str, ...]] = {
     # Learner and policy in two processes, so that learning goes on while the robot moves. 500
     # steps are 50 s of moving in real time.
@@ -70,6 +73,8 @@ def main(words: Sequence[str]) -> int:
         print(f"{part}:")
         for name, value in results[part].items():
             print(f"  {name}: {value}")
+        for line in verdicts(results[part]):
+            print(f"  {line}")
     print(f"written to {write(results)}")
     return 0
 
@@ -156,6 +161,25 @@ def measure_jumps(episodes: Iterable[Episode], task: TaskConfig) -> dict[str, An
         **{name: _percentiles(np.concatenate(values)) for name, values in found.items()},
         "jump_limit_mps2": limit,
     }
+
+
+def verdicts(measured: Mapping[str, Any]) -> list[str]:
+    """A line for each figure of a real-time run that something is asked of."""
+    lines = []
+    for name, limit in ASKED.items():
+        found = measured.get(name, {})
+        if "p99" in found:
+            verdict = "held" if found["p99"] < limit else "MISSED"
+            lines.append(
+                f"{verdict}: {name} {found['p99']:g} at the 99th percentile of {found['count']} "
+                f"(asked: under {limit:g})"
+            )
+    for name in ("jump_new_chunk_executed_mps2", "jump_within_chunk_executed_mps2"):
+        found, limit = measured.get(name, {}), measured.get("jump_limit_mps2", np.inf)
+        if "max" in found:
+            verdict = "held" if found["max"] <= limit + 0.005 else "MISSED"
+            lines.append(f"{verdict}: {name} {found['max']:g} at most (limit: {limit:g})")
+    return lines
 
 
 def _percentiles(values: NDArray[np.floating[Any]]) -> dict[str, float]:

@@ -6,7 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from expo_ft_ros.bringup.bench import main, measure_jumps, measure_lateness, measure_throughput
+from expo_ft_ros.bringup.bench import (
+    main,
+    measure_jumps,
+    measure_lateness,
+    measure_throughput,
+    verdicts,
+)
 from expo_ft_ros.configuration import ConfigError
 from expo_ft_ros.tasks import load_task
 from test.data.episodes import make_episode
@@ -75,6 +81,20 @@ def test_jumps_are_of_the_policy_alone_and_told_apart_at_a_chunks_begin():
     assert found["jump_new_chunk_executed_mps2"]["max"] == pytest.approx(0.3 * unit, abs=0.01)
     assert found["jump_within_chunk_executed_mps2"]["max"] == pytest.approx(0.1 * unit, abs=0.01)
     assert found["jump_limit_mps2"] == 5.0
+
+
+def test_it_says_what_was_held_and_what_was_missed():
+    measured = {
+        "reaction_ms": {"count": 0},
+        "told_ms": {"count": 300, "p99": 2.5},
+        "jump_new_chunk_executed_mps2": {"max": 5.0},
+        "jump_limit_mps2": 5.0,
+    }
+    assert verdicts(measured) == [
+        "MISSED: told_ms 2.5 at the 99th percentile of 300 (asked: under 2)",
+        "held: jump_new_chunk_executed_mps2 5 at most (limit: 5)",
+    ]
+    assert verdicts({"reaction_ms": {"count": 9, "p99": 14.9}})[0].startswith("held: reaction_ms")
 
 
 def test_a_run_that_cannot_be_measured_says_why(tmp_path):
