@@ -67,7 +67,7 @@ TRANSITIONS: dict[tuple[State, Event], State] = {
 }
 
 # (success, terminated, discarded) of each way to end; what isn't terminated is truncated.
-# An episode without a step whose outcome was seen is discarded, however it ended.
+# An episode in which nobody drove, or no step's outcome was seen, is discarded, however it ended.
 OUTCOMES: dict[Event, tuple[bool, bool, bool]] = {
     Event.SUCCESS: (True, True, False),
     Event.MARK_SUCCESS: (True, True, False),
@@ -124,6 +124,7 @@ class EpisodeMachine:
         self._asked = ""
         self._stop_before = ""
         self._acted_on = 0
+        self._driven = False
 
     @property
     def state(self) -> State:
@@ -187,6 +188,7 @@ class EpisodeMachine:
         human = record.human_steps + int(source is Source.HUMAN)
         self._record = replace(record, steps=record.steps + 1, human_steps=human)
         self._acted_on = record.last_observation
+        self._driven |= source is not Source.HOLD
         return Reply(True, "")
 
     def verdict(self, success: bool, number: int, human_reset: str = "") -> Reply:
@@ -297,6 +299,7 @@ class EpisodeMachine:
         self._record = EpisodeSnapshot(episode=plan.episode, stage=plan.stage)
         self._asked = self._what_to_ask(before)
         self._stop_before = ""
+        self._driven = False
         if self._scene_ready:
             self._scene_ready = False
             self._scene_set()
@@ -325,7 +328,8 @@ class EpisodeMachine:
     def _end(self, event: Event, cause: str) -> None:
         success, terminated, discarded = OUTCOMES[event]
         record = self._record
-        nothing_happened = record.steps == 0 or record.last_observation <= record.first_observation
+        unseen = record.last_observation <= record.first_observation
+        nothing_happened = not self._driven or unseen
         self._record = replace(
             record,
             success=success,

@@ -362,6 +362,24 @@ def test_an_episode_whose_first_outcome_was_not_seen_is_discarded():
     assert machine.snapshot().discarded
 
 
+def test_an_episode_in_which_nobody_drove_is_discarded():
+    """The policy was silent all the time: that says nothing about it."""
+    machine = EpisodeMachine()
+    machine.start(plan())
+    machine.reset_done()
+    for number in range(1, MAX_STEPS + 1):
+        step(machine, number, Source.HOLD)
+    machine.verdict(False, MAX_STEPS + 1)
+    assert (machine.snapshot().cause, machine.snapshot().discarded) == ("timeout", True)
+    machine.start(plan(2))
+    machine.reset_done()
+    for number, source in enumerate([Source.HOLD, Source.POLICY, Source.HOLD], start=10):
+        step(machine, number, source)
+    machine.verdict(False, 14)
+    machine.mark_failure()
+    assert not machine.snapshot().discarded
+
+
 def test_only_a_new_number_starts_an_episode():
     machine = in_state(State.ENDED)
     assert not machine.start(plan(1)).accepted
