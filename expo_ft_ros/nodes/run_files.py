@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +13,7 @@ from typing import Any
 from expo_ft_ros.bringup.display import SUMMARY_FILE, wilson
 from expo_ft_ros.bringup.run_folder import PROGRESS_FILE
 from expo_ft_ros.control.session import STAGES, Session, SessionError
-from expo_ft_ros.data.files import write_atomically
+from expo_ft_ros.data.files import put_in_place, write_atomically
 
 METRICS_FILE = "metrics.jsonl"
 ROBOT, LEARNING, WAITING = "robot", "learning", "waiting"
@@ -78,9 +80,33 @@ def save_progress(folder: Path, session: Session, wall: WallClock) -> None:
 
 
 def append_metrics(folder: Path, line: Mapping[str, Any]) -> None:
-    """One line a finished episode."""
+    """One line a finished episode; on the disk before the books count it."""
     with (folder / METRICS_FILE).open("a") as file:
         file.write(json.dumps(line) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def trim_metrics(folder: Path, before: int) -> None:
+    """Leaves the lines of episodes with numbers below `before`, in whole: a run that was killed may
+    have written one that the books don't count, or a part of it."""
+    path = folder / METRICS_FILE
+    if not path.exists():
+        return
+    lines = path.read_text().splitlines(keepends=True)
+    kept = [line for line in lines if _episode_of(line) < before]
+    if kept != lines:
+        partial = path.with_suffix(".partial")
+        partial.write_text("".join(kept))
+        put_in_place(partial, path)
+
+
+def _episode_of(line: str) -> float:
+    """Number of a line's episode; infinite for a line that was cut off."""
+    try:
+        return float(json.loads(line)["episode"]) if line.endswith("\n") else math.inf
+    except (ValueError, KeyError, TypeError):
+        return math.inf
 
 
 def evaluation(session: Session, stage: str) -> dict[str, float] | None:

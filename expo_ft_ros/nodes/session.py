@@ -13,6 +13,7 @@ from typing import Any, get_args
 from std_msgs.msg import String
 
 from expo_ft_ros.bringup.display import STATUS_FILE
+from expo_ft_ros.bringup.run_folder import first_uncounted
 from expo_ft_ros.control.promises import Promises
 from expo_ft_ros.control.session import (
     LEARNED_STAGES,
@@ -105,8 +106,10 @@ class SessionNode(GraphNode[SessionParameters]):
             )
         )
         self._wall = WallClock()
-        if not free and run_files.load_progress(self._folder, self._session, self._wall):
-            self.get_logger().info(f"going on in stage {self._session.stage}")
+        if not free:
+            if run_files.load_progress(self._folder, self._session, self._wall):
+                self.get_logger().info(f"going on in stage {self._session.stage}")
+            run_files.trim_metrics(self._folder, first_uncounted(self._folder))
         self._missing = set(wanted.required_nodes)
         self._plan: Plan | None = None
         # Number of the newest ended episode that the learner takes.

@@ -3,24 +3,11 @@
 import json
 import os
 import signal
-from dataclasses import replace
 
-from expo_ft_ros.bringup.environment import ros_environment
-from expo_ft_ros.bringup.graph import NodeSpec, train_graph
-from expo_ft_ros.bringup.options import TrainOptions
-from expo_ft_ros.bringup.runner import Runner, RunResult
+from expo_ft_ros.bringup.runner import RunResult
 from expo_ft_ros.data.lerobot import DatasetWriter
 from test.data.episodes import make_episode
-
-
-def _specs(folder, mode: str, **more) -> list[NodeSpec]:
-    given = {"demos": 1, "steps": 1, "eval_trials": 1, "seed": 1, "mode": mode}
-    options = TrainOptions(**(given | more))
-    tiny = {"imitation_scale": 0.002, "max_steps": 70}
-    return [
-        replace(spec, nice=0, parameters={**spec.parameters, **tiny})
-        for spec in train_graph(options, folder)
-    ]
+from test.nodes.tiny_training import run
 
 
 def _run(graph, mode: str, *, interrupt_in: str = "", **more) -> RunResult:
@@ -33,8 +20,7 @@ def _run(graph, mode: str, *, interrupt_in: str = "", **more) -> RunResult:
         if interrupt_in and status.get("stage") == interrupt_in and status["env_steps"] > 5:
             os.kill(os.getpid(), signal.SIGINT)
 
-    environment = {**ros_environment(folder), "ROS_DOMAIN_ID": str(graph.domain)}
-    return Runner(_specs(folder, mode, **more), folder, env=environment, on_refresh=refresh).run()
+    return run(folder, graph.domain, mode, refresh, **more)
 
 
 def _lines(folder):

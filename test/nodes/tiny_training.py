@@ -1,0 +1,42 @@
+"""A whole training, as small as it goes; as a program, so that a test can kill all of it.
+
+python -m test.nodes.tiny_training FOLDER ROS_DOMAIN_ID
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from expo_ft_ros.bringup.environment import ros_environment
+from expo_ft_ros.bringup.graph import NodeSpec, train_graph
+from expo_ft_ros.bringup.options import TrainOptions
+from expo_ft_ros.bringup.runner import Runner, RunResult
+
+
+def specs(folder: Path, mode: str, **more: Any) -> list[NodeSpec]:
+    """The graph; more: options other than the least of everything."""
+    given = {"demos": 1, "steps": 1, "eval_trials": 1, "seed": 1, "mode": mode}
+    options = TrainOptions(**(given | more))
+    tiny = {"imitation_scale": 0.002, "max_steps": 70}
+    return [
+        replace(spec, nice=0, parameters={**spec.parameters, **tiny})
+        for spec in train_graph(options, folder)
+    ]
+
+
+def run(
+    folder: Path, domain: int, mode: str, refresh: Callable[[], None] = lambda: None, **more: Any
+) -> RunResult:
+    """Runs it to its end; refresh: called now and then meanwhile."""
+    environment = {**ros_environment(folder), "ROS_DOMAIN_ID": str(domain)}
+    return Runner(specs(folder, mode, **more), folder, env=environment, on_refresh=refresh).run()
+
+
+if __name__ == "__main__":
+    result = run(Path(sys.argv[1]), int(sys.argv[2]), "sync", demos=2, steps=250)
+    print(result.cause, result.tail, sep="\n", file=sys.stderr)
+    sys.exit(result.code)
