@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from expo_ft_ros.bringup.bench import machine
 from expo_ft_ros.control.safety import SafetyConfig, SafetyFilter
 from expo_ft_ros.data.types import Observation
 from expo_ft_ros.rewards import make_classifier
@@ -182,6 +183,7 @@ def report(played: list[Played], seconds: float) -> dict[str, object]:
         }
     return {
         "task": "candy_scoop",
+        "machine": machine(),
         "agreement": float(np.mean([episode.agrees for episode in played])),
         "kinds": kinds,
         "disagreements": [vars(episode) for episode in played if not episode.agrees],

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,18 +30,20 @@ def main(words: Sequence[str]) -> int:
     size = words[0] if words else SIZE
     if len(words) > 1 or size not in known_names("sizes"):
         raise ConfigError(f"bench core takes one size of {', '.join(known_names('sizes'))}")
-    times = measure(size)
-    for name, value in times.items():
-        print(f"{name}: {value:.1f} ms")
-    result = {"size": size, "machine": machine(), "milliseconds": times}
+    result: dict[str, Any] = {"size": size, "machine": machine()}
+    for label, edits in (("without edits", False), ("with edits", True)):
+        result[label] = measure(size, edits=edits)
+        for name, value in result[label].items():
+            print(f"{label}, {name}: {value:.1f} ms")
     path = results_folder() / f"core_{size}_{time.strftime('%Y-%m-%d_%H-%M-%S')}.json"
     path.write_text(json.dumps(result, indent=2) + "\n")
     print(f"written to {path}")
     return 0
 
 
-def measure(size: str) -> dict[str, float]:
-    """Medians [ms] with random images and episodes; both views, the preset's batch."""
+def measure(size: str, *, edits: bool) -> dict[str, float]:
+    """Medians [ms] with random images and episodes; both views, the preset's batch. edits: whether
+    candidates are edited as well (preset recommended: not)."""
     task = load_task("cube_pick")
     config = load_preset(
         PRESET,
@@ -48,7 +51,7 @@ def measure(size: str) -> dict[str, float]:
         {
             "warmup_episodes": "0",
             "warmup_updates": "0",
-            "edits": "true",
+            "edits": str(edits).lower(),
             "edits_after": "0",
             "vla_encoder_every": "0",
         },
@@ -80,7 +83,7 @@ def measure(size: str) -> dict[str, float]:
         f"critic step, batch {config.batch}": float(np.median(critic)),
         f"update call of {config.critic_steps_per_update} critic steps": whole,
         f"candidates of {_SLOTS} slots drawn anew": _median(draw, _REPEATS),
-        "acting on an observation, 16 candidates": _median(
+        f"acting on an observation, {config.candidates * (1 + edits)} candidates": _median(
             lambda: agent.act(observation), 3 * _REPEATS
         ),
     }

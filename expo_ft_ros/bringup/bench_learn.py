@@ -6,14 +6,12 @@ makes tables of them.
 
 import hashlib
 import json
-import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from expo_ft_ros.bringup.bench import machine, results_folder
+from expo_ft_ros.bringup.bench import git_revision, machine, results_folder
 from expo_ft_ros.bringup.display import wilson
 from expo_ft_ros.bringup.options import LearnOptions, parse_arguments
 from expo_ft_ros.configuration import ConfigError
@@ -124,6 +122,7 @@ def run_seed(
         )
     return {
         "seed": seed,
+        "imitated": hashlib.sha256(imitated.read_bytes()).hexdigest()[:12] if imitated else "",
         **evaluations,
         "env_steps": session.env_steps,
         "human_steps": session.tally("rl").human_steps,
@@ -174,23 +173,6 @@ def _imitated_name(options: LearnOptions, task: TaskConfig, config: AgentConfig,
     sizes = config.model_dump(include={"image_size", "vla", "imitation", "augmentation"})
     alike = _hash([sizes, options.demos, task.model_dump(mode="json", exclude=_LEARNED_WITH)])
     return f"{task.name}_{alike}_seed{seed}.safetensors"
-
-
-def git_revision() -> str:
-    """The checkout's revision, "+" where files differ from it that a result depends on; "" outside
-    a checkout."""
-    here = Path(__file__).resolve().parent
-
-    def git(*words: str) -> str:
-        done = subprocess.run(["git", *words], cwd=here, capture_output=True, text=True, check=True)
-        return done.stdout.strip()
-
-    try:
-        root = git("rev-parse", "--show-toplevel")
-        changed = git("-C", root, "diff", "HEAD", "--name-only", "--", "expo_ft_ros", "config")
-        return git("rev-parse", "--short=12", "HEAD") + ("+" if changed else "")
-    except (OSError, subprocess.CalledProcessError):
-        return ""
 
 
 def _tell(seed: int, lines: Sequence[Mapping[str, Any]]) -> None:

@@ -5,7 +5,7 @@ and the launch files' arguments are made from them.
 """
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
@@ -268,7 +268,7 @@ def _check_dataset(folder: str, task: TaskConfig) -> int:
 def parse_arguments(
     arguments: Sequence[str], model: type[Options], base: Options | None = None
 ) -> Options:
-    """Options from `name:=value` arguments; an empty value means the default.
+    """Options from `name:=value` arguments, or `--name value`; an empty value means the default.
 
     Args:
         arguments: As typed.
@@ -280,7 +280,7 @@ def parse_arguments(
             known one), a name given twice, or a value out of range.
     """
     given: dict[str, Any] = {}
-    for argument in arguments:
+    for argument in _as_in_launch(arguments):
         name, separator, value = argument.partition(":=")
         if not separator:
             raise ConfigError(_bad_form(argument, model))
@@ -293,6 +293,21 @@ def parse_arguments(
     if base is not None:
         typed = {**base.model_dump(exclude_unset=True), **typed}
     return make_options(typed, model)
+
+
+def _as_in_launch(arguments: Sequence[str]) -> Iterator[str]:
+    """`--name value` and `--name=value` as `name:=value`; anything else as it is."""
+    rest = iter(arguments)
+    for argument in rest:
+        if not argument.startswith("--") or ":=" in argument:
+            yield argument
+            continue
+        name, separator, value = argument.removeprefix("--").partition("=")
+        if not separator:
+            value = next(rest, "")
+            if value.startswith("--") or not value:
+                raise ConfigError(f"{argument}: needs a value after it")
+        yield f"{name.replace('-', '_')}:={value}"
 
 
 def make_options(values: dict[str, Any], model: type[Options]) -> Options:

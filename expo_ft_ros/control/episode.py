@@ -7,6 +7,8 @@ from starting; a stop also ends the running episode, which is then not learned f
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -28,8 +30,8 @@ class State(StrEnum):
 
 class SceneReset(StrEnum):
     """Who resets the scene between episodes: the world does; it does once a person has set right
-    what the classifier asked for, if anything; a person does, each time. A person says that he is
-    done by /reset_episode."""
+    what the classifier wants, or looked at it after a stop or a start; a person does, each time. A
+    person says that he is done by /reset_episode."""
 
     AUTOMATIC = "automatic"
     ASKED = "asked"
@@ -104,15 +106,25 @@ class EpisodeSnapshot:
     human_steps: int = 0
     cause: str = ""
     human_reset: str = ""
+    asked: str = ""
+
+
+SAME_WORD = 1.0
+"""Nobody has done what he is asked to so soon after he was asked: /reset_episode within this time
+of an episode's end, or of itself, is the same word again [s]."""
 
 
 class EpisodeMachine:
-    """The state machine.
+    """The state machine. clock: steady time [s].
 
     `revision` grows with every change but the count of steps: whoever publishes compares it.
     """
 
-    def __init__(self, scene_reset: SceneReset = SceneReset.AUTOMATIC) -> None:
+    def __init__(
+        self,
+        scene_reset: SceneReset = SceneReset.AUTOMATIC,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.scene_reset = scene_reset
         self.revision = 0
         self.plan: Plan | None = None
@@ -120,11 +132,12 @@ class EpisodeMachine:
         self._record = EpisodeSnapshot()
         self._paused = False
         self._stop_cause = ""
-        self._scene_ready = False
-        self._asked = ""
-        self._stop_before = ""
+        self._clock = clock
+        self._asked: tuple[str, ...] = ()
+        self._told_at = -math.inf
         self._acted_on = 0
         self._driven = False
+        self._ask("look at the scene: the run starts")
 
     @property
     def state(self) -> State:
@@ -147,13 +160,10 @@ class EpisodeMachine:
 
     def snapshot(self) -> EpisodeSnapshot:
         """What EpisodeState.msg says now."""
-        held = {
-            State.STOPPED: self._stop_cause,
-            State.PAUSED: "paused",
-            State.RESETTING: self._asked,
-        }
+        held = {State.STOPPED: self._stop_cause, State.PAUSED: "paused"}
         cause = held.get(self.state, self._record.cause)
-        return replace(self._record, state=self.state.value, cause=cause)
+        asked = ", ".join(self._asked)
+        return replace(self._record, state=self.state.value, cause=cause, asked=asked)
 
     # The course of an episode.
 
@@ -169,7 +179,7 @@ class EpisodeMachine:
         """The simulation, or the robot's own reset, has set the scene; refused while a person is
         asked to."""
         if self.waits_for_person:
-            return Reply(False, f"{self.state.value}: a person is waited for: {self._asked}")
+            return Reply(False, f"{self.state.value}: asked of a person: {', '.join(self._asked)}")
         return self._apply(Event.RESET_DONE)
 
     def observe(self, number: int) -> None:
@@ -229,19 +239,24 @@ class EpisodeMachine:
         return self._apply(Event.MARK_FAILURE)
 
     def reset_requested(self) -> Reply:
-        """/reset_episode: ends a running episode; else a person's word that the scene is set.
-
-        Said between episodes, it is remembered for the next one.
-        """
+        """/reset_episode: ends a running episode; else a person's word that he has done what he is
+        asked to (`EpisodeSnapshot.asked`), which may come before the next episode is planned."""
         if self._stop_cause:
             return Reply(False, f"stopped: {self._stop_cause} (release it first)")
-        if self._state is State.RUNNING:
+        running = self._state is State.RUNNING
+        acknowledged = running and self.scene_reset is SceneReset.PERSON
+        if self._clock() - self._told_at < SAME_WORD and (self._asked or acknowledged):
+            asked = f"; asked: {', '.join(self._asked)}, then say so" if self._asked else ""
+            return Reply(True, f"{self.state.value}: taken just now{asked}")
+        if running:
             return self._apply(Event.RESET_REQUESTED)
-        if self._state is State.RESETTING:
-            return self._scene_set()
-        if self.scene_reset is SceneReset.AUTOMATIC:
+        if not self._asked:
             return Reply(True, f"{self.state.value}: the scene is reset before the next episode")
-        self._scene_ready = True
+        self._asked = ()
+        self._told_at = self._clock()
+        self.revision += 1
+        if self._state is State.RESETTING and self.scene_reset is SceneReset.PERSON:
+            return self._apply(Event.RESET_DONE)
         return Reply(True, f"{self.state.value}: the next episode doesn't wait for a person")
 
     def pause(self) -> Reply:
@@ -265,8 +280,8 @@ class EpisodeMachine:
             self.revision += 1
             return Reply(True, f"released: {self.state.value}")
         if not self._stop_cause:
-            self._stop_cause = self._stop_before = cause or "estop"
-            self._scene_ready = False
+            self._stop_cause = cause or "estop"
+            self._ask(f"look at the scene after: {self._stop_cause}")
             self.revision += 1
             self._end_if_on(Event.ESTOP, self._stop_cause)
         return Reply(True, f"stopped: {self._stop_cause}")
@@ -295,35 +310,16 @@ class EpisodeMachine:
         return Reply(False, f"{self.state.value}: {event.value} means nothing now")
 
     def _begin(self, plan: Plan) -> None:
-        before, self.plan = self._record, plan
+        self.plan = plan
         self._record = EpisodeSnapshot(episode=plan.episode, stage=plan.stage)
-        self._asked = self._what_to_ask(before)
-        self._stop_before = ""
         self._driven = False
-        if self._scene_ready:
-            self._scene_ready = False
-            self._scene_set()
+        if self.scene_reset is SceneReset.PERSON and not self._asked:
+            self._state = TRANSITIONS[self._state, Event.RESET_DONE]
 
-    def _what_to_ask(self, before: EpisodeSnapshot) -> str:
-        """What a person is asked to do after the episode before; empty: nothing."""
-        if self.scene_reset is SceneReset.AUTOMATIC:
-            return ""
-        if before.human_reset:
-            return before.human_reset
-        if self.scene_reset is SceneReset.PERSON:
-            return "set the scene"
-        # What a stop or a death left behind nobody has judged.
-        cause = self._stop_before or (before.cause if before.discarded else "")
-        return cause and f"look at the scene after: {cause}"
-
-    def _scene_set(self) -> Reply:
-        """A person has done what he was asked for; where the world resets itself, it may now."""
-        if self._asked:
-            self._asked = ""
-            self.revision += 1
-        if self.scene_reset is SceneReset.PERSON:
-            return self._apply(Event.RESET_DONE)
-        return Reply(True, f"{self.state.value}: the scene is being reset")
+    def _ask(self, what: str) -> None:
+        """Asks something of a person before the next episode, once; nothing where nobody is."""
+        if self.scene_reset is not SceneReset.AUTOMATIC and what not in self._asked:
+            self._asked = (*self._asked, what)
 
     def _end(self, event: Event, cause: str) -> None:
         success, terminated, discarded = OUTCOMES[event]
@@ -338,6 +334,14 @@ class EpisodeMachine:
             discarded=discarded or nothing_happened,
             cause=cause,
         )
+        self._told_at = self._clock()
+        if record.human_reset:
+            self._ask(record.human_reset)
+        elif self.scene_reset is SceneReset.PERSON:
+            self._ask("set the scene")
+        if event is Event.ABORT:
+            # What a death left behind nobody has judged.
+            self._ask(f"look at the scene after: {cause}")
 
     def _end_if_on(self, event: Event, cause: str) -> None:
         if (self._state, event) in TRANSITIONS:

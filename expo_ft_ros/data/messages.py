@@ -226,5 +226,6 @@ def verdict_from_msg(message: Any) -> Verdict:
         value=message.value,
         success=message.success,
         reason=message.reason,
-        human_reset=message.human_reset,
+        # Recordings from before there was such a field are read, too.
+        human_reset=getattr(message, "human_reset", ""),
     )

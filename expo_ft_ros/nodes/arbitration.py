@@ -269,7 +269,7 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
         if self.loop.episode.state is not State.RESETTING:
             return
         if self.loop.episode.waits_for_person:
-            self.complain(f"a person is asked for, then /reset_episode: {self.loop.snapshot.cause}")
+            self.complain(f"a person is asked for, then /reset_episode: {self.loop.snapshot.asked}")
         elif self._valid_from is None and not self._by_person:
             self._ask_for_scene()
 

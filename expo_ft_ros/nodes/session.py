@@ -382,10 +382,13 @@ class SessionNode(GraphNode[SessionParameters]):
             return f"waiting for {', '.join(sorted(self._missing))}"
         if self._episode.state in (EpisodeState.PAUSED, EpisodeState.STOPPED):
             return f"{self._episode.state}: {self._episode.cause}"
-        if self._episode.state == EpisodeState.RESETTING and self._episode.cause:
-            return f"a person is asked for, then /reset_episode: {self._episode.cause}"
+        asked = self._episode.asked
+        if asked:
+            asked = f"asked of a person, then /reset_episode: {asked}"
         if self._learner.stage == "update":
-            return f"learning {self._learner.progress:.0%}"
+            return f"learning {self._learner.progress:.0%}" + f"; {asked}" * bool(asked)
+        if asked:
+            return asked
         if self._ended is not None and self._recorder_owes(int(self._ended.episode)):
             return f"waiting for the recorder to write episode {self._ended.episode}"
         return ""

@@ -166,8 +166,9 @@ def step_optimiser(
         where = _not_finite({**dict(_named(optimiser)), **made_of})
         raise TrainingDiverged(f"{name} is {loss.item()} ({where}): {_KEPT}")
     optimiser.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
     parameters = [p for _, p in _named(optimiser)]
+    # Of nobody else's: the actor's loss goes through the whole ensemble.
+    loss.backward(inputs=[p for p in parameters if p.requires_grad])  # type: ignore[no-untyped-call]
     gradients = [p.grad for p in parameters if p.grad is not None]
     norm = torch.nn.utils.get_total_norm(gradients)
     if not torch.isfinite(norm):

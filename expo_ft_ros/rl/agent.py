@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
@@ -26,6 +26,8 @@ from expo_ft_ros.rl.imitation import Imitator
 from expo_ft_ros.rl.memory import Memory
 from expo_ft_ros.rl.processor import prepare
 from expo_ft_ros.tasks import TaskConfig
+
+T = TypeVar("T")
 
 ACT_MODES = ("sample", "mode", "alone")
 
@@ -171,7 +173,7 @@ class Agent:
         Raises ValueError when there are none.
         """
         metrics: dict[str, float] = {}
-        for share, metrics in self.imitator.finetune():
+        for share, metrics in self._precisely(self.imitator.finetune()):
             if not progress(share, metrics):
                 break
         self._imitated()
@@ -214,13 +216,16 @@ class Agent:
 
     def learn(self, calls: int, *, burst: bool = False) -> Iterator[Metrics]:
         """The algorithm's update calls, a gradient step at a time, in the configured precision."""
-        steps = self.algorithm.learn(calls, burst=burst)
+        yield from self._precisely(self.algorithm.learn(calls, burst=burst))
+
+    def _precisely(self, steps: Iterator[T]) -> Iterator[T]:
+        """The same steps, each taken in the configured precision."""
         while True:
             with self.precision():
-                metrics = next(steps, None)
-            if metrics is None:
+                taken = next(steps, None)
+            if taken is None:
                 return
-            yield metrics
+            yield taken
 
     def precision(self) -> torch.autocast:
         """The configured precision, in which networks are called."""
@@ -321,9 +326,9 @@ class Agent:
         state = load_state(path)
         self._load_weights(path, state)
         networks = self.algorithm.networks
-        self.imitator.optimiser.load_state_dict(state["optimisers"]["vla"])
+        _take_up(self.imitator.optimiser, state["optimisers"]["vla"])
         for name, optimiser in ({} if networks is None else networks.optimisers).items():
-            optimiser.load_state_dict(state["optimisers"][name])
+            _take_up(optimiser, state["optimisers"][name])
         torch.set_rng_state(state["torch_rng"])
         if self.device.type == "cuda" and state["cuda_rng"] is not None:
             torch.cuda.set_rng_state(state["cuda_rng"])
@@ -345,6 +350,14 @@ class Agent:
                     "or start a new run)"
                 ) from error
         self._recalled = {}
+
+
+def _take_up(optimiser: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    """The moments are the file's; the rates are the configuration's, which may have changed."""
+    own = [(group["lr"], group.get("weight_decay", 0.0)) for group in optimiser.param_groups]
+    optimiser.load_state_dict(state)
+    for group, (rate, decay) in zip(optimiser.param_groups, own, strict=True):
+        group["lr"], group["weight_decay"] = rate, decay
 
 
 def _other_configuration(path: Path, error: Exception) -> ValueError:

@@ -22,6 +22,10 @@ ALGORITHM_NAMES = ("expo_ft", "sft", "hg_dagger", "hil_serl", "dsrl")
 """EXPO-FT and what the paper compares it with (C.3)."""
 
 
+Augmentation = Literal["openpi", "colour", "none"]
+"""openpi: crop, rotation and colour (paper, C.1); colour: only that."""
+
+
 class ImitationConfig(Config):
     """Supervised finetuning on the demonstrations."""
 
@@ -52,6 +56,9 @@ class CriticConfig(Config):
     channels: int = Field(
         32, ge=4, multiple_of=4, description="channels of its own image encoder: [P] 64"
     )
+    augmentation: Augmentation | None = Field(
+        None, description="of what an encoder of its own sees; null: as the VLA's, see there"
+    )
     image_embedding: int = Field(512, ge=8, description="Dense, LayerNorm, tanh")
     state_embedding: int = Field(64, ge=8, description="Dense, LayerNorm, tanh")
 
@@ -74,10 +81,10 @@ class SizeConfig(Config):
     )
     vla_encoder_steps: int = Field(200, ge=1, description="VLA steps of such a burst")
     vla_encoder_batch: int = Field(64, ge=1, description="windows of such a step")
-    augmentation: Literal["openpi", "colour", "none"] = Field(
+    augmentation: Augmentation = Field(
         "openpi",
-        description="openpi: crop, rotation and colour (paper, C.1); colour: only that, since a "
-        "shifted image is a wrong place to an encoder that was trained on a handful of episodes",
+        description="openpi (paper, C.1); colour, since a shifted image is a wrong place to an "
+        "encoder that was trained on a handful of episodes; or none",
     )
     augmented_features: int = Field(
         4, ge=0, description="augmented draws whose features are kept, beside the plain image's"

@@ -12,6 +12,9 @@ class Due:
     """Counts what is owed. Episodes are known by their numbers, so that one which is discarded
     between two starts takes nothing of the others'.
 
+    After the warm-up the schedules step and batch owe for its episodes as well, at once; the
+    schedule episode owes K and `warmup_updates`.
+
     calls: K, update calls an episode; rate: calls an environment step in place of it (None: as the
     configured schedule says).
     """

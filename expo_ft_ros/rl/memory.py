@@ -16,7 +16,7 @@ from expo_ft_ros.data.episode import Episode
 from expo_ft_ros.data.replay import CandidateCache, FeatureCache, ReplayBuffer, Window
 from expo_ft_ros.policies.base import VLA, PolicyInput
 from expo_ft_ros.rl.augment import augment
-from expo_ft_ros.rl.config import AgentConfig
+from expo_ft_ros.rl.config import AgentConfig, Augmentation
 
 _CHUNK = 64  # slots encoded at once
 
@@ -139,13 +139,16 @@ class Memory:
     @torch.no_grad()
     def _encode(self, slots: NDArray[np.int64]) -> NDArray[np.float32]:
         plain = self.seen(slots).images
-        draws = [plain] + [self._augment(plain) for _ in range(self._config.augmented_features)]
+        kind = self._config.augmentation
+        draws = [plain] + [_augmented(plain, kind) for _ in range(self._config.augmented_features)]
         return np.stack([self._vla.image_features(d).cpu().numpy() for d in draws], axis=1)
 
     def seen(self, slots: NDArray[np.int64], *, augmented: bool = False) -> PolicyInput:
         """Observations with their images, float in [0, 1]."""
         images = torch.from_numpy(self.replay.images[slots]).to(self._device).float().div_(255)
-        return PolicyInput(self._augment(images) if augmented else images, *self._rest(slots))
+        if augmented:
+            images = _augmented(images, self._config.augmentation)
+        return PolicyInput(images, *self._rest(slots))
 
     def known(self, slots: NDArray[np.int64], *, augmented: bool = False) -> PolicyInput:
         """Observations with the kept features in place of images."""
@@ -158,8 +161,9 @@ class Memory:
         if self._config.critic.encoder == "shared":
             inputs = self.known(slots, augmented=True)
             return cast(Tensor, inputs.features), inputs.state
-        inputs = self.seen(slots, augmented=True)
-        return inputs.images, inputs.state
+        inputs = self.seen(slots)
+        kind = self._config.critic.augmentation or self._config.augmentation
+        return _augmented(inputs.images, kind), inputs.state
 
     def base_chunks(self, slots: NDArray[np.int64], version: int) -> Tensor:
         """(B, N, C * 7) base chunks at those slots: kept ones, or drawn now where configured."""
@@ -208,10 +212,6 @@ class Memory:
         state = torch.from_numpy(self.replay.state[slots]).to(self._device)
         return state, torch.from_numpy(self.replay.tokens[slots]).to(self._device)
 
-    def _augment(self, images: Tensor) -> Tensor:
-        kind = self._config.augmentation
-        return images if kind == "none" else augment(images, moved=kind == "openpi")
-
     def sample(
         self, horizon: int, starts: NDArray[np.int64] | None = None, batch: int | None = None
     ) -> Window:
@@ -225,6 +225,10 @@ class Memory:
             raise ValueError("replay buffer has no window to draw: add an episode first")
         count = self._config.batch if batch is None else batch
         return self.windows(self.rng.choice(pool, size=count), horizon)
+
+
+def _augmented(images: Tensor, kind: Augmentation) -> Tensor:
+    return images if kind == "none" else augment(images, moved=kind == "openpi")
 
 
 def _parts(slots: NDArray[np.int64]) -> list[NDArray[np.int64]]:

@@ -120,6 +120,7 @@ class Trainer:
         line: dict[str, Any] = {
             "stage": plan.stage,
             "episode": plan.episode,
+            "seed": plan.seed,
             "success": ended.success,
             "truth": played.truth,
             "steps": ended.steps,

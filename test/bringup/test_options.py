@@ -32,6 +32,11 @@ def test_values_are_typed():
     assert options.mode == "async"
 
 
+def test_options_may_be_written_as_elsewhere():
+    typed = ("--steps", "300", "--eval-trials=4", "operator:=none", "--demos", "0")
+    assert parse(*typed) == parse("steps:=300", "eval_trials:=4", "operator:=none", "demos:=0")
+
+
 def test_an_empty_value_is_the_default():
     assert parse("steps:=", "task:=") == TrainOptions()
 
@@ -51,9 +56,10 @@ def test_an_empty_value_is_the_default():
         ("task:=cube_pik", "did you mean cube_pick"),
         ("preset:=huge", "preset:=huge: no such preset .*recommended"),
         ("seed:=-1", "seed:=-1"),
-        ("--steps=3", "write steps:=3"),
         ("steps=3", "write steps:=3"),
-        ("--realtime", "write realtime:=<value>"),
+        ("--realtime", "--realtime: needs a value after it"),
+        ("realtime", "write realtime:=<value>"),
+        ("--stepz=3", "did you mean steps"),
         ("nonsense", "name:=value"),
     ],
 )

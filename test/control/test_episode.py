@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from expo_ft_ros.control.episode import (
+    SAME_WORD,
     EpisodeMachine,
     EpisodeSnapshot,
     Reply,
@@ -29,14 +32,35 @@ def step(machine: EpisodeMachine, number: int, source: Source = Source.POLICY) -
     assert machine.step_executed(source).accepted
 
 
+class Clock:
+    """Turned by hand."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def pass_time(self, seconds: float = SAME_WORD) -> None:
+        self.now += seconds
+
+
+def make(reset: SceneReset) -> EpisodeMachine:
+    clock = Clock()
+    machine = EpisodeMachine(reset, clock)
+    machine.clock = clock
+    return machine
+
+
 def running(reset: SceneReset = SceneReset.AUTOMATIC, steps: int = 2) -> EpisodeMachine:
     """An episode with its first steps done, and the observation after them seen."""
-    machine = EpisodeMachine(reset)
+    machine = make(reset)
     machine.start(plan())
-    if reset is SceneReset.PERSON:
+    if reset is not SceneReset.AUTOMATIC:
         machine.reset_requested()
-    else:
+    if reset is not SceneReset.PERSON:
         machine.reset_done()
+    machine.clock.pass_time()
     for number in range(1, steps + 1):
         step(machine, number)
     machine.observe(steps + 1)
@@ -44,7 +68,7 @@ def running(reset: SceneReset = SceneReset.AUTOMATIC, steps: int = 2) -> Episode
 
 
 def in_state(state: State, reset: SceneReset = SceneReset.AUTOMATIC) -> EpisodeMachine:
-    machine = EpisodeMachine(reset)
+    machine = make(reset)
     if state is State.RESETTING:
         machine.start(plan())
     elif state is not State.IDLE:
@@ -56,6 +80,7 @@ def in_state(state: State, reset: SceneReset = SceneReset.AUTOMATIC) -> EpisodeM
     elif state is State.STOPPED:
         machine.estop(True)
     assert machine.state is state
+    machine.clock.pass_time()
     return machine
 
 
@@ -163,6 +188,12 @@ RESETS = {
     (State.PAUSED, SceneReset.PERSON): (True, State.ENDED),
     (State.STOPPED, SceneReset.AUTOMATIC): (False, State.STOPPED),
     (State.STOPPED, SceneReset.PERSON): (False, State.STOPPED),
+    (State.IDLE, SceneReset.ASKED): (True, State.IDLE),
+    (State.RESETTING, SceneReset.ASKED): (True, State.RESETTING),
+    (State.RUNNING, SceneReset.ASKED): (True, State.ENDED),
+    (State.ENDED, SceneReset.ASKED): (True, State.ENDED),
+    (State.PAUSED, SceneReset.ASKED): (True, State.ENDED),
+    (State.STOPPED, SceneReset.ASKED): (False, State.STOPPED),
 }
 
 
@@ -181,18 +212,24 @@ def test_reset_in_every_state(case):
         assert snapshot.cause == "reset requested"
 
 
+@pytest.mark.parametrize("reset", SceneReset)
 @pytest.mark.parametrize("state", State)
-def test_reset_twice_in_a_row_ends_one_episode_only(state):
-    machine = in_state(state)
+def test_reset_twice_in_a_row_is_one_word(state, reset):
+    machine = in_state(state, reset)
     machine.reset_requested()
     after_one = machine.snapshot()
-    machine.reset_requested()
+    reply = machine.reset_requested()
     assert machine.snapshot() == after_one
+    assert reply.accepted == (state is not State.STOPPED)
 
 
-def test_a_manual_reset_said_early_is_remembered_once():
+def test_a_person_who_reset_the_scene_early_is_not_waited_for():
     machine = running(SceneReset.PERSON)
+    machine.mark_failure()
+    assert machine.snapshot().asked == "set the scene"
     machine.reset_requested()
+    assert machine.snapshot().asked == "set the scene", "nobody is that fast"
+    machine.clock.pass_time()
     machine.reset_requested()
     machine.start(plan(2))
     assert machine.state is State.RUNNING
@@ -267,41 +304,38 @@ def test_paused_while_stopped_a_release_starts_nothing():
     assert machine.start(plan(2)).accepted
 
 
-def asked(wanted: str, end: str = "mark_failure") -> EpisodeMachine:
+def asked(wanted: str, reset: SceneReset = SceneReset.ASKED) -> EpisodeMachine:
     """After an episode of which the classifier said last what a person must set right."""
-    machine = running(SceneReset.ASKED)
+    machine = running(reset)
+    assert machine.snapshot().asked == ""
     machine.verdict(False, 2, "something else")
     machine.verdict(False, 3, wanted)
-    getattr(machine, end)()
+    machine.mark_failure()
+    machine.clock.pass_time()
     return machine
 
 
 def test_the_next_episode_waits_for_what_a_person_is_asked_to_do():
     machine = asked("refill the bin")
-    assert machine.snapshot().human_reset == "refill the bin"
+    assert machine.snapshot().human_reset == machine.snapshot().asked == "refill the bin"
     machine.start(plan(2))
     assert machine.waits_for_person
-    assert machine.snapshot().cause == "refill the bin"
-    assert machine.snapshot().human_reset == ""
+    assert (machine.snapshot().asked, machine.snapshot().human_reset) == ("refill the bin", "")
     refused = machine.reset_done()
-    assert refused == Reply(False, "resetting: a person is waited for: refill the bin")
+    assert refused == Reply(False, "resetting: asked of a person: refill the bin")
     revision = machine.revision
     assert machine.reset_requested().accepted
     assert machine.revision > revision, "people are told"
-    assert (machine.state, machine.snapshot().cause) == (State.RESETTING, "")
+    assert (machine.state, machine.snapshot().asked) == (State.RESETTING, "")
     assert machine.reset_done().accepted
     assert machine.state is State.RUNNING
 
 
 def test_nobody_is_asked_for_nothing_nor_where_the_world_resets_itself():
-    machine = asked("")
-    machine.start(plan(2))
-    assert machine.reset_done().accepted
-    automatic = running()
-    automatic.verdict(False, 3, "refill the bin")
-    automatic.mark_failure()
-    automatic.start(plan(2))
-    assert automatic.reset_done().accepted
+    for machine in (asked(""), asked("refill the bin", SceneReset.AUTOMATIC)):
+        assert machine.snapshot().asked == ""
+        machine.start(plan(2))
+        assert machine.reset_done().accepted
 
 
 def test_what_a_person_did_early_is_not_asked_for_again():
@@ -312,16 +346,25 @@ def test_what_a_person_did_early_is_not_asked_for_again():
     machine.verdict(False, 3)
     machine.abort("camera died")
     machine.start(plan(3))
-    assert machine.snapshot().cause == "look at the scene after: camera died"
+    assert machine.snapshot().asked == "look at the scene after: camera died"
 
 
-@pytest.mark.parametrize("state", [State.ENDED, State.RUNNING, State.RESETTING])
+@pytest.mark.parametrize("reset", [SceneReset.ASKED, SceneReset.PERSON])
+def test_at_the_start_nobody_knows_the_scene(reset):
+    machine = make(reset)
+    assert machine.snapshot().asked == "look at the scene: the run starts"
+    machine.start(plan())
+    assert machine.waits_for_person
+
+
+@pytest.mark.parametrize("state", [State.ENDED, State.RUNNING])
 def test_after_a_stop_a_person_looks_at_the_scene(state):
     machine = in_state(state, SceneReset.ASKED)
     machine.estop(True, "protective stop")
     machine.estop(False)
     machine.start(plan(2))
-    assert machine.snapshot().cause == "look at the scene after: protective stop"
+    assert machine.snapshot().asked == "look at the scene after: protective stop"
+    machine.clock.pass_time()
     machine.reset_requested()
     machine.reset_done()
     step(machine, 9)
@@ -329,6 +372,15 @@ def test_after_a_stop_a_person_looks_at_the_scene(state):
     machine.mark_failure()
     machine.start(plan(3))
     assert not machine.waits_for_person, "asked once"
+
+
+def test_what_nobody_has_done_yet_is_still_asked_for_after_a_stop():
+    machine = asked("refill the bin")
+    machine.start(plan(2))
+    machine.estop(True, "teleop lost")
+    machine.estop(False)
+    machine.start(plan(3))
+    assert machine.snapshot().asked == "refill the bin, look at the scene after: teleop lost"
 
 
 def test_after_a_stop_a_manual_reset_is_asked_for_again():
@@ -402,7 +454,7 @@ class AnySequence(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.machine = EpisodeMachine()
+        self.machine = make(SceneReset.AUTOMATIC)
         self.number = 0
         self.episode = 0
         self.final: dict[int, EpisodeSnapshot] = {}
@@ -410,7 +462,11 @@ class AnySequence(RuleBasedStateMachine):
     @rule(reset=st.sampled_from(SceneReset))
     @precondition(lambda self: self.episode == 0)
     def choose_reset(self, reset):
-        self.machine.scene_reset = reset
+        self.machine = make(reset)
+
+    @rule()
+    def time_passes(self):
+        self.machine.clock.pass_time()
 
     @rule()
     def start(self):
@@ -467,13 +523,16 @@ class AnySequence(RuleBasedStateMachine):
             assert snapshot.cause
         if snapshot.state in ("idle", "resetting", "running"):
             assert not over
-            assert bool(snapshot.cause) == self.machine.waits_for_person
+            assert snapshot.cause == ""
+        if snapshot.state == "running" or self.machine.scene_reset is SceneReset.AUTOMATIC:
+            assert snapshot.asked == ""
         if snapshot.state in ("paused", "stopped"):
             assert snapshot.cause
         if over and not snapshot.discarded:
             assert snapshot.last_observation > snapshot.first_observation > 0
         if snapshot.state == "ended":
-            assert self.final.setdefault(snapshot.episode, snapshot) == snapshot
+            final = replace(snapshot, asked="")
+            assert self.final.setdefault(snapshot.episode, final) == final
 
 
 AnySequence.TestCase.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)

@@ -9,8 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mcap.reader import make_reader
+from mcap_ros2.writer import Writer
 
 from expo_ft_ros.data.bag import BagWriter, CutOffError, TopicType, read_bag
+from expo_ft_ros.data.messages import verdict_from_msg
+from expo_ft_ros.data.types import Verdict
 
 TOPICS = {"words": TopicType("std_msgs/String", "string data\n")}
 
@@ -87,3 +90,24 @@ def test_a_flipped_byte_is_no_message(tmp_path):
     except CutOffError:
         return
     assert set(read) <= good
+
+
+OLD_REWARD = """\
+uint64 observation
+uint32 episode
+float32 value
+bool success
+string reason
+"""
+
+
+def test_a_verdict_recorded_before_human_resets_is_read(tmp_path):
+    path = tmp_path / "a.mcap"
+    with path.open("wb") as file:
+        writer = Writer(file)
+        schema = writer.register_msgdef("expo_ft_ros/msg/Reward", OLD_REWARD)
+        said = {"observation": 3, "episode": 1, "value": 1.0, "success": True, "reason": "lifted"}
+        writer.write_message("/reward", schema, said, log_time=1, publish_time=1)
+        writer.finish()
+    (recorded,) = read_bag(path)
+    assert verdict_from_msg(recorded.message) == Verdict(1.0, True, "lifted")

@@ -9,6 +9,7 @@ import pytest
 from expo_ft_ros.msg import Proprio, Reward, SessionPlan, TeleopCommand
 from sensor_msgs.msg import Image
 
+from expo_ft_ros.control.episode import SAME_WORD
 from expo_ft_ros.data.types import ActionChunk, Source
 from expo_ft_ros.nodes.convert import array_to_image, chunk_to_msg, header_of, stamp_of
 
@@ -357,21 +358,28 @@ def test_the_next_episode_waits_for_a_person_whom_the_classifier_asked_for(graph
     world.human_reset = "refill the bin"
     if not lockstep:
         world.probe.node.create_timer(0.05, world.show)
-    world.begin()
+    world.plan(1)
+    world.probe.until(lambda: world.state and world.state.state == "resetting", "the reset")
+    assert world.state.asked == "look at the scene: the run starts"
+    assert world.resets == 0
+    assert world.probe.call("/reset_episode").success
+    world.probe.until(lambda: world.state.state == "running", "the episode")
     if lockstep:
         for _ in range(3):
             world.tick()
     world.probe.until(lambda: len(world.steps) >= 3, "steps")
     assert world.probe.call("episode/mark_failure").success
     world.probe.until(lambda: world.state.state == "ended", "the end")
-    assert world.state.human_reset == "refill the bin"
+    assert world.state.asked == "refill the bin"
+    assert "taken just now" in world.probe.call("/reset_episode").message
     world.plan(2)
     world.probe.until(lambda: world.state.episode == 2, "the next episode")
-    assert (world.state.state, world.state.cause) == ("resetting", "refill the bin")
+    assert (world.state.state, world.state.asked) == ("resetting", "refill the bin")
     world.probe.until(
         lambda: any("refill the bin" in s.message for m in world.health for s in m.status),
         "the prompt on /diagnostics",
     )
+    world.probe.spin(SAME_WORD)
     assert world.resets == 1, "the scene isn't reset under a person's hands"
     assert world.probe.call("/reset_episode").success
     world.probe.until(lambda: world.state.state == "running", "the episode")

@@ -195,6 +195,67 @@ def test_hg_dagger_imitates_windows_with_human_steps_only():
             assert (replay.source[start : start + length] == 1).any()
 
 
+def test_hg_dagger_imitates_no_demonstration_that_failed():
+    failed = make_episode(5, 10, terminated=False, stage="collect", size=SIZE)
+    assert not failed.outcome.success
+    agent = fed("hg_dagger")
+    agent.add_episode(failed)
+    replay = agent.memory.replay
+    pool = agent.algorithm._imitated()
+    assert replay.demonstration[pool].any()
+    assert replay.success[pool[replay.demonstration[pool]]].all()
+
+
+def test_going_on_with_another_learning_rate_learns_at_that_rate(tmp_path):
+    """What a divergence advises."""
+    agent = fed()
+    agent.update(go_on)
+    agent.save(tmp_path / "a.safetensors")
+    slower = make_agent(learning_rate=1e-5, vla_learning_rate=2e-5)
+    slower.load(tmp_path / "a.safetensors")
+    for optimiser in slower.algorithm.networks.optimisers.values():
+        assert [group["lr"] for group in optimiser.param_groups] == [1e-5]
+        assert optimiser.state
+    assert [group["lr"] for group in slower.imitator.optimiser.param_groups] == [2e-5]
+
+
+def test_a_loss_gives_gradients_to_what_it_teaches_only():
+    """The actor's goes through every member of the ensemble."""
+    agent = fed()
+    agent.update(go_on)
+    networks = agent.algorithm.networks
+    batch = agent.memory.transitions(agent.memory.batch())
+    networks.optimisers["critic"].zero_grad()
+    networks.actor_step(batch.visual, batch.state, batch.chunk)
+    assert all(weight.grad is None for weight in networks.value.parameters())
+    assert all(weight.grad is not None for weight in networks.actor.parameters())
+
+
+@pytest.mark.parametrize("encoder", ["own", "shared"])
+def test_what_comes_before_and_after_is_augmented_independently(encoder):
+    critic = load_preset().critic.model_copy(update={"encoder": encoder})
+    agent = fed(critic=critic, augmented_features=4)
+    agent.update(go_on)
+    slots = np.repeat(agent.memory.replay.starts()[:1], 32)
+    first, second = agent.memory.visual(slots)[0], agent.memory.visual(slots)[0]
+    assert not torch.equal(first, second)
+
+
+def test_the_critics_own_encoder_has_its_own_augmentation():
+    """A crop moves edges; what is only coloured keeps where the brightest pixel of a row is."""
+    critic = load_preset().critic
+    seen = {}
+    for kind in ("none", "openpi", None):
+        own = critic.model_copy(update={"encoder": "own", "augmentation": kind})
+        agent = fed(critic=own, augmentation="none")
+        slots = agent.memory.replay.starts()[:8]
+        seen[kind] = agent.memory.visual(slots)[0]
+        plain = agent.memory.seen(slots).images
+        assert torch.equal(agent.memory.seen(slots, augmented=True).images, plain)
+    assert torch.equal(seen["none"], seen[None])
+    assert not torch.allclose(seen["none"], seen["openpi"])
+
+
 def test_evaluation_neither_depends_on_training_nor_changes_it():
     agent = fed()
     agent.update(go_on)

@@ -53,5 +53,8 @@ class HGDagger(SFT):
             yield from imitator.steps(self._imitated)
 
     def _imitated(self) -> NDArray[np.int64]:
-        """Every window of a demonstration holds human steps only."""
-        return self._parts.memory.replay.starts(human=self._parts.task.execute_steps)
+        """Windows of successful demonstrations, and online ones that hold a correction."""
+        replay = self._parts.memory.replay
+        shown = replay.starts(demonstrated=True, successful=True)
+        corrected = replay.starts(demonstrated=False, human=self._parts.task.execute_steps)
+        return np.concatenate([shown, corrected])
