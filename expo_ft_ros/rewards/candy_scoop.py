@@ -7,9 +7,7 @@ side image; counted is the rise since the episode's first observation, so that c
 episodes may stay in it. While the scoop is still full its candies may be seen in front of the
 target; therefore the second part also asks for an empty scoop.
 
-A person is asked for where the bin holds too few candies or too many lie on the table (B.1). The
-arm may hide the bin, so what counts is the most that was seen in it lately; the scoop's candies
-look like spilled ones, so those count only while it is empty, and the least that was seen.
+A person is asked for where the bin holds too few candies or too many lie on the table (B.1).
 """
 
 from __future__ import annotations
@@ -18,15 +16,9 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
-
-from expo_ft_ros.data.types import ImageArray, Observation, Verdict
+from expo_ft_ros.data.types import Observation, Verdict
+from expo_ft_ros.rewards.colours import Colours, MaskArray, Region, part, part_outside
 from expo_ft_ros.rewards.parameters import read_parameters
-
-MaskArray = NDArray[np.bool_]
-Region = tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -89,57 +81,39 @@ class CandyScoop:
     """See the module; satisfies Classifier."""
 
     def __init__(self, parameters: Mapping[str, object] | None = None) -> None:
-        self._config = read_parameters(CandyScoopConfig, "candy_scoop", parameters or {})
-        hues = 2.0 * np.arange(180)  # as OpenCV keeps them in a byte
-        apart = np.abs(hues[:, None] - np.array(self._config.hues))
-        apart = np.minimum(apart, 360.0 - apart)
-        self._is_candy_hue = (apart <= self._config.hue_tolerance).any(axis=-1)
+        config = read_parameters(CandyScoopConfig, "candy_scoop", parameters or {})
+        self._config = config
+        self._candies = Colours(
+            config.hues, config.hue_tolerance, config.min_saturation, config.min_value
+        )
+        self._upkeep = _Upkeep(config)
         self._before = 0.0
         self._scooped = False
         self._count = 0
-        self._in_bin: deque[float] = deque(maxlen=self._config.recent)
-        self._on_table: deque[float] = deque(maxlen=self._config.recent)
 
     def reset(self, obs: Observation) -> None:
         """See Classifier."""
-        self._before = _part(self._candies(obs.side), self._config.target_region)
+        self._before = part(self._candies(obs.side), self._config.target_region)
         self._scooped = False
         self._count = 0
-        self._in_bin.clear()
-        self._on_table.clear()
+        self._upkeep = _Upkeep(self._config)
 
     def __call__(self, obs: Observation) -> Verdict:
         """See Classifier; reason says what is missing."""
         config = self._config
         side = self._candies(obs.side)
-        scoop = _part(self._candies(obs.wrist), config.scoop_region)
-        human_reset = self._human_reset(scoop, side)
+        scoop = part(self._candies(obs.wrist), config.scoop_region)
+        human_reset = self._upkeep.look(scoop, side)
         if not self._scooped:
             reason = self._not_scooped(scoop, float(obs.proprio.position[2]))
             self._scooped = self._held(reason)
             return Verdict(0.0, False, reason or "candies in the scoop", human_reset)
-        rise = _part(side, config.target_region) - self._before
+        rise = part(side, config.target_region) - self._before
         reason = self._not_poured(scoop, rise)
         if self._held(reason):
             reason = f"candies over {rise:.0%} more of the target"
             return Verdict(1.0, True, reason, human_reset)
         return Verdict(0.0, False, reason or "poured, to be confirmed", human_reset)
-
-    def _human_reset(self, scoop: float, side: MaskArray) -> str:
-        """What a person has to set right before the next episode; empty: nothing."""
-        config = self._config
-        self._in_bin.append(_part(side, config.bin_region))
-        if scoop <= config.emptied:
-            rest = side.copy()
-            for region in (config.bin_region, config.target_region):
-                rest[_window(rest, region)] = False
-            self._on_table.append(float(rest.mean()))
-        wanted = []
-        if max(self._in_bin) < config.few:
-            wanted.append(f"refill the bin (candies over {max(self._in_bin):.0%} of it)")
-        if self._on_table and min(self._on_table) >= config.spilled:
-            wanted.append("take the candies off the table")
-        return ", ".join(wanted)
 
     def _held(self, reason: str) -> bool:
         """True once nothing has been missing for hold_steps observations; starts anew then."""
@@ -165,23 +139,32 @@ class CandyScoop:
             return f"target: candies over {rise:.0%} more of it, not {config.poured:.0%}"
         return ""
 
-    def _candies(self, image: ImageArray) -> MaskArray:
-        """(h, w) where the image has a candy's colour."""
-        hue, saturation, value = cv2.split(cv2.cvtColor(image, cv2.COLOR_RGB2HSV))
-        colourful = saturation >= 255.0 * self._config.min_saturation
-        bright = value >= 255.0 * self._config.min_value
-        mask: MaskArray = self._is_candy_hue[hue] & colourful & bright
-        return mask
 
+class _Upkeep:
+    """What a person has to set right before the next episode.
 
-def _part(mask: MaskArray, region: Region) -> float:
-    """Part of the region's pixels that the mask has, in [0, 1]."""
-    return float(mask[_window(mask, region)].mean())
+    The arm may hide the bin, so what counts is the most that was seen in it lately. The scoop's
+    candies look like spilled ones, so those count from when it was last emptied, and the least
+    that was seen: they may still be falling.
+    """
 
+    def __init__(self, config: CandyScoopConfig) -> None:
+        self._config = config
+        self._in_bin: deque[float] = deque(maxlen=config.recent)
+        self._on_table: deque[float] = deque(maxlen=config.recent)
 
-def _window(mask: MaskArray, region: Region) -> tuple[slice, slice]:
-    """The region's pixels, one at least."""
-    height, width = mask.shape
-    left, right = (round(edge * width) for edge in region[::2])
-    top, bottom = (round(edge * height) for edge in region[1::2])
-    return slice(top, max(bottom, top + 1)), slice(left, max(right, left + 1))
+    def look(self, scoop: float, side: MaskArray) -> str:
+        """What is wanted; empty: nothing. scoop: part of scoop_region with candies' colours; side:
+        where the side image has them."""
+        config = self._config
+        self._in_bin.append(part(side, config.bin_region))
+        if scoop > config.emptied:
+            self._on_table.clear()
+        else:
+            self._on_table.append(part_outside(side, (config.bin_region, config.target_region)))
+        wanted = []
+        if max(self._in_bin) < config.few:
+            wanted.append(f"refill the bin (candies over {max(self._in_bin):.0%} of it)")
+        if len(self._on_table) >= config.hold_steps and min(self._on_table) >= config.spilled:
+            wanted.append("take the candies off the table")
+        return ", ".join(wanted)

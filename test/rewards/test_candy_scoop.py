@@ -131,6 +131,10 @@ FULL_BIN, EMPTY_BIN, UNTIDY = scene(0.8), scene(0.1), scene(0.8, 0.2)
         ([UNTIDY] * 3, "take the candies off the table"),
         ([FULL_BIN, UNTIDY, UNTIDY], ""),  # they may be falling
         ([scene(0.8, 0.2, scoop=0.8)] * 3, ""),  # those of the scoop
+        (
+            [FULL_BIN, *[scene(0.8, scoop=0.8)] * 3, UNTIDY, UNTIDY],
+            "take the candies off the table",
+        ),
         ([scene(0.1, 0.2)] * 3, "refill the bin (candies over 10% of it), take the candies off"),
     ],
 )
