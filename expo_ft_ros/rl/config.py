@@ -125,7 +125,10 @@ class BaselineConfig(Config):
 
     critic_steps_per_update: int = Field(10, ge=1, description="UTD")
     updates_per_step: float = Field(
-        1.0, gt=0, le=10, description="update calls an environment step, about, in its async runs"
+        1.0,
+        gt=0,
+        le=10,
+        description="update calls an environment step (C.3: about that many, asynchronously)",
     )
     minimum_of: int = Field(2, ge=1, description="members whose minimum is a value (REDQ)")
     alpha: float = Field(0.1, gt=0, description="initial temperature")
