@@ -17,7 +17,7 @@ from expo_ft_ros.bringup.options import LearnOptions, parse_arguments
 from expo_ft_ros.configuration import ConfigError
 from expo_ft_ros.rl.actor_critic import TrainingDiverged
 from expo_ft_ros.rl.agent import Agent
-from expo_ft_ros.rl.config import AgentConfig, load_preset
+from expo_ft_ros.rl.config import AgentConfig, load_preset, require_room
 from expo_ft_ros.tasks import TaskConfig, load_task
 from expo_ft_ros.training.cell import Cell
 from expo_ft_ros.training.trainer import Trainer, make_session
@@ -49,6 +49,8 @@ def main(words: Sequence[str]) -> int:
     if options.threads:
         changes["threads"] = str(options.threads)
     config = load_preset(options.preset, options.size, changes)
+    steps, demos = options.steps or task.env_steps, options.demos or task.demonstrations
+    require_room(config, steps, demos, task.max_steps)
     name = "_".join(part for part in (task.name, options.algorithm, options.label) if part)
     when = time.strftime("%Y-%m-%d_%H-%M-%S")
     path = results_folder() / f"learn_{name}_seed{options.seed}_{when}.json"

@@ -238,6 +238,18 @@ def load_preset(
         raise ConfigError(f"preset {preset} with size {size}: {reason}") from error
 
 
+def require_room(config: AgentConfig, steps: int, demonstrations: int, max_steps: int) -> None:
+    """Raises ConfigError where replay would forget the oldest, which are demonstrations, before so
+    many online steps are done. max_steps: of an episode."""
+    needed = steps + demonstrations * max_steps
+    if needed > config.replay_capacity:
+        raise ConfigError(
+            f"replay_capacity {config.replay_capacity} is less than {steps} online steps and "
+            f"{demonstrations} demonstrations of up to {max_steps}: the demonstrations would be "
+            "forgotten (raise it in the size's file, config/sizes)"
+        )
+
+
 def known_names(kind: str) -> list[str]:
     """Names of the files in config/<kind>, sorted."""
     return sorted(path.stem for path in (config_dir() / kind).glob("*.yaml"))

@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from expo_ft_ros.configuration import ConfigError
 from expo_ft_ros.rl.actor_critic import ValueNetwork
-from expo_ft_ros.rl.config import AlgorithmConfig, known_names, load_preset
+from expo_ft_ros.rl.config import AlgorithmConfig, known_names, load_preset, require_room
+from expo_ft_ros.tasks import load_task
+from expo_ft_ros.tasks.config import known_tasks
 from test.rl.test_agent import fed, go_on, weights_of
 
 CHOICES = {
@@ -89,3 +92,12 @@ def test_each_encoder_learns_from_the_value_loss(encoder):
         not torch.equal(p, q) for p, q in zip(value.encoder.parameters(), before, strict=True)
     ]
     assert all(changed)
+
+
+@pytest.mark.parametrize("size", known_names("sizes"))
+@pytest.mark.parametrize("task", known_tasks())
+def test_replay_holds_every_task_s_run(size, task):
+    config, wanted = load_preset(size=size), load_task(task)
+    require_room(config, wanted.env_steps, wanted.demonstrations, wanted.max_steps)
+    with pytest.raises(ConfigError, match="the demonstrations would be forgotten"):
+        require_room(config, 20_000, 10, wanted.max_steps)
