@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -178,6 +179,17 @@ def step_optimiser(
     if max_norm is not None:
         torch.nn.utils.clip_grads_with_norm_(parameters, max_norm, norm)
     optimiser.step()
+
+
+def resume_optimiser(optimiser: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    """Takes up a state_dict's moments; the rates stay as configured, which may have changed since.
+
+    Raises ValueError or KeyError where it is another's.
+    """
+    own = [(group["lr"], group["weight_decay"]) for group in optimiser.param_groups]
+    optimiser.load_state_dict(state)
+    for group, (rate, decay) in zip(optimiser.param_groups, own, strict=True):
+        group["lr"], group["weight_decay"] = rate, decay
 
 
 def _named(optimiser: torch.optim.Optimizer) -> Iterator[tuple[str, Tensor]]:

@@ -17,7 +17,7 @@ from expo_ft_ros.data.instruction import tokenise
 from expo_ft_ros.data.types import FloatArray, Observation
 from expo_ft_ros.policies.base import PolicyInput
 from expo_ft_ros.policies.flow_vla import FlowVLA
-from expo_ft_ros.rl.actor_critic import Metrics
+from expo_ft_ros.rl.actor_critic import Metrics, resume_optimiser
 from expo_ft_ros.rl.algorithms import Parts, Seen, make_algorithm
 from expo_ft_ros.rl.checkpoint import load_state, save_state
 from expo_ft_ros.rl.config import AgentConfig
@@ -79,8 +79,6 @@ class Agent:
         parts = Parts(config, task, self.vla, self.memory, self.imitator)
         self.algorithm = make_algorithm(algorithm, parts)
         self._alone = make_algorithm("sft", parts)
-        if self.algorithm.networks is not None:
-            self.algorithm.networks.to(self.device)
         self.version = 0
         self._due = Due(config, task.updates_per_episode, self.algorithm.updates_per_step)
         self._recalled: dict[str, Any] = {}
@@ -180,8 +178,7 @@ class Agent:
         return metrics
 
     def _imitated(self) -> None:
-        if self.algorithm.networks is not None:
-            self.algorithm.networks.adopt(self.vla.state_stats, self.vla.action_stats)
+        self.algorithm.imitated()
         self.version += 1
 
     def update(self, progress: Progress) -> dict[str, float]:
@@ -241,14 +238,11 @@ class Agent:
 
         Replay is not in it: it is rebuilt from the recorded episodes.
         """
-        networks = self.algorithm.networks
-        optimisers: dict[str, torch.optim.Optimizer] = {"vla": self.imitator.optimiser}
-        optimisers |= networks.optimisers if networks is not None else {}
         save_state(
             path,
             {
-                **self._weights(),
-                "optimisers": {name: made.state_dict() for name, made in optimisers.items()},
+                **self._weights(learning=True),
+                "optimiser": self.imitator.optimiser.state_dict(),
                 "torch_rng": torch.get_rng_state(),
                 "cuda_rng": torch.cuda.get_rng_state() if self.device.type == "cuda" else None,
                 "numpy_rng": self.rng.bit_generator.state,
@@ -258,17 +252,15 @@ class Agent:
 
     def save_weights(self, path: Path) -> None:
         """Only what acting needs of what `save` writes: for `load_weights`."""
-        save_state(path, self._weights())
+        save_state(path, self._weights(learning=False))
 
-    def _weights(self) -> dict[str, Any]:
-        networks = self.algorithm.networks
+    def _weights(self, *, learning: bool) -> dict[str, Any]:
         return {
             "vla": self.vla.state_dict(),
             **{name: network.state_dict() for name, network in self._beside_vla().items()},
-            "networks": {} if networks is None else networks.state_dict(),
+            "algorithm": self.algorithm.state_dict(learning=learning),
             "counters": {
                 "version": self.version,
-                "critic_updates": self.critic_updates,
                 "vla_updates": self.imitator.updates,
                 **self._due.state_dict(),
             },
@@ -303,19 +295,16 @@ class Agent:
         self._load_weights(path, load_state(path))
 
     def _load_weights(self, path: Path, state: dict[str, Any]) -> None:
-        networks = self.algorithm.networks
         try:
             self.vla.load_state_dict(state["vla"])
             for name, network in self._beside_vla().items():
                 network.load_state_dict(state[name])
-            if networks is not None:
-                networks.load_state_dict(state["networks"])
+            self.algorithm.load_state_dict(state["algorithm"])
             counters = state["counters"]
             self._due.load_state_dict(counters)
         except (KeyError, RuntimeError) as error:
             raise _other_configuration(path, error) from error
         self.version = counters["version"]
-        self.algorithm.critic_updates = counters["critic_updates"]
         self.imitator.updates = counters["vla_updates"]
 
     def load(self, path: Path) -> None:
@@ -325,10 +314,7 @@ class Agent:
         """
         state = load_state(path)
         self._load_weights(path, state)
-        networks = self.algorithm.networks
-        _take_up(self.imitator.optimiser, state["optimisers"]["vla"])
-        for name, optimiser in ({} if networks is None else networks.optimisers).items():
-            _take_up(optimiser, state["optimisers"][name])
+        resume_optimiser(self.imitator.optimiser, state["optimiser"])
         torch.set_rng_state(state["torch_rng"])
         if self.device.type == "cuda" and state["cuda_rng"] is not None:
             torch.cuda.set_rng_state(state["cuda_rng"])
@@ -350,14 +336,6 @@ class Agent:
                     "or start a new run)"
                 ) from error
         self._recalled = {}
-
-
-def _take_up(optimiser: torch.optim.Optimizer, state: dict[str, Any]) -> None:
-    """The moments are the file's; the rates are the configuration's, which may have changed."""
-    own = [(group["lr"], group.get("weight_decay", 0.0)) for group in optimiser.param_groups]
-    optimiser.load_state_dict(state)
-    for group, (rate, decay) in zip(optimiser.param_groups, own, strict=True):
-        group["lr"], group["weight_decay"] = rate, decay
 
 
 def _other_configuration(path: Path, error: Exception) -> ValueError:

@@ -62,8 +62,7 @@ def fed(algorithm: str = "expo_ft", **changes) -> Agent:
 
 
 def weights_of(agent: Agent) -> dict[str, torch.Tensor]:
-    networks = agent.algorithm.networks
-    of_networks = {} if networks is None else networks.state_dict()
+    of_networks = agent.algorithm.state_dict(learning=False).get("networks", {})
     return {**agent.vla.state_dict(prefix="vla."), **of_networks}
 
 

@@ -10,20 +10,19 @@ from torch import Tensor
 
 from expo_ft_ros.data.replay import Window
 from expo_ft_ros.rl.actor_critic import ActorCritic, Metrics
-from expo_ft_ros.rl.algorithms.base import Choice, Parts, Seen
+from expo_ft_ros.rl.algorithms.base import Choice, Parts, Seen, WithNetworks
 from expo_ft_ros.rl.gaussian import TanhGaussian, target_entropy
 from expo_ft_ros.rl.memory import Transitions
 
 
-class ActorBaseline(ABC):
+class ActorBaseline(WithNetworks, ABC):
     """Q and the actor are functions of `dim` numbers within +-scale; implements `Algorithm`, but
     for what these numbers are."""
 
     def __init__(self, parts: Parts, dim: int, scale: float) -> None:
-        self._parts = parts
         config = parts.config
         self.updates_per_step = config.baseline.updates_per_step
-        self.networks = ActorCritic(
+        networks = ActorCritic(
             config.model_copy(update={"minimum_of": config.baseline.minimum_of}),
             dim,
             parts.feature_dim,
@@ -31,7 +30,7 @@ class ActorBaseline(ABC):
             alpha=config.baseline.alpha,
             entropy=lambda actor: target_entropy(dim, scale, shifted=False),
         )
-        self.critic_updates = 0
+        super().__init__(parts, networks)
 
     @abstractmethod
     def choose(self, seen: Seen, *, mode: bool, generator: torch.Generator | None) -> Choice:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from expo_ft_ros.policies.base import PolicyInput
 from expo_ft_ros.policies.flow_vla import FlowVLA
-from expo_ft_ros.rl.actor_critic import ActorCritic, Metrics
+from expo_ft_ros.rl.actor_critic import ActorCritic, Metrics, resume_optimiser
 from expo_ft_ros.rl.config import AgentConfig
 from expo_ft_ros.rl.imitation import Imitator
 from expo_ft_ros.rl.memory import Memory
@@ -73,11 +73,6 @@ class Algorithm(Protocol):
         """Update calls an environment step; None: as the configured schedule says."""
         ...
 
-    @property
-    def networks(self) -> ActorCritic | None:
-        """What is learned beside the VLA; None for nothing."""
-        ...
-
     def choose(self, seen: Seen, *, mode: bool, generator: torch.Generator | None) -> Choice:
         """Chooses on one observation; mode: as in an evaluation, without exploration."""
         ...
@@ -93,6 +88,47 @@ class Algorithm(Protocol):
         last good weights.
         """
         ...
+
+    def imitated(self) -> None:
+        """The VLA has just been imitated: takes up its statistics of states and actions."""
+        ...
+
+    def state_dict(self, *, learning: bool) -> dict[str, Any]:
+        """What it has learned beside the VLA; learning: with what going on takes (optimisers)."""
+        ...
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Goes on from a state_dict of either kind, at the configured learning rates. Raises
+        KeyError or RuntimeError where it isn't of this algorithm or of these sizes."""
+        ...
+
+
+class WithNetworks:
+    """What the algorithms that learn networks beside the VLA share of `Algorithm`."""
+
+    def __init__(self, parts: Parts, networks: ActorCritic) -> None:
+        self._parts = parts
+        self.networks = networks.to(next(parts.vla.parameters()).device)
+        self.critic_updates = 0
+
+    def imitated(self) -> None:
+        """See Algorithm."""
+        self.networks.adopt(self._parts.vla.state_stats, self._parts.vla.action_stats)
+
+    def state_dict(self, *, learning: bool) -> dict[str, Any]:
+        """See Algorithm."""
+        networks = self.networks
+        state = {"networks": networks.state_dict(), "critic_updates": self.critic_updates}
+        if learning:
+            state["optimisers"] = {n: made.state_dict() for n, made in networks.optimisers.items()}
+        return state
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """See Algorithm."""
+        self.networks.load_state_dict(state["networks"])
+        self.critic_updates = int(state["critic_updates"])
+        for name, of_file in state.get("optimisers", {}).items():
+            resume_optimiser(self.networks.optimisers[name], of_file)
 
 
 def base_choice(parts: Parts, base: Tensor) -> Choice:

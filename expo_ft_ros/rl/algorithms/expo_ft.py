@@ -13,7 +13,7 @@ from torch import Tensor
 from expo_ft_ros.data.normalisation import QuantileNormaliser
 from expo_ft_ros.data.types import ACTION_DIM
 from expo_ft_ros.rl.actor_critic import ActorCritic, Metrics
-from expo_ft_ros.rl.algorithms.base import Choice, Parts, Seen, base_choice
+from expo_ft_ros.rl.algorithms.base import Choice, Parts, Seen, WithNetworks, base_choice
 from expo_ft_ros.rl.config import AgentConfig
 from expo_ft_ros.rl.gaussian import TanhGaussian, target_entropy
 
@@ -135,17 +135,17 @@ class EditedCritic(ActorCritic):
         return reward + bootstrap * value
 
 
-class ExpoFT:
+class ExpoFT(WithNetworks):
     """See the module; implements `Algorithm`."""
 
+    networks: EditedCritic
     updates_per_step: None = None
 
     def __init__(self, parts: Parts) -> None:
-        self._parts = parts
-        self.networks = EditedCritic(
+        networks = EditedCritic(
             parts.config, parts.chunk_dim, parts.task.edit_scale, parts.feature_dim
         )
-        self.critic_updates = 0
+        super().__init__(parts, networks)
 
     @property
     def _edits(self) -> bool:

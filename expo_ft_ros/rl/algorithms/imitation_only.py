@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +16,6 @@ from expo_ft_ros.rl.algorithms.base import Choice, Parts, Seen, base_choice
 class SFT:
     """The finetuned VLA as it is: nothing is learned online. Implements `Algorithm`."""
 
-    networks: None = None
     updates_per_step: None = None
 
     def __init__(self, parts: Parts) -> None:
@@ -33,6 +33,18 @@ class SFT:
     def learn(self, calls: int, *, burst: bool) -> Iterator[Metrics]:
         """Nothing."""
         yield from ()
+
+    def imitated(self) -> None:
+        """See Algorithm: there is nothing beside the VLA."""
+
+    def state_dict(self, *, learning: bool) -> dict[str, Any]:
+        """See Algorithm."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """See Algorithm."""
+        if state:
+            raise KeyError(f"{', '.join(state)} of an algorithm that learns more than the VLA")
 
 
 class HGDagger(SFT):
