@@ -165,8 +165,9 @@ class AlgorithmConfig(Config):
     critic_steps_per_update: int = Field(20, ge=1, description="UTD")
     schedule: Literal["episode", "step", "batch"] = Field(
         "episode",
-        description="when update calls are due: K after each episode ([P], Table 4), a number for "
-        "each step, or K for each of a batch of episodes once it is full",
+        description="how many update calls are due once an episode is over: K ([P], Table 4), a "
+        "number for each of its steps, or K for each of a batch of episodes once it is full; they "
+        "are made then, in async mode while the robot moves on",
     )
     updates_per_step: float = Field(
         0.05, gt=0, le=10, description="update calls a step where schedule is step"
