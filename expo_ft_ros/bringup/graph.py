@@ -19,7 +19,7 @@ from expo_ft_ros.bringup.options import (
     budget,
 )
 from expo_ft_ros.configuration import config_dir
-from expo_ft_ros.rl.config import PRESET, load_preset, require_room
+from expo_ft_ros.rl.config import PRESET, load_preset
 from expo_ft_ros.tasks import load_task
 
 Parameter = bool | int | float | str | tuple[str, ...]
@@ -85,10 +85,7 @@ class NodeSpec:
 
 def train_graph(options: TrainOptions, run_dir: Path) -> list[NodeSpec]:
     """Every stage from demonstrations to the last evaluation."""
-    task = load_task(options.task)
-    work = budget(options, task)
-    config = load_preset(options.preset, options.size)
-    require_room(config, work.steps, work.demos + work.given, task.max_steps)
+    work = budget(options, load_task(options.task))
     specs = [*_world(options, run_dir), _reward(options, run_dir)]
     learning: dict[str, Parameter] = {
         "algorithm": options.algorithm,

@@ -22,6 +22,7 @@ from expo_ft_ros.bringup.options import (
     parse_arguments,
 )
 from expo_ft_ros.configuration import ConfigError
+from expo_ft_ros.rl.config import load_preset, require_room
 from expo_ft_ros.tasks import load_task
 
 CONFIG_FILE = "config.yaml"
@@ -76,18 +77,27 @@ def open_run(command: str, arguments: Sequence[str], model: type[Options]) -> Ru
     options = parse_arguments(arguments, model)
     source = options.resume if isinstance(options, CollectOptions) else None
     if source is None:
-        # Refuses what can't be begun, before there is a folder.
-        budget(options, load_task(options.task))
+        # Before there is a folder.
+        _refuse_impossible(options)
         path = _new_folder(options)
     else:
         path = find_run(source, command, option="resume")
         options = _resumed(path, command, arguments, options, model)
-        budget(options, load_task(options.task))
+        _refuse_impossible(options)
     lock = _lock(path)
     if source is not None:
         _reopen(path, options)
     _write_config(path, command, options)
     return Run(path, options, source is not None, lock)
+
+
+def _refuse_impossible(options: RunOptions) -> None:
+    """Raises ConfigError for what can't be begun, or couldn't end well."""
+    task = load_task(options.task)
+    work = budget(options, task)
+    if isinstance(options, TrainOptions):
+        config = load_preset(options.preset, options.size)
+        require_room(config, work.steps, work.demos + work.given, task.max_steps)
 
 
 def find_run(source: str, command: str | None = None, option: str = "run") -> Path:

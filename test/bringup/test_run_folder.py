@@ -87,6 +87,12 @@ def test_a_folder_that_cannot_be_made_is_one_clear_line(tmp_path):
         train(f"run_dir:={tmp_path / 'file' / 'run'}")
 
 
+def test_a_run_whose_replay_would_forget_its_demonstrations_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="the demonstrations would be forgotten"):
+        train("steps:=20000", f"run_dir:={tmp_path / 'run'}")
+    assert not (tmp_path / "run").exists()
+
+
 def test_resume_keeps_the_options_and_takes_new_ones():
     first = closed("steps:=300", "operator_rate:=0.5")
     again = train(f"resume:={first.path}", "steps:=400")

@@ -103,9 +103,11 @@ class Run:
 
     def until_moving(self) -> None:
         """The policy, or a person, moves the arm in the rl stage."""
-        mark = len(self.commands)
+        mark, process = len(self.commands), self.process
 
         def moving() -> bool:
+            if process is not None and process.poll() is not None:
+                raise AssertionError(f"the run has ended: {process.stdout.read()}")
             new = self.commands[max(mark, len(self.commands) - 3) :]
             online = bool(self.states) and self.states[-1].stage == "rl"
             return online and len(new) == 3 and all(speed(c) > MOVING for c in new)
