@@ -27,8 +27,11 @@ def main(words: Sequence[str]) -> int:
     Raises:
         ConfigError: for an unknown size.
     """
-    size = words[0] if words else SIZE
-    if len(words) > 1 or size not in known_names("sizes"):
+    # As in the other commands: size:=full, --size full or full alone.
+    given = [word.removeprefix("size:=").removeprefix("--size=") for word in words]
+    given = [word for word in given if word != "--size"]
+    size = given[0] if given else SIZE
+    if len(given) > 1 or size not in known_names("sizes"):
         raise ConfigError(f"bench core takes one size of {', '.join(known_names('sizes'))}")
     result: dict[str, Any] = {"size": size, "machine": machine()}
     for label, edits in (("without edits", False), ("with edits", True)):

@@ -185,6 +185,8 @@ def _tell(seed: int, lines: Sequence[Mapping[str, Any]]) -> None:
         return
     recent = same[-_RECENT:]
     words = [f"seed {seed}", line["stage"]]
+    if "share" in line:
+        words.append(f"{line['share']:.0%}")
     if line["stage"] != "imitation":
         steps = sum(other["steps"] for other in recent)
         human = sum(other["human_steps"] for other in recent)

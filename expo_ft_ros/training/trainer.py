@@ -16,8 +16,10 @@ from expo_ft_ros.data.types import FloatArray, Observation
 from expo_ft_ros.rl.agent import Agent
 from expo_ft_ros.training.cell import Cell, Played
 
+_IMITATION_TOLD = 0.2  # share of it between two reports
+
 Report = Callable[[dict[str, Any]], None]
-"""Called with one line of the log: an episode, or the end of a stage."""
+"""Called with one line of the log: an episode, or imitation, on its way (its `share`) or done."""
 
 
 @dataclass
@@ -75,12 +77,26 @@ class Trainer:
         if self.imitated is not None and self.imitated.exists():
             self.agent.load_imitated(self.imitated)
         else:
-            metrics = self.agent.imitate(lambda share, metrics: True)
+            metrics = self.agent.imitate(self._imitating(started))
             if self.imitated is not None:
                 self.agent.save_imitated(self.imitated)
         self.wall.imitation += time.monotonic() - started
         self.session.stage_finished("imitation")
         self.report({"stage": "imitation", "seconds": self.wall.imitation, **metrics})
+
+    def _imitating(self, started: float) -> Callable[[float, dict[str, float]], bool]:
+        """Reports now and then: it takes minutes."""
+        told = 0.0
+
+        def progress(share: float, metrics: dict[str, float]) -> bool:
+            nonlocal told
+            if told + _IMITATION_TOLD <= share < 1.0:
+                told = share
+                seconds = time.monotonic() - started
+                self.report({"stage": "imitation", "share": share, "seconds": seconds, **metrics})
+            return True
+
+        return progress
 
     def _episode(self, plan: Plan) -> None:
         if plan.stage == "eval_after":

@@ -61,8 +61,10 @@ def test_runs_may_share_what_imitation_made(folder):
     assert [path.stat().st_mtime_ns for path in (folder / "kept").iterdir()] == [made]
     for path in folder.glob("learn_*.json"):
         run = json.loads(path.read_text())["runs"][0]
-        (line,) = [line for line in run["log"] if line["stage"] == "imitation"]
-        assert ("vla/loss" in line) == ("expo_ft" in path.name)
+        *on_its_way, done = [line for line in run["log"] if line["stage"] == "imitation"]
+        made_here = "expo_ft" in path.name
+        assert ("vla/loss" in done) == bool(on_its_way) == made_here
+        assert all(0 < line["share"] < 1 for line in on_its_way)
 
 
 @pytest.mark.parametrize(
