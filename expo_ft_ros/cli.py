@@ -208,12 +208,13 @@ def _bench(words: list[str]) -> int:
 
 
 def _bench_help(words: list[str]) -> int:
-    if words[0] == "learn":
-        from expo_ft_ros.bringup.options import LearnOptions
+    from expo_ft_ros.bringup.options import CoreOptions, LearnOptions
 
-        return _print_options("bench learn", LearnOptions)
+    options: dict[str, type[TaskOptions]] = {"core": CoreOptions, "learn": LearnOptions}
+    if words[0] in options:
+        return _print_options(f"bench {words[0]}", options[words[0]])
     print("usage: expo-ft bench graph [lockstep | realtime]")
-    print("       expo-ft bench core [size]")
+    print("       expo-ft bench core [name:=value ...]   (options: expo-ft bench core --help)")
     print("       expo-ft bench learn [name:=value ...]  (options: expo-ft bench learn --help)")
     return 0
 

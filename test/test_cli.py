@@ -37,6 +37,7 @@ def runs(tmp_path, monkeypatch):
         (["report", "/no/such/run"], "no run there"),
         (["bench"], "known: graph, core, learn"),
         (["bench", "nothing"], "known: graph, core, learn"),
+        (["bench", "core", "size:=huge"], "size:=huge: no such size (known: full, small)"),
         (["bench", "learn", "algorithm:=ppo"], "algorithm:=ppo: no such algorithm"),
         (["bench", "learn", "change:=edits"], "is not field=value"),
         (["doctor", "now"], "doctor takes no arguments"),

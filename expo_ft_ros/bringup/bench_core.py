@@ -1,4 +1,4 @@
-"""`expo-ft bench core [size]`: milliseconds of a critic step, an update call, and of acting."""
+"""`expo-ft bench core`: milliseconds of a critic step, an update call, and of acting."""
 
 import json
 import time
@@ -9,12 +9,12 @@ import numpy as np
 import torch
 
 from expo_ft_ros.bringup.bench import machine, results_folder
-from expo_ft_ros.configuration import ConfigError
+from expo_ft_ros.bringup.options import CoreOptions, parse_arguments
 from expo_ft_ros.data.episode import Episode, EpisodeOutcome
 from expo_ft_ros.data.types import STATE_DIM, Observation, Proprio
 from expo_ft_ros.rl.agent import Agent
-from expo_ft_ros.rl.config import PRESET, SIZE, known_names, load_preset
-from expo_ft_ros.tasks import load_task
+from expo_ft_ros.rl.config import PRESET, load_preset
+from expo_ft_ros.tasks import TaskConfig, load_task
 
 _EPISODES, _LENGTH = 20, 80
 _REPEATS = 10
@@ -22,32 +22,28 @@ _SLOTS = 64
 
 
 def main(words: Sequence[str]) -> int:
-    """Measures one size, by default the small one; returns the exit code.
+    """Measures one size; returns the exit code.
 
     Raises:
-        ConfigError: for an unknown size.
+        ConfigError: for wrong arguments.
     """
-    # As in the other commands: size:=full, --size full or full alone.
-    given = [word.removeprefix("size:=").removeprefix("--size=") for word in words]
-    given = [word for word in given if word != "--size"]
-    size = given[0] if given else SIZE
-    if len(given) > 1 or size not in known_names("sizes"):
-        raise ConfigError(f"bench core takes one size of {', '.join(known_names('sizes'))}")
-    result: dict[str, Any] = {"size": size, "machine": machine()}
+    options = parse_arguments(words, CoreOptions)
+    task = load_task(options.task)
+    result: dict[str, Any] = {**options.model_dump(), "machine": machine()}
     for label, edits in (("without edits", False), ("with edits", True)):
-        result[label] = measure(size, edits=edits)
+        result[label] = measure(task, options.size, edits=edits)
         for name, value in result[label].items():
             print(f"{label}, {name}: {value:.1f} ms")
-    path = results_folder() / f"core_{size}_{time.strftime('%Y-%m-%d_%H-%M-%S')}.json"
+    when = time.strftime("%Y-%m-%d_%H-%M-%S")
+    path = results_folder() / f"core_{task.name}_{options.size}_{when}.json"
     path.write_text(json.dumps(result, indent=2) + "\n")
     print(f"written to {path}")
     return 0
 
 
-def measure(size: str, *, edits: bool) -> dict[str, float]:
+def measure(task: TaskConfig, size: str, *, edits: bool) -> dict[str, float]:
     """Medians [ms] with random images and episodes; both views, the preset's batch. edits: whether
     candidates are edited as well (preset recommended: not)."""
-    task = load_task("cube_pick")
     config = load_preset(
         PRESET,
         size,

@@ -49,8 +49,6 @@ def main(words: Sequence[str]) -> int:
     if options.threads:
         changes["threads"] = str(options.threads)
     config = load_preset(options.preset, options.size, changes)
-    steps, demos = options.steps or task.env_steps, options.demos or task.demonstrations
-    require_room(config, steps, demos, task.max_steps)
     name = "_".join(part for part in (task.name, options.algorithm, options.label) if part)
     when = time.strftime("%Y-%m-%d_%H-%M-%S")
     path = results_folder() / f"learn_{name}_seed{options.seed}_{when}.json"
@@ -88,6 +86,7 @@ def run_seed(
         seed=seed,
         operator="scripted",
     )
+    require_room(config, session.config.rl_steps, session.config.demos, task.max_steps)
     agent = Agent(task, config, seed, options.algorithm)
     cell = Cell(task, config.image_size, seed, options.operator_rate, options.operator_share)
     lines: list[dict[str, Any]] = []

@@ -159,6 +159,12 @@ class EvalOptions(RunOptions):
     size: str | None = Field(None, description="Default: the one that was trained with.")
 
 
+class CoreOptions(TaskOptions):
+    """`expo-ft bench core`: what a learner's step costs."""
+
+    size: str = Field(SIZE, description="Sizes for a machine: a file of config/sizes/.")
+
+
 class LearnOptions(TaskOptions):
     """`expo-ft bench learn`: whole runs in one process, without ROS."""
 

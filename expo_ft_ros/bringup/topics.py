@@ -300,14 +300,25 @@ TOPICS: Mapping[str, Topic] = _table(
 _TRIGGER = "std_srvs/Trigger"
 
 SERVICES: Mapping[str, Service] = _table(
-    Service("/reset_episode", _TRIGGER, "arbitration", "Ends the episode; the scene is reset."),
+    Service(
+        "/reset_episode",
+        _TRIGGER,
+        "arbitration",
+        "Ends the episode that is on, and the scene is reset; between episodes a person's word "
+        "that he has done what he was asked to.",
+    ),
     Service("episode/mark_success", _TRIGGER, "arbitration", "Ends the episode as a success."),
     Service("episode/mark_failure", _TRIGGER, "arbitration", "Ends the episode as a failure."),
     Service("episode/pause", _TRIGGER, "arbitration", "Holds the arm still; the episode waits."),
     Service("episode/resume", _TRIGGER, "arbitration", "Goes on after a pause."),
     Service("estop", "std_srvs/SetBool", "arbitration", "true stops the arm, false frees it."),
     Service("learner/save_checkpoint", _TRIGGER, "learner", "Writes a checkpoint now."),
-    Service("sim/reset", f"{_OWN}/ResetScene", "sim", "Puts scene and arm at a random start."),
+    Service(
+        "sim/reset",
+        f"{_OWN}/ResetScene",
+        "sim",
+        "Puts scene and arm at a random start; asked again for the same episode, nothing moves.",
+    ),
 )
 
 

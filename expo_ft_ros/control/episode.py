@@ -109,6 +109,11 @@ class EpisodeSnapshot:
     asked: str = ""
 
 
+def request_to_person(asked: str) -> str:
+    """The words for what a person is asked to do (`EpisodeSnapshot.asked`); "" for nothing."""
+    return f"asked of a person, then /reset_episode: {asked}" if asked else ""
+
+
 SAME_WORD = 1.0
 """Nobody has done what he is asked to so soon after he was asked: /reset_episode within this time
 of an episode's end, or of itself, is the same word again [s]."""
@@ -179,7 +184,7 @@ class EpisodeMachine:
         """The simulation, or the robot's own reset, has set the scene; refused while a person is
         asked to."""
         if self.waits_for_person:
-            return Reply(False, f"{self.state.value}: asked of a person: {', '.join(self._asked)}")
+            return Reply(False, f"{self.state.value}: {request_to_person(self.snapshot().asked)}")
         return self._apply(Event.RESET_DONE)
 
     def observe(self, number: int) -> None:
@@ -246,8 +251,11 @@ class EpisodeMachine:
         running = self._state is State.RUNNING
         acknowledged = running and self.scene_reset is SceneReset.PERSON
         if self._clock() - self._told_at < SAME_WORD and (self._asked or acknowledged):
-            asked = f"; asked: {', '.join(self._asked)}, then say so" if self._asked else ""
-            return Reply(True, f"{self.state.value}: taken just now{asked}")
+            words = (
+                f"{self.state.value}: taken just now",
+                request_to_person(self.snapshot().asked),
+            )
+            return Reply(True, "; ".join(filter(None, words)))
         if running:
             return self._apply(Event.RESET_REQUESTED)
         if not self._asked:
@@ -270,8 +278,8 @@ class EpisodeMachine:
     def estop(self, engaged: bool, cause: str = "estop") -> Reply:
         """Latch a stop, or release it. The first cause stays; the running episode is discarded.
 
-        Once released the next episode may start, where the reset is manual after being asked for;
-        who wants to look first pauses before releasing.
+        Once released the next episode may start. Where a person resets or is asked, it waits for
+        his word first; elsewhere who wants to look pauses before releasing.
         """
         if not engaged:
             if not self._stop_cause:

@@ -22,7 +22,7 @@ from std_msgs.msg import String
 from std_srvs.srv import SetBool, Trigger
 
 from expo_ft_ros.bringup.topics import ALIVE_WITHIN
-from expo_ft_ros.control.episode import Reply, SceneReset, State
+from expo_ft_ros.control.episode import Reply, SceneReset, State, request_to_person
 from expo_ft_ros.control.loop import ControlLoop
 from expo_ft_ros.control.safety import Heartbeats, SafetyConfig
 from expo_ft_ros.control.session import Plan
@@ -269,7 +269,7 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
         if self.loop.episode.state is not State.RESETTING:
             return
         if self.loop.episode.waits_for_person:
-            self.complain(f"a person is asked for, then /reset_episode: {self.loop.snapshot.asked}")
+            self.complain(request_to_person(self.loop.snapshot.asked))
         elif self._valid_from is None and not self._by_person:
             self._ask_for_scene()
 

@@ -14,6 +14,7 @@ from std_msgs.msg import String
 
 from expo_ft_ros.bringup.display import STATUS_FILE
 from expo_ft_ros.bringup.run_folder import first_uncounted
+from expo_ft_ros.control.episode import request_to_person
 from expo_ft_ros.control.promises import Promises
 from expo_ft_ros.control.session import (
     LEARNED_STAGES,
@@ -382,13 +383,11 @@ class SessionNode(GraphNode[SessionParameters]):
             return f"waiting for {', '.join(sorted(self._missing))}"
         if self._episode.state in (EpisodeState.PAUSED, EpisodeState.STOPPED):
             return f"{self._episode.state}: {self._episode.cause}"
-        asked = self._episode.asked
-        if asked:
-            asked = f"asked of a person, then /reset_episode: {asked}"
-        if self._learner.stage == "update":
-            return f"learning {self._learner.progress:.0%}" + f"; {asked}" * bool(asked)
-        if asked:
-            return asked
+        learning = self._learner.stage == "update"
+        busy = f"learning {self._learner.progress:.0%}" if learning else ""
+        asked = request_to_person(self._episode.asked)
+        if busy or asked:
+            return "; ".join(filter(None, (busy, asked)))
         if self._ended is not None and self._recorder_owes(int(self._ended.episode)):
             return f"waiting for the recorder to write episode {self._ended.episode}"
         return ""

@@ -29,8 +29,9 @@ class CandyScoopConfig:
     candy's pixel, in [0, 1]; scooped, emptied: part of scoop_region that has candies' colours from
     which it holds some, and up to which it holds none; poured: rise of that part of target_region;
     hold_steps: consecutive observations for each half; few: part of bin_region with candies'
-    colours under which a person refills it; spilled: part of the side image with them outside of
-    both regions from which he tidies up; recent: newest observations that those two look at."""
+    colours under which a person refills it (0: never); spilled: part of the side image with them
+    outside of both regions from which he tidies up (1: never); recent: newest observations that
+    those two look at."""
 
     height: float = 0.15
     scoop_region: Region = (0.0, 0.0, 1.0, 1.0)

@@ -2,13 +2,14 @@
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from test.processes import processes_naming
 
 ROOT = Path(__file__).parents[2]
 
@@ -57,14 +58,9 @@ class Started:
     def nodes(self) -> dict[str, int]:
         """Name -> process id of what runs for this run, whoever its parent is."""
         found = {}
-        for entry in Path("/proc").iterdir():
-            try:
-                command = (entry / "cmdline").read_text() if entry.name.isdigit() else ""
-            except OSError:
-                continue
-            match = re.search(rf"{re.escape(str(self.run_dir))}/params/(\w+)\.yaml", command)
-            if match:
-                found[match[1]] = int(entry.name)
+        folder = f"{self.run_dir}/params/"
+        for pid, command in processes_naming(folder).items():
+            found[command.split(folder)[1].split(".yaml")[0]] = pid
         return found
 
 

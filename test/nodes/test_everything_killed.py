@@ -17,6 +17,7 @@ import pytest
 
 from expo_ft_ros.bringup.run_folder import first_uncounted
 from expo_ft_ros.data.episode_store import load_episode, whole_files
+from test.processes import processes_naming
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 180.0
@@ -30,28 +31,15 @@ def start(folder: Path, domain: int) -> subprocess.Popen[bytes]:
         )
 
 
-def everybody(folder: Path) -> list[int]:
-    """Every process whose command line names the folder."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            named = str(folder).encode() in path.read_bytes()
-        except OSError:
-            continue
-        if named and int(path.parent.name) != os.getpid():
-            found.append(int(path.parent.name))
-    return found
-
-
 def kill_everybody(folder: Path) -> None:
     """Stopped first, so that nobody sees another's death."""
     for number in (signal.SIGSTOP, signal.SIGKILL):
-        for pid in everybody(folder):
+        for pid in processes_naming(str(folder)):
             os.kill(pid, number)
     end = time.monotonic() + 10
-    while everybody(folder) and time.monotonic() < end:
+    while processes_naming(str(folder)) and time.monotonic() < end:
         time.sleep(0.02)
-    assert not everybody(folder)
+    assert not processes_naming(str(folder))
 
 
 def wait_for(folder: Path, condition: Callable[[dict[str, Any]], bool]) -> None:

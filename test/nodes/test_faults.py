@@ -23,6 +23,7 @@ import pytest
 from expo_ft_ros.bringup.process import child_environment
 from expo_ft_ros.bringup.run_folder import first_uncounted
 from expo_ft_ros.data.episode_store import load_episodes
+from test.processes import parent_of, processes_naming
 
 WITHIN = 0.25
 MOVING = 0.01
@@ -91,14 +92,9 @@ class Run:
     def pid(self, node: str) -> int:
         """Of the node's process."""
         assert self.process is not None
-        for path in Path("/proc").glob("[0-9]*/stat"):
-            try:
-                parent = int(path.read_text().rsplit(")", 1)[1].split()[1])
-                command = (path.parent / "cmdline").read_bytes().split(b"\0")
-            except (OSError, ValueError):
-                continue
-            if parent == self.process.pid and f"expo_ft_ros.nodes.{node}".encode() in command:
-                return int(path.parent.name)
+        for pid in processes_naming(f" expo_ft_ros.nodes.{node} "):
+            if parent_of(pid) == self.process.pid:
+                return pid
         raise AssertionError(f"{node} does not run")
 
     def until_moving(self) -> None:

@@ -10,6 +10,7 @@ import pytest
 from expo_ft_ros.bringup.process import child_environment
 from expo_ft_ros.nodes.parameters import describe
 from expo_ft_ros.nodes.process import _without_name
+from test.processes import is_alive
 
 PARENT = """
 import os, subprocess, sys
@@ -60,19 +61,10 @@ def test_a_node_does_not_outlive_its_parent(graph):
     graph.probe.until(lambda: graph.probe.node.get_publishers_info_by_topic("/proprio"), "proprio")
     parent.kill()
     parent.wait()
-    graph.probe.until(lambda: not _alive(child), "its end", timeout=5.0)
+    graph.probe.until(lambda: not is_alive(child), "its end", timeout=5.0)
     for stream in (parent.stdin, parent.stdout):
         assert stream is not None
         stream.close()
-
-
-def _alive(pid):
-    """Whether it runs; one that nobody has reaped yet does not."""
-    try:
-        with open(f"/proc/{pid}/stat") as file:
-            return file.read().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 def test_a_node_whose_parent_is_gone_already_refuses(graph):

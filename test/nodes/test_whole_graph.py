@@ -14,6 +14,7 @@ import torch
 from expo_ft_ros.data.episode_store import load_episodes
 from expo_ft_ros.data.types import Source
 from expo_ft_ros.rl.checkpoint import load_state
+from test.processes import processes_naming
 
 STEPS = 150
 
@@ -105,7 +106,7 @@ def test_train_learns_obeys_and_leaves_nothing_behind(graph, training):
     assert summary["eval_before"]["trials"] == summary["eval_after"]["trials"] == 1
     assert list((run / "tensorboard").iterdir())
     assert (run / "config.yaml").is_file()
-    assert _processes_of(run) == []
+    assert not processes_naming(str(run))
 
 
 def _weights_changed(run: Path) -> None:
@@ -116,16 +117,3 @@ def _weights_changed(run: Path) -> None:
         (before["algorithm"]["networks"], after["algorithm"]["networks"]),
     ):
         assert not all(torch.equal(old[name], new[name]) for name in old)
-
-
-def _processes_of(run: Path) -> list[str]:
-    """Command lines of live processes that name the run's folder."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            command = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:
-            continue
-        if str(run) in command:
-            found.append(command)
-    return found

@@ -8,68 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from expo_ft_ros.data.types import Observation, Proprio, Source
+from expo_ft_ros.data.types import Source
 from expo_ft_ros.policies.base import PolicyInput
-from expo_ft_ros.rl.agent import Agent
 from expo_ft_ros.rl.augment import augment
-from expo_ft_ros.rl.checkpoint import load_state, save_state
 from expo_ft_ros.rl.config import ALGORITHM_NAMES, load_preset
-from expo_ft_ros.tasks import load_task
 from test.data.episodes import make_episode
-
-SIZE = 16
-
-
-def go_on(share: float, metrics: dict[str, float]) -> bool:
-    return True
-
-
-def make_agent(algorithm: str = "expo_ft", **changes) -> Agent:
-    preset = load_preset()
-    small = {
-        "image_size": SIZE,
-        "warmup_episodes": 1,
-        "warmup_updates": 0,
-        "edits": True,
-        "edits_after": 0,
-        "critic_steps_per_update": 2,
-        "vla_encoder_every": 0,
-        "replay_capacity": 200,
-        "threads": 1,
-        "imitation": preset.imitation.model_copy(update={"steps": 5, "batch": 8}),
-        "baseline": preset.baseline.model_copy(
-            update={"critic_steps_per_update": 2, "updates_per_step": 0.1}
-        ),
-    }
-    task = load_task("cube_pick").model_copy(update={"updates_per_episode": 1})
-    return Agent(task, preset.model_copy(update={**small, **changes}), 0, algorithm)
-
-
-EPISODES = (
-    make_episode(1, 12, terminated=True, stage="collect", size=SIZE),
-    make_episode(2, 15, terminated=False, size=SIZE),
-    make_episode(3, 9, terminated=True, size=SIZE),
-    make_episode(4, 14, terminated=True, size=SIZE),
-)
-
-
-def fed(algorithm: str = "expo_ft", **changes) -> Agent:
-    agent = make_agent(algorithm, **changes)
-    agent.add_episode(EPISODES[0])
-    agent.imitate(go_on)
-    agent.add_episode(EPISODES[1])
-    return agent
-
-
-def weights_of(agent: Agent) -> dict[str, torch.Tensor]:
-    of_networks = agent.algorithm.state_dict(learning=False).get("networks", {})
-    return {**agent.vla.state_dict(prefix="vla."), **of_networks}
-
-
-def observation() -> Observation:
-    image = np.random.default_rng(1).integers(0, 255, (224, 224, 3), dtype=np.uint8)
-    proprio = Proprio(np.array([0.4, 0.0, 0.2]), np.array([1.0, 0, 0, 0]), 0.05)
-    return Observation(1, 0.0, image, image, proprio, "pick up the cube")
+from test.rl.agents import EPISODES, SIZE, fed, go_on, make_agent, observation, weights_of
 
 
 def test_an_untrained_critic_chooses_nothing():
@@ -110,41 +54,6 @@ def test_nothing_is_learned_during_the_warm_up():
     agent = fed(warmup_episodes=2)
     assert agent.update(go_on) == {}
     assert agent.critic_updates == 0
-
-
-@pytest.mark.parametrize("algorithm", ALGORITHM_NAMES)
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {},
-        {"target_vla": "polyak", "vla_encoder_every": 2},
-        {"schedule": "step", "updates_per_step": 0.1},
-    ],
-)
-def test_going_on_from_a_file_is_going_on_bit_for_bit(algorithm, changes, tmp_path):
-    """One agent goes straight on; the other is saved, made anew, and goes on from the file."""
-    straight = fed(algorithm, **changes)
-    straight.update(go_on)
-    straight.save(tmp_path / "a.safetensors")
-    straight.add_episode(EPISODES[2])
-    straight.update(go_on)
-
-    resumed = make_agent(algorithm, **changes)
-    torch.manual_seed(99)
-    resumed.load(tmp_path / "a.safetensors")
-    for episode in EPISODES[:2]:
-        resumed.add_episode(episode)
-    resumed.recall()
-    resumed.add_episode(EPISODES[2])
-    resumed.update(go_on)
-
-    assert resumed.version == straight.version
-    assert resumed.critic_updates == straight.critic_updates
-    expected = weights_of(straight)
-    for name, value in weights_of(resumed).items():
-        assert torch.equal(value, expected[name]), name
-    first, second = straight.act(observation(), "mode"), resumed.act(observation(), "mode")
-    np.testing.assert_array_equal(first.actions, second.actions)
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHM_NAMES)
@@ -203,19 +112,6 @@ def test_hg_dagger_imitates_no_demonstration_that_failed():
     pool = agent.algorithm._imitated()
     assert replay.demonstration[pool].any()
     assert replay.success[pool[replay.demonstration[pool]]].all()
-
-
-def test_going_on_with_another_learning_rate_learns_at_that_rate(tmp_path):
-    """What a divergence advises."""
-    agent = fed()
-    agent.update(go_on)
-    agent.save(tmp_path / "a.safetensors")
-    slower = make_agent(learning_rate=1e-5, vla_learning_rate=2e-5)
-    slower.load(tmp_path / "a.safetensors")
-    for optimiser in slower.algorithm.networks.optimisers.values():
-        assert [group["lr"] for group in optimiser.param_groups] == [1e-5]
-        assert optimiser.state
-    assert [group["lr"] for group in slower.imitator.optimiser.param_groups] == [2e-5]
 
 
 def test_a_loss_gives_gradients_to_what_it_teaches_only():
@@ -284,22 +180,6 @@ def test_update_calls_are_due_by_schedule(schedule, calls):
         before = agent.critic_updates
         agent.update(go_on)
         assert agent.critic_updates - before == 2 * expected
-
-
-def test_a_resume_owes_the_updates_of_episodes_after_its_checkpoint(tmp_path):
-    agent = fed(warmup_episodes=2)
-    agent.save(tmp_path / "a.safetensors")
-    resumed = make_agent(warmup_episodes=2)
-    resumed.load(tmp_path / "a.safetensors")
-    # The first online episode is of the warm-up; the update after the second was lost.
-    for episode in EPISODES[:3]:
-        resumed.add_episode(episode)
-    resumed.recall()
-    resumed.add_episode(EPISODES[3])
-    resumed.update(go_on)
-    assert resumed.critic_updates == 2 * (1 + 1)
-    resumed.update(go_on)
-    assert resumed.critic_updates == 2 * (1 + 1), "nothing has come since"
 
 
 def test_what_a_person_mended_is_not_imitated_within_the_horizon():
@@ -382,27 +262,6 @@ def test_the_target_sees_by_the_encoder_whose_features_are_kept():
         assert torch.equal(one, acting[name]), name
 
 
-def test_a_target_of_another_preset_does_not_come_to_act(tmp_path):
-    """Where no target is kept the acting network stands in its place."""
-    paper = fed(target_vla="polyak")
-    paper.update(go_on)
-    paper.save(tmp_path / "a.safetensors")
-    online = make_agent()
-    online.load_weights(tmp_path / "a.safetensors")
-    for name, value in paper.vla.state_dict().items():
-        assert torch.equal(online.vla.state_dict()[name], value), name
-
-
-def test_what_was_broken_off_is_owed_still():
-    agent = fed(warmup_updates=3, vla_encoder_every=1)
-    agent.update(lambda share, metrics: False)
-    trained, acting = agent.imitator.trained.image_encoders, agent.vla.image_encoders
-    for one, other in zip(trained.parameters(), acting.parameters(), strict=True):
-        assert torch.equal(one, other), "both see by one encoder, also after half a burst"
-    agent.update(go_on)
-    assert agent.critic_updates == 2 * (1 + 3)
-
-
 @pytest.mark.parametrize("algorithm", [name for name in ALGORITHM_NAMES if name != "sft"])
 def test_progress_is_of_what_there_is_to_do(algorithm):
     agent = fed(algorithm, vla_encoder_every=1, vla_encoder_steps=3)
@@ -427,14 +286,6 @@ def test_a_batch_that_came_at_once_is_learned_from_once():
     assert agent.critic_updates == 2 * 3
 
 
-def test_a_file_of_another_preset_is_refused_by_name(tmp_path):
-    fed().save(tmp_path / "a.safetensors")
-    preset = load_preset()
-    other = make_agent(critic=preset.critic.model_copy(update={"hidden": 32}))
-    with pytest.raises(ValueError, match=r"a\.safetensors: made by another algorithm, preset"):
-        other.load(tmp_path / "a.safetensors")
-
-
 def test_features_are_made_anew_after_the_encoder_has_learned():
     agent = fed(vla_encoder_every=1, vla_encoder_steps=3)
     agent.memory.fill_features()
@@ -447,20 +298,6 @@ def test_features_are_made_anew_after_the_encoder_has_learned():
     with torch.no_grad():
         expected = agent.vla.image_features(agent.memory.seen(slots).images)
     np.testing.assert_allclose(after, expected.numpy(), atol=1e-5)
-
-
-def test_what_was_drawn_for_other_slots_is_not_taken_up(tmp_path):
-    """An episode that was discarded between two starts moves all later ones."""
-    agent = fed()
-    agent.update(go_on)
-    agent.save(tmp_path / "a.safetensors")
-    resumed = make_agent()
-    resumed.load(tmp_path / "a.safetensors")
-    resumed.add_episode(EPISODES[1])
-    resumed.recall()
-    slots = resumed.memory.replay.slots
-    assert list(resumed.memory.candidates.missing(slots)) == list(slots)
-    assert list(resumed.memory.features.missing(slots)) == list(slots)
 
 
 def test_a_reused_slot_has_neither_features_nor_candidates():
@@ -502,15 +339,3 @@ def test_augmentation_draws_each_image_anew_and_keeps_the_range():
     assert out.max() <= 1
     flat = out.reshape(8, -1)
     assert torch.cdist(flat, flat).add(torch.eye(8)).min() > 0.1
-
-
-def test_checkpoints_hold_nested_state_and_refuse_a_cut_off_file(tmp_path):
-    state = {"a": {0: torch.arange(3), "b": [1, 2.5, None, "x"]}, "big": 2**100}
-    path = tmp_path / "s.safetensors"
-    save_state(path, state)
-    loaded = load_state(path)
-    assert torch.equal(loaded["a"][0], state["a"][0])
-    assert (loaded["a"]["b"], loaded["big"]) == (state["a"]["b"], state["big"])
-    path.write_bytes(path.read_bytes()[:-5])
-    with pytest.raises(ValueError, match=r"s\.safetensors: not a whole checkpoint"):
-        load_state(path)

@@ -1,0 +1,68 @@
+"""Episode machines in a state that a test begins with, their clock turned by hand."""
+
+from expo_ft_ros.control.episode import SAME_WORD, EpisodeMachine, SceneReset, State
+from expo_ft_ros.control.session import Plan
+from expo_ft_ros.data.types import Source
+
+MAX_STEPS = 4
+
+
+def plan(episode: int = 1) -> Plan:
+    return Plan("rl", episode, 7, MAX_STEPS, "sample", "correct", True)
+
+
+def step(machine: EpisodeMachine, number: int, source: Source = Source.POLICY) -> None:
+    machine.observe(number)
+    assert machine.step_executed(source).accepted
+
+
+class Clock:
+    """Turned by hand."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def pass_time(self, seconds: float = SAME_WORD) -> None:
+        self.now += seconds
+
+
+def make(reset: SceneReset) -> EpisodeMachine:
+    clock = Clock()
+    machine = EpisodeMachine(reset, clock)
+    machine.clock = clock
+    return machine
+
+
+def running(reset: SceneReset = SceneReset.AUTOMATIC, steps: int = 2) -> EpisodeMachine:
+    """An episode with its first steps done, and the observation after them seen."""
+    machine = make(reset)
+    machine.start(plan())
+    if reset is not SceneReset.AUTOMATIC:
+        machine.reset_requested()
+    if reset is not SceneReset.PERSON:
+        machine.reset_done()
+    machine.clock.pass_time()
+    for number in range(1, steps + 1):
+        step(machine, number)
+    machine.observe(steps + 1)
+    return machine
+
+
+def in_state(state: State, reset: SceneReset = SceneReset.AUTOMATIC) -> EpisodeMachine:
+    machine = make(reset)
+    if state is State.RESETTING:
+        machine.start(plan())
+    elif state is not State.IDLE:
+        machine = running(reset)
+    if state is State.ENDED:
+        machine.mark_failure()
+    elif state is State.PAUSED:
+        machine.pause()
+    elif state is State.STOPPED:
+        machine.estop(True)
+    assert machine.state is state
+    machine.clock.pass_time()
+    return machine

@@ -1,0 +1,66 @@
+"""Agents so small that they learn within a test."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from expo_ft_ros.data.types import Observation, Proprio
+from expo_ft_ros.rl.agent import Agent
+from expo_ft_ros.rl.config import load_preset
+from expo_ft_ros.tasks import load_task
+from test.data.episodes import make_episode
+
+SIZE = 16
+
+
+def go_on(share: float, metrics: dict[str, float]) -> bool:
+    return True
+
+
+def make_agent(algorithm: str = "expo_ft", **changes) -> Agent:
+    preset = load_preset()
+    small = {
+        "image_size": SIZE,
+        "warmup_episodes": 1,
+        "warmup_updates": 0,
+        "edits": True,
+        "edits_after": 0,
+        "critic_steps_per_update": 2,
+        "vla_encoder_every": 0,
+        "replay_capacity": 200,
+        "threads": 1,
+        "imitation": preset.imitation.model_copy(update={"steps": 5, "batch": 8}),
+        "baseline": preset.baseline.model_copy(
+            update={"critic_steps_per_update": 2, "updates_per_step": 0.1}
+        ),
+    }
+    task = load_task("cube_pick").model_copy(update={"updates_per_episode": 1})
+    return Agent(task, preset.model_copy(update={**small, **changes}), 0, algorithm)
+
+
+EPISODES = (
+    make_episode(1, 12, terminated=True, stage="collect", size=SIZE),
+    make_episode(2, 15, terminated=False, size=SIZE),
+    make_episode(3, 9, terminated=True, size=SIZE),
+    make_episode(4, 14, terminated=True, size=SIZE),
+)
+
+
+def fed(algorithm: str = "expo_ft", **changes) -> Agent:
+    agent = make_agent(algorithm, **changes)
+    agent.add_episode(EPISODES[0])
+    agent.imitate(go_on)
+    agent.add_episode(EPISODES[1])
+    return agent
+
+
+def weights_of(agent: Agent) -> dict[str, torch.Tensor]:
+    of_networks = agent.algorithm.state_dict(learning=False).get("networks", {})
+    return {**agent.vla.state_dict(prefix="vla."), **of_networks}
+
+
+def observation() -> Observation:
+    image = np.random.default_rng(1).integers(0, 255, (224, 224, 3), dtype=np.uint8)
+    proprio = Proprio(np.array([0.4, 0.0, 0.2]), np.array([1.0, 0, 0, 0]), 0.05)
+    return Observation(1, 0.0, image, image, proprio, "pick up the cube")
