@@ -10,6 +10,7 @@ from pathlib import Path
 
 from expo_ft_ros.bringup.environment import find_rviz
 from expo_ft_ros.bringup.options import (
+    DECISION_TIME,
     Budget,
     CollectOptions,
     EvalOptions,
@@ -173,7 +174,14 @@ def _world(options: RunOptions, run_dir: Path) -> list[NodeSpec]:
     """Robot, sensors, whoever operates, and the control loop."""
     scripted = options.operator == "scripted"
     world: dict[str, Parameter] = {"seed": options.seed, "wait_for_operator": scripted}
-    reset: dict[str, Parameter] = {"scene_reset": options.scene_reset}
+    by_person = options.operator in _DEVICES
+    decision_time = options.decision_time
+    if decision_time is None:
+        decision_time = DECISION_TIME if by_person else 0.0
+    reset: dict[str, Parameter] = {
+        "scene_reset": options.scene_reset,
+        "decision_time": decision_time,
+    }
     device, topics = _DEVICES.get(options.operator, ("spacenav", ()))
     teleop: dict[str, Parameter] = {"device": device, "device_needed": bool(topics)}
     own_driver = options.operator == "spacemouse" and options.spacemouse == "libspnav"

@@ -24,6 +24,9 @@ SHORT_FORM_STEPS = 500
 OPERATOR_RATE, OPERATOR_SHARE = 0.7, 0.5
 """Where every failure is mended nothing that is learned from shows one (docs/experiments.md)."""
 
+DECISION_TIME = 2.0
+"""For a person to overrule the classifier in [s]; see `RunOptions.decision_time`."""
+
 _OPERATORS = ", ".join(get_args(Operator))
 _SHORT_DEMOS = 5
 _SHORT_EVAL_TRIALS = 6
@@ -69,6 +72,13 @@ class RunOptions(TaskOptions):
         "automatic",
         description="asked: where the classifier finds the scene in need of a person (too few "
         "candies left, say), and after a stop, the next episode waits for /reset_episode.",
+    )
+    decision_time: float | None = Field(
+        None,
+        ge=0.0,
+        le=60.0,
+        description="How long a person may overrule how an episode has ended before it is "
+        f"committed [s] (default: {DECISION_TIME:g} with a SpaceMouse or gamepad, else 0).",
     )
     realtime: bool = Field(
         False, description="10 Hz of wall time instead of lock-step as fast as the machine goes."

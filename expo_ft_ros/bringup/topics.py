@@ -213,7 +213,7 @@ TOPICS: Mapping[str, Topic] = _table(
         "step",
         f"{_OWN}/Step",
         "arbitration",
-        "learner recorder operator",
+        "learner recorder operator teleop",
         "What was proposed and executed, and by whom.",
     ),
     _newest(
@@ -229,6 +229,13 @@ TOPICS: Mapping[str, Topic] = _table(
         "arbitration",
         "sim",
         'Gripper velocity [m/s], name ["gripper"], opening positive; as robot/twist_cmd.',
+    ),
+    _latched(
+        "robot/fault",
+        "std_msgs/String",
+        "",
+        "arbitration",
+        "Why the robot has stopped itself, of its adapter; empty once it has recovered.",
     ),
     # Changes follow one another quickly, and whoever is busy must not miss the one that ended it.
     _latched(
@@ -312,6 +319,12 @@ SERVICES: Mapping[str, Service] = _table(
     Service("episode/pause", _TRIGGER, "arbitration", "Holds the arm still; the episode waits."),
     Service("episode/resume", _TRIGGER, "arbitration", "Goes on after a pause."),
     Service("estop", "std_srvs/SetBool", "arbitration", "true stops the arm, false frees it."),
+    Service(
+        "teleop/acknowledge",
+        _TRIGGER,
+        "teleop",
+        "A person knows that the device was lost while he drove: the policy may go on.",
+    ),
     Service("learner/save_checkpoint", _TRIGGER, "learner", "Writes a checkpoint now."),
     Service(
         "sim/reset",

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from expo_ft_ros.control.executor import Proposal
+from expo_ft_ros.control.gripper import GripperLatch
 from expo_ft_ros.control.teleop import TeleopState
 from expo_ft_ros.data.types import ACTION_DIM, FloatArray, Source
 
 GRIPPER = 6
+
+DEVICE_LOST = "teleop device lost while engaged: push it again, or call teleop/acknowledge"
 
 
 @dataclass(frozen=True)
@@ -30,22 +33,12 @@ class Choice:
 class Arbiter:
     """Decides by rank: a reason to hold, a lost device, the person, the policy, nobody.
 
-    takeover_gripper: |gripper action| that counts as closing or opening. The gripper's latch
-    follows what was executed, so that a takeover neither drops nor grips by surprise.
+    takeover_gripper: |gripper action| that counts as closing or opening. `latch`: the gripper
+    action of a person who hasn't chosen one.
     """
 
     def __init__(self, takeover_gripper: float = 0.5) -> None:
-        self._threshold = takeover_gripper
-        self._latch = 0.0
-
-    @property
-    def latch(self) -> float:
-        """The gripper action of a person who hasn't chosen one: 1 opens, -1 closes, 0 stays."""
-        return self._latch
-
-    def reset(self) -> None:
-        """A new episode: the gripper stays as it is until somebody moves it."""
-        self._latch = 0.0
+        self.latch = GripperLatch(takeover_gripper)
 
     def decide(
         self,
@@ -61,25 +54,17 @@ class Arbiter:
         if hold_cause:
             return self._hold(proposal, hold_cause)
         if teleop.engaged and not teleop.connected:
-            return self._hold(proposal, "teleop device lost while engaged")
+            return self._hold(proposal, DEVICE_LOST)
         if teleop.engaged:
             action = np.array(teleop.action, dtype=np.float32)
             if action[GRIPPER] == 0:
-                action[GRIPPER] = self._latch
+                action[GRIPPER] = self.latch.value
             return Choice(Source.HUMAN, action, proposal.chunk, proposal.index)
         if operator_alone:
             return self._hold(proposal, "operator has not taken over")
         return Choice(
             proposal.source, proposal.action, proposal.chunk, proposal.index, proposal.cause
         )
-
-    def executed(self, action: FloatArray) -> None:
-        """Note what was sent. A weak gripper action against the latch leaves it undecided."""
-        gripper = float(action[GRIPPER])
-        if abs(gripper) >= self._threshold:
-            self._latch = float(np.sign(gripper))
-        elif gripper * self._latch < 0:
-            self._latch = 0.0
 
     @staticmethod
     def _hold(proposal: Proposal, cause: str) -> Choice:

@@ -1,6 +1,9 @@
 """The life of an episode: an explicit table of transitions, and two things that hold it.
 
-idle -> resetting -> running -> ended -> resetting ... An episode ends once, by the first reason.
+idle -> resetting -> running -> deciding -> ended -> resetting ... An episode is over by the first
+reason. What the classifier or the time has ended a person may overrule while it is deciding; an
+ended one is committed and final. What follows it in sync mode, the learner's update, is no state of
+the episode: session/status says so.
 A pause and an emergency stop lie over that: either keeps the robot still and the next episode
 from starting; a stop also ends the running episode, which is then not learned from.
 """
@@ -23,6 +26,7 @@ class State(StrEnum):
     IDLE = "idle"
     RESETTING = "resetting"
     RUNNING = "running"
+    DECIDING = "deciding"
     ENDED = "ended"
     PAUSED = "paused"
     STOPPED = "stopped"
@@ -45,6 +49,7 @@ class Event(StrEnum):
     RESET_DONE = "reset done"
     SUCCESS = "success"
     TIMEOUT = "timeout"
+    COMMIT = "commit"
     MARK_SUCCESS = "marked as success"
     MARK_FAILURE = "marked as failure"
     RESET_REQUESTED = "reset requested"
@@ -59,17 +64,26 @@ TRANSITIONS: dict[tuple[State, Event], State] = {
     (State.RESETTING, Event.RESET_DONE): State.RUNNING,
     (State.RESETTING, Event.ABORT): State.ENDED,
     (State.RESETTING, Event.ESTOP): State.ENDED,
-    (State.RUNNING, Event.SUCCESS): State.ENDED,
-    (State.RUNNING, Event.TIMEOUT): State.ENDED,
+    (State.RUNNING, Event.SUCCESS): State.DECIDING,
+    (State.RUNNING, Event.TIMEOUT): State.DECIDING,
     (State.RUNNING, Event.MARK_SUCCESS): State.ENDED,
     (State.RUNNING, Event.MARK_FAILURE): State.ENDED,
     (State.RUNNING, Event.RESET_REQUESTED): State.ENDED,
     (State.RUNNING, Event.ABORT): State.ENDED,
     (State.RUNNING, Event.ESTOP): State.ENDED,
+    (State.DECIDING, Event.COMMIT): State.ENDED,
+    (State.DECIDING, Event.MARK_SUCCESS): State.ENDED,
+    (State.DECIDING, Event.MARK_FAILURE): State.ENDED,
+    (State.DECIDING, Event.RESET_REQUESTED): State.ENDED,
+    (State.DECIDING, Event.ABORT): State.ENDED,
 }
 
+# What leaves the verdict of an episode that is deciding as it is.
+CONFIRMS = (Event.COMMIT, Event.RESET_REQUESTED)
+
 # (success, terminated, discarded) of each way to end; what isn't terminated is truncated.
-# An episode in which nobody drove, or no step's outcome was seen, is discarded, however it ended.
+# An episode in which nobody drove, or no step's outcome was seen, is discarded, however it ended,
+# and so is a failure in which the robot was held for more than HELD_SHARE of the steps.
 OUTCOMES: dict[Event, tuple[bool, bool, bool]] = {
     Event.SUCCESS: (True, True, False),
     Event.MARK_SUCCESS: (True, True, False),
@@ -79,6 +93,9 @@ OUTCOMES: dict[Event, tuple[bool, bool, bool]] = {
     Event.ABORT: (False, False, True),
     Event.ESTOP: (False, False, True),
 }
+
+HELD_SHARE = 0.25
+"""A policy that was kept from driving for longer than this has not failed by itself."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +124,7 @@ class EpisodeSnapshot:
     cause: str = ""
     human_reset: str = ""
     asked: str = ""
+    paused: bool = False
 
 
 def request_to_person(asked: str) -> str:
@@ -115,12 +133,13 @@ def request_to_person(asked: str) -> str:
 
 
 SAME_WORD = 1.0
-"""Nobody has done what he is asked to so soon after he was asked: /reset_episode within this time
-of an episode's end, or of itself, is the same word again [s]."""
+"""/reset_episode within this time of itself is the same word again, and nobody has done what he is
+asked to so soon after an episode's end [s]."""
 
 
 class EpisodeMachine:
-    """The state machine. clock: steady time [s].
+    """The state machine. clock: steady time [s]; decision_time: how long a person may overrule how
+    an episode has ended [s], from 0.
 
     `revision` grows with every change but the count of steps: whoever publishes compares it.
     """
@@ -129,8 +148,10 @@ class EpisodeMachine:
         self,
         scene_reset: SceneReset = SceneReset.AUTOMATIC,
         clock: Callable[[], float] = time.monotonic,
+        decision_time: float = 0.0,
     ) -> None:
         self.scene_reset = scene_reset
+        self._decision_time = decision_time
         self.revision = 0
         self.plan: Plan | None = None
         self._state = State.IDLE
@@ -139,9 +160,10 @@ class EpisodeMachine:
         self._stop_cause = ""
         self._clock = clock
         self._asked: tuple[str, ...] = ()
-        self._told_at = -math.inf
+        self._told_at = self._word_at = self._decided_at = -math.inf
         self._acted_on = 0
         self._driven = False
+        self._held = 0
         self._ask("look at the scene: the run starts")
 
     @property
@@ -155,7 +177,7 @@ class EpisodeMachine:
 
     @property
     def paused(self) -> bool:
-        """Whether a pause holds; after an episode's end the state alone doesn't show it."""
+        """Whether a pause holds; after an episode's end and a stop the state doesn't show it."""
         return self._paused
 
     @property
@@ -168,7 +190,9 @@ class EpisodeMachine:
         held = {State.STOPPED: self._stop_cause, State.PAUSED: "paused"}
         cause = held.get(self.state, self._record.cause)
         asked = ", ".join(self._asked)
-        return replace(self._record, state=self.state.value, cause=cause, asked=asked)
+        return replace(
+            self._record, state=self.state.value, cause=cause, asked=asked, paused=self._paused
+        )
 
     # The course of an episode.
 
@@ -195,14 +219,18 @@ class EpisodeMachine:
             first = self._record.first_observation or number
             self._record = replace(self._record, first_observation=first, last_observation=number)
 
-    def step_executed(self, source: Source) -> Reply:
-        """A step was sent for the newest observation: counted, the state stays as it is."""
+    def step_executed(self, source: Source, *, waits: bool = False) -> Reply:
+        """A step was sent for the newest observation: counted, the state stays as it is.
+
+        waits: where it is a hold, nobody wanted to drive.
+        """
         if self.state is not State.RUNNING or self.steps_left == 0:
             return Reply(False, f"{self.state.value}: no step is due")
         record = self._record
         human = record.human_steps + int(source is Source.HUMAN)
         self._record = replace(record, steps=record.steps + 1, human_steps=human)
         self._acted_on = record.last_observation
+        self._held += source is Source.HOLD and self._driven and not waits
         self._driven |= source is not Source.HOLD
         return Reply(True, "")
 
@@ -233,35 +261,44 @@ class EpisodeMachine:
         """The episode has had its steps: truncated."""
         return self._apply(Event.TIMEOUT)
 
+    def decide(self) -> None:
+        """Commits an episode that a person has had the time to overrule. To be called now and then;
+        while paused or stopped nothing is committed."""
+        over = self._clock() - self._decided_at >= self._decision_time
+        if self._state is State.DECIDING and over and not self._paused and not self._stop_cause:
+            self._apply(Event.COMMIT)
+
     # What a person asks for.
 
     def mark_success(self) -> Reply:
-        """A person's verdict, while the episode is on; an ended one is final."""
+        """A person's verdict, until the episode is committed; an ended one is final."""
         return self._apply(Event.MARK_SUCCESS)
 
     def mark_failure(self) -> Reply:
-        """A person's verdict, while the episode is on; an ended one is final."""
+        """A person's verdict, until the episode is committed; an ended one is final."""
         return self._apply(Event.MARK_FAILURE)
 
     def reset_requested(self) -> Reply:
-        """/reset_episode: ends a running episode; else a person's word that he has done what he is
-        asked to (`EpisodeSnapshot.asked`), which may come before the next episode is planned."""
+        """/reset_episode: ends a running episode, commits one that is deciding; else a person's
+        word that he has done what he is asked to (`EpisodeSnapshot.asked`), which may come before
+        the next episode is planned."""
         if self._stop_cause:
             return Reply(False, f"stopped: {self._stop_cause} (release it first)")
-        running = self._state is State.RUNNING
-        acknowledged = running and self.scene_reset is SceneReset.PERSON
-        if self._clock() - self._told_at < SAME_WORD and (self._asked or acknowledged):
+        now = self._clock()
+        early = now - self._told_at < SAME_WORD and bool(self._asked)
+        if early or now - self._word_at < SAME_WORD:
             words = (
                 f"{self.state.value}: taken just now",
                 request_to_person(self.snapshot().asked),
             )
             return Reply(True, "; ".join(filter(None, words)))
-        if running:
+        if (self._state, Event.RESET_REQUESTED) in TRANSITIONS:
+            self._word_at = now
             return self._apply(Event.RESET_REQUESTED)
         if not self._asked:
             return Reply(True, f"{self.state.value}: the scene is reset before the next episode")
         self._asked = ()
-        self._told_at = self._clock()
+        self._word_at = now
         self.revision += 1
         if self._state is State.RESETTING and self.scene_reset is SceneReset.PERSON:
             return self._apply(Event.RESET_DONE)
@@ -306,12 +343,19 @@ class EpisodeMachine:
         target = TRANSITIONS.get((self._state, event))
         if target is None or (self._stop_cause and event is not Event.ESTOP):
             return self._refuse(event)
+        confirmed = self._state is State.DECIDING and event in CONFIRMS
         self._state = target
         self.revision += 1
         if action is not None:
             action()
-        elif target is State.ENDED:
-            self._end(event, cause or event.value)
+        elif target in (State.DECIDING, State.ENDED):
+            if not confirmed:
+                self._conclude(event, cause or event.value)
+            if target is State.ENDED:
+                self._end(event)
+            else:
+                self._decided_at = self._clock()
+                self.decide()
         return Reply(True, self.state.value)
 
     def _refuse(self, event: Event) -> Reply:
@@ -320,7 +364,7 @@ class EpisodeMachine:
     def _begin(self, plan: Plan) -> None:
         self.plan = plan
         self._record = EpisodeSnapshot(episode=plan.episode, stage=plan.stage)
-        self._driven = False
+        self._driven, self._held = False, 0
         if self.scene_reset is SceneReset.PERSON and not self._asked:
             self._state = TRANSITIONS[self._state, Event.RESET_DONE]
 
@@ -329,27 +373,34 @@ class EpisodeMachine:
         if self.scene_reset is not SceneReset.AUTOMATIC and what not in self._asked:
             self._asked = (*self._asked, what)
 
-    def _end(self, event: Event, cause: str) -> None:
+    def _conclude(self, event: Event, cause: str) -> None:
+        """What the episode has come to, as long as nobody says otherwise."""
         success, terminated, discarded = OUTCOMES[event]
         record = self._record
         unseen = record.last_observation <= record.first_observation
         nothing_happened = not self._driven or unseen
+        kept_from = not success and self._held > HELD_SHARE * record.steps
+        if kept_from:
+            cause = f"{cause}; held for {self._held} of {record.steps} steps"
         self._record = replace(
             record,
             success=success,
             terminated=terminated,
             truncated=not terminated,
-            discarded=discarded or nothing_happened,
+            discarded=discarded or nothing_happened or kept_from,
             cause=cause,
         )
+
+    def _end(self, event: Event) -> None:
+        """Committed. Who has to look at the scene before the next one is asked to."""
         self._told_at = self._clock()
-        if record.human_reset:
-            self._ask(record.human_reset)
+        if self._record.human_reset:
+            self._ask(self._record.human_reset)
         elif self.scene_reset is SceneReset.PERSON:
             self._ask("set the scene")
         if event is Event.ABORT:
             # What a death left behind nobody has judged.
-            self._ask(f"look at the scene after: {cause}")
+            self._ask(f"look at the scene after: {self._record.cause}")
 
     def _end_if_on(self, event: Event, cause: str) -> None:
         if (self._state, event) in TRANSITIONS:

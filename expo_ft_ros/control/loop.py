@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from expo_ft_ros.control.arbitration import Arbiter, Choice
+from expo_ft_ros.control.arbitration import GRIPPER, Arbiter, Choice
 from expo_ft_ros.control.episode import (
     EpisodeMachine,
     EpisodeSnapshot,
@@ -47,7 +47,7 @@ class ControlLoop:
     """Chunks, person, safety and episode of one robot.
 
     lead: ticks before the end of a chunk at which the next one is asked for; 0 in lock-step, where
-    the world waits for the answer. scene_reset: who resets the scene.
+    the world waits for the answer. scene_reset, decision_time: as of `EpisodeMachine`.
     `episode` takes what people ask for: mark_success, pause, estop ...
     """
 
@@ -58,10 +58,11 @@ class ControlLoop:
         *,
         lead: int = 0,
         scene_reset: SceneReset = SceneReset.AUTOMATIC,
+        decision_time: float = 0.0,
     ) -> None:
         self.task = task
         self.lead = lead
-        self.episode = EpisodeMachine(scene_reset)
+        self.episode = EpisodeMachine(scene_reset, decision_time=decision_time)
         self._safety = safety
         self._executor = ChunkExecutor(task.execute_steps)
         self._arbiter = Arbiter(safety.takeover_gripper)
@@ -94,7 +95,7 @@ class ControlLoop:
         reply = self.episode.start(plan)
         if reply.accepted:
             self.stand_still()
-            self._arbiter.reset()
+            self._arbiter.latch.reset()
             self._exhausted_at = None
         return reply
 
@@ -191,8 +192,8 @@ class ControlLoop:
             sent = self._filter.stop("")
         else:
             sent = self._filter.filter(choice.action, observation.proprio, self.task.period)
-        self._arbiter.executed(sent.action)
-        self.episode.step_executed(choice.source)
+        self._arbiter.latch.executed(float(sent.action[GRIPPER]))
+        self.episode.step_executed(choice.source, waits=self._operator_alone)
         step = self._step(number, choice, sent)
         return TickResult(sent.action, step, step.cause)
 

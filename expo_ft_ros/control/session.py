@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 from pydantic import Field, model_validator
 
 from expo_ft_ros.configuration import Config
+from expo_ft_ros.data.messages import BadMessage
 
 Stage = Literal["collect", "imitation", "eval_before", "rl", "eval_after", "done"]
 PolicyMode = Literal["none", "sample", "mode"]
@@ -77,6 +78,36 @@ class Plan:
     policy: PolicyMode
     operator: OperatorMode
     learn: bool
+
+
+def plan_from_msg(message: Any) -> Plan:
+    """The plan of msg/SessionPlan.
+
+    Raises:
+        BadMessage: for a stage, a policy or an operator that is none, or an episode without steps.
+    """
+    known = {
+        "stage": (*STAGES, "done"),
+        "policy": get_args(PolicyMode),
+        "operator_mode": get_args(OperatorMode),
+    }
+    for name, values in known.items():
+        if getattr(message, name) not in values:
+            raise BadMessage(
+                f"plan of episode {message.episode}: {name} {getattr(message, name)!r} is none of "
+                f"{', '.join(values)}"
+            )
+    if message.episode > 0 and message.max_steps == 0:
+        raise BadMessage(f"plan of episode {message.episode} allows no step (max_steps is 0)")
+    return Plan(
+        stage=message.stage,
+        episode=message.episode,
+        seed=message.seed,
+        max_steps=message.max_steps,
+        policy=message.policy,
+        operator=message.operator_mode,
+        learn=message.learn,
+    )
 
 
 class Outcome(Protocol):

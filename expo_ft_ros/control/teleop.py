@@ -12,9 +12,13 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from expo_ft_ros.configuration import Config, config_dir, load_yaml
+from expo_ft_ros.control.gripper import GripperLatch
 from expo_ft_ros.data.types import ACTION_DIM, FloatArray
 
 Axes = tuple[int, int, int, int, int, int]
+
+GARBAGE = 4.0
+"""A reading beyond so many full scales is of another device, or of another unit."""
 
 CONFIG_FILES: Mapping[str, str] = {"spacenav": "teleop.yaml", "joy": "teleop_joy.yaml"}
 """Device -> its file in config/."""
@@ -49,6 +53,13 @@ class TeleopConfig(Config):
         le=10,
         description="a device that is silent for so long is lost [s]; 0: it is silent at rest",
     )
+    spring_back: float = Field(
+        default=0.04,
+        ge=0,
+        le=1,
+        description="a cap that is let go of gives readings on its way to rest: a fall from a "
+        "takeover to exact zero within so long is a device that was pulled out [s]; 0: never",
+    )
     rests_first: bool = Field(
         default=False,
         description="no takeover before the device was seen at rest: one of another layout may "
@@ -63,6 +74,10 @@ class TeleopConfig(Config):
     close_button: int = Field(default=0, ge=0, le=31, description="joy button that closes")
     open_button: int = Field(
         default=1, ge=0, le=31, description="joy button that opens; close_button's number toggles"
+    )
+
+    engage_button: int = Field(
+        default=-1, ge=-1, le=31, description="joy button that takes over while held; -1: none"
     )
 
     @model_validator(mode="after")
@@ -125,9 +140,10 @@ class Signal(StrEnum):
     LOSS = "loss"
 
 
-# PUSH: past the engage threshold, or a gripper button. FADE: below the release threshold for
-# min_hold. LOSS: the device is gone or sends no numbers. REST: anything else.
-# A device lost while the person drove leaves the robot to nobody: only its return can release it.
+# PUSH: past the engage threshold, or a button. FADE: below the release threshold for min_hold.
+# LOSS: the device is gone, hangs or sends no numbers. REST: anything else.
+# A device lost while the person drove leaves the robot to nobody, also when it is back, until the
+# person pushes again or says so (acknowledge).
 TRANSITIONS: dict[tuple[Takeover, Signal], Takeover] = {
     (Takeover.RELEASED, Signal.PUSH): Takeover.ENGAGED,
     (Takeover.RELEASED, Signal.REST): Takeover.RELEASED,
@@ -138,8 +154,8 @@ TRANSITIONS: dict[tuple[Takeover, Signal], Takeover] = {
     (Takeover.ENGAGED, Signal.FADE): Takeover.RELEASED,
     (Takeover.ENGAGED, Signal.LOSS): Takeover.LOST,
     (Takeover.LOST, Signal.PUSH): Takeover.ENGAGED,
-    (Takeover.LOST, Signal.REST): Takeover.ENGAGED,
-    (Takeover.LOST, Signal.FADE): Takeover.ENGAGED,
+    (Takeover.LOST, Signal.REST): Takeover.LOST,
+    (Takeover.LOST, Signal.FADE): Takeover.LOST,
     (Takeover.LOST, Signal.LOSS): Takeover.LOST,
 }
 
@@ -147,11 +163,15 @@ TRANSITIONS: dict[tuple[Takeover, Signal], Takeover] = {
 class TeleopMapper:
     """Call update at every message and at every tick without one.
 
-    period: of control [s]; in lock-step a reading is as old as that when it is acted on.
+    period: of control [s]; in lock-step a reading is as old as that when it is acted on. latch:
+    what the gripper was last told, by whomever; one button for both ways goes against it.
     """
 
-    def __init__(self, config: TeleopConfig, period: float = 0.1) -> None:
+    def __init__(
+        self, config: TeleopConfig, period: float = 0.1, latch: GripperLatch | None = None
+    ) -> None:
         self.config = config
+        self._latch = latch or GripperLatch()
         self._period = period
         self._follow_for = max(config.deflection_timeout, 1.5 * period)
         self._takeover = Takeover.RELEASED
@@ -160,6 +180,7 @@ class TeleopMapper:
         self._twist_at = self._news_at = -np.inf
         self._rested = not config.rests_first
         self._pressed: tuple[bool, bool] = (False, False)
+        self._button_held = False
         self._gripper = 0
         self._hold_until = -np.inf
 
@@ -173,10 +194,22 @@ class TeleopMapper:
         """Whether the device talks but was never seen at rest, so that nobody can take over."""
         return self._connected and not self._rested
 
+    @property
+    def lost(self) -> bool:
+        """Whether there was a device and there is none now: nobody can correct."""
+        return not self._connected and self._news_at > -np.inf
+
+    def acknowledge(self) -> bool:
+        """A person knows that the device was lost: the policy may go on. False where none was."""
+        if self._takeover is not Takeover.LOST:
+            return False
+        self._takeover, self._gripper = Takeover.RELEASED, 0
+        return True
+
     def fresh(self) -> TeleopMapper:
         """A mapper for the next episode: nobody has taken over, but the device is the same one, and
         a button that is still held is no new press."""
-        made = TeleopMapper(self.config, self._period)
+        made = TeleopMapper(self.config, self._period, self._latch)
         made._pressed, made._rested = self._pressed, self._rested
         made._connected, made._news_at = self._connected, self._news_at
         return made
@@ -192,22 +225,18 @@ class TeleopMapper:
 
         twist: the device's readings, of a SpaceMouse linear then angular; buttons: those of Joy;
         None: no news, the last holds. now: [s], never going back. lost: the device is known to be
-        gone. Raises ValueError for fewer readings than the configuration names.
+        gone. Raises ValueError for fewer readings than the configuration names, and for readings
+        far beyond its full scale; nothing has changed then.
         """
+        deflection = None if twist is None else self._deflection(twist)
         news = twist is not None or buttons is not None
         if news:
             self._news_at = now
         silence = self.config.silence_timeout
         lost = lost or (self._connected and 0 < silence < now - self._news_at)
-        if twist is not None:
-            readings = np.asarray(twist, dtype=np.float64)
-            if readings.ndim != 1 or len(readings) < self.config.readings:
-                raise ValueError(
-                    f"readings of shape {readings.shape}, axes {self.config.axes} need "
-                    f"{self.config.readings} (is it another device than the file is for?)"
-                )
-            lost = lost or not bool(np.isfinite(readings).all())
-            self._twist = np.zeros(6) if lost else self._deflection(readings)
+        if deflection is not None:
+            lost = lost or not np.isfinite(deflection).all() or self._fell(deflection, now)
+            self._twist = np.zeros(6) if lost else deflection
             self._twist_at = now
             if not self._rested:
                 self._rested = float(np.abs(self._twist).max()) < self.config.release_threshold
@@ -216,10 +245,13 @@ class TeleopMapper:
         self._connected = (self._connected or news) and not lost
         if lost:
             self._rested = not self.config.rests_first
+        if self._hangs(now):
+            lost = True
+            self._connected = False
         # Only news ends a loss: a tick without a message says nothing of the device.
         if lost or (self._takeover is Takeover.LOST and not news):
             signal = Signal.LOSS
-            self._twist = np.zeros(6)
+            self._twist, self._button_held = np.zeros(6), False
         else:
             signal = self._signal(pushed_button, now)
         before, self._takeover = self._takeover, TRANSITIONS[self._takeover, signal]
@@ -227,17 +259,51 @@ class TeleopMapper:
             self._hold_until = max(self._hold_until, now + self.config.min_hold)
         if self._takeover is Takeover.RELEASED:
             self._gripper = 0
-        return self._state(now)
+        return self._state()
 
-    def _deflection(self, readings: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(6,) in [-1, 1] along the tool's axes, the dead zone not yet taken off."""
+    def _deflection(self, twist: Sequence[float] | NDArray[np.floating]) -> NDArray[np.float64]:
+        """(6,) in [-1, 1] along the tool's axes, the dead zone not yet taken off; NaN where a
+        reading is no number."""
+        readings = np.asarray(twist, dtype=np.float64)
+        if readings.ndim != 1 or len(readings) < self.config.readings:
+            raise ValueError(
+                f"readings of shape {readings.shape}, axes {self.config.axes} need "
+                f"{self.config.readings} (is it another device than the file is for?)"
+            )
+        if not np.isfinite(readings).all():
+            return np.full(6, np.nan)
         axes = np.array(self.config.axes)
         picked = np.where(axes < 0, 0.0, readings[axes]) * np.array(self.config.signs)
-        return np.asarray(np.clip(picked / self.config.full_scale, -1.0, 1.0))
+        deflection = picked / self.config.full_scale
+        if np.abs(deflection).max() > GARBAGE:
+            raise ValueError(
+                f"readings {readings.tolist()} where full_scale is {self.config.full_scale} "
+                "(set full_scale to the device's largest reading)"
+            )
+        return np.asarray(np.clip(deflection, -1.0, 1.0))
+
+    def _fell(self, deflection: NDArray[np.float64], now: float) -> bool:
+        """Whether the device's readings broke off to zero where a hand would have let go slowly:
+        spacenav_node sends zeros for a device that is gone."""
+        pushed = float(np.abs(self._twist).max()) >= self.config.engage_threshold
+        soon = 0 <= now - self._twist_at < self.config.spring_back
+        return self._takeover is Takeover.ENGAGED and pushed and soon and not deflection.any()
+
+    def _hangs(self, now: float) -> bool:
+        """A deflected device says so many times a second: one that is silent hangs, and is still in
+        a person's hand. So it is lost, and the policy doesn't go on."""
+        deflected = self._takeover is Takeover.ENGAGED and self._beyond_dead_zone().any()
+        return bool(deflected) and not 0 <= now - self._twist_at <= self._follow_for
+
+    def _beyond_dead_zone(self) -> NDArray[np.float64]:
+        dead = self.config.dead_zone
+        return np.asarray(np.maximum(np.abs(self._twist) - dead, 0.0) / (1.0 - dead))
 
     def _press(self, buttons: Sequence[int], now: float) -> bool:
         """Latch the gripper by the edges of its buttons; True at such an edge."""
         config = self.config
+        held = config.engage_button
+        self._button_held = 0 <= held < len(buttons) and bool(buttons[held])
         pressed = (
             len(buttons) > config.close_button and bool(buttons[config.close_button]),
             len(buttons) > config.open_button and bool(buttons[config.open_button]),
@@ -249,7 +315,7 @@ class TeleopMapper:
         if not (closing or opening):
             return False
         if config.close_button == config.open_button:
-            self._gripper = 1 if self._gripper < 0 else -1
+            self._gripper = 1 if (self._gripper or self._latch.value) < 0 else -1
         elif closing != opening:
             self._gripper = -1 if closing else 1
         self._hold_until = max(self._hold_until, now + config.gripper_hold)
@@ -257,7 +323,8 @@ class TeleopMapper:
 
     def _signal(self, pushed_button: bool, now: float) -> Signal:
         deflection = float(np.abs(self._twist).max())
-        if pushed_button or deflection >= self.config.engage_threshold:
+        pushed = pushed_button or (self._button_held and self._rested)
+        if pushed or deflection >= self.config.engage_threshold:
             self._hold_until = max(self._hold_until, now + self.config.min_hold)
             return Signal.PUSH
         if deflection >= self.config.release_threshold:
@@ -266,16 +333,11 @@ class TeleopMapper:
             return Signal.REST
         return Signal.FADE if now >= self._hold_until else Signal.REST
 
-    def _state(self, now: float) -> TeleopState:
-        """A deflected device says so many times a second: one that is silent hangs, and is still in
-        a person's hand. So it is not connected, and the policy doesn't go on."""
+    def _state(self) -> TeleopState:
         action = np.zeros(ACTION_DIM, np.float32)
-        engaged = self._takeover is not Takeover.RELEASED
-        dead = self.config.dead_zone
-        size = np.maximum(np.abs(self._twist) - dead, 0.0) / (1.0 - dead)
-        if engaged and size.any() and not 0 <= now - self._twist_at <= self._follow_for:
-            return TeleopState(False, True, action)
         if self._takeover is Takeover.ENGAGED:
-            action[:6] = np.sign(self._twist) * size
+            action[:6] = np.sign(self._twist) * self._beyond_dead_zone()
             action[6] = self._gripper
-        return TeleopState(self._connected, engaged, action)
+        lost = self._takeover is Takeover.LOST
+        engaged = self._takeover is not Takeover.RELEASED
+        return TeleopState(self._connected and not lost, engaged, action)

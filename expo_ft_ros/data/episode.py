@@ -135,17 +135,19 @@ class EpisodeAssembler:
             parts.verdicts[observation.number] = self._early.pop(observation.number)
 
     def add_step(self, step: Step) -> None:
-        """Takes the step executed on an observation."""
+        """Takes the step executed on an observation; the last word on it counts, since one that
+        was cut short is told again."""
         if step.episode > self._done:
-            self._parts.setdefault(step.episode, _Parts()).steps.setdefault(step.observation, step)
+            self._parts.setdefault(step.episode, _Parts()).steps[step.observation] = step
 
     def add_verdict(self, observation: int, verdict: Verdict) -> None:
-        """Takes the verdict on an observation, which may arrive before the observation itself."""
+        """Takes the verdict on an observation, which may arrive before the observation itself; the
+        last word on it counts."""
         episode = self._episode_of.get(observation)
         if episode is None:
             self._early[observation] = verdict
         elif episode in self._parts:
-            self._parts[episode].verdicts.setdefault(observation, verdict)
+            self._parts[episode].verdicts[observation] = verdict
 
     def finish(self, outcome: EpisodeOutcome) -> None:
         """Says how an episode ended."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import gc
 import json
-from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,7 +24,8 @@ from expo_ft_ros.bringup.topics import ALIVE_WITHIN
 from expo_ft_ros.control.episode import Reply, SceneReset, State, request_to_person
 from expo_ft_ros.control.loop import ControlLoop
 from expo_ft_ros.control.safety import Heartbeats, SafetyConfig
-from expo_ft_ros.control.session import Plan
+from expo_ft_ros.control.session import Plan, plan_from_msg
+from expo_ft_ros.data.files import sync_folder, write_atomically
 from expo_ft_ros.data.messages import (
     chunk_from_msg,
     nanoseconds,
@@ -51,7 +51,8 @@ _CHECK_PERIOD = 0.1
 _WATCH_PERIOD = 0.025
 _STATE_PERIOD = 0.5
 _RESET_PATIENCE = 5.0
-_MOST_TICKS = 500_000
+STOP_FILE = "stopped.json"
+"""In the run's folder while the arm is stopped: a restart doesn't release it."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,12 @@ class ArbitrationParameters(NodeParameters):
         SceneReset.AUTOMATIC.value,
         "Who resets the scene: automatic (service sim/reset), asked (the same, after a person has "
         "set right what the classifier asked for) or person (each time, said by /reset_episode).",
+    )
+    decision_time: float = parameter(
+        0.0,
+        "How long a person may overrule how an episode has ended before it is committed [s].",
+        low=0.0,
+        high=60.0,
     )
     observation_listeners: int = parameter(
         1, "Nodes that must listen to observation before the first episode.", low=0, high=50
@@ -106,6 +113,7 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
             SafetyConfig.load(),
             lead=0 if lockstep else self.parameters.lead,
             scene_reset=scene_reset,
+            decision_time=self.parameters.decision_time,
         )
         self.inputs = Inputs(teleop=self.parameters.teleop)
         self._scale = task.limits.scale()
@@ -117,7 +125,11 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
         self._last_step: StepMsg | None = None
         self._told = (-1, -1)
         self._changed_ns = 0
-        self._ticks: deque[Tick] = deque(maxlen=_MOST_TICKS)
+        self._ticks: list[Tick] = []
+        self._fault = ""
+        run_dir = self.parameters.run_dir
+        self._run = Path(run_dir) if run_dir else None
+        self._stop_again()
         # In lock-step the world waits for everybody.
         self._heartbeats = Heartbeats(() if lockstep else self.parameters.watched, ALIVE_WITHIN)
         self._silent: list[str] = []
@@ -151,6 +163,7 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
         self.subscription("reward", self._on_reward)
         self.subscription("policy/chunk", self._on_chunk, needed=False)
         self.subscription("session/plan", self._on_plan, needed=False)
+        self.subscription("robot/fault", self._on_fault, needed=False)
         if not self._by_person:
             self._reset_scene = self.client("sim/reset", needed=True)
 
@@ -176,12 +189,8 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
 
     def _teardown(self) -> None:
         gc.enable()
-        ticks = getattr(self, "_ticks", None)
-        if ticks and self.parameters.run_dir:
-            path = Path(self.parameters.run_dir) / "ticks.jsonl"
-            with path.open("a") as file:
-                file.writelines(json.dumps(asdict(tick)) + "\n" for tick in ticks)
-            ticks.clear()
+        if getattr(self, "_ticks", None):
+            self._keep_ticks()
 
     def _safety_action(self) -> None:
         """Zero, and heard: published reliably and waited for until everybody has it."""
@@ -194,8 +203,10 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
 
     # -- inputs ---------------------------------------------------------------------------------
     def _input(self, name: str) -> Callable[[Any], None]:
+        lockstep = self.parameters.lockstep
+
         def take(message: Any) -> None:
-            self.inputs.put(name, message)
+            self.inputs.put(name, message, None if lockstep else self.now_ns())
             self._schedule.advance()
 
         return take
@@ -207,15 +218,7 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
         self._schedule.take_chunk(chunk_from_msg(message))
 
     def _on_plan(self, message: SessionPlan) -> None:
-        self._plan = Plan(
-            stage=message.stage,
-            episode=message.episode,
-            seed=message.seed,
-            max_steps=message.max_steps,
-            policy=message.policy,
-            operator=message.operator_mode,
-            learn=message.learn,
-        )
+        self._plan = plan_from_msg(message)
         self._schedule.advance()
 
     def _trigger(
@@ -229,13 +232,45 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
         return answer
 
     def _on_estop(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
-        reply = self._after(self.loop.episode.estop(bool(request.data)))
+        if not request.data and self._fault:
+            reply = Reply(False, f"the robot has stopped itself: {self._fault} (recover it first)")
+        else:
+            reply = self._after(self.loop.episode.estop(bool(request.data)))
         response.success, response.message = reply.accepted, reply.message
         return response
+
+    def _on_fault(self, message: String) -> None:
+        """The robot has stopped itself; that it has recovered releases nothing: a person does."""
+        self._fault = message.data
+        if self._fault:
+            self._after(self.loop.episode.estop(True, f"protective stop: {self._fault}"))
+
+    def _stop_again(self) -> None:
+        """A stop that nobody has released before this start still holds."""
+        if self._run is None or not (path := self._run / STOP_FILE).exists():
+            return
+        try:
+            cause = str(json.loads(path.read_text())["cause"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            cause = f"{path} can't be read ({error})"
+        self.loop.episode.estop(True, cause)
+
+    def _keep_stop(self) -> None:
+        """Whether the arm is stopped survives the process."""
+        if self._run is None:
+            return
+        path = self._run / STOP_FILE
+        if self.loop.episode.state is State.STOPPED:
+            if not path.exists():
+                write_atomically(path, {"cause": self.loop.snapshot.cause})
+        elif path.exists():
+            path.unlink()
+            sync_folder(self._run)
 
     def _after(self, reply: Reply) -> Reply:
         if self.loop.episode.state in (State.PAUSED, State.STOPPED):
             self._schedule.hold()
+        self._keep_stop()
         self.tell_state()
         self._schedule.advance()
         return reply
@@ -251,7 +286,7 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
             return
         self._silent = silent
         self._schedule.hold()
-        self.report(ERROR if silent else OK, self.absent() or self.loop.snapshot.state)
+        self._report_state()
         if self.loop.running:
             self.get_logger().warning(self.absent() or "everybody is back")
 
@@ -265,6 +300,7 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
         new = plan is not None and plan.episode > self.loop.snapshot.episode
         if plan is not None and new and self.loop.begin(plan).accepted:
             self._valid_from = self._reset_called = None
+            self._keep_ticks()
             gc.collect()
         if self.loop.episode.state is not State.RESETTING:
             return
@@ -338,6 +374,7 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
             return
         self._changed_ns = self.inputs.newest_ns if self.parameters.lockstep else self.now_ns()
         self._publish_state()
+        self._report_state()
 
     def _tell_progress(self) -> None:
         if self.loop.snapshot.steps != self._told[1]:
@@ -349,6 +386,18 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
         self._told = (self.loop.episode.revision, snapshot.steps)
         header = header_of(self._changed_ns, BASE_FRAME)
         self._state_out.publish(EpisodeState(header=header, **asdict(snapshot)))
+
+    def _report_state(self) -> None:
+        """On /diagnostics; while the robot is held, why."""
+        snapshot = self.loop.snapshot
+        if snapshot.state == State.STOPPED:
+            self.report(ERROR, f"stopped: {snapshot.cause}")
+        elif self._silent:
+            self.report(ERROR, self.absent())
+        elif snapshot.paused:
+            self.report(WARN, f"paused: {snapshot.state}")
+        else:
+            self.report(OK, snapshot.state)
 
     def absent(self) -> str:
         """Who is silent, as a reason to hold still; "" when everybody lives."""
@@ -362,8 +411,18 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
         self.get_logger().warning(cause, throttle_duration_sec=5.0)
 
     def log(self, tick: Tick) -> None:
-        """Keeps a tick's times for ticks.jsonl."""
+        """Keeps a tick's times, for ticks.jsonl between episodes: never while the arm moves."""
         self._ticks.append(tick)
+
+    def explain(self, cause: str) -> None:
+        """Says on /diagnostics why the arm stands for the moment."""
+        self.report(WARN, cause)
+
+    def _keep_ticks(self) -> None:
+        if self._run is not None:
+            with (self._run / "ticks.jsonl").open("a") as file:
+                file.writelines(json.dumps(asdict(tick)) + "\n" for tick in self._ticks)
+        self._ticks.clear()
 
 
 def main() -> None:

@@ -93,7 +93,10 @@ class Host(Protocol):
         """Who is silent, as a reason to hold still; "" when everybody lives."""
 
     def complain(self, cause: str) -> None:
-        """Says what is being waited for."""
+        """Says what is being waited for, in the log as well."""
+
+    def explain(self, cause: str) -> None:
+        """Says why the arm stands for the moment."""
 
 
 class Schedule(Protocol):
@@ -188,6 +191,7 @@ class Lockstep:
 
     def _between_episodes(self) -> None:
         host = self._host
+        host.loop.episode.decide()
         host.begin()
         valid_from = host.scene_valid_from()
         if (
@@ -258,6 +262,16 @@ class _Asked:
     spare: float
 
 
+@dataclass(frozen=True)
+class _Sent:
+    """The newest step, and when its command went out [s]."""
+
+    step: Step
+    time_ns: int
+    late: float
+    at: float
+
+
 class Realtime:
     """A tick every period, never waiting for anybody; call `tick` by a steady timer.
 
@@ -283,14 +297,16 @@ class Realtime:
         self._asked: dict[int, _Asked] = {}
         self._chunk_late: float | None = None
         self._chunks_lost = 0
+        self._sent: _Sent | None = None
         self._inference: deque[float] = deque(maxlen=20)
 
     def advance(self) -> None:
         """Nothing: the timer decides."""
 
     def take_chunk(self, chunk: ActionChunk) -> None:
-        """Kept for the next tick; how long it took says how early to ask for the next."""
-        self._chunk = chunk
+        """The newest is kept for the next tick; how long it took says how early to ask again."""
+        if self._chunk is None or chunk.observation >= self._chunk.observation:
+            self._chunk = chunk
         asked = self._asked.pop(chunk.observation, None)
         if asked is None:
             return
@@ -312,11 +328,28 @@ class Realtime:
 
     def hold(self) -> None:
         """Zero at once; every tick sends it again. What was planned before is planned anew."""
+        self._cut_short()
         self._chunk = None
         # What is under way still says how long it took, but nobody waits for it any more.
         self._asked = {number: replace(asked, spare=0.0) for number, asked in self._asked.items()}
         self._host.loop.stand_still()
         self._host.send(ZERO, self._now_ns())
+
+    def _cut_short(self) -> None:
+        """What was sent for a period lasts for a part of it only: the step says so, as the mean
+        over its period, or what is learned from would not have been executed."""
+        sent, self._sent = self._sent, None
+        if sent is None or not sent.step.executed.any():
+            return
+        share = (self._clock() - sent.at) / self._period
+        if share < 1.0:
+            cause = f"cut short after {share:.0%} of its period"
+            step = replace(
+                sent.step,
+                executed=(sent.step.executed * share).astype(np.float32),
+                cause=", ".join(filter(None, (sent.step.cause, cause))),
+            )
+            self._host.record(step, sent.time_ns, sent.late)
 
     def tick(self) -> None:
         """One control period."""
@@ -328,6 +361,8 @@ class Realtime:
         snapshot = host.inputs.snapshot()
         if not loop.running or snapshot is None:
             host.send(ZERO, now_ns)
+            if loop.running:
+                host.explain(f"never came: {', '.join(host.inputs.missing())}")
             host.tell_state()
             return
         self._number += 1
@@ -351,8 +386,12 @@ class Realtime:
             reaction = travelled + late + commanded - started
         # After the command: two images take some milliseconds.
         host.show()
+        self._sent = None
         if result.step is not None:
             host.record(result.step, now_ns, late)
+            self._sent = _Sent(result.step, now_ns, late, commanded)
+        elif result.cause:
+            host.explain(result.cause)
         host.tell_state()
         done = self._clock()
         chunk_late, self._chunk_late = self._chunk_late, None
@@ -383,6 +422,7 @@ class Realtime:
 
     def _between_episodes(self) -> None:
         host = self._host
+        host.loop.episode.decide()
         host.begin()
         valid_from = host.scene_valid_from()
         if (

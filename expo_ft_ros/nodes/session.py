@@ -25,6 +25,7 @@ from expo_ft_ros.control.session import (
     Stage,
 )
 from expo_ft_ros.data.files import write_atomically
+from expo_ft_ros.data.messages import BadMessage
 from expo_ft_ros.msg import (
     Candidates,
     EpisodeRecorded,
@@ -152,6 +153,9 @@ class SessionNode(GraphNode[SessionParameters]):
         self._go_on()
 
     def _on_learner(self, message: LearnerStatus) -> None:
+        names, values = len(message.metric_names), len(message.metric_values)
+        if names != values:
+            raise BadMessage(f"{names} names of metrics, but {values} values")
         self._book()
         self._learner = message
         self._go_on()
@@ -383,6 +387,10 @@ class SessionNode(GraphNode[SessionParameters]):
             return f"waiting for {', '.join(sorted(self._missing))}"
         if self._episode.state in (EpisodeState.PAUSED, EpisodeState.STOPPED):
             return f"{self._episode.state}: {self._episode.cause}"
+        if self._episode.paused:
+            return "paused: the next episode waits for episode/resume"
+        if self._episode.state == EpisodeState.DECIDING:
+            return f"deciding: {self._episode.cause}, unless a person marks it otherwise"
         learning = self._learner.stage == "update"
         busy = f"learning {self._learner.progress:.0%}" if learning else ""
         asked = request_to_person(self._episode.asked)

@@ -11,6 +11,7 @@ from sensor_msgs.msg import Image
 
 from expo_ft_ros.control.teleop import TeleopState
 from expo_ft_ros.data.messages import (
+    BadMessage,
     image_to_array,
     nanoseconds,
     proprio_from_msg,
@@ -21,6 +22,9 @@ from expo_ft_ros.msg import Proprio as ProprioMsg
 from expo_ft_ros.msg import TeleopCommand
 
 SIDE, WRIST, PROPRIO, TELEOP = "camera/side", "camera/wrist", "proprio", "teleop"
+AHEAD = 0.15
+"""A stamp so far ahead of the clock is none [s]: all that follows would be older."""
+
 Message: TypeAlias = Image | ProprioMsg | TeleopCommand
 
 
@@ -58,14 +62,18 @@ class Inputs:
         self._stamps: dict[str, int] = {}
         self._travelled: float | None = None
 
-    def put(self, name: str, message: Message) -> None:
-        """Takes a message; one that is older than the newest is dropped.
+    def put(self, name: str, message: Message, now_ns: int | None = None) -> None:
+        """Takes a message; one that is older than the newest is dropped. now_ns: the clock that
+        stamps are held against [ns]; None in lock-step, where they are the clock.
 
         Raises:
-            BadMessage: for one that is broken; the newest good one stays.
+            BadMessage: for one that is broken, or stamped ahead; the newest good one stays.
         """
         _CHECKS[name](message)
         stamp = nanoseconds(message.header.stamp)
+        ahead = 0.0 if now_ns is None else 1e-9 * (stamp - now_ns)
+        if ahead > AHEAD:
+            raise BadMessage(f"stamped {ahead:.2f} s ahead of the clock (synchronise the clocks)")
         if stamp >= self._stamps.get(name, 0):
             self._messages[name] = message
             self._stamps[name] = stamp
@@ -101,9 +109,13 @@ class Inputs:
         late = [n for n in self._names if self._stamps.get(n, 0) < newest]
         return late or list(self._names)
 
+    def missing(self) -> list[str]:
+        """Sensors of which nothing ever came."""
+        return [name for name in self._sensors if name not in self._messages]
+
     def snapshot(self) -> Snapshot | None:
         """The newest of each; None as long as a sensor is missing. A silent person is idle."""
-        if any(name not in self._messages for name in self._sensors):
+        if self.missing():
             return None
         side, wrist, proprio = (self._messages[n] for n in self._sensors)
         command = self._messages.get(TELEOP)

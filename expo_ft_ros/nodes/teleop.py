@@ -14,7 +14,11 @@ from geometry_msgs.msg import Twist
 from numpy.typing import NDArray
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Joy
+from std_srvs.srv import Trigger
 
+from expo_ft_ros.control.arbitration import DEVICE_LOST, GRIPPER
+from expo_ft_ros.control.gripper import GripperLatch
+from expo_ft_ros.control.safety import SafetyConfig
 from expo_ft_ros.control.teleop import (
     CONFIG_FILES,
     Takeover,
@@ -23,8 +27,8 @@ from expo_ft_ros.control.teleop import (
     TeleopState,
 )
 from expo_ft_ros.data.messages import BadMessage, nanoseconds, twist_array
-from expo_ft_ros.msg import EpisodeState, TeleopCommand
-from expo_ft_ros.nodes.base import OK, WARN, GraphNode, NodeParameters, parameter
+from expo_ft_ros.msg import EpisodeState, Step, TeleopCommand
+from expo_ft_ros.nodes.base import ERROR, OK, WARN, GraphNode, NodeParameters, parameter
 from expo_ft_ros.nodes.convert import header_of, stamp_of
 from expo_ft_ros.nodes.process import main as run_nodes
 from expo_ft_ros.tasks import load_task
@@ -67,7 +71,10 @@ class TeleopNode(GraphNode[TeleopParameters]):
                 f"axes {self._config.axes} of {CONFIG_FILES['spacenav']}: a SpaceMouse gives "
                 f"readings 0 to {_TWIST - 1}"
             )
-        self._mapper = TeleopMapper(self._config, load_task(self.parameters.task).period)
+        self._latch = GripperLatch(SafetyConfig.load().takeover_gripper)
+        period = load_task(self.parameters.task).period
+        self._mapper = TeleopMapper(self._config, period, self._latch)
+        self._buttons: list[int] = []
         self._sent: TeleopCommand | None = None
         self._time_ns = 0
         self._out = self.publisher("teleop/command", needed=1)
@@ -79,6 +86,8 @@ class TeleopNode(GraphNode[TeleopParameters]):
             self._device = self.subscription(name, self._on_twist, needed=False, timed=True)
             self.subscription("spacenav/joy", self._on_joy, needed=False, timed=True)
         self.subscription("episode/state", self._on_episode)
+        self.subscription("step", self._on_step, needed=False)
+        self.service("teleop/acknowledge", self._on_acknowledge)
         if self.parameters.lockstep:
             self.subscription("/clock", self._on_clock)
         else:
@@ -91,7 +100,12 @@ class TeleopNode(GraphNode[TeleopParameters]):
         self._input(self._update(twist_array(message), None), sent_ns)
 
     def _on_joy(self, message: Joy, sent_ns: int) -> None:
-        self._input(self._update(None, list(message.buttons)), sent_ns)
+        """spacenav_node repeats the buttons a thousand times a second: only a change is news."""
+        buttons = list(message.buttons)
+        state = self._update(None, buttons)
+        if buttons != self._buttons:
+            self._buttons = buttons
+            self._input(state, sent_ns)
 
     def _on_gamepad(self, message: Joy, sent_ns: int) -> None:
         axes = np.array(message.axes)
@@ -100,6 +114,19 @@ class TeleopNode(GraphNode[TeleopParameters]):
                 f"{len(axes)} axes, axes of teleop_joy.yaml need {self._config.readings}"
             )
         self._input(self._update(axes, list(message.buttons)), sent_ns)
+
+    def _on_step(self, message: Step) -> None:
+        self._latch.executed(float(message.executed[GRIPPER]))
+
+    def _on_acknowledge(
+        self, request: Trigger.Request, response: Trigger.Response
+    ) -> Trigger.Response:
+        response.success = self._mapper.acknowledge()
+        if response.success:
+            response.message = "the policy may go on; nobody can correct until the device is back"
+        else:
+            response.message = "no device was lost while somebody drove"
+        return response
 
     def _on_episode(self, message: EpisodeState) -> None:
         """A takeover ends with its episode, unless the device was lost in it.
@@ -132,7 +159,10 @@ class TeleopNode(GraphNode[TeleopParameters]):
         *,
         lost: bool = False,
     ) -> TeleopState:
-        return self._mapper.update(twist, buttons, 1e-9 * self._now(), lost)
+        try:
+            return self._mapper.update(twist, buttons, 1e-9 * self._now(), lost)
+        except ValueError as error:
+            raise BadMessage(str(error)) from error
 
     def _now(self) -> int:
         return self._time_ns if self.parameters.lockstep else self.now_ns()
@@ -152,6 +182,10 @@ class TeleopNode(GraphNode[TeleopParameters]):
         self._out.publish(self._sent)
         if self._mapper.waits_for_rest:
             self.report(WARN, _UNREST)
+        elif self._mapper.takeover is Takeover.LOST:
+            self.report(ERROR, DEVICE_LOST)
+        elif self._mapper.lost:
+            self.report(WARN, "the device is gone: nobody can correct")
         else:
             self.report(OK, f"{self._mapper.takeover.value}", connected=state.connected)
 

@@ -29,16 +29,21 @@ class Clock:
         self.now += seconds
 
 
-def make(reset: SceneReset) -> EpisodeMachine:
+DECISION_TIME = 5.0
+
+
+def make(reset: SceneReset, decision_time: float = 0.0) -> EpisodeMachine:
     clock = Clock()
-    machine = EpisodeMachine(reset, clock)
+    machine = EpisodeMachine(reset, clock, decision_time)
     machine.clock = clock
     return machine
 
 
-def running(reset: SceneReset = SceneReset.AUTOMATIC, steps: int = 2) -> EpisodeMachine:
+def running(
+    reset: SceneReset = SceneReset.AUTOMATIC, steps: int = 2, decision_time: float = 0.0
+) -> EpisodeMachine:
     """An episode with its first steps done, and the observation after them seen."""
-    machine = make(reset)
+    machine = make(reset, decision_time)
     machine.start(plan())
     if reset is not SceneReset.AUTOMATIC:
         machine.reset_requested()
@@ -56,9 +61,11 @@ def in_state(state: State, reset: SceneReset = SceneReset.AUTOMATIC) -> EpisodeM
     if state is State.RESETTING:
         machine.start(plan())
     elif state is not State.IDLE:
-        machine = running(reset)
+        machine = running(reset, decision_time=DECISION_TIME if state is State.DECIDING else 0.0)
     if state is State.ENDED:
         machine.mark_failure()
+    elif state is State.DECIDING:
+        machine.verdict(True, 3)
     elif state is State.PAUSED:
         machine.pause()
     elif state is State.STOPPED:

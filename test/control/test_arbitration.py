@@ -82,26 +82,26 @@ def test_nobody_drives_a_demonstration_but_the_operator():
 def test_a_takeover_neither_drops_nor_grips_by_surprise(history, latch):
     arbiter = Arbiter(0.5)
     for gripper in history:
-        arbiter.executed(executed(gripper))
+        arbiter.latch.executed(gripper)
     assert arbiter.decide(POLICY, person()).action[6] == latch
 
 
 def test_the_person_s_own_choice_wins_and_stays():
     arbiter = Arbiter()
-    arbiter.executed(executed(1.0))
+    arbiter.latch.executed(1.0)
     choice = arbiter.decide(POLICY, person(gripper=-1.0))
     assert choice.action[6] == -1
-    arbiter.executed(choice.action)
+    arbiter.latch.executed(float(choice.action[6]))
     assert arbiter.decide(POLICY, person()).action[6] == -1
 
 
 def test_a_hold_leaves_the_latch_and_a_new_episode_clears_it():
     arbiter = Arbiter()
-    arbiter.executed(executed(-1.0))
-    arbiter.executed(executed(0.0))
-    assert arbiter.latch == -1
-    arbiter.reset()
-    assert arbiter.latch == 0
+    arbiter.latch.executed(-1.0)
+    arbiter.latch.executed(0.0)
+    assert arbiter.latch.value == -1
+    arbiter.latch.reset()
+    assert arbiter.latch.value == 0
 
 
 @settings(deadline=None, max_examples=60)
@@ -117,7 +117,7 @@ def test_a_person_s_presence_never_changes_what_the_policy_proposes_elsewhere(wh
             name, TeleopState.idle()
         )
         choice = arbiter.decide(proposal, teleop, "stale" if name == "stale" else "")
-        arbiter.executed(choice.action)
+        arbiter.latch.executed(float(choice.action[6]))
         assert (choice.chunk, choice.index) == (1, i)
         assert np.array_equal(proposal.action, np.full(7, i / 100, np.float32))
         if name == "idle":

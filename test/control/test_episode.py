@@ -17,7 +17,7 @@ from expo_ft_ros.control.episode import (
     State,
 )
 from expo_ft_ros.data.types import Source
-from test.control.machines import MAX_STEPS, in_state, make, plan, running, step
+from test.control.machines import DECISION_TIME, MAX_STEPS, in_state, make, plan, running, step
 
 
 def test_success_by_the_classifier():
@@ -145,6 +145,7 @@ def test_paused_between_episodes_the_next_one_waits():
 @pytest.mark.parametrize("state", State)
 def test_a_stop_is_latched_in_every_state_and_keeps_its_first_cause(state):
     machine = in_state(state)
+    deciding = state is State.DECIDING
     was_on = state in (State.RESETTING, State.RUNNING, State.PAUSED)
     machine.estop(True, "protective stop")
     machine.estop(True, "estop")
@@ -158,11 +159,15 @@ def test_a_stop_is_latched_in_every_state_and_keeps_its_first_cause(state):
     assert not machine.start(plan(2)).accepted
     assert machine.state is State.STOPPED
     machine.estop(False)
-    assert machine.state is (State.IDLE if state is State.IDLE else State.ENDED)
+    after = state if state in (State.IDLE, State.DECIDING) else State.ENDED
+    assert machine.state is after
     if was_on:
         assert machine.snapshot().discarded
         assert machine.snapshot().cause == "protective stop"
     machine.resume()
+    if deciding:
+        machine.clock.pass_time(DECISION_TIME)
+        machine.decide()
     assert machine.start(plan(2)).accepted
 
 
@@ -209,11 +214,72 @@ def test_an_episode_in_which_nobody_drove_is_discarded():
     assert (machine.snapshot().cause, machine.snapshot().discarded) == ("timeout", True)
     machine.start(plan(2))
     machine.reset_done()
-    for number, source in enumerate([Source.HOLD, Source.POLICY, Source.HOLD], start=10):
+    for number, source in enumerate([Source.HOLD, Source.HOLD, Source.POLICY], start=10):
         step(machine, number, source)
     machine.verdict(False, 14)
     machine.mark_failure()
     assert not machine.snapshot().discarded
+
+
+@pytest.mark.parametrize("waits", [True, False])
+@pytest.mark.parametrize("success", [True, False])
+def test_a_failure_of_a_policy_that_was_kept_from_driving_is_discarded(waits, success):
+    """A camera was away for half of the time; where nobody wanted to drive it is no matter."""
+    machine = EpisodeMachine()
+    machine.start(plan())
+    machine.reset_done()
+    for number, source in enumerate([Source.POLICY, Source.HOLD, Source.HOLD], start=1):
+        machine.observe(number)
+        machine.step_executed(source, waits=waits)
+    machine.verdict(success, 4)
+    machine.mark_failure()
+    assert machine.snapshot().discarded is (not success and not waits)
+    assert ("held for 2 of 3 steps" in machine.snapshot().cause) is (not success and not waits)
+
+
+@pytest.mark.parametrize("classified", [True, False])
+@pytest.mark.parametrize("said", [True, False, None])
+def test_a_person_may_overrule_the_classifier_until_the_episode_is_committed(classified, said):
+    machine = running(steps=MAX_STEPS, decision_time=DECISION_TIME)
+    machine.verdict(classified, MAX_STEPS + 1)
+    assert machine.snapshot().state == "deciding"
+    assert machine.snapshot().success is classified
+    machine.decide()
+    assert not machine.step_executed(Source.POLICY).accepted, "the robot stands"
+    assert not machine.start(plan(2)).accepted
+    if said is not None:
+        assert (machine.mark_success() if said else machine.mark_failure()).accepted
+    else:
+        machine.clock.pass_time(DECISION_TIME)
+        machine.decide()
+    snapshot = machine.snapshot()
+    success = classified if said is None else said
+    assert (snapshot.state, snapshot.success, snapshot.discarded) == ("ended", success, False)
+    assert snapshot.terminated is (said is not None or success)
+    assert not machine.mark_failure().accepted, "final"
+    assert machine.snapshot() == snapshot
+
+
+def test_nothing_is_committed_while_a_person_has_paused_or_stopped():
+    machine = in_state(State.DECIDING)
+    machine.pause()
+    machine.clock.pass_time(DECISION_TIME)
+    machine.decide()
+    assert machine.mark_failure().accepted
+    stopped = in_state(State.DECIDING)
+    stopped.estop(True)
+    stopped.clock.pass_time(DECISION_TIME)
+    stopped.decide()
+    assert stopped.state is State.STOPPED
+    stopped.estop(False)
+    stopped.decide()
+    assert stopped.snapshot().success, "it was over before the stop"
+
+
+def test_a_pause_is_seen_also_where_the_state_says_more():
+    machine = in_state(State.ENDED)
+    machine.pause()
+    assert (machine.snapshot().state, machine.snapshot().paused) == ("ended", True)
 
 
 def test_only_a_new_number_starts_an_episode():
@@ -243,10 +309,10 @@ class AnySequence(RuleBasedStateMachine):
         self.episode = 0
         self.final: dict[int, EpisodeSnapshot] = {}
 
-    @rule(reset=st.sampled_from(SceneReset))
+    @rule(reset=st.sampled_from(SceneReset), decision_time=st.sampled_from([0.0, 1.0]))
     @precondition(lambda self: self.episode == 0)
-    def choose_reset(self, reset):
-        self.machine = make(reset)
+    def choose_reset(self, reset, decision_time):
+        self.machine = make(reset, decision_time)
 
     @rule()
     def time_passes(self):
@@ -272,6 +338,7 @@ class AnySequence(RuleBasedStateMachine):
     @rule(
         name=st.sampled_from(
             [
+                "decide",
                 "reset_done",
                 "timeout",
                 "mark_success",
@@ -302,7 +369,7 @@ class AnySequence(RuleBasedStateMachine):
         over = snapshot.terminated or snapshot.truncated
         assert not (snapshot.terminated and snapshot.truncated)
         assert not snapshot.success or snapshot.terminated
-        if snapshot.state == "ended":
+        if snapshot.state in ("deciding", "ended"):
             assert over
             assert snapshot.cause
         if snapshot.state in ("idle", "resetting", "running"):
@@ -315,7 +382,7 @@ class AnySequence(RuleBasedStateMachine):
         if over and not snapshot.discarded:
             assert snapshot.last_observation > snapshot.first_observation > 0
         if snapshot.state == "ended":
-            final = replace(snapshot, asked="")
+            final = replace(snapshot, asked="", paused=False)
             assert self.final.setdefault(snapshot.episode, final) == final
 
 

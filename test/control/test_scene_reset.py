@@ -25,6 +25,7 @@ RESETS = {
     (State.ENDED, SceneReset.ASKED): (True, State.ENDED),
     (State.PAUSED, SceneReset.ASKED): (True, State.ENDED),
     (State.STOPPED, SceneReset.ASKED): (False, State.STOPPED),
+    **{(State.DECIDING, reset): (True, State.ENDED) for reset in SceneReset},
 }
 
 
@@ -52,6 +53,21 @@ def test_reset_twice_in_a_row_is_one_word(state, reset):
     reply = machine.reset_requested()
     assert machine.snapshot() == after_one
     assert reply.accepted == (state is not State.STOPPED)
+
+
+@pytest.mark.parametrize("reset", [SceneReset.AUTOMATIC, SceneReset.ASKED])
+def test_the_second_word_is_none_on_the_episode_that_has_begun_since(reset):
+    machine = in_state(State.RUNNING, reset)
+    assert machine.reset_requested().accepted
+    machine.start(plan(2))
+    machine.reset_done()
+    step(machine, 9)
+    before = machine.snapshot()
+    assert "taken just now" in machine.reset_requested().message
+    assert machine.snapshot() == before
+    machine.clock.pass_time()
+    machine.reset_requested()
+    assert machine.snapshot() != before
 
 
 def test_a_person_who_reset_the_scene_early_is_not_waited_for():

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from expo_ft_ros.configuration import ConfigError, load_yaml
+from expo_ft_ros.control.gripper import GripperLatch
 from expo_ft_ros.control.teleop import (
     TRANSITIONS,
     Signal,
@@ -152,6 +153,28 @@ def test_a_button_held_into_the_next_episode_is_no_new_press():
     assert mapper.update(None, CLOSE, 0.3).engaged
 
 
+def test_one_button_opens_a_gripper_that_the_policy_has_closed():
+    latch = GripperLatch()
+    mapper = TeleopMapper(TeleopConfig(close_button=0, open_button=0), latch=latch)
+    latch.executed(-1.0)
+    assert mapper.update(None, [1], 0.0).action[6] == 1
+    mapper.update(None, [0], 0.1)
+    assert not mapper.update(None, None, 1.0).engaged
+    latch.executed(1.0)
+    assert mapper.fresh().update(None, [1], 2.0).action[6] == -1
+
+
+def test_a_button_takes_over_while_it_is_held_also_at_rest():
+    mapper = TeleopMapper(TeleopConfig(engage_button=2))
+    for now in np.arange(0.0, 3.0, 0.1):
+        state = mapper.update(push(0.0), [0, 0, 1], now)
+        assert state.engaged
+        assert not state.action.any()
+    mapper.update(None, [0, 0, 0], 3.0)
+    assert mapper.update(None, None, 3.1).engaged
+    assert not mapper.update(None, None, 3.4).engaged
+
+
 def test_one_button_toggles():
     mapper = TeleopMapper(TeleopConfig(close_button=0, open_button=0))
     grippers = []
@@ -169,7 +192,7 @@ def test_a_joystick_with_fewer_buttons_is_fine():
     assert not TeleopMapper(CONFIG).update(None, [], 0.0).engaged
 
 
-def test_a_device_lost_while_engaged_stays_so_until_it_comes_back_and_rests():
+def test_a_device_lost_while_engaged_stays_so_until_a_person_takes_it_again():
     mapper = TeleopMapper(CONFIG)
     mapper.update(push(0.6), None, 0.0)
     lost = mapper.update(None, None, 0.1, lost=True)
@@ -178,10 +201,62 @@ def test_a_device_lost_while_engaged_stays_so_until_it_comes_back_and_rests():
     for state in held(mapper, 0.2, 30.0):
         assert (state.connected, state.engaged) == (False, True)
         assert not state.action.any()
-    back = mapper.update(push(0.0), None, 30.0)
-    assert (back.connected, back.engaged) == (True, True)
-    assert mapper.update(None, None, 30.2).engaged
-    assert not mapper.update(None, None, 30.4).engaged
+    for now in np.arange(30.0, 40.0, 0.1):
+        back = mapper.update(push(0.0), NONE, now)
+        assert (back.connected, back.engaged) == (False, True), "the driver came back, nobody else"
+    taken = mapper.update(push(0.6), None, 40.0)
+    assert (taken.connected, taken.engaged) == (True, True)
+    assert taken.action.any()
+    mapper.update(push(0.0), None, 40.1)
+    assert not mapper.update(None, None, 40.6).engaged
+
+
+def test_a_person_may_say_that_the_device_is_gone():
+    mapper = TeleopMapper(CONFIG)
+    mapper.update(push(0.6), CLOSE, 0.0)
+    assert not mapper.acknowledge(), "nothing to acknowledge"
+    assert mapper.update(None, None, 0.1, lost=True).engaged
+    assert mapper.acknowledge()
+    state = mapper.update(None, None, 0.2, lost=True)
+    assert (state.connected, state.engaged) == (False, False)
+    assert mapper.lost
+
+
+@pytest.mark.parametrize(("after", "lost"), [(0.008, True), (0.031, True), (0.1, False)])
+def test_a_fall_to_exact_zero_within_a_reading_or_two_is_a_device_that_was_pulled_out(after, lost):
+    """spacenav_node polls a device that is gone thirty times, a millisecond each, and says zero."""
+    mapper = TeleopMapper(CONFIG)
+    mapper.update(push(0.6), None, 0.0)
+    mapper.update(push(0.0), None, after)
+    for now in np.arange(after + 0.031, 3.0, 0.031):
+        state = mapper.update(push(0.0), None, now)
+    assert state.engaged is lost
+    assert (mapper.takeover is Takeover.LOST) is lost
+
+
+def test_a_hand_that_lets_go_is_no_loss():
+    mapper = TeleopMapper(CONFIG)
+    for count, size in enumerate([0.6, 0.6, 0.4, 0.2, 0.1, 0.0, 0.0]):
+        mapper.update(push(size), None, 0.008 * count)
+    assert mapper.takeover is Takeover.ENGAGED
+    assert not mapper.update(None, None, 1.0).engaged
+
+
+def test_after_a_hang_a_zero_releases_nothing():
+    mapper = TeleopMapper(CONFIG)
+    mapper.update(push(0.6), None, 0.0)
+    assert not mapper.update(None, None, 5.0).connected
+    for now in (5.1, 6.0, 7.0):
+        state = mapper.update(push(0.0), None, now)
+        assert (state.engaged, state.connected) == (True, False)
+
+
+def test_readings_of_another_unit_are_refused_and_change_nothing():
+    mapper = TeleopMapper(CONFIG)
+    mapper.update(push(0.6), None, 0.0)
+    with pytest.raises(ValueError, match="set full_scale"):
+        mapper.update(push(350.0), None, 0.01)
+    assert mapper.update(None, None, 0.02).action[0] == pytest.approx(0.579, abs=1e-3)
 
 
 def test_a_device_lost_at_rest_lets_the_policy_go_on():
