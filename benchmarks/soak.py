@@ -15,7 +15,7 @@ import argparse
 import contextlib
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -119,22 +119,28 @@ def memory(folder: Path) -> dict[str, Any]:
 
 
 def steps(folder: Path) -> dict[str, Any]:
-    """Numbers of the observations in the bags, each once, against the session's books."""
+    """Numbers of the steps in the bags against the session's books: in each episode as many as it
+    had, one after the other. Said again: repeated where somebody was slow to answer; one counts."""
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     booked = {line["episode"]: line["steps"] for line in lines}
-    seen: list[int] = []
-    counts: Mapping[int, int] = {}
+    counts: dict[int, int] = {}
+    gaps: list[int] = []
+    said = 0
     for path in whole_files(folder / "episodes"):
-        numbers = [m.message.observation for m in read_bag(path, ("step",))]
-        counts = {**counts, int(path.stem): len(numbers)}
-        seen += numbers
+        told = [m.message.observation for m in read_bag(path, ("step",))]
+        numbers = sorted(set(told))
+        episode = int(path.stem)
+        counts[episode] = len(numbers)
+        said += len(told)
+        if numbers and numbers != list(range(numbers[0], numbers[0] + len(numbers))):
+            gaps.append(episode)
     wrong = {e: (n, counts.get(e)) for e, n in booked.items() if counts.get(e) != n}
-    double = len(seen) - len(set(seen))
     return {
-        "holds": not wrong and not double,
+        "holds": not wrong and not gaps,
         "episodes": len(booked),
-        "steps": len(seen),
-        "twice": double,
+        "steps": sum(counts.values()),
+        "said_again": said - sum(counts.values()),
+        "gaps": gaps,
         "unlike_the_books": wrong,
     }
 
