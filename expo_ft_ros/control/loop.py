@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from expo_ft_ros.configuration import ConfigError
 from expo_ft_ros.control.arbitration import GRIPPER, Arbiter, Choice
 from expo_ft_ros.control.episode import (
     EpisodeMachine,
@@ -64,6 +65,12 @@ class ControlLoop:
         self.lead = lead
         self.episode = EpisodeMachine(scene_reset, decision_time=decision_time)
         self._safety = safety
+        least = task.period * task.execute_steps
+        if lead and safety.deadlines["policy"] <= least:
+            raise ConfigError(
+                f"config/safety.yaml: deadlines.policy: {safety.deadlines['policy']} s, but task "
+                f"{task.name} asks for a chunk every {least:g} s (give the policy more)"
+            )
         self._executor = ChunkExecutor(task.execute_steps)
         self._arbiter = Arbiter(safety.takeover_gripper)
         self._filter = SafetyFilter(safety, task.limits, task.workspace)
@@ -191,11 +198,28 @@ class ControlLoop:
         if choice.source is Source.HOLD:
             sent = self._filter.stop("")
         else:
-            sent = self._filter.filter(choice.action, observation.proprio, self.task.period)
+            sent = self._filtered(choice.action, observation, now, stamps)
         self._arbiter.latch.executed(float(sent.action[GRIPPER]))
         self.episode.step_executed(choice.source, waits=self._operator_alone)
         step = self._step(number, choice, sent)
         return TickResult(sent.action, step, step.cause)
+
+    def _filtered(
+        self,
+        action: FloatArray,
+        observation: Observation,
+        now: float,
+        stamps: Mapping[str, float | None] | None,
+    ) -> Filtered:
+        """In real time the robot has gone on since it was measured, and a tick may be late."""
+        measured = (stamps or {}).get("proprio")
+        return self._filter.filter(
+            action,
+            observation.proprio,
+            self.task.period,
+            age=0.0 if measured is None else now - measured,
+            slack=0.0 if measured is None else self._safety.late_tick,
+        )
 
     @property
     def _operator_alone(self) -> bool:

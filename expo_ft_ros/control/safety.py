@@ -6,6 +6,7 @@ Fail-closed: whatever can't be trusted gives zero velocity and a cause in words.
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from expo_ft_ros.configuration import Config, config_dir, load_yaml
 from expo_ft_ros.data.types import ACTION_DIM, FloatArray, Proprio
@@ -21,8 +22,13 @@ from expo_ft_ros.tasks import RobotLimits, Workspace
 
 Seconds = Annotated[float, Field(gt=0, le=60)]
 
+INPUTS = ("camera/side", "camera/wrist", "proprio", "teleop", "reward", "policy")
+"""What has a deadline."""
+
 # Alterations smaller than this are rounding, not worth a cause.
 VISIBLE = 1e-4
+
+_REMEMBERED = 3  # commands; at least two periods
 
 
 class SafetyConfig(Config):
@@ -37,6 +43,12 @@ class SafetyConfig(Config):
     angular_acceleration: float = Field(
         default=15.0, gt=0, le=200, description="change of rotation about each axis [rad/s^2]"
     )
+    late_tick: float = Field(
+        default=0.03,
+        ge=0,
+        le=0.1,
+        description="in real time a command may last so much longer than its period [s]",
+    )
     verdict_timeout: float = Field(
         default=0.5, ge=0, le=60, description="wait for the last step's verdict [s]"
     )
@@ -46,6 +58,13 @@ class SafetyConfig(Config):
         le=1,
         description="|gripper action| from which a takeover goes on closing or opening",
     )
+
+    @field_validator("deadlines")
+    @classmethod
+    def _of_every_input(cls, value: dict[str, float]) -> dict[str, float]:
+        if set(value) != set(INPUTS):
+            raise ValueError(f"must name {', '.join(INPUTS)}, got {', '.join(value) or 'nothing'}")
+        return value
 
     @classmethod
     def load(cls, path: Path | None = None) -> SafetyConfig:
@@ -110,7 +129,11 @@ class Filtered:
 
 
 class SafetyFilter:
-    """Velocity limits, acceleration limits and the workspace box, in this order."""
+    """Velocity limits, acceleration limits and the workspace box, in this order.
+
+    The tool stays in the box as long as a robot does what it was sent, a measured position is at
+    most as old as two periods, and each command lasts no longer than is said here.
+    """
 
     def __init__(self, config: SafetyConfig, limits: RobotLimits, workspace: Workspace) -> None:
         self._scale = limits.scale()
@@ -120,18 +143,31 @@ class SafetyFilter:
         self._low = np.array(workspace.low)
         self._high = np.array(workspace.high)
         self._velocity = np.zeros(ACTION_DIM)
+        # Of the tool, newest last: what may have been executed since a position was measured.
+        self._sent: deque[NDArray[np.float64]] = deque(maxlen=_REMEMBERED)
 
     def reset(self) -> None:
         """The robot stands still: a new episode, a pause, a stop."""
         self._velocity = np.zeros(ACTION_DIM)
+        self._sent.clear()
 
     def stop(self, cause: str) -> Filtered:
         """Zero velocity at once; a stop isn't slowed by the acceleration limit."""
-        self.reset()
+        self._velocity = np.zeros(ACTION_DIM)
+        self._sent.append(np.zeros(3))
         return Filtered(np.zeros(ACTION_DIM, np.float32), cause)
 
-    def filter(self, action: FloatArray, proprio: Proprio, dt: float) -> Filtered:
-        """What may be sent for `dt` seconds. action: (7,) normalised, anything.
+    def filter(
+        self,
+        action: FloatArray,
+        proprio: Proprio,
+        dt: float,
+        *,
+        age: float = 0.0,
+        slack: float = 0.0,
+    ) -> Filtered:
+        """What may be sent for `dt` seconds. action: (7,) normalised, anything; age: of the
+        proprio [s]; slack: by how much longer than dt it may last until the next command [s].
 
         Raises ValueError for a wrong shape or a dt that isn't positive.
         """
@@ -146,8 +182,9 @@ class SafetyFilter:
         wanted = np.asarray(action, dtype=np.float64)
         within_speed = np.clip(wanted, -1.0, 1.0)
         smooth = self._limit_acceleration(within_speed * self._scale, dt)
-        inside = self._keep_inside(smooth, np.asarray(proprio.position), dt)
+        inside = self._keep_inside(smooth, np.asarray(proprio.position), dt, age, slack)
         self._velocity = inside
+        self._sent.append(inside[:3])
         alterations = (
             ("velocity limit", wanted, within_speed),
             ("acceleration limit", within_speed, smooth / self._scale),
@@ -166,16 +203,23 @@ class SafetyFilter:
         return smooth
 
     def _keep_inside(
-        self, velocity: NDArray[np.float64], position: NDArray[np.float64], dt: float
+        self,
+        velocity: NDArray[np.float64],
+        position: NDArray[np.float64],
+        dt: float,
+        age: float,
+        slack: float,
     ) -> NDArray[np.float64]:
         """Cut what would leave the box, axis by axis, so that the tool slides along a face.
 
-        It brakes in time to stop at the face within the acceleration limit. A tool that is
-        outside already may only stay or come back.
+        It brakes in time to stop at the face within the acceleration limit, from where the tool may
+        have got to since its position was measured. A tool that is outside already may only stay or
+        come back.
         """
-        slower = self._acceleration[:3] * dt
-        upper = _braking_speed(self._high - position, slower, dt)
-        lower = -_braking_speed(position - self._low, slower, dt)
+        slower, lasts = self._acceleration[:3] * dt, dt + slack
+        since = np.array([np.zeros(3), *self._sent]) * max(0.0, age)
+        upper = _braking_speed(self._high - position - since.max(axis=0), slower, lasts)
+        lower = -_braking_speed(position + since.min(axis=0) - self._low, slower, lasts)
         inside = velocity.copy()
         inside[:3] = np.clip(velocity[:3], lower, upper)
         return inside
@@ -184,7 +228,7 @@ class SafetyFilter:
 def _braking_speed(
     room: NDArray[np.float64], slower: NDArray[np.float64], dt: float
 ) -> NDArray[np.float64]:
-    """Greatest speed [m/s] for the next dt after which a stop still fits into `room` [m].
+    """Greatest speed [m/s] for the next `dt` after which a stop still fits into `room` [m].
 
     Each tick takes `slower` off the speed. Stopping from v in k more ticks covers
     dt * ((k + 1) v - slower k (k + 1) / 2), largest allowed v over all k.

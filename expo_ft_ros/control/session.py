@@ -27,6 +27,8 @@ LEARNED_STAGES: tuple[Stage, ...] = ("collect", "rl")
 
 RECENT = 20
 ATTEMPTS_PER_DEMO = 3
+MOST_DISCARDED = 20
+"""In a row: then the robot doesn't go on for ever with what comes to nothing."""
 FORMAT = 1
 
 # A stage's first scene seed; both evaluations share one, so that they see the same scenes.
@@ -171,6 +173,7 @@ class Session:
         self._tallies: dict[str, Tally] = {stage: Tally() for stage in STAGES}
         self._imitated = False
         self._episode = 1
+        self._discarded = 0
 
     @property
     def stage(self) -> Stage:
@@ -204,12 +207,19 @@ class Session:
         """Count an episode; False if it isn't the planned one (reported twice, or an old one).
 
         A discarded episode isn't counted: the same scene comes again under a new number.
-        Raises SessionError when too many demonstrations have failed.
+        Raises SessionError when too many demonstrations have failed, and when nothing but discarded
+        episodes comes.
         """
         plan = self.next_plan()
         if plan.episode == 0 or outcome.episode != plan.episode:
             return False
         self._episode += 1
+        self._discarded = self._discarded + 1 if outcome.discarded else 0
+        if self._discarded >= MOST_DISCARDED:
+            raise SessionError(
+                f"{plan.stage}: the last {self._discarded} episodes were all discarded "
+                "(metrics.jsonl says why each)"
+            )
         if outcome.discarded:
             return True
         tally = self._tallies[plan.stage]

@@ -7,6 +7,7 @@ under the cameras' topics, where every viewer finds them.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator, Mapping
 from itertools import count
@@ -17,7 +18,7 @@ from expo_ft_ros.data.bag import CutOffError, read_bag
 from expo_ft_ros.data.episode import Episode
 from expo_ft_ros.data.files import sync_folder, write_atomically
 from expo_ft_ros.data.gathering import PARTS, EpisodeGatherer
-from expo_ft_ros.data.messages import nanoseconds
+from expo_ft_ros.data.messages import BadMessage, nanoseconds
 
 IMAGE_TOPICS: Mapping[str, str] = {
     "side": "camera/side/image_raw",
@@ -123,7 +124,9 @@ def _gather(path: Path, image_size: int | None) -> tuple[EpisodeGatherer, str]:
             if topic == "observation":
                 for view, name in IMAGE_TOPICS.items():
                     setattr(message, view, _belongs(images, name, getattr(message, view)))
-            gatherer.take(topic, message)
+            with contextlib.suppress(BadMessage):
+                # Dropped by whoever heard it, too; it is in the file as evidence.
+                gatherer.take(topic, message)
     except CutOffError as error:
         return gatherer, str(error)
     except OSError as error:

@@ -95,7 +95,13 @@ def image_to_array(message: Any) -> ImageArray:
     pixels = rows[:, : width * channels].reshape(height, width, channels)
     if conversion is None:
         return pixels
-    return np.asarray(cv2.cvtColor(np.ascontiguousarray(pixels), conversion), dtype=np.uint8)
+    try:
+        return np.asarray(cv2.cvtColor(np.ascontiguousarray(pixels), conversion), dtype=np.uint8)
+    except cv2.error as error:  # an odd width, where two pixels share a colour
+        raise BadMessage(
+            f"image of frame {message.header.frame_id!r}, {width}x{height} {message.encoding}, "
+            f"can't be converted: {error.err}"
+        ) from error
 
 
 def compressed_to_array(message: Any) -> ImageArray:

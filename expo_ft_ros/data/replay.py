@@ -161,6 +161,13 @@ class ReplayBuffer:
             starts = starts[(self.source[self._steps(starts, human)] == Source.HUMAN).any(axis=1)]
         return starts
 
+    def driven(self, starts: NDArray[np.int64], steps: int) -> NDArray[np.int64]:
+        """Those of the starts whose windows of that many steps somebody drove all the way: a robot
+        that was held (for a camera that was away, say) shows nothing to imitate."""
+        held = self.source[self._steps(starts, steps)] == Source.HOLD
+        driven: NDArray[np.int64] = starts[~held.any(axis=1)]
+        return driven
+
     def _steps(self, starts: NDArray[np.int64], count: int) -> NDArray[np.int64]:
         """(B, count) slots of the windows' steps, the last real one repeated past the end."""
         slots: NDArray[np.int64] = np.minimum(

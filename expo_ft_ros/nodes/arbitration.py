@@ -21,6 +21,7 @@ from std_msgs.msg import String
 from std_srvs.srv import SetBool, Trigger
 
 from expo_ft_ros.bringup.topics import ALIVE_WITHIN
+from expo_ft_ros.control.arbitration import DEVICE_LOST
 from expo_ft_ros.control.episode import Reply, SceneReset, State, request_to_person
 from expo_ft_ros.control.loop import ControlLoop
 from expo_ft_ros.control.safety import Heartbeats, SafetyConfig
@@ -218,7 +219,9 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
         self._schedule.take_chunk(chunk_from_msg(message))
 
     def _on_plan(self, message: SessionPlan) -> None:
-        self._plan = plan_from_msg(message)
+        plan = plan_from_msg(message)
+        if self._plan is None or plan.episode == 0 or plan.episode >= self._plan.episode:
+            self._plan = plan
         self._schedule.advance()
 
     def _trigger(
@@ -298,7 +301,9 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
         """Starts the planned episode where there is one, and asks for its scene."""
         plan = self._plan
         new = plan is not None and plan.episode > self.loop.snapshot.episode
-        if plan is not None and new and self.loop.begin(plan).accepted:
+        if new and self.inputs.device_lost:
+            self.complain(DEVICE_LOST)
+        elif plan is not None and new and self.loop.begin(plan).accepted:
             self._valid_from = self._reset_called = None
             self._keep_ticks()
             gc.collect()

@@ -16,7 +16,7 @@ from typing import Any
 from std_srvs.srv import Trigger
 
 from expo_ft_ros.bringup.run_folder import first_uncounted
-from expo_ft_ros.control.session import LEARNED_STAGES
+from expo_ft_ros.control.session import LEARNED_STAGES, plan_from_msg
 from expo_ft_ros.data.episode import Episode
 from expo_ft_ros.data.episode_store import load_episodes
 from expo_ft_ros.data.gathering import EpisodeGatherer
@@ -113,7 +113,7 @@ class LearnerNode(GraphNode[LearnerParameters]):
 
     # -- the executor's thread ------------------------------------------------------------------
     def _on_plan(self, message: SessionPlan) -> None:
-        if message.stage == IMITATION and not self._imitating:
+        if plan_from_msg(message).stage == IMITATION and not self._imitating:
             self._imitating = True
             self._jobs.put(self._imitate)
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sensor_msgs.msg import Joy
 from std_msgs.msg import Header
 
+from expo_ft_ros.control.session import plan_from_msg
 from expo_ft_ros.control.teleop import TeleopConfig
 from expo_ft_ros.data.messages import nanoseconds, pose_arrays, proprio_from_msg
 from expo_ft_ros.msg import EpisodeState, SessionPlan, SimState, Step
@@ -72,6 +74,7 @@ class OperatorNode(GraphNode[OperatorParameters]):
         self.subscription("sim/state", self._on_truth)
 
     def _on_plan(self, message: SessionPlan) -> None:
+        plan_from_msg(message)  # refuses one that is none
         self._plan = message
         self._answer()
 
@@ -86,16 +89,19 @@ class OperatorNode(GraphNode[OperatorParameters]):
         self._answer()
 
     def _on_proprio(self, message: ProprioMsg) -> None:
-        self._proprio = message
+        if self._proprio is None or _not_before(message, self._proprio):
+            self._proprio = message
         self._answer()
 
     def _on_step(self, message: Step) -> None:
-        self._step = message
+        if _not_before(message, self._step):
+            self._step = message
         if self.parameters.lockstep:
             self._answer()
 
     def _on_truth(self, message: SimState) -> None:
-        self._truth = message
+        if self._truth is None or _not_before(message, self._truth):
+            self._truth = message
         self._answer()
 
     def _answer(self) -> None:
@@ -153,6 +159,10 @@ class OperatorNode(GraphNode[OperatorParameters]):
             self._twist_out.publish(twist_of(gesture.readings[:3], gesture.readings[3:]))
         for buttons in gesture.presses:
             self._joy_out.publish(Joy(buttons=list(buttons)))
+
+
+def _not_before(message: Any, newest: Any) -> bool:
+    return nanoseconds(message.header.stamp) >= nanoseconds(newest.header.stamp)
 
 
 def _objects(

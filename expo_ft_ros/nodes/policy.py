@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from expo_ft_ros.control.session import plan_from_msg
 from expo_ft_ros.data.messages import observation_from_msg
 from expo_ft_ros.data.types import ActionChunk
 from expo_ft_ros.msg import ActionChunk as ActionChunkMsg
@@ -40,7 +41,7 @@ class PolicyNode(GraphNode[LearningParameters]):
             self.subscription("learner/status", self._on_learner)
 
     def _on_plan(self, message: SessionPlan) -> None:
-        evaluates = message.policy == "mode"
+        evaluates = plan_from_msg(message).policy == "mode"
         if evaluates and self._mode != "mode" and self.parameters.mode == "async":
             # The plan may overtake the learner's word of its last update.
             self._take_over()

@@ -47,6 +47,11 @@ class ProprioNode(GraphNode[ProprioParameters]):
         self.subscription("robot/tcp_pose", lambda m: self._take("pose", m))
 
     def _take(self, kind: str, message: JointState | PoseStamped | TwistStamped) -> None:
+        before = self._newest.get(kind)
+        if before is not None and nanoseconds(message.header.stamp) < nanoseconds(
+            before.header.stamp
+        ):
+            return
         self._newest[kind] = message
         if len(self._newest) < 3:
             return

@@ -7,6 +7,7 @@ clock, and the arm stands when no command comes.
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +18,7 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Header
 
-from expo_ft_ros.data.messages import NANOSECONDS, nanoseconds, twist_array
+from expo_ft_ros.data.messages import NANOSECONDS, BadMessage, nanoseconds, twist_array
 from expo_ft_ros.data.types import ACTION_DIM
 from expo_ft_ros.msg import SimState
 from expo_ft_ros.nodes.base import OK, WARN, GraphNode, NodeParameters, parameter
@@ -32,6 +33,7 @@ from expo_ft_ros.nodes.convert import (
 )
 from expo_ft_ros.nodes.process import main as run_nodes
 from expo_ft_ros.nodes.schedule import RESEND_AFTER
+from expo_ft_ros.nodes.snapshot import AHEAD
 from expo_ft_ros.sim.world import CAMERAS, World
 from expo_ft_ros.srv import ResetScene
 from expo_ft_ros.tasks import load_task
@@ -101,28 +103,35 @@ class SimNode(GraphNode[SimParameters]):
 
     # -- commands -------------------------------------------------------------------------------
     def _on_twist(self, message: TwistStamped) -> None:
-        if self._is_news("twist", message.header):
-            self._command[:6] = twist_array(message.twist)
+        twist = twist_array(message.twist)
+        if not np.isfinite(twist).all():
+            raise BadMessage(f"a velocity is not finite: {twist.tolist()}")
+        if self._is_news("twist", message.header, still=not twist.any()):
+            self._command[:6] = twist
             self._note("twist", message.header)
             self._commanded = time.monotonic()
 
     def _on_gripper(self, message: JointState) -> None:
-        if len(message.velocity) != 1:
-            raise ValueError(
-                f"robot/gripper_cmd has {len(message.velocity)} velocities, wants one [m/s]"
-            )
-        if self._is_news("gripper", message.header):
+        if len(message.velocity) != 1 or not math.isfinite(message.velocity[0]):
+            raise BadMessage(f"velocities {list(message.velocity)}, wants one finite number [m/s]")
+        if self._is_news("gripper", message.header, still=message.velocity[0] == 0):
             self._command[6] = message.velocity[0]
             self._note("gripper", message.header)
 
     def _on_operator(self, message: Header) -> None:
         self._note("operator", Header(stamp=message.stamp))
 
-    def _is_news(self, kind: str, header: Header) -> bool:
+    def _is_news(self, kind: str, header: Header, *, still: bool) -> bool:
         """In lock-step the first command of a time holds: a later one, as of a pause, would not be
-        what was recorded."""
-        first = self._arrived.get(kind) != nanoseconds(header.stamp)
-        return first or not self.parameters.lockstep
+        what was recorded, nor does one of a time that is over. In real time an older one than the
+        newest came late, but for a zero, which always holds."""
+        stamp, before = nanoseconds(header.stamp), self._arrived.get(kind, 0)
+        if self.parameters.lockstep:
+            return before < stamp == self._time_ns
+        if 1e-9 * (stamp - self._wall_ns()) > AHEAD:
+            raise BadMessage("stamped ahead of the clock (synchronise the clocks)")
+        self._arrived[kind] = max(before, stamp)
+        return stamp >= before or still
 
     def _note(self, kind: str, header: Header) -> None:
         if not self.parameters.lockstep:

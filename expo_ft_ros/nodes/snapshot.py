@@ -109,6 +109,12 @@ class Inputs:
         late = [n for n in self._names if self._stamps.get(n, 0) < newest]
         return late or list(self._names)
 
+    @property
+    def device_lost(self) -> bool:
+        """Whether the person's device was lost while he drove, and nobody has acknowledged it."""
+        command = self._messages.get(TELEOP)
+        return isinstance(command, TeleopCommand) and command.engaged and not command.connected
+
     def missing(self) -> list[str]:
         """Sensors of which nothing ever came."""
         return [name for name in self._sensors if name not in self._messages]

@@ -123,6 +123,8 @@ class TeleopNode(GraphNode[TeleopParameters]):
     ) -> Trigger.Response:
         response.success = self._mapper.acknowledge()
         if response.success:
+            # At once: in lock-step time may stand until it is known.
+            self._publish(self._update(None, None))
             response.message = "the policy may go on; nobody can correct until the device is back"
         else:
             response.message = "no device was lost while somebody drove"

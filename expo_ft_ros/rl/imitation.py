@@ -50,7 +50,7 @@ class Imitator:
         """
         config, replay = self._config.imitation, self._memory.replay
         vla, trained = self._vla, self.trained
-        starts = replay.starts(successful=True)
+        starts = replay.driven(replay.starts(successful=True), vla.horizon)
         if len(starts) == 0:
             raise ValueError("no successful demonstration to imitate: collect some first")
         device = next(vla.parameters()).device
@@ -83,7 +83,7 @@ class Imitator:
 
     def steps(self, starts: Starts) -> Iterator[Metrics]:
         """The VLA steps of one update call, its image encoder frozen where it is during RL."""
-        pool = starts()
+        pool = self._pool(starts)
         frozen = self._config.freeze_vla_encoder
         self.trained.image_encoders.requires_grad_(not frozen)
         see = self._memory.known if frozen else self._memory.seen
@@ -93,7 +93,7 @@ class Imitator:
 
     def encoder_burst(self, starts: Starts) -> Iterator[Metrics]:
         """VLA steps on images, the image encoder learning too; kept features are then stale."""
-        pool = starts()
+        pool = self._pool(starts)
         self.trained.image_encoders.requires_grad_(True)
         try:
             for _ in range(self._config.vla_encoder_steps if len(pool) else 0):
@@ -108,6 +108,9 @@ class Imitator:
                 if network is not self._vla:
                     network.image_encoders.load_state_dict(self._vla.image_encoders.state_dict())
             self._memory.features.forget(self._memory.replay.slots)
+
+    def _pool(self, starts: Starts) -> NDArray[np.int64]:
+        return self._memory.replay.driven(starts(), self._vla.horizon)
 
     def _online_step(self, inputs: PolicyInput, window: Window) -> float:
         loss = self._step(self.optimiser, inputs, window)

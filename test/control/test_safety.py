@@ -161,6 +161,47 @@ def test_integrated_the_tool_never_leaves_the_box_and_the_acceleration_is_bounde
         assert (position <= high + 1e-7).all()
 
 
+@settings(deadline=None, max_examples=100)
+@given(
+    st.lists(
+        st.tuples(sane_actions, st.floats(0, 0.15), st.floats(0, CONFIG.late_tick)),
+        min_size=1,
+        max_size=60,
+    ),
+    st.tuples(*[st.floats(0, 1)] * 3),
+    accelerations,
+)
+def test_with_late_ticks_and_old_positions_the_tool_never_leaves_the_box(
+    sequence, start, acceleration
+):
+    """In real time: what is measured is up to 150 ms old, a command lasts up to 30 ms longer."""
+    low, high = np.array(BOX.low), np.array(BOX.high)
+    safety = build(*acceleration)
+    begin = low + np.array(start) * (high - low)
+    moves: list[tuple[float, np.ndarray]] = []  # (how long, how fast), newest last
+
+    def was_at(age: float) -> np.ndarray:
+        """Where the tool was so long ago."""
+        position = begin + sum((t * v for t, v in moves), np.zeros(3))
+        for lasted, velocity in reversed(moves):
+            part = min(age, lasted)
+            position, age = position - part * velocity, age - part
+        return position
+
+    for action, age, late in sequence:
+        sent = safety.filter(action, at(was_at(age)), DT, age=age, slack=CONFIG.late_tick)
+        moves.append((DT + late, sent.action[:3].astype(float) * LIMITS.scale()[:3]))
+        assert (was_at(0.0) >= low - 1e-6).all()
+        assert (was_at(0.0) <= high + 1e-6).all()
+
+
+def test_every_input_has_its_deadline_and_no_other(tmp_path):
+    path = tmp_path / "safety.yaml"
+    path.write_text("deadlines:\n  proprio: 0.15\n  radar: 0.1\n")
+    with pytest.raises(ConfigError, match=r"deadlines: .*camera/side.*got proprio, radar"):
+        load_yaml(SafetyConfig, path)
+
+
 @settings(deadline=None, max_examples=20)
 @given(st.floats(0, 0.2), st.floats(0, 1))
 def test_pushed_against_a_face_the_tool_reaches_it(distance, push):

@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from expo_ft_ros.control.episode import EpisodeSnapshot
-from expo_ft_ros.control.session import Plan, Session, SessionConfig, SessionError
+from expo_ft_ros.control.session import (
+    MOST_DISCARDED,
+    Plan,
+    Session,
+    SessionConfig,
+    SessionError,
+)
 
 
 def config(**changes) -> SessionConfig:
@@ -86,6 +92,17 @@ def test_an_episode_reported_twice_counts_once():
     assert session.episode_finished(outcome(plan))
     assert not session.episode_finished(outcome(plan))
     assert session.tally("collect").finished == 1
+
+
+def test_a_run_does_not_go_on_for_ever_with_what_comes_to_nothing():
+    session = Session(config())
+    for _ in range(MOST_DISCARDED - 1):
+        session.episode_finished(outcome(session.next_plan(), discarded=True))
+    session.episode_finished(outcome(session.next_plan()))
+    for _ in range(MOST_DISCARDED - 1):
+        session.episode_finished(outcome(session.next_plan(), discarded=True))
+    with pytest.raises(SessionError, match="the last 20 episodes were all discarded"):
+        session.episode_finished(outcome(session.next_plan(), discarded=True))
 
 
 def test_a_discarded_episode_is_not_counted_and_its_scene_comes_again():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -65,6 +67,18 @@ def test_any_order_and_duplicates_give_the_same_episode(order, twice):
         episode.executed[:, 0], [n / 100 for n in range(FIRST, FIRST + STEPS)], rtol=1e-6
     )
     assert list(episode.state[:, 0]) == list(range(FIRST, FIRST + STEPS + 1))
+
+
+def test_the_last_word_on_a_step_and_on_an_observation_counts():
+    """A step that was cut short is told again; a verdict on what was still to come is none."""
+    assembler, every = EpisodeAssembler(), parts()
+    assembler.add_verdict(FIRST + 2, Verdict(1.0, True, "of nowhere"))
+    assembler.add_step(replace(step(FIRST), executed=np.full(7, 0.9, np.float32)))
+    for add in every:
+        add(assembler)
+    (episode,) = assembler.pop_complete()
+    assert episode.executed[0, 0] == np.float32(FIRST / 100)
+    assert list(episode.reward) == [0.0] * (STEPS - 1) + [1.0]
 
 
 def test_reward_is_the_verdict_on_the_observation_after_the_action():

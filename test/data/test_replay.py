@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from expo_ft_ros.data.replay import CandidateCache, ReplayBuffer
+from expo_ft_ros.data.types import Source
 from test.data.episodes import make_episode
 
 GAMMA = 0.9
@@ -99,6 +102,15 @@ def test_starts_by_what_their_windows_hold(shapes, steps):
     assert set(replay.starts(demonstrated=True)) == expected["demonstrated"]
     others = set(replay.starts()) - expected["demonstrated"]
     assert set(replay.starts(demonstrated=False)) == others
+
+
+def test_a_window_in_which_the_robot_was_held_shows_nothing_to_imitate():
+    episode = make_episode(1, 6, terminated=True)
+    episode = replace(episode, source=np.array([0, 1, 0, Source.HOLD, 0, 0], np.uint8))
+    replay = ReplayBuffer(capacity=20, image_size=8)
+    where = replay.add(episode)
+    assert list(replay.driven(replay.starts(), 2)) == [*where[:2], *where[4:6]]
+    assert list(replay.driven(replay.starts(), 1)) == [*where[:3], *where[4:6]]
 
 
 def test_a_timeout_may_count_as_an_end():

@@ -21,7 +21,15 @@ class World:
     """Sensors, person, classifier, policy, session and sim/reset of one arbitration node."""
 
     def __init__(
-        self, graph, *, lockstep, answer=True, watched=(), module="", scene_reset="automatic"
+        self,
+        graph,
+        *,
+        lockstep,
+        answer=True,
+        watched=(),
+        module="",
+        scene_reset="automatic",
+        **more,
     ):
         probe = self.probe = graph.probe
         self.lockstep = lockstep
@@ -58,6 +66,7 @@ class World:
             use_sim_time=False,
             scene_reset=scene_reset,
             **({"watched": watched} if watched else {}),
+            **more,
         )
         probe.ready("arbitration")
         probe.matched()

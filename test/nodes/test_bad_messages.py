@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sensor_msgs.msg import Image
 
+from expo_ft_ros.data.episode_store import load_episode
 from expo_ft_ros.data.gathering import EpisodeGatherer
 from expo_ft_ros.data.messages import (
     BadMessage,
@@ -24,7 +25,7 @@ from expo_ft_ros.data.messages import (
 )
 from expo_ft_ros.nodes.convert import header_of
 from test.nodes.test_arbitration_node import World
-from test.nodes.test_recording import assert_same, messages, of_live
+from test.nodes.test_recording import assert_same, messages, of_live, record
 
 BAD = st.sampled_from([math.nan, math.inf, -math.inf])
 SIZES = st.integers(0, 2**31)
@@ -131,6 +132,19 @@ def test_an_episode_is_what_it_is_without_its_broken_parts(seed):
             gatherer.take(topic, message)
     (episode,) = gatherer.pop_complete()
     assert_same(episode, of_live(said))
+
+
+def test_what_was_dropped_when_it_came_is_dropped_when_it_is_read(tmp_path):
+    """The file keeps what was said, as evidence."""
+    rng = np.random.default_rng(0)
+    said = list(messages(3, 5, rng))
+    broken_too = []
+    for topic, message in said:
+        if topic in ("step", "reward", "observation"):
+            broken_too.append((topic, spoilt(message, rng)))
+        broken_too.append((topic, message))
+    record(tmp_path, 3, broken_too)
+    assert_same(load_episode(tmp_path / "000003.mcap"), of_live(said))
 
 
 def broken(world: World, rng: np.random.Generator) -> None:

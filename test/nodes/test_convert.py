@@ -67,6 +67,11 @@ def test_yuv422_red_stays_red(encoding):
     assert (np.abs(got - [254, 0, 0]) < 6).all()
 
 
+def test_half_a_pair_of_pixels_is_refused():
+    with pytest.raises(messages.BadMessage, match="3x4 yuyv"):
+        messages.image_to_array(_message("yuyv", np.zeros((4, 3, 2), np.uint8)))
+
+
 def test_unknown_encoding_names_itself_and_the_known():
     with pytest.raises(ValueError, match=r"bayer_rggb8.*known are rgb8"):
         messages.image_to_array(_message("bayer_rggb8", _picture()))

@@ -28,6 +28,7 @@ from expo_ft_ros.data.episode_store import (
 )
 from expo_ft_ros.data.gathering import EpisodeGatherer
 from expo_ft_ros.data.lerobot import read_dataset
+from expo_ft_ros.data.replay import ReplayBuffer
 from expo_ft_ros.data.types import Proprio, Source, Step, Verdict
 from expo_ft_ros.nodes.convert import (
     array_to_image,
@@ -118,6 +119,20 @@ def test_a_file_gives_what_live_messages_give(tmp_path_factory, seed, length, si
     said = list(messages(3, length, np.random.default_rng(seed)))
     record(folder, 3, said)
     assert_same(load_episode(folder / "000003.mcap", size), of_live(said, size))
+
+
+def test_a_file_gives_the_windows_that_live_messages_give(tmp_path):
+    said = list(messages(3, 9, np.random.default_rng(0)))
+    record(tmp_path, 3, said)
+    live, file = ReplayBuffer(capacity=20, image_size=8), ReplayBuffer(capacity=20, image_size=8)
+    live.add(of_live(said))
+    file.add(load_episode(tmp_path / "000003.mcap"))
+    np.testing.assert_array_equal(live.images, file.images)
+    np.testing.assert_array_equal(live.state, file.state)
+    heard, read = (vars(replay.window(replay.starts(), 4, 6, 0.9)) for replay in (live, file))
+    assert len(heard["start"]) == 9
+    for name, value in heard.items():
+        np.testing.assert_array_equal(value, read[name], err_msg=name)
 
 
 def test_a_file_holds_what_viewers_look_for(tmp_path):

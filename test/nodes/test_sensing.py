@@ -132,8 +132,43 @@ def test_teleop_takes_over_and_lets_go(graph):
     twist.publish(push)
     joy.publish(Joy(buttons=[1, 0]))
     probe.until(lambda: any(m.action[6] < 0 for m in got[mark:]), "the closing gripper")
+    # A cap that is let go of gives readings on its way.
+    push.linear.x = 0.1
+    twist.publish(push)
     twist.publish(Twist())
     probe.until(lambda: not got[-1].engaged, "the release", timeout=3.0)
+
+
+def test_a_device_that_was_pulled_out_holds_until_a_person_acknowledges_it(graph):
+    """spacenav_node says nothing of it but zeros."""
+    probe = graph.probe
+    twist = probe.publisher("spacenav/twist")
+    probe.publisher("episode/state")
+    got = probe.gather("teleop/command")
+    health = probe.gather("/diagnostics")
+    node = graph.start("teleop")
+    probe.matched()
+    assert not probe.call("teleop/acknowledge").success, "nothing to acknowledge"
+    push = Twist()
+    push.linear.x = 0.8
+    twist.publish(push)
+    probe.until(lambda: got and got[-1].engaged, "the takeover")
+    twist.publish(push)
+    for _ in range(30):
+        twist.publish(Twist())
+        probe.spin(0.03)
+    assert (got[-1].engaged, got[-1].connected) == (True, False)
+    assert not np.any(got[-1].action)
+    probe.until(
+        lambda: any("teleop device lost" in s.message for m in health for s in m.status),
+        "the cause",
+    )
+    assert probe.call("teleop/acknowledge").success
+    probe.until(lambda: not got[-1].engaged, "the policy's turn")
+    push.linear.x = 350.0
+    twist.publish(push)
+    probe.until(lambda: "set full_scale" in node.log.read_text(), "the remedy")
+    assert not got[-1].engaged
 
 
 def test_teleop_waits_for_a_device_that_is_needed(graph):

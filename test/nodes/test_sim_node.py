@@ -1,3 +1,4 @@
+import math
 import time
 
 import numpy as np
@@ -153,12 +154,25 @@ def test_stop_says_that_nobody_listens(graph):
     assert "nobody acknowledged a zero" in stop.log.read_text()
 
 
-@pytest.mark.parametrize("bad", [[], [0.1, 0.2]])
-def test_sim_fails_closed_on_a_broken_command(graph, bad):
+@pytest.mark.parametrize("bad", [[], [0.1, 0.2], [math.nan]])
+def test_sim_drops_a_broken_command_and_takes_the_next(graph, bad):
     robot = Robot(graph.probe)
-    node = graph.start("sim", lockstep=True)
+    health = graph.probe.gather("/diagnostics")
+
+    def told(words):
+        return any(words in status.message for m in health for status in m.status)
+
+    graph.start("sim", lockstep=True)
     graph.probe.ready("sim")
     graph.probe.matched()
+    graph.probe.until(lambda: robot.poses and robot.shown(robot.time), "the first frames")
     robot.gripper.publish(JointState(name=["gripper"] * len(bad), velocity=bad))
-    assert node.wait() == 1
-    assert f"has {len(bad)} velocities, wants one" in node.log.read_text()
+    graph.probe.until(lambda: told("wants one finite number"), "its word")
+    twist = TwistStamped(header=header_of(robot.time, "base"))
+    twist.twist.angular.z = math.nan
+    robot.twist.publish(twist)
+    graph.probe.until(lambda: told("a velocity is not finite"), "its word")
+    start = robot.time
+    robot.command(start, x=0.1)
+    graph.probe.until(lambda: robot.time == start + PERIOD, "the next time")
+    assert np.isfinite(robot.poses[-1].pose.position.x)
