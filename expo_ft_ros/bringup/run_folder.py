@@ -22,6 +22,7 @@ from expo_ft_ros.bringup.options import (
     parse_arguments,
 )
 from expo_ft_ros.configuration import ConfigError
+from expo_ft_ros.data.files import put_in_place
 from expo_ft_ros.rl.config import load_preset, require_room
 from expo_ft_ros.tasks import load_task
 
@@ -343,7 +344,7 @@ def _write_config(path: Path, command: str, options: RunOptions) -> None:
     }
     temporary = path / f".{CONFIG_FILE}.tmp"
     temporary.write_text(yaml.safe_dump(content, sort_keys=False))
-    temporary.replace(path / CONFIG_FILE)
+    put_in_place(temporary, path / CONFIG_FILE)
 
 
 def _one_line(error: Exception) -> str:

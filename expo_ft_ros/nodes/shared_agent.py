@@ -9,6 +9,7 @@ from pathlib import Path
 
 from expo_ft_ros.nodes.base import NodeParameters, parameter
 from expo_ft_ros.rl.agent import Agent
+from expo_ft_ros.rl.checkpoint import newest_whole
 from expo_ft_ros.rl.config import ALGORITHM, ALGORITHM_NAMES, PRESET, SIZE, load_preset
 from expo_ft_ros.tasks import load_task
 
@@ -76,15 +77,9 @@ def make_agent(wanted: LearningParameters) -> Agent:
     changed["threads"] = min(config.threads, int(os.environ.get("OMP_NUM_THREADS", config.threads)))
     config = config.model_copy(update=changed)
     agent = Agent(load_task(wanted.task), config, wanted.seed, wanted.algorithm)
-    weights = Path(wanted.checkpoint) if wanted.checkpoint else newest_checkpoint(wanted.run_dir)
+    weights = Path(wanted.checkpoint) if wanted.checkpoint else None
+    if weights is None and wanted.run_dir:
+        weights = newest_whole(Path(wanted.run_dir) / CHECKPOINTS)
     if weights is not None:
         agent.load(weights)
     return agent
-
-
-def newest_checkpoint(run_dir: str) -> Path | None:
-    """The run's last written checkpoint; None where it has none."""
-    if not run_dir:
-        return None
-    found = (Path(run_dir) / CHECKPOINTS).glob("*.safetensors")
-    return max(found, key=lambda path: path.stat().st_mtime_ns, default=None)

@@ -38,6 +38,23 @@ def load_state(path: Path) -> dict[str, Any]:
     return state
 
 
+def is_whole(path: Path) -> bool:
+    """Whether all of a checkpoint's file is there: its header says how long it is."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return "skeleton" in (file.metadata() or {})
+    except (OSError, SafetensorError):
+        return False
+
+
+def newest_whole(folder: Path) -> Path | None:
+    """The checkpoint of a folder that was written last, of those that are whole; where there are
+    some, but none is, the newest, whose reading then says why. None for an empty folder."""
+    found = sorted(folder.glob("*.safetensors"), key=lambda path: path.stat().st_mtime_ns)
+    whole = (path for path in reversed(found) if is_whole(path))
+    return next(whole, found[-1] if found else None)
+
+
 def _flatten(value: Any, name: str, tensors: dict[str, torch.Tensor]) -> Any:
     if isinstance(value, torch.Tensor):
         tensors[name] = value.detach().cpu().contiguous().clone()
