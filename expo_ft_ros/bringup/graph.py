@@ -10,7 +10,6 @@ from pathlib import Path
 
 from expo_ft_ros.bringup.environment import find_rviz
 from expo_ft_ros.bringup.options import (
-    DECISION_TIME,
     Budget,
     CollectOptions,
     EvalOptions,
@@ -174,13 +173,9 @@ def _world(options: RunOptions, run_dir: Path) -> list[NodeSpec]:
     """Robot, sensors, whoever operates, and the control loop."""
     scripted = options.operator == "scripted"
     world: dict[str, Parameter] = {"seed": options.seed, "wait_for_operator": scripted}
-    by_person = options.operator in _DEVICES
-    decision_time = options.decision_time
-    if decision_time is None:
-        decision_time = DECISION_TIME if by_person else 0.0
     reset: dict[str, Parameter] = {
         "scene_reset": options.scene_reset,
-        "decision_time": decision_time,
+        "decision_time": budget(options, load_task(options.task)).decision_time,
     }
     device, topics = _DEVICES.get(options.operator, ("spacenav", ()))
     teleop: dict[str, Parameter] = {"device": device, "device_needed": bool(topics)}
@@ -282,7 +277,7 @@ def _with_listeners(specs: list[NodeSpec]) -> list[NodeSpec]:
     """Tells who gives parts of an episode how many must hear them: none may be lost."""
     names = {name for spec in specs for name in spec.node_names}
     keepers = len(names & {"recorder", "learner"})
-    watchers = keepers + len(names & {"operator"})
+    watchers = keepers + len(names & {"operator", "teleop"})
     observers = len(names & {"reward", "policy", "recorder", "learner"})
     wanted: dict[str, dict[str, Parameter]] = {
         "arbitration": {"observation_listeners": observers, "step_listeners": watchers},

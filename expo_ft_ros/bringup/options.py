@@ -6,7 +6,7 @@ and the launch files' arguments are made from them.
 
 import difflib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
@@ -229,6 +229,7 @@ class Budget:
         imitation_scale: Share of the preset's imitation updates, in (0, 1].
         warmup_episodes: Online episodes before the first update; -1 means the preset's.
         short: Whether it is a short form.
+        decision_time: For a person to overrule how an episode has ended [s].
     """
 
     steps: int
@@ -238,6 +239,7 @@ class Budget:
     warmup_episodes: int = -1
     short: bool = False
     given: int = 0
+    decision_time: float = 0.0
 
 
 def budget(options: RunOptions, task: TaskConfig) -> Budget:
@@ -265,10 +267,18 @@ def budget(options: RunOptions, task: TaskConfig) -> Budget:
         demos = min(_SHORT_DEMOS, task.demonstrations) if short else task.demonstrations
     if trials is None:
         trials = min(_SHORT_EVAL_TRIALS, task.eval_trials) if short else task.eval_trials
-    if short:
-        scale, warmup = _SHORT_IMITATION_SCALE, _SHORT_WARMUP_EPISODES
-        return Budget(steps, demos, trials, scale, warmup, True, given)
-    return Budget(steps, demos, trials, given=given)
+    decision_time = options.decision_time
+    if decision_time is None:
+        decision_time = 0.0 if options.operator in ("scripted", "none") else DECISION_TIME
+    whole = Budget(steps, demos, trials, given=given, decision_time=decision_time)
+    if not short:
+        return whole
+    return replace(
+        whole,
+        short=True,
+        imitation_scale=_SHORT_IMITATION_SCALE,
+        warmup_episodes=_SHORT_WARMUP_EPISODES,
+    )
 
 
 def _check_dataset(folder: str, task: TaskConfig) -> int:

@@ -235,7 +235,8 @@ TOPICS: Mapping[str, Topic] = _table(
         "std_msgs/String",
         "",
         "arbitration",
-        "Why the robot has stopped itself, of its adapter; empty once it has recovered.",
+        "Why the robot has stopped itself, of its adapter (transient local, or nobody hears it); "
+        "empty at its start and once the robot has recovered.",
     ),
     # Changes follow one another quickly, and whoever is busy must not miss the one that ended it.
     _latched(

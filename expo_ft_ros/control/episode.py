@@ -83,7 +83,8 @@ CONFIRMS = (Event.COMMIT, Event.RESET_REQUESTED)
 
 # (success, terminated, discarded) of each way to end; what isn't terminated is truncated.
 # An episode in which nobody drove, or no step's outcome was seen, is discarded, however it ended,
-# and so is a failure in which the robot was held for more than HELD_SHARE of the steps.
+# and so is one that was kept from being driven for more than HELD_SHARE of its steps: where it
+# failed, or is an evaluation's, and no person has judged it.
 OUTCOMES: dict[Event, tuple[bool, bool, bool]] = {
     Event.SUCCESS: (True, True, False),
     Event.MARK_SUCCESS: (True, True, False),
@@ -219,10 +220,10 @@ class EpisodeMachine:
             first = self._record.first_observation or number
             self._record = replace(self._record, first_observation=first, last_observation=number)
 
-    def step_executed(self, source: Source, *, waits: bool = False) -> Reply:
+    def step_executed(self, source: Source, *, kept: bool = False) -> Reply:
         """A step was sent for the newest observation: counted, the state stays as it is.
 
-        waits: where it is a hold, nobody wanted to drive.
+        kept: a hold, though somebody would have driven.
         """
         if self.state is not State.RUNNING or self.steps_left == 0:
             return Reply(False, f"{self.state.value}: no step is due")
@@ -230,7 +231,7 @@ class EpisodeMachine:
         human = record.human_steps + int(source is Source.HUMAN)
         self._record = replace(record, steps=record.steps + 1, human_steps=human)
         self._acted_on = record.last_observation
-        self._held += source is Source.HOLD and self._driven and not waits
+        self._held += kept and self._driven
         self._driven |= source is not Source.HOLD
         return Reply(True, "")
 
@@ -285,13 +286,11 @@ class EpisodeMachine:
         if self._stop_cause:
             return Reply(False, f"stopped: {self._stop_cause} (release it first)")
         now = self._clock()
-        early = now - self._told_at < SAME_WORD and bool(self._asked)
-        if early or now - self._word_at < SAME_WORD:
-            words = (
-                f"{self.state.value}: taken just now",
-                request_to_person(self.snapshot().asked),
-            )
-            return Reply(True, "; ".join(filter(None, words)))
+        still = request_to_person(self.snapshot().asked)
+        if now - self._word_at < SAME_WORD:
+            return Reply(True, f"{self.state.value}: taken just now{still and '; '}{still}")
+        if now - self._told_at < SAME_WORD and still:
+            return Reply(False, f"{self.state.value}: nobody can have done so yet; {still}")
         if (self._state, Event.RESET_REQUESTED) in TRANSITIONS:
             self._word_at = now
             return self._apply(Event.RESET_REQUESTED)
@@ -322,6 +321,7 @@ class EpisodeMachine:
             if not self._stop_cause:
                 return Reply(True, "not stopped")
             self._stop_cause = ""
+            self._decided_at = self._clock()  # the person has had no time to say anything
             self.revision += 1
             return Reply(True, f"released: {self.state.value}")
         if not self._stop_cause:
@@ -341,7 +341,9 @@ class EpisodeMachine:
         self, event: Event, action: Callable[[], None] | None = None, cause: str = ""
     ) -> Reply:
         target = TRANSITIONS.get((self._state, event))
-        if target is None or (self._stop_cause and event is not Event.ESTOP):
+        judges = event in (Event.MARK_SUCCESS, Event.MARK_FAILURE) and target is not None
+        still_open = judges and self._state is State.DECIDING
+        if target is None or (self._stop_cause and event is not Event.ESTOP and not still_open):
             return self._refuse(event)
         confirmed = self._state is State.DECIDING and event in CONFIRMS
         self._state = target
@@ -379,7 +381,9 @@ class EpisodeMachine:
         record = self._record
         unseen = record.last_observation <= record.first_observation
         nothing_happened = not self._driven or unseen
-        kept_from = not success and self._held > HELD_SHARE * record.steps
+        judged = event in (Event.MARK_SUCCESS, Event.MARK_FAILURE)
+        counts = not judged and (not success or record.stage.startswith("eval"))
+        kept_from = counts and self._held > HELD_SHARE * record.steps
         if kept_from:
             cause = f"{cause}; held for {self._held} of {record.steps} steps"
         self._record = replace(

@@ -200,7 +200,9 @@ class ControlLoop:
         else:
             sent = self._filtered(choice.action, observation, now, stamps)
         self._arbiter.latch.executed(float(sent.action[GRIPPER]))
-        self.episode.step_executed(choice.source, waits=self._operator_alone)
+        lost = teleop.engaged and not teleop.connected
+        kept = choice.source is Source.HOLD and bool(hold_cause or lost)
+        self.episode.step_executed(choice.source, kept=kept)
         step = self._step(number, choice, sent)
         return TickResult(sent.action, step, step.cause)
 

@@ -149,12 +149,11 @@ class SafetyFilter:
     def reset(self) -> None:
         """The robot stands still: a new episode, a pause, a stop."""
         self._velocity = np.zeros(ACTION_DIM)
-        self._sent.clear()
+        self._sent.append(np.zeros(3))
 
     def stop(self, cause: str) -> Filtered:
         """Zero velocity at once; a stop isn't slowed by the acceleration limit."""
-        self._velocity = np.zeros(ACTION_DIM)
-        self._sent.append(np.zeros(3))
+        self.reset()
         return Filtered(np.zeros(ACTION_DIM, np.float32), cause)
 
     def filter(

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Literal, Protocol
 
 from pydantic import Field, model_validator
 
 from expo_ft_ros.configuration import Config
-from expo_ft_ros.data.messages import BadMessage
 
 Stage = Literal["collect", "imitation", "eval_before", "rl", "eval_after", "done"]
 PolicyMode = Literal["none", "sample", "mode"]
@@ -82,36 +81,6 @@ class Plan:
     learn: bool
 
 
-def plan_from_msg(message: Any) -> Plan:
-    """The plan of msg/SessionPlan.
-
-    Raises:
-        BadMessage: for a stage, a policy or an operator that is none, or an episode without steps.
-    """
-    known = {
-        "stage": (*STAGES, "done"),
-        "policy": get_args(PolicyMode),
-        "operator_mode": get_args(OperatorMode),
-    }
-    for name, values in known.items():
-        if getattr(message, name) not in values:
-            raise BadMessage(
-                f"plan of episode {message.episode}: {name} {getattr(message, name)!r} is none of "
-                f"{', '.join(values)}"
-            )
-    if message.episode > 0 and message.max_steps == 0:
-        raise BadMessage(f"plan of episode {message.episode} allows no step (max_steps is 0)")
-    return Plan(
-        stage=message.stage,
-        episode=message.episode,
-        seed=message.seed,
-        max_steps=message.max_steps,
-        policy=message.policy,
-        operator=message.operator_mode,
-        learn=message.learn,
-    )
-
-
 class Outcome(Protocol):
     """What the session needs of a finished episode; an EpisodeSnapshot is one."""
 
@@ -174,6 +143,7 @@ class Session:
         self._imitated = False
         self._episode = 1
         self._discarded = 0
+        self._refusal = ""
 
     @property
     def stage(self) -> Stage:
@@ -189,7 +159,12 @@ class Session:
         return self._tallies["rl"].steps
 
     def next_plan(self) -> Plan:
-        """What is to be done now; the same until it is reported finished."""
+        """What is to be done now; the same until it is reported finished.
+
+        Raises SessionError where it makes no sense to go on; what was counted is.
+        """
+        if self._refusal:
+            raise SessionError(self._refusal)
         stage, config = self.stage, self.config
         seed = config.seed * SEEDS_PER_RUN
         if stage in ("imitation", "done"):
@@ -207,21 +182,23 @@ class Session:
         """Count an episode; False if it isn't the planned one (reported twice, or an old one).
 
         A discarded episode isn't counted: the same scene comes again under a new number.
-        Raises SessionError when too many demonstrations have failed, and when nothing but discarded
-        episodes comes.
+        Where too many demonstrations have failed, or nothing but discarded episodes comes, the next
+        plan is refused.
         """
         plan = self.next_plan()
         if plan.episode == 0 or outcome.episode != plan.episode:
             return False
         self._episode += 1
-        self._discarded = self._discarded + 1 if outcome.discarded else 0
-        if self._discarded >= MOST_DISCARDED:
-            raise SessionError(
-                f"{plan.stage}: the last {self._discarded} episodes were all discarded "
-                "(metrics.jsonl says why each)"
-            )
         if outcome.discarded:
+            # Where nobody but a person drives, he may be having his coffee.
+            self._discarded += plan.policy != "none"
+            if self._discarded >= MOST_DISCARDED:
+                self._refusal = (
+                    f"{plan.stage}: the last {self._discarded} episodes were all discarded (mend "
+                    "what metrics.jsonl names as their causes, then go on with resume:=)"
+                )
             return True
+        self._discarded = 0
         tally = self._tallies[plan.stage]
         tally.add(outcome)
         if plan.stage == "collect" and not self._complete("collect"):
@@ -314,7 +291,7 @@ class Session:
     def _refuse_endless_failure(self, tally: Tally) -> None:
         most = ATTEMPTS_PER_DEMO * self.config.demos
         if tally.finished >= most:
-            raise SessionError(
+            self._refusal = (
                 f"collect: {tally.successes} of {self.config.demos} demonstrations succeeded in "
                 f"{tally.finished} attempts (check the task's classifier and operator)"
             )

@@ -251,7 +251,7 @@ class TeleopMapper:
         # Only news ends a loss: a tick without a message says nothing of the device.
         if lost or (self._takeover is Takeover.LOST and not news):
             signal = Signal.LOSS
-            self._twist, self._button_held = np.zeros(6), False
+            self._twist = np.zeros(6)
         else:
             signal = self._signal(pushed_button, now)
         before, self._takeover = self._takeover, TRANSITIONS[self._takeover, signal]
@@ -302,8 +302,9 @@ class TeleopMapper:
     def _press(self, buttons: Sequence[int], now: float) -> bool:
         """Latch the gripper by the edges of its buttons; True at such an edge."""
         config = self.config
-        held = config.engage_button
-        self._button_held = 0 <= held < len(buttons) and bool(buttons[held])
+        number, before = config.engage_button, self._button_held
+        self._button_held = 0 <= number < len(buttons) and bool(buttons[number])
+        taken_again = self._button_held and not before
         pressed = (
             len(buttons) > config.close_button and bool(buttons[config.close_button]),
             len(buttons) > config.open_button and bool(buttons[config.open_button]),
@@ -313,7 +314,7 @@ class TeleopMapper:
         )
         self._pressed = pressed
         if not (closing or opening):
-            return False
+            return taken_again
         if config.close_button == config.open_button:
             self._gripper = 1 if (self._gripper or self._latch.value) < 0 else -1
         elif closing != opening:
@@ -323,7 +324,9 @@ class TeleopMapper:
 
     def _signal(self, pushed_button: bool, now: float) -> Signal:
         deflection = float(np.abs(self._twist).max())
-        pushed = pushed_button or (self._button_held and self._rested)
+        # After a loss a button that is held still is nobody's word: only a new press is.
+        held = self._button_held and self._rested and self._takeover is not Takeover.LOST
+        pushed = pushed_button or held
         if pushed or deflection >= self.config.engage_threshold:
             self._hold_until = max(self._hold_until, now + self.config.min_hold)
             return Signal.PUSH

@@ -163,8 +163,10 @@ class ReplayBuffer:
 
     def driven(self, starts: NDArray[np.int64], steps: int) -> NDArray[np.int64]:
         """Those of the starts whose windows of that many steps somebody drove all the way: a robot
-        that was held (for a camera that was away, say) shows nothing to imitate."""
+        that was held (for a camera that was away, say) shows nothing to imitate. Of a demonstration
+        all are: there it stood because the person let it."""
         held = self.source[self._steps(starts, steps)] == Source.HOLD
+        held &= ~self.demonstration[starts, None]
         driven: NDArray[np.int64] = starts[~held.any(axis=1)]
         return driven
 

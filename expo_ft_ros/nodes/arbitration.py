@@ -24,8 +24,9 @@ from expo_ft_ros.bringup.topics import ALIVE_WITHIN
 from expo_ft_ros.control.arbitration import DEVICE_LOST
 from expo_ft_ros.control.episode import Reply, SceneReset, State, request_to_person
 from expo_ft_ros.control.loop import ControlLoop
+from expo_ft_ros.control.plans import plan_from_msg
 from expo_ft_ros.control.safety import Heartbeats, SafetyConfig
-from expo_ft_ros.control.session import Plan, plan_from_msg
+from expo_ft_ros.control.session import Plan
 from expo_ft_ros.data.files import sync_folder, write_atomically
 from expo_ft_ros.data.messages import (
     chunk_from_msg,
@@ -164,7 +165,7 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
         self.subscription("reward", self._on_reward)
         self.subscription("policy/chunk", self._on_chunk, needed=False)
         self.subscription("session/plan", self._on_plan, needed=False)
-        self.subscription("robot/fault", self._on_fault, needed=False)
+        self._fault_in = self.subscription("robot/fault", self._on_fault, needed=False)
         if not self._by_person:
             self._reset_scene = self.client("sim/reset", needed=True)
 
@@ -235,7 +236,8 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
         return answer
 
     def _on_estop(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
-        if not request.data and self._fault:
+        # An adapter that is gone can't say that the robot has recovered: the person decides.
+        if not request.data and self._fault and self._fault_in.get_publisher_count() > 0:
             reply = Reply(False, f"the robot has stopped itself: {self._fault} (recover it first)")
         else:
             reply = self._after(self.loop.episode.estop(bool(request.data)))
@@ -309,14 +311,16 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
             gc.collect()
         if self.loop.episode.state is not State.RESETTING:
             return
-        if self.loop.episode.waits_for_person:
+        if self.inputs.device_lost:
+            self.complain(DEVICE_LOST)
+        elif self.loop.episode.waits_for_person:
             self.complain(request_to_person(self.loop.snapshot.asked))
         elif self._valid_from is None and not self._by_person:
             self._ask_for_scene()
 
     def scene_valid_from(self) -> int | None:
         """Time of the first frame of the reset scene [ns]. A person says it by /reset_episode."""
-        return self._valid_from
+        return None if self.inputs.device_lost else self._valid_from
 
     def _ask_for_scene(self) -> None:
         now = self.wall_time()
@@ -363,10 +367,10 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
         """Publishes a step's provenance, and why it was held."""
         self._last_step = step_to_msg(step, header_of(time_ns, BASE_FRAME), late)
         self._step_out.publish(self._last_step)
-        if step.source is Source.HOLD:
+        if self.loop.running and step.source is Source.HOLD:
             self.report(WARN, step.cause or "held")
         else:
-            self.report(OK, self.loop.snapshot.state)
+            self._report_state()
 
     def record_again(self) -> None:
         """Publishes the last step once more."""
@@ -382,8 +386,12 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
         self._report_state()
 
     def _tell_progress(self) -> None:
-        if self.loop.snapshot.steps != self._told[1]:
+        snapshot = self.loop.snapshot
+        if snapshot.steps != self._told[1]:
             self._publish_state()
+        if snapshot.state == State.STOPPED or snapshot.paused:
+            # Whatever else was to be said meanwhile.
+            self._report_state()
 
     def _publish_state(self) -> None:
         """The stamp is that of the last change, not of the count of steps."""

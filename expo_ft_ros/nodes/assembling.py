@@ -9,10 +9,12 @@ from typing import Any
 from expo_ft_ros.data.episode import Episode
 from expo_ft_ros.data.episode_store import DISCARDED, INCOMPLETE
 from expo_ft_ros.data.gathering import PARTS, EpisodeGatherer
+from expo_ft_ros.data.messages import BadMessage
 from expo_ft_ros.nodes.base import GraphNode
 
 # An episode that is over, but of which parts are missing after so long, will not become whole.
 GIVE_UP_AFTER = 5.0
+_AT_ONCE = 10  # episodes of which a busy node may have heard nothing
 
 
 class EpisodeFeed:
@@ -37,11 +39,17 @@ class EpisodeFeed:
         self._on_dropped = on_dropped
         self._on_message = on_message
         self._open: dict[int, float] = {}
+        self._newest = 0
         for name in PARTS:
             node.subscription(name, partial(self._take, name))
         node.wall_timer(1.0, self._give_up)
 
     def _take(self, topic: str, message: Any) -> None:
+        """Raises BadMessage for an episode out of nowhere: all later ones would be old."""
+        number = int(message.episode)
+        if self._newest and number > self._newest + _AT_ONCE:
+            raise BadMessage(f"episode {number} of nowhere (the newest is {self._newest})")
+        self._newest = max(self._newest, number)
         if self._on_message is not None:
             self._on_message(topic, message)
         ended = self._gatherer.take(topic, message)

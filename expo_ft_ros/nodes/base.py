@@ -35,7 +35,6 @@ from expo_ft_ros.nodes.qos import message_type, qos_of, service_type
 
 READY_PERIOD = 0.05
 DIAGNOSTICS_PERIOD = 1.0
-_AHEAD = 1.0  # [s] a stamp so far ahead would make all that follow late
 _WITH_INFO = inspect.signature(lambda message, info: None)
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
@@ -222,8 +221,8 @@ class GraphNode(LifecycleNode, Generic[P]):
 
         needed: the node is ready once somebody publishes. type_name, remapped: another type and
         name with the same quality of service (a compressed image beside a raw one). A latched
-        message that arrives before the node is active is kept for then, one that is older than the
-        newest is late and dropped. timed: the callback is also
+        message that arrives before the node is active is kept for then; in lock-step one that is
+        older than the newest is late and dropped. timed: the callback is also
         given the system time at which the message was sent [ns]. A BadMessage that the callback
         raises is dropped and reported.
         """
@@ -231,22 +230,19 @@ class GraphNode(LifecycleNode, Generic[P]):
         latched = entry.durability == "transient_local"
         newest = 0
 
-        def is_late(message: Any) -> bool:
-            """Of a state only the newest counts; without a header it has no age."""
-            nonlocal newest
-            if not latched or not hasattr(message, "header"):
-                return False
-            stamp = nanoseconds(message.header.stamp)
-            if not self.parameters.lockstep and 1e-9 * (stamp - self.now_ns()) > _AHEAD:
-                raise BadMessage("stamped ahead of the clock (synchronise the clocks)")
-            late = stamp < newest
-            newest = max(newest, stamp)
-            return late
+        # Of a state only the newest counts. By the system's clock, which may be set back, a stamp
+        # is no order; there the order of its one sender is.
+        ordered = latched and self.parameters.lockstep
 
         def take(*given: Any) -> None:
+            nonlocal newest
             try:
-                if not is_late(given[0]):
-                    callback(*given)
+                header = getattr(given[0], "header", None) if ordered else None
+                stamp = nanoseconds(header.stamp) if header is not None else newest
+                if stamp < newest:
+                    raise BadMessage(f"older by {1e-9 * (newest - stamp):.2f} s than the newest")
+                callback(*given)
+                newest = stamp
             except BadMessage as error:
                 # Dropped: where it is missed, a deadline stops the arm.
                 self.report(ERROR, f"{name}: {error}")

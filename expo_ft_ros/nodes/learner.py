@@ -16,7 +16,8 @@ from typing import Any
 from std_srvs.srv import Trigger
 
 from expo_ft_ros.bringup.run_folder import first_uncounted
-from expo_ft_ros.control.session import LEARNED_STAGES, plan_from_msg
+from expo_ft_ros.control.plans import plan_from_msg
+from expo_ft_ros.control.session import LEARNED_STAGES
 from expo_ft_ros.data.episode import Episode
 from expo_ft_ros.data.episode_store import load_episodes
 from expo_ft_ros.data.gathering import EpisodeGatherer

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sensor_msgs.msg import Joy
 from std_msgs.msg import Header
 
-from expo_ft_ros.control.session import plan_from_msg
+from expo_ft_ros.control.plans import plan_from_msg
 from expo_ft_ros.control.teleop import TeleopConfig
 from expo_ft_ros.data.messages import nanoseconds, pose_arrays, proprio_from_msg
 from expo_ft_ros.msg import EpisodeState, SessionPlan, SimState, Step

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from expo_ft_ros.control.session import plan_from_msg
+from expo_ft_ros.control.plans import plan_from_msg
 from expo_ft_ros.data.messages import observation_from_msg
 from expo_ft_ros.data.types import ActionChunk
 from expo_ft_ros.msg import ActionChunk as ActionChunkMsg

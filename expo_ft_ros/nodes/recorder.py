@@ -26,7 +26,7 @@ from expo_ft_ros.data.episode_store import (
     whole_files,
 )
 from expo_ft_ros.data.gathering import PARTS, EpisodeGatherer
-from expo_ft_ros.data.messages import BadMessage, nanoseconds
+from expo_ft_ros.data.messages import nanoseconds
 from expo_ft_ros.msg import EpisodeRecorded, Observation
 from expo_ft_ros.nodes.assembling import EpisodeFeed
 from expo_ft_ros.nodes.base import GraphNode, NodeParameters
@@ -64,7 +64,7 @@ class RecorderNode(GraphNode[RecorderParameters]):
                 set_aside(path, UNCOUNTED)
         config = run / _CONFIG
         self._files = EpisodeFiles(folder, config.read_text() if config.is_file() else "")
-        self._newest, self._planned = first - 1, 0
+        self._newest = first - 1
         self._open: set[int] = set()
         self._queue: queue.Queue[Callable[[], None] | None] = queue.Queue()
         self._failure: Exception | None = None
@@ -91,13 +91,8 @@ class RecorderNode(GraphNode[RecorderParameters]):
 
     # -- the executor's thread ------------------------------------------------------------------
     def _on_message(self, topic: str, message: Any) -> None:
-        """Raises BadMessage for an episode that nobody has planned: all later ones would be old."""
         episode = int(message.episode)
-        if topic == "session/plan":
-            self._planned = episode
         if episode > self._newest:
-            if episode not in (self._planned, self._newest + 1):
-                raise BadMessage(f"episode {episode} of no plan (the newest is {self._newest})")
             self._newest = episode
             self._open.add(episode)
         if episode in self._open:

@@ -168,9 +168,9 @@ class Lockstep:
             self.advance()
 
     def hold(self) -> None:
-        """One zero. While paused the world stands, so it bears a stamp that is over already."""
-        paused = self._host.loop.episode.state is State.PAUSED
-        self._host.send(ZERO, self._done_ns if paused else self._host.inputs.newest_ns)
+        """One zero; none while paused: without a command the world stands, and then goes on."""
+        if self._host.loop.episode.state is not State.PAUSED:
+            self._host.send(ZERO, self._host.inputs.newest_ns)
 
     def check(self) -> None:
         """Sends again what nobody seems to have heard."""

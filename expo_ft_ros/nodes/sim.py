@@ -33,7 +33,7 @@ from expo_ft_ros.nodes.convert import (
 )
 from expo_ft_ros.nodes.process import main as run_nodes
 from expo_ft_ros.nodes.schedule import RESEND_AFTER
-from expo_ft_ros.nodes.snapshot import AHEAD
+from expo_ft_ros.nodes.snapshot import refuse_tomorrow
 from expo_ft_ros.sim.world import CAMERAS, World
 from expo_ft_ros.srv import ResetScene
 from expo_ft_ros.tasks import load_task
@@ -70,7 +70,8 @@ class SimNode(GraphNode[SimParameters]):
         self._world = World(task, self.parameters.render_size, self.parameters.seed)
         self._world.images()
         self._resets = 1
-        self._reset_for: tuple[int, int] | None = None
+        # Which episode's scene of which seed was reset last, and the time of its first frame [ns].
+        self._reset_for, self._valid_from = (0, 0), 0
         self._time_ns = _START_NS
         self._command = np.zeros(ACTION_DIM)
         self._arrived: dict[str, int] = {}
@@ -128,8 +129,7 @@ class SimNode(GraphNode[SimParameters]):
         stamp, before = nanoseconds(header.stamp), self._arrived.get(kind, 0)
         if self.parameters.lockstep:
             return before < stamp == self._time_ns
-        if 1e-9 * (stamp - self._wall_ns()) > AHEAD:
-            raise BadMessage("stamped ahead of the clock (synchronise the clocks)")
+        refuse_tomorrow(stamp, self._wall_ns())
         self._arrived[kind] = max(before, stamp)
         return stamp >= before or still
 
@@ -150,13 +150,13 @@ class SimNode(GraphNode[SimParameters]):
     def _on_reset(
         self, request: ResetScene.Request, response: ResetScene.Response
     ) -> ResetScene.Response:
-        episode = int(request.episode)
+        wanted = (int(request.episode), int(request.seed))
         # Who got no answer in time asks again; by then the episode may be on.
-        if self._reset_for is None or episode == 0 or self._reset_for[0] != episode:
-            self._reset(int(request.seed))
-            self._reset_for = (episode, self._time_ns)
+        if wanted[0] == 0 or self._reset_for != wanted:
+            self._reset(wanted[1])
+            self._reset_for, self._valid_from = wanted, self._time_ns
         response.success = True
-        response.valid_from = stamp_of(self._reset_for[1])
+        response.valid_from = stamp_of(self._valid_from)
         return response
 
     def _reset(self, seed: int) -> None:

@@ -25,6 +25,14 @@ SIDE, WRIST, PROPRIO, TELEOP = "camera/side", "camera/wrist", "proprio", "teleop
 AHEAD = 0.15
 """A stamp so far ahead of the clock is none [s]: all that follows would be older."""
 
+
+def refuse_tomorrow(stamp_ns: int, now_ns: int) -> None:
+    """Raises BadMessage for a stamp that lies more than AHEAD in the future [ns]."""
+    ahead = 1e-9 * (stamp_ns - now_ns)
+    if ahead > AHEAD:
+        raise BadMessage(f"stamped {ahead:.2f} s ahead of the clock (synchronise the clocks)")
+
+
 Message: TypeAlias = Image | ProprioMsg | TeleopCommand
 
 
@@ -71,9 +79,10 @@ class Inputs:
         """
         _CHECKS[name](message)
         stamp = nanoseconds(message.header.stamp)
-        ahead = 0.0 if now_ns is None else 1e-9 * (stamp - now_ns)
-        if ahead > AHEAD:
-            raise BadMessage(f"stamped {ahead:.2f} s ahead of the clock (synchronise the clocks)")
+        if now_ns is not None:
+            refuse_tomorrow(stamp, now_ns)
+            # A little ahead is fresh, but it stays so no longer than another.
+            stamp = min(stamp, now_ns)
         if stamp >= self._stamps.get(name, 0):
             self._messages[name] = message
             self._stamps[name] = stamp

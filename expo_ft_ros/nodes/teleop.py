@@ -136,6 +136,8 @@ class TeleopNode(GraphNode[TeleopParameters]):
         Nothing of the hand is carried over: a hand that still pushes says so at once.
         """
         over = message.state in (EpisodeState.ENDED, EpisodeState.RESETTING)
+        if over:
+            self._latch.reset()
         if not over or self._mapper.takeover is Takeover.LOST:
             return
         self._mapper = self._mapper.fresh()

@@ -164,7 +164,7 @@ def test_integrated_the_tool_never_leaves_the_box_and_the_acceleration_is_bounde
 @settings(deadline=None, max_examples=100)
 @given(
     st.lists(
-        st.tuples(sane_actions, st.floats(0, 0.15), st.floats(0, CONFIG.late_tick)),
+        st.tuples(sane_actions | st.none(), st.floats(0, 0.15), st.floats(0, CONFIG.late_tick)),
         min_size=1,
         max_size=60,
     ),
@@ -189,6 +189,10 @@ def test_with_late_ticks_and_old_positions_the_tool_never_leaves_the_box(
         return position
 
     for action, age, late in sequence:
+        if action is None:  # a stop, at once
+            safety.stop("why")
+            moves.append((DT * late / CONFIG.late_tick, np.zeros(3)))
+            continue
         sent = safety.filter(action, at(was_at(age)), DT, age=age, slack=CONFIG.late_tick)
         moves.append((DT + late, sent.action[:3].astype(float) * LIMITS.scale()[:3]))
         assert (was_at(0.0) >= low - 1e-6).all()

@@ -70,6 +70,17 @@ def test_the_second_word_is_none_on_the_episode_that_has_begun_since(reset):
     assert machine.snapshot() != before
 
 
+def test_a_first_word_that_comes_too_soon_is_none_and_says_so():
+    machine = running(SceneReset.ASKED)
+    machine.verdict(True, 3, "refill the bin")
+    reply = machine.reset_requested()
+    assert not reply.accepted
+    assert "nobody can have done so yet" in reply.message
+    assert "refill the bin" in reply.message
+    machine.clock.pass_time()
+    assert machine.reset_requested().accepted
+
+
 def test_a_person_who_reset_the_scene_early_is_not_waited_for():
     machine = running(SceneReset.PERSON)
     machine.mark_failure()

@@ -95,14 +95,22 @@ def test_an_episode_reported_twice_counts_once():
 
 
 def test_a_run_does_not_go_on_for_ever_with_what_comes_to_nothing():
-    session = Session(config())
+    session = Session(config(demos=0, stages=("eval_after",), eval_trials=30))
     for _ in range(MOST_DISCARDED - 1):
         session.episode_finished(outcome(session.next_plan(), discarded=True))
     session.episode_finished(outcome(session.next_plan()))
     for _ in range(MOST_DISCARDED - 1):
         session.episode_finished(outcome(session.next_plan(), discarded=True))
+    session.episode_finished(outcome(session.next_plan(), discarded=True))
     with pytest.raises(SessionError, match="the last 20 episodes were all discarded"):
+        session.next_plan()
+
+
+def test_a_person_who_has_his_coffee_ends_no_run():
+    session = Session(config())
+    for _ in range(2 * MOST_DISCARDED):
         session.episode_finished(outcome(session.next_plan(), discarded=True))
+    assert session.next_plan().stage == "collect"
 
 
 def test_a_discarded_episode_is_not_counted_and_its_scene_comes_again():
@@ -122,7 +130,7 @@ def test_failed_demonstrations_are_repeated_in_other_scenes_up_to_a_bound():
     assert failed.seed != done.seed
     assert session.progress() == (1, 2)
     assert session.stage == "collect"
-    for _ in range(3):
+    for _ in range(4):
         advance(session, success=False)
     with pytest.raises(SessionError, match=r"1 of 2 demonstrations succeeded in 6 attempts"):
         advance(session, success=False)

@@ -175,6 +175,16 @@ def test_a_button_takes_over_while_it_is_held_also_at_rest():
     assert not mapper.update(None, None, 3.4).engaged
 
 
+def test_a_button_that_is_held_is_no_word_on_a_device_that_was_lost():
+    mapper = TeleopMapper(TeleopConfig(engage_button=2))
+    mapper.update(push(0.6), [0, 0, 1], 0.0)
+    mapper.update(None, None, 0.1, lost=True)
+    for now in np.arange(0.2, 3.0, 0.1):
+        assert not mapper.update(push(0.0), [0, 0, 1], now).connected
+    mapper.update(None, [0, 0, 0], 3.0)
+    assert mapper.update(None, [0, 0, 1], 3.1).connected
+
+
 def test_one_button_toggles():
     mapper = TeleopMapper(TeleopConfig(close_button=0, open_button=0))
     grippers = []

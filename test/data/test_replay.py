@@ -111,6 +111,9 @@ def test_a_window_in_which_the_robot_was_held_shows_nothing_to_imitate():
     where = replay.add(episode)
     assert list(replay.driven(replay.starts(), 2)) == [*where[:2], *where[4:6]]
     assert list(replay.driven(replay.starts(), 1)) == [*where[:3], *where[4:6]]
+    shown = replay.add(replace(episode, outcome=replace(episode.outcome, stage="collect")))
+    demonstrated = replay.starts(demonstrated=True)
+    assert list(replay.driven(demonstrated, 2)) == [*shown[:-1]], "there the person let it stand"
 
 
 def test_a_timeout_may_count_as_an_end():

@@ -19,10 +19,12 @@ from std_srvs.srv import Trigger
 from expo_ft_ros.bringup.run_folder import first_uncounted
 from expo_ft_ros.bringup.topics import TOPICS
 from expo_ft_ros.data.episode_store import load_episodes
+from expo_ft_ros.data.messages import twist_array
 
 ROOT = Path(__file__).parents[2]
 LEAST = 1000
 KEPT = 40
+COMMANDS, MINE = ("robot/twist_cmd", "robot/gripper_cmd"), "meddled"
 DIAGNOSTIC = ("progress", "lateness", "q")  # what nobody acts on
 NONE_FROM_OUTSIDE = ("joy", "robot/fault")  # nobody in this graph says anything there
 # A reading bears no time: one that comes late is what a hand did.
@@ -38,10 +40,13 @@ class Meddler:
     def __init__(self, graph: Any, name: str, rng: random.Random) -> None:
         self.name, self._rng, self.said = name, rng, dict.fromkeys(self.KINDS, 0)
         self._heard: list[Any] = []
+        self.true_ones: list[Any] = []
         self._out = graph.probe.publisher(name)
         graph.probe.on(name, self._hear)
 
     def _hear(self, message: Any) -> None:
+        if self.name in COMMANDS and message.header.frame_id != MINE:
+            self.true_ones.append(message)
         self._heard = [*self._heard[1 - KEPT :], message]
 
     def meddle(self) -> None:
@@ -54,6 +59,9 @@ class Meddler:
                 return
         else:
             message = self._heard[-1 if kind == "again" else 0]
+        if self.name in COMMANDS:
+            message = copy.deepcopy(message)
+            message.header.frame_id = MINE
         self._out.publish(message)
         self.said[kind] += 1
 
@@ -108,7 +116,8 @@ def test_a_training_ends_well_whatever_is_said_beside(graph, capsys):
         end = time.monotonic() + 350
         while process.poll() is None and time.monotonic() < end:
             graph.probe.spin(0.025)
-            rng.choice(meddlers).meddle()
+            for meddler in rng.sample(meddlers, 2):
+                meddler.meddle()
             # Readings that are no numbers are a device that is gone; the arm stands until then.
             if knows.service_is_ready() and (asked is None or asked.done()):
                 asked = knows.call_async(Trigger.Request())
@@ -120,6 +129,13 @@ def test_a_training_ends_well_whatever_is_said_beside(graph, capsys):
     with capsys.disabled():
         print(f"\nbad messages on {len(meddlers)} topics: {said}")
     assert code == 0, output.read_text()[-3000:]
+    commands = {m.name: m.true_ones for m in meddlers if m.name in COMMANDS}
+    for twist in commands["robot/twist_cmd"]:
+        assert np.abs(twist_array(twist.twist)).max() <= 1 + 1e-6, "the limits' greatest"
+        assert np.abs(twist_array(twist.twist)[:3]).max() <= 0.25 + 1e-6
+    for gripper in commands["robot/gripper_cmd"]:
+        assert abs(gripper.velocity[0]) <= 0.12 + 1e-6
+    assert all(commands.values()), "arbitration's own"
     # Every episode that counts is there, whole and sound.
     lines = [json.loads(x) for x in (graph.folder / "metrics.jsonl").read_text().splitlines()]
     episodes = {

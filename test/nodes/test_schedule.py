@@ -61,9 +61,9 @@ class Desk:
     def sample(self, *, teleop: TeleopCommand | None = None) -> None:
         header = header_of(self.now_ns())
         image = array_to_image(np.zeros((2, 2, 3), np.uint8), header)
-        self.inputs.put(SIDE, image)
-        self.inputs.put(WRIST, image)
-        self.inputs.put(PROPRIO, proprio_to_msg(PROPRIO_NOW, header))
+        self.inputs.put(SIDE, image, self.now_ns())
+        self.inputs.put(WRIST, image, self.now_ns())
+        self.inputs.put(PROPRIO, proprio_to_msg(PROPRIO_NOW, header), self.now_ns())
         idle = TeleopCommand(header=header, connected=True, action=np.zeros(7, np.float32))
         self.inputs.put(TELEOP, teleop or idle)
 
@@ -83,6 +83,9 @@ class Desk:
 
     def record(self, step: Step, time_ns: int, late: float) -> None:
         self.steps.append(step)
+
+    def explain(self, cause: str) -> None:
+        self.complaints.append(cause)
 
     def record_again(self) -> None:
         self.order.append("again")
@@ -236,6 +239,44 @@ def test_hold_sends_zero_now_and_plans_anew():
     assert run.desk.steps[-1].chunk == run.desk.wanted[-1]
 
 
+def test_what_a_hold_cuts_short_is_told_as_its_mean_over_the_period():
+    run = RealtimeRun()
+    for _ in range(5):
+        run.tick()
+    whole = run.desk.steps[-1]
+    assert whole.executed.any()
+    run.desk.now += 0.3 * PERIOD
+    count = len(run.desk.steps)
+    run.schedule.hold()
+    run.schedule.hold()
+    (cut,) = run.desk.steps[count:]
+    assert (cut.observation, cut.source) == (whole.observation, whole.source)
+    np.testing.assert_allclose(cut.executed, 0.3 * whole.executed, rtol=1e-5)
+    assert cut.cause == "cut short after 30% of its period"
+
+
+def test_what_has_lasted_for_its_period_is_not_told_again():
+    run = RealtimeRun()
+    for _ in range(5):
+        run.tick()
+    run.desk.now += 1.01 * PERIOD
+    count = len(run.desk.steps)
+    run.schedule.hold()
+    assert len(run.desk.steps) == count
+
+
+def test_the_newest_chunk_counts_whatever_comes_after_it():
+    run = RealtimeRun()
+    for _ in range(3):
+        run.tick()
+    newest = run.desk.last
+    run.schedule.take_chunk(chunk(99, newest))
+    run.schedule.take_chunk(chunk(1, newest - 1))
+    for _ in range(12):
+        run.tick()
+    assert 99 in {step.chunk for step in run.desk.steps}
+
+
 def test_a_pause_stands_and_what_was_under_way_is_not_executed_after_it():
     run = RealtimeRun()
     for _ in range(8):
@@ -355,9 +396,10 @@ def test_lockstep_stands_while_paused_and_goes_on_where_it_was():
         run.answer(number)
     run.world()
     assert run.desk.loop.episode.pause().accepted
+    sent = len(run.desk.sent)
     run.schedule.hold()
-    np.testing.assert_array_equal(run.desk.sent[-1], np.zeros(7))
     run.answer(4)
+    assert len(run.desk.sent) == sent, "without a command the world stands"
     assert [step.observation for step in run.desk.steps] == [1, 2, 3]
     assert run.desk.loop.episode.resume().accepted
     run.schedule.advance()
