@@ -170,7 +170,11 @@ def broken(world: World, rng: np.random.Generator) -> None:
         message = ActionChunk(id=9, observation=number, horizon=int(rng.integers(3)))
         message.actions = [nonsense] * int(rng.choice([0, 7, 14, 15]))
     else:
-        message = SessionPlan(stage="rl", episode=0, max_steps=5, policy="sample")
+        message = SessionPlan(stage="rl", episode=2, policy="sample", operator_mode="correct")
+        wrong = str(rng.choice(["stage", "policy", "operator_mode", "max_steps"]))
+        if wrong != "max_steps":  # 0 as it is
+            message.max_steps = 5
+            setattr(message, wrong, "nonsense")
     world.out[name].publish(message)
 
 
