@@ -27,7 +27,6 @@ from expo_ft_ros.control.loop import ControlLoop
 from expo_ft_ros.control.plans import plan_from_msg
 from expo_ft_ros.control.safety import Heartbeats, SafetyConfig
 from expo_ft_ros.control.session import Plan
-from expo_ft_ros.data.files import sync_folder, write_atomically
 from expo_ft_ros.data.messages import (
     chunk_from_msg,
     nanoseconds,
@@ -45,6 +44,7 @@ from expo_ft_ros.nodes.convert import BASE_FRAME, header_of, step_to_msg, to_arr
 from expo_ft_ros.nodes.process import main as run_nodes
 from expo_ft_ros.nodes.schedule import ZERO, Lockstep, Realtime, Schedule, Tick
 from expo_ft_ros.nodes.snapshot import PROPRIO, SIDE, TELEOP, WRIST, Inputs, Snapshot
+from expo_ft_ros.nodes.stop_latch import latch_stop, release_stop, stop_cause
 from expo_ft_ros.srv import ResetScene
 from expo_ft_ros.tasks import load_task
 
@@ -53,8 +53,6 @@ _CHECK_PERIOD = 0.1
 _WATCH_PERIOD = 0.025
 _STATE_PERIOD = 0.5
 _RESET_PATIENCE = 5.0
-STOP_FILE = "stopped.json"
-"""In the run's folder while the arm is stopped: a restart doesn't release it."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +129,9 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
         self._fault = ""
         run_dir = self.parameters.run_dir
         self._run = Path(run_dir) if run_dir else None
-        self._stop_again()
+        if self._run is not None and (cause := stop_cause(self._run)):
+            # Nobody has released it before this start.
+            self.loop.episode.estop(True, cause)
         # In lock-step the world waits for everybody.
         self._heartbeats = Heartbeats(() if lockstep else self.parameters.watched, ALIVE_WITHIN)
         self._silent: list[str] = []
@@ -250,32 +250,13 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
         if self._fault:
             self._after(self.loop.episode.estop(True, f"protective stop: {self._fault}"))
 
-    def _stop_again(self) -> None:
-        """A stop that nobody has released before this start still holds."""
-        if self._run is None or not (path := self._run / STOP_FILE).exists():
-            return
-        try:
-            cause = str(json.loads(path.read_text())["cause"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            cause = f"{path} can't be read ({error})"
-        self.loop.episode.estop(True, cause)
-
-    def _keep_stop(self) -> None:
-        """Whether the arm is stopped survives the process."""
-        if self._run is None:
-            return
-        path = self._run / STOP_FILE
-        if self.loop.episode.state is State.STOPPED:
-            if not path.exists():
-                write_atomically(path, {"cause": self.loop.snapshot.cause})
-        elif path.exists():
-            path.unlink()
-            sync_folder(self._run)
-
     def _after(self, reply: Reply) -> Reply:
         if self.loop.episode.state in (State.PAUSED, State.STOPPED):
             self._schedule.hold()
-        self._keep_stop()
+        if self._run is not None and self.loop.episode.state is State.STOPPED:
+            latch_stop(self._run, self.loop.snapshot.cause)
+        elif self._run is not None:
+            release_stop(self._run)
         self.tell_state()
         self._schedule.advance()
         return reply

@@ -40,9 +40,9 @@ class Tick:
     the wait for the tick's time; None where the tick follows no new reading. chunk_late: of the
     newest chunk, against the tick at which it was needed, negative for one that came in time; None
     where none came since the last tick, or nothing was planned any more when it was asked for.
-    chunks_lost: requests that a later one's answer overtook since the last tick. told: what saying
-    it took, after the command: the observation and the step, for recorder, reward and policy; the
-    recorder writes in its own process.
+    chunks_lost: requests that a later one's answer overtook since the last tick. written: what
+    handing the step to the recorder took, which writes in its own process; told: that and the
+    observation, its images for recorder, reward and policy alike. Both after the command.
     """
 
     observation: int
@@ -54,6 +54,7 @@ class Tick:
     chunk_late: float | None = None
     chunks_lost: int = 0
     told: float = 0.0
+    written: float = 0.0
 
 
 class Host(Protocol):
@@ -384,14 +385,15 @@ class Realtime:
         reaction = None
         if travelled is not None and result.step is not None and result.step.source is Source.HUMAN:
             reaction = travelled + late + commanded - started
-        # After the command: two images take some milliseconds.
-        host.show()
         self._sent = None
         if result.step is not None:
             host.record(result.step, now_ns, late)
             self._sent = _Sent(result.step, now_ns, late, commanded)
         elif result.cause:
             host.explain(result.cause)
+        written = self._clock()
+        # Last: two images take some milliseconds.
+        host.show()
         host.tell_state()
         done = self._clock()
         chunk_late, self._chunk_late = self._chunk_late, None
@@ -407,6 +409,7 @@ class Realtime:
                 chunk_late=chunk_late,
                 chunks_lost=lost,
                 told=done - commanded,
+                written=written - commanded,
             )
         )
 
