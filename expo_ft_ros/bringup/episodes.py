@@ -56,10 +56,17 @@ def main(words: Sequence[str]) -> int:
         if number >= first_uncounted(run):
             raise ConfigError(f"{path}: the run hasn't counted it, so that it isn't learned from")
         relabel(path, _LABELS[label])
-        print(f"{path.name} counts as {label} from the next start on")
+        print(
+            f"{path.name} is learned from as a {label} from the next start on (what the session "
+            "has counted, an evaluation's trials too, stays as it was)"
+        )
         return 0
     path = _file(_stopped(_run(rest)), number)
-    print(f"{path.name} is {set_aside(path, DISCARDED).name} now, and not learned from")
+    aside = set_aside(path, DISCARDED)
+    print(
+        f"{path.name} is {aside.name} now, and not learned from; its old name brings it back (what "
+        "the session has counted stays as it was)"
+    )
     return 0
 
 

@@ -411,7 +411,9 @@ class EpisodeMachine:
             self._apply(event, cause=cause)
 
     def _set_paused(self, paused: bool) -> Reply:
+        words = "paused" if paused else "not paused"
         if self._paused != paused:
             self._paused = paused
             self.revision += 1
-        return Reply(True, self.state.value)
+            words = "paused" if paused else "goes on"
+        return Reply(True, f"{self.state.value}: {words}")

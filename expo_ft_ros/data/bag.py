@@ -141,7 +141,8 @@ def _records(path: Path) -> Iterator[tuple[Message, Channel, Schema | None]]:
             try:
                 record = next(records, None)
             except _CUT as error:
-                raise CutOffError(f"{path}: cut off after {count} messages ({error})") from error
+                why = str(error) or type(error).__name__
+                raise CutOffError(f"{path}: cut off after {count} messages ({why})") from error
             if record is None:
                 break
             if isinstance(record, Schema):

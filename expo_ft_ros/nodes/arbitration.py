@@ -387,9 +387,12 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
         if snapshot.state == State.STOPPED:
             self.report(ERROR, f"stopped: {snapshot.cause}")
         elif self._silent:
-            self.report(ERROR, self.absent())
+            # Before anything moves they are only starting.
+            self.report(ERROR if self.loop.running else WARN, self.absent())
         elif snapshot.paused:
-            self.report(WARN, f"paused: {snapshot.state}")
+            self.report(
+                WARN, "paused" if snapshot.state == "paused" else f"paused, {snapshot.state}"
+            )
         else:
             self.report(OK, snapshot.state)
 

@@ -328,7 +328,7 @@ class SessionNode(GraphNode[SessionParameters]):
         message = SessionStatus(**status)
         message.header.stamp = self.get_clock().now().to_msg()
         self._status_out.publish(message)
-        self.report(OK, f"{status['stage']}: {status['note'] or 'running'}")
+        self.report(OK, ": ".join(filter(None, (status["stage"], status["note"] or "running"))))
         left = status["seconds_left"]
         learner = self._learner
         content = {
