@@ -100,6 +100,28 @@ def test_proprio_joins_what_has_one_stamp(graph):
     assert got[1].gripper_width == pytest.approx(0.03)
     assert list(got[1].joint_positions) == list(np.arange(7.0))
     assert got[1].pose.position.x == 3.0
+
+
+def test_a_driver_s_stamp_of_tomorrow_keeps_no_later_state_away(graph):
+    """In real time: its clock may have been set."""
+    probe = graph.probe
+    joints = probe.publisher("joint_states")
+    pose = probe.publisher("robot/tcp_pose")
+    twist = probe.publisher("robot/tcp_twist")
+    got = probe.gather("proprio")
+    graph.start("proprio")
+    probe.ready("proprio")
+    probe.matched()
+    now = time.time_ns()
+    pose.publish(PoseStamped(header=header_of(now + 10**13, "base")))
+    probe.spin(0.2)
+    header = header_of(now, "base")
+    names = ["finger_joint1", "finger_joint2"]
+    joints.publish(JointState(header=header, name=names, position=[0.01, 0.02]))
+    twist.publish(TwistStamped(header=header))
+    pose.publish(PoseStamped(header=header))
+    probe.until(lambda: got, "the state")
+    assert nanoseconds(got[-1].header.stamp) == now
     assert got[1].twist.angular.z == 0.5
 
 
