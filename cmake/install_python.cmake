@@ -12,8 +12,8 @@ endforeach()
 
 # The environment that is active while building is the one that has torch.
 set(node_python "${Python3_EXECUTABLE}")
-foreach(node agent arbitration camera learner monitor operator policy proprio recorder reward session
-    sim teleop)
+foreach(node agent arbitration camera keyboard learner monitor operator policy proprio recorder reward
+    session sim spacemouse teleop)
   if(NOT EXISTS "${CMAKE_CURRENT_SOURCE_DIR}/expo_ft_ros/nodes/${node}.py")
     continue()
   endif()

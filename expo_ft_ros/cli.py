@@ -30,6 +30,7 @@ usage: expo-ft <command> [name:=value ...]
   episodes what a run has recorded: list, show, relabel, discard
   export   what a run has recorded as a LeRobot dataset
   bench    measurements: bench graph, core, learn (whole runs without ROS)
+  keyboard corrections by the keyboard of this terminal, for operator:=keyboard
   doctor   what this machine has and lacks
   test     the project's tests (arguments go to pytest)
 
@@ -219,6 +220,25 @@ def _bench_help(words: list[str]) -> int:
     return 0
 
 
+def _keyboard(words: list[str]) -> int:
+    """Takes this terminal's keys, as a driver beside a graph that runs elsewhere."""
+    from expo_ft_ros.bringup.environment import require_chosen_domain, require_ros, ros_environment
+    from expo_ft_ros.bringup.terminal import require_terminal
+    from expo_ft_ros.control.keyboard import key_map
+
+    if _wants_help(words):
+        print(f"usage: expo-ft keyboard [--ros-args ...]\n\n{key_map()}")
+        return 0
+    if words and words[0] != "--ros-args":
+        return _complain(f"keyboard takes no options, got {words[0]!r} (but for --ros-args)")
+    require_ros()
+    require_chosen_domain()
+    require_terminal()
+    os.environ.update(ros_environment(Path.home() / ".ros"))
+    importlib.import_module("expo_ft_ros.nodes.keyboard").main()
+    return 0
+
+
 def _doctor(words: list[str]) -> int:
     from expo_ft_ros.doctor import main as doctor
 
@@ -250,6 +270,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "episodes": _episodes,
     "export": _export,
     "bench": _bench,
+    "keyboard": _keyboard,
     "doctor": _doctor,
     "test": _test,
 }

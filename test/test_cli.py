@@ -41,6 +41,7 @@ def runs(tmp_path, monkeypatch):
         (["bench", "learn", "algorithm:=ppo"], "algorithm:=ppo: no such algorithm"),
         (["bench", "learn", "change:=edits"], "is not field=value"),
         (["doctor", "now"], "doctor takes no arguments"),
+        (["keyboard", "fast"], "keyboard takes no options"),
     ],
 )
 def test_an_error_is_one_line_and_exit_code_2(words, message, capsys, runs):

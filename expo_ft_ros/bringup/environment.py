@@ -65,6 +65,19 @@ def require_ros() -> None:
         )
 
 
+def require_chosen_domain() -> None:
+    """Checks that a node beside a graph can know the graph's ROS domain.
+
+    Raises:
+        ConfigError: where each run has one of its own; says what to do.
+    """
+    if os.environ.get(ISOLATE_VARIABLE) == "1" and "ROS_DOMAIN_ID" not in os.environ:
+        raise ConfigError(
+            f"{ISOLATE_VARIABLE}=1 gives each run a ROS domain of its own, which is not known here "
+            "(set ROS_DOMAIN_ID to the same number in both terminals)"
+        )
+
+
 def claim_domain(folder: Path | None = None) -> IO[str] | None:
     """Takes this machine's ROS domain for one graph; held as long as the file stays open.
 

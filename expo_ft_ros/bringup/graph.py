@@ -43,6 +43,7 @@ _TICK_NICE = -10
 _DEVICES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "spacemouse": ("spacenav", ("spacenav/twist", "spacenav/joy")),
     "gamepad": ("joy", ("joy",)),
+    "keyboard": ("keyboard", ("joy",)),
 }
 _LEARNER_GRACE = 20.0
 

@@ -78,7 +78,7 @@ class RunOptions(TaskOptions):
         ge=0.0,
         le=60.0,
         description="How long a person may overrule how an episode has ended before it is "
-        f"committed [s] (default: {DECISION_TIME:g} with a SpaceMouse or gamepad, else 0).",
+        f"committed [s] (default: {DECISION_TIME:g} when a person corrects, else 0).",
     )
     realtime: bool = Field(
         False, description="10 Hz of wall time instead of lock-step as fast as the machine goes."

@@ -167,12 +167,13 @@ TOPICS: Mapping[str, Topic] = _table(
     _topic(
         "joy",
         "sensor_msgs/Joy",
-        "",
+        "keyboard",
         "teleop",
         "best_effort",
         "volatile",
         TICK_DEPTH,
-        "A gamepad's axes and buttons, of a driver such as joy_node (operator:=gamepad).",
+        "Axes and buttons of a gamepad by a driver such as joy_node (operator:=gamepad), or of "
+        "./expo-ft keyboard (operator:=keyboard).",
     ),
     _tick(
         "teleop/command",

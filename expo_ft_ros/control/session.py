@@ -17,7 +17,7 @@ from expo_ft_ros.configuration import Config
 
 Stage = Literal["collect", "imitation", "eval_before", "rl", "eval_after", "done"]
 PolicyMode = Literal["none", "sample", "mode"]
-Operator = Literal["scripted", "spacemouse", "gamepad", "none"]
+Operator = Literal["scripted", "spacemouse", "gamepad", "keyboard", "none"]
 OperatorMode = Literal["none", "demonstrate", "correct"]
 
 STAGES: tuple[Stage, ...] = ("collect", "imitation", "eval_before", "rl", "eval_after")

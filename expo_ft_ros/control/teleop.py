@@ -20,7 +20,11 @@ Axes = tuple[int, int, int, int, int, int]
 GARBAGE = 4.0
 """A reading beyond so many full scales is of another device, or of another unit."""
 
-CONFIG_FILES: Mapping[str, str] = {"spacenav": "teleop.yaml", "joy": "teleop_joy.yaml"}
+CONFIG_FILES: Mapping[str, str] = {
+    "spacenav": "teleop.yaml",
+    "joy": "teleop_joy.yaml",
+    "keyboard": "teleop_keyboard.yaml",
+}
 """Device -> its file in config/."""
 
 

@@ -1,4 +1,4 @@
-"""What the person asks for: the topics of a SpaceMouse or a gamepad through the teleop mapper.
+"""What the person asks for: the topics of an input device through the teleop mapper.
 
 In real time a command goes out on every input and at least ten times a second. In lock-step there
 is exactly one for each time of the simulation, so that a run doesn't depend on who was faster.
@@ -36,8 +36,8 @@ from expo_ft_ros.tasks import load_task
 _HEARTBEAT = 0.1
 _TWIST = 6
 _UNREST = (
-    "the device was never seen at rest: let go of it; if that doesn't help, an axis of "
-    f"config/{CONFIG_FILES['joy']} rests elsewhere (ros2 topic echo /joy)"
+    "the device was never seen at rest: let go of it; if that doesn't help, an axis of config/{} "
+    "rests elsewhere (ros2 topic echo /joy)"
 )
 
 
@@ -46,7 +46,8 @@ class TeleopParameters(NodeParameters):
     """Parameters of the teleop node."""
 
     device: str = parameter(
-        "spacenav", "Topics of the input device: spacenav (a SpaceMouse), joy (a gamepad)."
+        "spacenav",
+        "Input device: spacenav (a SpaceMouse), joy (a gamepad) or keyboard (on joy as well).",
     )
     device_needed: bool = parameter(
         False, "The run begins only when the device's driver publishes."
@@ -65,6 +66,7 @@ class TeleopNode(GraphNode[TeleopParameters]):
             raise ValueError(
                 f"device is {self.parameters.device!r}, known are {', '.join(CONFIG_FILES)}"
             )
+        self._file = CONFIG_FILES[self.parameters.device]
         self._config = TeleopConfig.load(device=self.parameters.device)
         if self.parameters.device == "spacenav" and self._config.readings > _TWIST:
             raise ValueError(
@@ -79,12 +81,12 @@ class TeleopNode(GraphNode[TeleopParameters]):
         self._time_ns = 0
         self._out = self.publisher("teleop/command", needed=1)
         # The person may come later: neither is needed.
-        if self.parameters.device == "joy":
-            self._device = self.subscription("joy", self._on_gamepad, needed=False, timed=True)
-        else:
+        if self.parameters.device == "spacenav":
             name = "spacenav/twist"
             self._device = self.subscription(name, self._on_twist, needed=False, timed=True)
             self.subscription("spacenav/joy", self._on_joy, needed=False, timed=True)
+        else:
+            self._device = self.subscription("joy", self._on_axes, needed=False, timed=True)
         self.subscription("episode/state", self._on_episode)
         self.subscription("step", self._on_step, needed=False)
         self.service("teleop/acknowledge", self._on_acknowledge)
@@ -107,12 +109,10 @@ class TeleopNode(GraphNode[TeleopParameters]):
             self._buttons = buttons
             self._input(state, sent_ns)
 
-    def _on_gamepad(self, message: Joy, sent_ns: int) -> None:
+    def _on_axes(self, message: Joy, sent_ns: int) -> None:
         axes = np.array(message.axes)
         if len(axes) < self._config.readings:
-            raise BadMessage(
-                f"{len(axes)} axes, axes of teleop_joy.yaml need {self._config.readings}"
-            )
+            raise BadMessage(f"{len(axes)} axes, axes of {self._file} need {self._config.readings}")
         self._input(self._update(axes, list(message.buttons)), sent_ns)
 
     def _on_step(self, message: Step) -> None:
@@ -185,7 +185,7 @@ class TeleopNode(GraphNode[TeleopParameters]):
         )
         self._out.publish(self._sent)
         if self._mapper.waits_for_rest:
-            self.report(WARN, _UNREST)
+            self.report(WARN, _UNREST.format(self._file))
         elif self._mapper.takeover is Takeover.LOST:
             self.report(ERROR, DEVICE_LOST)
         elif self._mapper.lost:

@@ -4,7 +4,12 @@ import sys
 
 import pytest
 
-from expo_ft_ros.bringup.environment import claim_domain, isolated_domain, ros_environment
+from expo_ft_ros.bringup.environment import (
+    claim_domain,
+    isolated_domain,
+    require_chosen_domain,
+    ros_environment,
+)
 from expo_ft_ros.configuration import ConfigError
 
 ALL = (
@@ -63,6 +68,15 @@ def test_a_chosen_domain_wins_over_isolation(tmp_path, monkeypatch):
     monkeypatch.setenv("EXPO_FT_ISOLATE", "1")
     monkeypatch.setenv("ROS_DOMAIN_ID", "42")
     assert "ROS_DOMAIN_ID" not in ros_environment(tmp_path)
+
+
+def test_beside_a_graph_its_domain_must_be_known(monkeypatch):
+    require_chosen_domain()
+    monkeypatch.setenv("EXPO_FT_ISOLATE", "1")
+    with pytest.raises(ConfigError, match=r"not known here \(set ROS_DOMAIN_ID"):
+        require_chosen_domain()
+    monkeypatch.setenv("ROS_DOMAIN_ID", "42")
+    require_chosen_domain()
 
 
 def test_one_graph_in_one_domain(tmp_path, monkeypatch):

@@ -141,6 +141,14 @@ def test_a_gamepad_is_heard_from_any_namespace():
     assert teleop.remappings == (("joy", "/joy"),)
 
 
+def test_a_keyboard_is_a_driver_outside_the_graph():
+    nodes = by_name(train_graph(TrainOptions(operator="keyboard"), RUN))
+    assert nodes["teleop"].parameters["device"] == "keyboard"
+    assert nodes["teleop"].parameters["device_needed"]
+    assert nodes["teleop"].remappings == (("joy", "/joy"),)
+    assert "keyboard" not in nodes, "a node of the graph has no terminal"
+
+
 def test_no_learner_without_learning():
     for name in ("collect", "sim"):
         assert not {"agent", "policy", "learner"} & set(required_nodes(GRAPHS[name]))

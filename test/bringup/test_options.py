@@ -50,7 +50,10 @@ def test_an_empty_value_is_the_default():
         ("steps:=many", "steps:=many: .*integer"),
         ("operator_rate:=1.5", "operator_rate:=1.5: .*less than or equal to 1"),
         ("operator_rate:=nan", "operator_rate:=nan"),
-        ("operator:=nobody", "operator:=nobody: .*'scripted', 'spacemouse', 'gamepad' or 'none'"),
+        (
+            "operator:=nobody",
+            "operator:=nobody: .*'scripted', 'spacemouse', 'gamepad', 'keyboard' or 'none'",
+        ),
         ("mode:=fast", "mode:=fast"),
         ("robot:=ur5", "robot:=ur5: .*known: sim"),
         ("task:=cube_pik", "did you mean cube_pick"),

@@ -84,6 +84,7 @@ def test_a_node_whose_parent_is_gone_already_refuses(graph):
 def test_every_parameter_of_every_node_is_described():
     from expo_ft_ros.nodes.arbitration import ArbitrationNode
     from expo_ft_ros.nodes.camera import CameraNode
+    from expo_ft_ros.nodes.keyboard import KeyboardNode
     from expo_ft_ros.nodes.learner import LearnerNode
     from expo_ft_ros.nodes.operator import OperatorNode
     from expo_ft_ros.nodes.policy import PolicyNode
@@ -98,6 +99,7 @@ def test_every_parameter_of_every_node_is_described():
     nodes = (
         ArbitrationNode,
         CameraNode,
+        KeyboardNode,
         LearnerNode,
         OperatorNode,
         PolicyNode,
@@ -145,8 +147,10 @@ def test_who_is_urgent_is_woken_early_before_ros_starts(monkeypatch, urgent):
 def test_the_persons_way_to_the_tick_is_urgent():
     from expo_ft_ros.nodes.arbitration import ArbitrationNode
     from expo_ft_ros.nodes.camera import CameraNode
+    from expo_ft_ros.nodes.keyboard import KeyboardNode
     from expo_ft_ros.nodes.spacemouse import SpaceMouseNode
     from expo_ft_ros.nodes.teleop import TeleopNode
 
-    assert all(node.URGENT for node in (ArbitrationNode, TeleopNode, SpaceMouseNode))
+    urgent = (ArbitrationNode, TeleopNode, SpaceMouseNode, KeyboardNode)
+    assert all(node.URGENT for node in urgent)
     assert not CameraNode.URGENT

@@ -1,0 +1,246 @@
+"""The keyboard's driver in a real terminal: what is typed there, over DDS, to the takeover."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pty
+import signal
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from rosgraph_msgs.msg import Clock
+
+from expo_ft_ros.bringup.environment import ros_environment
+from expo_ft_ros.bringup.process import child_environment
+from expo_ft_ros.control.keyboard import KeyboardConfig
+from expo_ft_ros.nodes.convert import stamp_of
+from test.nodes.probe import PATIENCE
+
+CONFIG = KeyboardConfig.load()
+AT_REST = ([0.0] * 6, [0, 0, 0])
+COMMAND = ("-m", "expo_ft_ros.cli", "keyboard")
+LOCAL_MODES = 3
+PAUSE, REPEAT = 0.4, 0.033
+"""Of a keyboard's auto-repeat [s]."""
+
+BROKEN = """
+from expo_ft_ros.control.keyboard import Keyboard
+from expo_ft_ros.nodes.keyboard import main
+def press(self, data, now):
+    if data:
+        raise RuntimeError("broken")
+Keyboard.press = press
+main()
+"""
+
+
+class Seat:
+    """A terminal and the driver in it. own: it is the driver's, and its end a hang-up; else it
+    stays what the driver has made of it."""
+
+    def __init__(self, graph: Any, command: tuple[str, ...] = COMMAND, *, own: bool) -> None:
+        self._probe = graph.probe
+        self.joys: list[Any] = graph.probe.gather("joy")
+        self._outside, self._inside = pty.openpty()
+        self.untouched = self.modes()
+        environment = child_environment(ros_environment(graph.folder))
+        environment |= {"ROS_DOMAIN_ID": str(graph.domain), "EXPO_FT_PARENT_PID": ""}
+        self.process = subprocess.Popen(
+            ["setsid", *(["--ctty"] if own else []), sys.executable, *command],
+            stdin=self._inside,
+            stdout=self._inside,
+            stderr=self._inside,
+            env=environment,
+        )
+
+    def modes(self) -> list[Any]:
+        return termios.tcgetattr(self._inside)
+
+    def type(self, text: str) -> None:
+        os.write(self._outside, text.encode())
+
+    def hold(self, key: str, condition: Callable[[], Any]) -> None:
+        """Until the condition holds, which a press alone doesn't bring about."""
+        self.type(key)
+        self._probe.spin(PAUSE)
+        end = time.monotonic() + PATIENCE
+        while not condition():
+            assert time.monotonic() < end, f"holding {key!r} did nothing"
+            self.type(key)
+            self._probe.spin(REPEAT)
+
+    def says(self) -> tuple[list[float], list[int]]:
+        """Its newest word."""
+        return list(self.joys[-1].axes), list(self.joys[-1].buttons)
+
+    def at_rest(self) -> None:
+        """Waits for that word."""
+        self._probe.until(lambda: self.joys and self.says() == AT_REST, "a reading at rest")
+
+    def shown(self) -> str:
+        return os.read(self._outside, 65536).decode(errors="replace")
+
+    def shut(self) -> None:
+        """Closes its window."""
+        os.close(self._outside)
+
+    def end(self) -> None:
+        if self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait(20.0)
+        for file in (self._outside, self._inside):
+            with contextlib.suppress(OSError):
+                os.close(file)
+
+
+@pytest.fixture
+def sit(graph) -> Iterator[Callable[..., Seat]]:
+    seats: list[Seat] = []
+
+    def make(*given: Any, **options: Any) -> Seat:
+        seats.append(Seat(graph, *given, **options))
+        return seats[-1]
+
+    yield make
+    for seat in seats:
+        seat.end()
+
+
+@pytest.fixture
+def teleop(graph) -> list[Any]:
+    """The commands of a teleop that listens to the keyboard."""
+    got: list[Any] = graph.probe.gather("teleop/command")
+    graph.probe.publisher("episode/state")
+    graph.start("teleop", device="keyboard", device_needed=True)
+    graph.probe.until(lambda: len(got) > 2, "a heartbeat")
+    return got
+
+
+def test_keys_take_over_and_let_go(graph, sit, teleop):
+    probe, got = graph.probe, teleop
+    ready = probe.gather("nodes/ready")
+    assert not got[-1].connected
+    seat = sit(own=True)
+    seat.at_rest()
+    probe.until(lambda: got[-1].connected, "the keyboard")
+    probe.until(lambda: {"teleop", "keyboard"} <= {m.data for m in ready}, "both are ready")
+    assert not got[-1].engaged
+    mark = len(got)
+    seat.hold("w", lambda: np.allclose(got[-1].action, [CONFIG.fast, 0, 0, 0, 0, 0, 0]))
+    assert got[-1].engaged
+    probe.until(lambda: not got[-1].engaged, "the end of the takeover", timeout=3.0)
+    taken = [m.engaged for m in got[mark:]]
+    assert taken[taken.index(True) :].index(False) == sum(taken), "one takeover, without a gap"
+    assert all(m.action[0] >= 0 and not np.any(m.action[1:]) for m in got[mark:])
+    seat.type("c")
+    probe.until(lambda: got[-1].engaged and got[-1].action[6] == -1, "the gripper")
+    seat.type("L")
+    probe.until(lambda: got[-1].action[5] < 0, "the turn")
+    seat.type(" ")
+    probe.until(lambda: not np.any(got[-1].action[:6]), "the arm to stand")
+    assert seat.shown().count("gripper opens, closes") == 1
+    seat.type("\x1b[A\x1b[Bjackal, größe\n")
+    mark = len(seat.joys)
+    probe.until(lambda: len(seat.joys) > mark + CONFIG.rate, "a second of readings")
+    assert all((list(m.axes), list(m.buttons)) == AT_REST for m in seat.joys[mark:])
+
+
+def test_it_speaks_at_rest_as_often_as_it_says(graph, sit):
+    seat = sit(own=True)
+    graph.probe.until(lambda: len(seat.joys) > 2 * CONFIG.rate, "two seconds of readings")
+    stamps = [m.header.stamp.sec + 1e-9 * m.header.stamp.nanosec for m in seat.joys]
+    assert np.median(np.diff(stamps)) == pytest.approx(1 / CONFIG.rate, rel=0.25)
+
+
+def test_a_terminal_that_is_closed_is_a_lost_device(graph, sit, teleop):
+    probe, got = graph.probe, teleop
+    seat = sit(own=True)
+    seat.at_rest()
+    probe.until(lambda: got[-1].connected, "the keyboard")
+    seat.hold("w", lambda: got[-1].action[0] > 0.9 * CONFIG.fast)
+    assert got[-1].engaged
+    seat.shut()
+    probe.until(lambda: not got[-1].connected, "the loss", timeout=5.0)
+    assert seat.process.wait(20.0) == 0
+    seat.at_rest()
+    mark = len(got)
+    probe.spin(1.0)
+    assert all(m.engaged and not np.any(m.action) for m in got[mark:]), "the policy may not go on"
+    seat = sit(own=True)
+    seat.at_rest()
+    probe.spin(0.5)
+    assert got[-1].engaged, "nor when a driver is back"
+    assert probe.call("teleop/acknowledge").success
+    probe.until(lambda: not got[-1].engaged, "the policy's turn")
+
+
+def test_ctrl_c_while_driving_is_a_lost_device(graph, sit, teleop):
+    probe, got = graph.probe, teleop
+    seat = sit(own=True)
+    seat.at_rest()
+    probe.until(lambda: got[-1].connected, "the keyboard")
+    seat.hold("d", lambda: got[-1].action[1] < -0.9 * CONFIG.fast)
+    seat.type("\x03")
+    probe.until(lambda: not got[-1].connected, "the loss", timeout=5.0)
+    assert got[-1].engaged
+    seat.at_rest()
+    assert seat.process.wait(20.0) == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_leaves_the_terminal_as_it_was(sit, number):
+    seat = sit(own=False)
+    seat.at_rest()
+    assert not seat.modes()[LOCAL_MODES] & (termios.ECHO | termios.ICANON)
+    seat.process.send_signal(number)
+    assert seat.process.wait(20.0) == 0
+    assert seat.modes() == seat.untouched
+    assert "Traceback" not in seat.shown()
+
+
+def test_a_failure_leaves_the_terminal_as_it_was(sit):
+    seat = sit(("-c", BROKEN), own=False)
+    seat.at_rest()
+    assert seat.modes() != seat.untouched
+    seat.type("w")
+    assert seat.process.wait(20.0) == 1
+    assert seat.modes() == seat.untouched
+    assert "RuntimeError: broken" in seat.shown()
+
+
+def test_a_graph_in_lockstep_hears_it(graph, sit):
+    probe = graph.probe
+    clock = probe.publisher("/clock")
+    probe.publisher("episode/state")
+    got = probe.gather("teleop/command")
+    graph.start("teleop", device="keyboard", device_needed=True, lockstep=True)
+    sit(own=True)
+    probe.ready("teleop")
+    probe.matched()
+    for tick in range(1, 50):
+        clock.publish(Clock(clock=stamp_of(tick * 100_000_000)))
+        probe.until(lambda tick=tick: len(got) >= tick, "the answer")
+        if got[-1].connected:
+            return
+        probe.spin(0.1)
+    raise AssertionError("the keyboard was not heard")
+
+
+def test_without_a_terminal_it_says_what_to_do(graph):
+    command = [sys.executable, *COMMAND]
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.count("\n") == 1
+    assert "run ./expo-ft keyboard in a terminal of its own" in done.stderr
+    node = graph.start("keyboard")  # As under a runner: no terminal either.
+    assert node.wait() == 1
+    assert "run ./expo-ft keyboard in a terminal of its own" in node.log.read_text()
