@@ -79,3 +79,43 @@ def test_images_of_a_camera_reach_another_process():
     assert int(received) >= IMAGES * 0.9, subscriber.stderr
     assert float(delay) < 50
     assert "Error" not in subscriber.stderr, "Fast DDS refuses the profile"
+
+
+WRITER = f"""
+import sys, rclpy
+from pathlib import Path
+from std_msgs.msg import String
+rclpy.init()
+node = rclpy.create_node("writer")
+publisher = node.create_publisher(String, sys.argv[1], 1)
+heard = []
+node.create_subscription(String, sys.argv[1], heard.append, 1)
+def woken():
+    tasks = [t for t in Path("/proc/self/task").iterdir() if "asyn" in (t / "comm").read_text()]
+    lines = [line.split() for t in tasks for line in (t / "status").read_text().splitlines()]
+    return sum(int(line[1]) for line in lines if line[0] == "voluntary_ctxt_switches:")
+before = woken()
+while len(heard) < {IMAGES}:
+    publisher.publish(String())
+    rclpy.spin_once(node, timeout_sec=1.0)
+print(woken() - before)
+"""
+
+
+@pytest.mark.parametrize(("topic", "by_a_thread"), [("step", True), ("robot/twist_cmd", False)])
+def test_what_the_control_loop_tells_beside_commands_is_sent_by_a_thread(topic, by_a_thread):
+    done = subprocess.run(
+        [sys.executable, "-c", WRITER, topic],
+        env=dict(
+            os.environ,
+            ROS_DOMAIN_ID=str(1 + os.getpid() % 230),
+            FASTDDS_DEFAULT_PROFILES_FILE=str(PROFILE),
+            RMW_FASTRTPS_PUBLICATION_MODE="AUTO",
+        ),
+        capture_output=True,
+        text=True,
+        timeout=40,
+        check=True,
+    )
+    # Fast DDS's thread is woken once a message, or hardly at all.
+    assert (int(done.stdout) > IMAGES / 2) == by_a_thread

@@ -29,6 +29,8 @@ def ros_environment(run_dir: Path) -> dict[str, str]:
     profile = config_dir() / "fastdds.xml"
     if profile.is_file() and "FASTRTPS_DEFAULT_PROFILES_FILE" not in os.environ:
         found["FASTDDS_DEFAULT_PROFILES_FILE"] = str(profile)
+        # The profile says who is written for by a thread of Fast DDS; the default overrules it.
+        found["RMW_FASTRTPS_PUBLICATION_MODE"] = "AUTO"
     if "ROS_DISTRO" not in os.environ:
         # ROS from wheels: nobody has sourced a setup file that would say so.
         found["AMENT_PREFIX_PATH"] = sys.prefix

@@ -17,6 +17,7 @@ ALL = (
     "EXPO_FT_ISOLATE",
     "FASTDDS_DEFAULT_PROFILES_FILE",
     "FASTRTPS_DEFAULT_PROFILES_FILE",
+    "RMW_FASTRTPS_PUBLICATION_MODE",
     "RMW_IMPLEMENTATION",
     "ROS_AUTOMATIC_DISCOVERY_RANGE",
     "ROS_DISTRO",
@@ -36,6 +37,7 @@ def test_ros_from_wheels_is_pointed_to(tmp_path):
     assert found["AMENT_PREFIX_PATH"] == sys.prefix
     assert found["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "LOCALHOST"
     assert found["FASTDDS_DEFAULT_PROFILES_FILE"].endswith("fastdds.xml")
+    assert found["RMW_FASTRTPS_PUBLICATION_MODE"] == "AUTO"
     assert "ROS_DOMAIN_ID" not in found
 
 
