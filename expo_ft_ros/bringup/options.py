@@ -68,10 +68,11 @@ class RunOptions(TaskOptions):
         le=1.0,
         description="Share of the online episodes in which the scripted operator helps at all.",
     )
-    scene_reset: Literal["automatic", "asked"] = Field(
+    scene_reset: Literal["automatic", "asked", "scripted"] = Field(
         "automatic",
         description="asked: where the classifier finds the scene in need of a person (too few "
-        "candies left, say), and after a stop, the next episode waits for /reset_episode.",
+        "candies left, say), and after a stop, the next episode waits for /reset_episode. "
+        "scripted: the same, and the arm resets the scene by the task's reset_script.",
     )
     decision_time: float | None = Field(
         None,
@@ -354,10 +355,12 @@ def make_options(values: dict[str, Any], model: type[Options]) -> Options:
         text = model.model_fields[name].description if name in model.model_fields else ""
         raise ConfigError(f"{name}:={first['input']}: {message} ({text})") from None
     try:
-        load_task(options.task)
+        task = load_task(options.task)
     except ConfigError as error:
         raise ConfigError(f"task:={options.task}: {error}") from None
     _require_demonstrator(options)
+    if isinstance(options, RunOptions) and options.scene_reset == "scripted":
+        _require_script(options, task)
     _require_known(options, "algorithm", ALGORITHM_NAMES)
     _require_known(options, "preset", known_names("presets"))
     _require_known(options, "size", known_names("sizes"))
@@ -385,6 +388,18 @@ def _require_demonstrator(options: TaskOptions) -> None:
         raise ConfigError(
             "operator:=none: nobody is there to give demonstrations "
             "(name an operator; expo-ft train also takes demos:=0)"
+        )
+
+
+def _require_script(options: RunOptions, task: TaskConfig) -> None:
+    if not options.realtime:
+        raise ConfigError(
+            "scene_reset:=scripted: moves the arm between episodes, which lock-step has none of "
+            "(add realtime:=true, or take scene_reset:=asked)"
+        )
+    if not task.reset_script:
+        raise ConfigError(
+            f"scene_reset:=scripted: config/tasks/{task.name}.yaml has no reset_script (write one)"
         )
 
 

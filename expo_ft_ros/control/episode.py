@@ -34,11 +34,13 @@ class State(StrEnum):
 
 class SceneReset(StrEnum):
     """Who resets the scene between episodes: the world does; it does once a person has set right
-    what the classifier wants, or looked at it after a stop or a start; a person does, each time. A
-    person says that he is done by /reset_episode."""
+    what the classifier wants, or looked at it after a stop or a start; the same, but the arm does
+    by its task's `reset_script`; a person does, each time. A person says that he is done by
+    /reset_episode."""
 
     AUTOMATIC = "automatic"
     ASKED = "asked"
+    SCRIPTED = "scripted"
     PERSON = "person"
 
 
@@ -268,6 +270,12 @@ class EpisodeMachine:
         over = self._clock() - self._decided_at >= self._decision_time
         if self._state is State.DECIDING and over and not self._paused and not self._stop_cause:
             self._apply(Event.COMMIT)
+
+    def ask(self, what: str) -> None:
+        """Something has to be set right by a person: the next episode waits for his word."""
+        self._ask(what)
+        self._told_at = self._clock()
+        self.revision += 1
 
     # What a person asks for.
 

@@ -24,11 +24,20 @@ from expo_ft_ros.control.episode import (
     SceneReset,
     State,
 )
-from expo_ft_ros.control.executor import ChunkExecutor
+from expo_ft_ros.control.executor import NO_SLOT, ChunkExecutor, Proposal
+from expo_ft_ros.control.reset_script import ResetScript
 from expo_ft_ros.control.safety import Deadlines, Filtered, SafetyConfig, SafetyFilter
 from expo_ft_ros.control.session import Plan
 from expo_ft_ros.control.teleop import TeleopState
-from expo_ft_ros.data.types import ACTION_DIM, ActionChunk, FloatArray, Observation, Source, Step
+from expo_ft_ros.data.types import (
+    ACTION_DIM,
+    ActionChunk,
+    FloatArray,
+    Observation,
+    Proprio,
+    Source,
+    Step,
+)
 from expo_ft_ros.tasks import TaskConfig
 
 
@@ -83,6 +92,12 @@ class ControlLoop:
         self._person_drove = False
         self._ticked_at: dict[int, float] = {}
         self._judged = 0
+        self._script: ResetScript | None = None
+        if scene_reset is SceneReset.SCRIPTED and not task.reset_script:
+            raise ConfigError(
+                f"config/tasks/{task.name}.yaml: reset_script: there is none, but scene_reset is "
+                "scripted (write one, or take another scene_reset)"
+            )
 
     @property
     def running(self) -> bool:
@@ -99,16 +114,75 @@ class ControlLoop:
 
         Refused, to be tried again, while paused or stopped; and for a plan that isn't new.
         """
+        succeeded = self.snapshot.success
         reply = self.episode.start(plan)
         if reply.accepted:
             self.stand_still()
             self._arbiter.latch.reset()
             self._exhausted_at = None
+            self._script = self._new_script(plan, succeeded)
         return reply
 
     def reset_done(self) -> Reply:
         """The scene is set: ticks begin. A manual reset says so by episode.reset_requested."""
-        return self.episode.reset_done()
+        reply = self.episode.reset_done()
+        if reply.accepted:
+            self.stand_still()
+            self._arbiter.latch.reset()
+        return reply
+
+    def _new_script(self, plan: Plan, succeeded: bool) -> ResetScript | None:
+        if self.episode.scene_reset is not SceneReset.SCRIPTED:
+            return None
+        task = self.task
+        return ResetScript(
+            task.reset_script, task.limits, task.period, seed=plan.seed, succeeded=succeeded
+        )
+
+    @property
+    def resets_itself(self) -> bool:
+        """Whether `reset_tick` drives now: not while a person is asked to look first."""
+        episode = self.episode
+        return (
+            self._script is not None
+            and episode.state is State.RESETTING
+            and not episode.waits_for_person
+        )
+
+    @property
+    def script_done(self) -> bool:
+        """Whether the arm has been through its reset script."""
+        return self._script is not None and self._script.done
+
+    def reset_tick(
+        self,
+        proprio: Proprio,
+        teleop: TeleopState,
+        now: float,
+        stamps: Mapping[str, float | None],
+        cause: str = "",
+    ) -> TickResult:
+        """One period of the scripted reset, as `tick` but not a step of any episode. A person who
+        takes over drives; the script goes on when he lets go. Where it gets nowhere he is asked."""
+        script, plan = self._script, self.episode.plan
+        if script is None or plan is None or not self.resets_itself:
+            self.stand_still()
+            return _nothing(self.snapshot.state)
+        held = cause or self._deadlines.check(now, stamps)
+        proposal = Proposal.hold(script.where)
+        if not held and not teleop.engaged:
+            proposal = Proposal(script.advance(proprio), 0, NO_SLOT, Source.POLICY, script.where)
+        if script.failed:
+            self.episode.ask(f"look at the scene: {script.failed}")
+            # What was put down before isn't put down again.
+            self._script = self._new_script(plan, succeeded=False)
+        choice = self._arbiter.decide(proposal, teleop, held)
+        if choice.source is Source.HOLD or script.failed:
+            sent = self._filter.stop("")
+        else:
+            sent = self._filtered(choice.action, proprio, now, stamps)
+        self._arbiter.latch.executed(float(sent.action[GRIPPER]))
+        return TickResult(sent.action, None, choice.cause)
 
     def wants_chunk(self, number: int, teleop: TeleopState) -> bool:
         """Whether the policy is asked for a chunk from this observation; teleop: of its time.
@@ -198,7 +272,7 @@ class ControlLoop:
         if choice.source is Source.HOLD:
             sent = self._filter.stop("")
         else:
-            sent = self._filtered(choice.action, observation, now, stamps)
+            sent = self._filtered(choice.action, observation.proprio, now, stamps)
         self._arbiter.latch.executed(float(sent.action[GRIPPER]))
         lost = teleop.engaged and not teleop.connected
         kept = choice.source is Source.HOLD and bool(hold_cause or lost)
@@ -209,7 +283,7 @@ class ControlLoop:
     def _filtered(
         self,
         action: FloatArray,
-        observation: Observation,
+        proprio: Proprio,
         now: float,
         stamps: Mapping[str, float | None] | None,
     ) -> Filtered:
@@ -217,7 +291,7 @@ class ControlLoop:
         measured = (stamps or {}).get("proprio")
         return self._filter.filter(
             action,
-            observation.proprio,
+            proprio,
             self.task.period,
             age=0.0 if measured is None else now - measured,
             slack=0.0 if measured is None else self._safety.late_tick,

@@ -65,7 +65,8 @@ class ArbitrationParameters(NodeParameters):
     scene_reset: str = parameter(
         SceneReset.AUTOMATIC.value,
         "Who resets the scene: automatic (service sim/reset), asked (the same, after a person has "
-        "set right what the classifier asked for) or person (each time, said by /reset_episode).",
+        "set right what the classifier asked for), scripted (as asked, and the arm by its task's "
+        "reset_script; in real time only) or person (each time, said by /reset_episode).",
     )
     decision_time: float = parameter(
         0.0,
@@ -105,7 +106,9 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
                 f"scene_reset is {self.parameters.scene_reset!r} (known: {', '.join(SceneReset)})"
             )
         scene_reset = SceneReset(self.parameters.scene_reset)
-        self._by_person = scene_reset is SceneReset.PERSON
+        if scene_reset is SceneReset.SCRIPTED and self.parameters.lockstep:
+            raise ValueError("scene_reset is scripted, which is for real time (set lockstep false)")
+        self._by_world = scene_reset in (SceneReset.AUTOMATIC, SceneReset.ASKED)
         task = load_task(self.parameters.task)
         lockstep = self.parameters.lockstep
         self.loop = ControlLoop(
@@ -166,7 +169,7 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
         self.subscription("policy/chunk", self._on_chunk, needed=False)
         self.subscription("session/plan", self._on_plan, needed=False)
         self._fault_in = self.subscription("robot/fault", self._on_fault, needed=False)
-        if not self._by_person:
+        if self._by_world:
             self._reset_scene = self.client("sim/reset", needed=True)
 
     def _offer_services(self) -> None:
@@ -296,8 +299,10 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
             self.complain(DEVICE_LOST)
         elif self.loop.episode.waits_for_person:
             self.complain(request_to_person(self.loop.snapshot.asked))
-        elif self._valid_from is None and not self._by_person:
+        elif self._valid_from is None and self._by_world:
             self._ask_for_scene()
+        elif self._valid_from is None and self.loop.script_done:
+            self._valid_from = self.now_ns()
 
     def scene_valid_from(self) -> int | None:
         """Time of the first frame of the reset scene [ns]. A person says it by /reset_episode."""

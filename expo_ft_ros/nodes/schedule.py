@@ -16,6 +16,7 @@ import numpy as np
 
 from expo_ft_ros.control.episode import State
 from expo_ft_ros.control.loop import ControlLoop
+from expo_ft_ros.data.messages import proprio_from_msg
 from expo_ft_ros.data.types import (
     ACTION_DIM,
     ActionChunk,
@@ -361,10 +362,7 @@ class Realtime:
         now_ns = self._now_ns()
         snapshot = host.inputs.snapshot()
         if not loop.running or snapshot is None:
-            host.send(ZERO, now_ns)
-            if loop.running:
-                host.explain(f"never came: {', '.join(host.inputs.missing())}")
-            host.tell_state()
+            self._tick_outside(snapshot, now_ns)
             return
         self._number += 1
         # Taken first: it says how long what is planned lasts.
@@ -412,6 +410,21 @@ class Realtime:
                 written=written - commanded,
             )
         )
+
+    def _tick_outside(self, snapshot: Snapshot | None, now_ns: int) -> None:
+        """A period in which no step is due: the arm stands, or goes through its reset script."""
+        host, loop = self._host, self._host.loop
+        action = ZERO
+        if snapshot is not None and loop.resets_itself:
+            proprio, stamps = proprio_from_msg(snapshot.proprio), host.inputs.stamps()
+            now = 1e-9 * now_ns
+            result = loop.reset_tick(proprio, snapshot.teleop, now, stamps, host.absent())
+            action = result.executed
+            host.explain(result.cause)
+        host.send(action, now_ns)
+        if snapshot is None and loop.running:
+            host.explain(f"never came: {', '.join(host.inputs.missing())}")
+        host.tell_state()
 
     def _lateness(self, started: float) -> float:
         """Against the timer's grid, and whole periods that were missed since the last tick."""

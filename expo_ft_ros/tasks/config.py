@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,6 +60,44 @@ class ClassifierConfig(Config):
     )
 
 
+class Waypoint(Config):
+    """One thing that the arm does by itself while the scene is reset (`scene_reset:=scripted`)."""
+
+    position: tuple[float | None, float | None, float | None] = Field(
+        default=(None, None, None),
+        description="x, y, z of the tool centre point, base frame [m]; null: as it is",
+    )
+    spread: Vector = Field(
+        default=(0.0, 0.0, 0.0),
+        description="drawn evenly from so far to either side of position, each from 0 [m]",
+    )
+    quaternion: tuple[float, float, float, float] | None = Field(
+        default=None, description="x, y, z, w of the tool in the base frame; null: as it is"
+    )
+    gripper: Literal["open", "close"] | None = Field(
+        default=None, description="where the gripper goes meanwhile; null: it stays"
+    )
+    hold: float = Field(
+        default=0.0, ge=0, le=60, description="time there before the next, for a gripper [s]"
+    )
+    within: float = Field(
+        default=10.0, gt=0, le=600, description="a person is asked after trying for so long [s]"
+    )
+    speed: float = Field(default=0.5, gt=0, le=1, description="share of the limits")
+    after: Literal["any", "success"] = Field(
+        default="any", description="success: only where the episode before succeeded"
+    )
+
+    @model_validator(mode="after")
+    def _can_be_reached(self) -> Waypoint:
+        for axis, place, spread in zip("xyz", self.position, self.spread, strict=True):
+            if spread < 0 or (spread > 0 and place is None):
+                raise ValueError(f"spread {spread} along {axis} needs a position, and is from 0")
+        if self.quaternion is not None and abs(np.linalg.norm(self.quaternion) - 1.0) > 1e-3:
+            raise ValueError(f"quaternion {self.quaternion} is not of length 1")
+        return self
+
+
 class TaskConfig(Config):
     """One task. The learning values are those of the paper's Table 4 unless its file says so."""
 
@@ -91,6 +129,23 @@ class TaskConfig(Config):
     limits: RobotLimits = Field(
         default_factory=RobotLimits, description="velocities at action 1, gripper width"
     )
+    reset_script: tuple[Waypoint, ...] = Field(
+        default=(), description="what the arm does between episodes with scene_reset:=scripted"
+    )
+
+    @model_validator(mode="after")
+    def _script_stays_inside(self) -> TaskConfig:
+        low, high = self.workspace.low, self.workspace.high
+        for number, point in enumerate(self.reset_script):
+            for axis, place, spread, least, most in zip(
+                "xyz", point.position, point.spread, low, high, strict=True
+            ):
+                if place is not None and not least <= place - spread <= place + spread <= most:
+                    raise ValueError(
+                        f"reset_script.{number}.position: {axis} {place} +- {spread} m leaves the "
+                        f"workspace, {least} to {most}"
+                    )
+        return self
 
     @property
     def period(self) -> float:

@@ -276,8 +276,8 @@ def test_realtime_stops_when_a_camera_is_stale(graph):
 
 def test_realtime_stops_when_a_node_is_stopped_or_dies(graph):
     """Whatever it does in the graph; and goes on when it is back."""
-    other = graph.start("proprio")
-    world = World(graph, lockstep=False, watched=("proprio",))
+    other = graph.start("operator")
+    world = World(graph, lockstep=False, watched=("operator",))
     world.probe.node.create_timer(0.05, world.show)
     world.begin()
 
@@ -289,7 +289,7 @@ def test_realtime_stops_when_a_node_is_stopped_or_dies(graph):
         world.probe.until(lambda: world.twists[-1].twist.linear.x == 0.0, "the zero", timeout=1.0)
         assert time.monotonic() - since < 0.3, what
         world.probe.until(lambda: world.steps[-1].source == Source.HOLD, "the hold", timeout=1.0)
-        assert world.steps[-1].cause == "no sign of life from proprio"
+        assert world.steps[-1].cause == "no sign of life from operator"
 
     world.probe.until(drives, "driving")
     other.send(signal.SIGSTOP)
@@ -396,8 +396,14 @@ def test_the_next_episode_waits_for_a_person_whom_the_classifier_asked_for(graph
     assert world.resets == 2
 
 
-@pytest.mark.parametrize("value", ["nobody"])
-def test_a_wrong_parameter_is_refused_by_name(graph, value):
-    node = graph.start("arbitration", scene_reset=value)
+@pytest.mark.parametrize(
+    ("value", "cause"),
+    [
+        ("nobody", "scene_reset is 'nobody' (known: automatic, asked, scripted, person)"),
+        ("scripted", "scene_reset is scripted, which is for real time"),
+    ],
+)
+def test_a_wrong_parameter_is_refused_by_name(graph, value, cause):
+    node = graph.start("arbitration", scene_reset=value, lockstep=True)
     assert node.wait() == 1
-    assert "scene_reset is 'nobody' (known: automatic, asked, person)" in node.log.read_text()
+    assert cause in node.log.read_text()

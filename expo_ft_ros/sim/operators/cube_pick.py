@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from expo_ft_ros.data.rotation import TOOL_DOWN, turn_to
 from expo_ft_ros.sim.operators.base import Gripper, OperatorCommand, OperatorView, Vector
 from expo_ft_ros.sim.operators.cube_pick_watch import CubePickWatch, Goal, Scene
 from expo_ft_ros.sim.operators.scripted import ScriptedOperator
@@ -15,7 +16,6 @@ from expo_ft_ros.sim.operators.scripted import ScriptedOperator
 if TYPE_CHECKING:
     from expo_ft_ros.tasks import TaskConfig
 
-_DOWN = np.array([1.0, 0.0, 0.0, 0.0])  # x, y, z, w
 _FUNNEL = 0.012  # misplacement that allows going down [m]
 _FUNNEL_LOST = 0.022  # misplacement that sends the tool up again [m]
 _CLEAR = 0.035  # height above the cube's centre at which the open fingers pass over it [m]
@@ -131,16 +131,7 @@ class CubePickOperator(ScriptedOperator[Scene, Goal, Style, Phase]):
 
     def _upright(self, quaternion: Vector) -> Vector:
         """Angular part (3,) of full scale that turns the tool back to straight down."""
-        x, y, z, w = quaternion
-        inverse_of_actual = np.array([-x, -y, -z, w])
-        vector = 2.0 * _product(_DOWN, inverse_of_actual)
-        turn = vector[:3] * np.sign(vector[3] or 1.0)
+        turn = turn_to(quaternion, TOOL_DOWN)
         turn[np.abs(turn) < _ANGULAR_DEAD_ZONE] = 0.0
         wanted: Vector = _ANGULAR_GAIN * turn / self._limits.angular_velocity
         return wanted.clip(-0.5, 0.5)
-
-
-def _product(a: Vector, b: Vector) -> Vector:
-    """Hamilton product of two quaternions x, y, z, w."""
-    vector = a[3] * b[:3] + b[3] * a[:3] + np.cross(a[:3], b[:3])
-    return np.array([*vector, a[3] * b[3] - a[:3] @ b[:3]])

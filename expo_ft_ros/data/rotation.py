@@ -1,0 +1,25 @@
+"""Rotations as quaternions x, y, z, w, as in REP 103's messages."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vector = NDArray[np.float64]
+
+TOOL_DOWN = np.array([1.0, 0.0, 0.0, 0.0])
+"""A tool that points straight down: its x forward, its z down."""
+
+
+def turn_to(actual: Vector, wanted: Vector) -> Vector:
+    """(3,) the turn from one unit quaternion to another the shorter way about, in the axes that
+    both are given in; its length is 2 sin(angle / 2), which is the angle where that is small."""
+    x, y, z, w = actual
+    vector = 2.0 * _product(np.asarray(wanted, dtype=np.float64), np.array([-x, -y, -z, w]))
+    return np.asarray(vector[:3] * np.sign(vector[3] or 1.0))
+
+
+def _product(a: Vector, b: Vector) -> Vector:
+    """Hamilton product."""
+    vector = a[3] * b[:3] + b[3] * a[:3] + np.cross(a[:3], b[:3])
+    return np.array([*vector, a[3] * b[3] - a[:3] @ b[:3]])

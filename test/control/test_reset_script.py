@@ -1,0 +1,249 @@
+"""What the arm does by itself between episodes: in MuJoCo, and when somebody steps in."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from expo_ft_ros.configuration import ConfigError
+from expo_ft_ros.control.episode import SceneReset, State
+from expo_ft_ros.control.loop import ControlLoop
+from expo_ft_ros.control.reset_script import AT_POSITION, ResetScript
+from expo_ft_ros.control.safety import SafetyConfig
+from expo_ft_ros.control.session import Plan
+from expo_ft_ros.control.teleop import TeleopState
+from expo_ft_ros.data.rotation import TOOL_DOWN, turn_to
+from expo_ft_ros.data.types import Proprio
+from expo_ft_ros.sim.world import World
+from expo_ft_ros.tasks import known_tasks, load_task
+
+SAFETY = SafetyConfig.load()
+IDLE = TeleopState.idle()
+PLAN = Plan("rl", 1, 5, 100, "sample", "correct", True)
+POINTS = [{"position": [0.45, 0.0, 0.2], "within": 2.0}]
+
+
+def person(speed: float = 0.5, connected: bool = True) -> TeleopState:
+    return TeleopState(connected, True, np.array([speed] * 3 + [0.0] * 4, np.float32))
+
+
+class Robot:
+    """Moves as it is told; the loop in front of it resets by a script."""
+
+    def __init__(self, task_name: str = "cube_pick", **changes) -> None:
+        self.task = load_task(task_name, changes)
+        self.loop = ControlLoop(self.task, SAFETY, scene_reset=SceneReset.SCRIPTED)
+        self.position, self.now = np.array([0.5, 0.1, 0.3]), 0.0
+        self.loop.begin(PLAN)
+
+    def look(self) -> None:
+        """The person has looked at the scene, long after he was asked to."""
+        self.loop.episode._clock = lambda: 1e6
+        self.loop.episode.reset_requested()
+
+    def tick(self, teleop: TeleopState = IDLE, cause: str = "", age: float = 0.0):
+        self.now += self.task.period
+        stamp = self.now - age
+        stamps = dict.fromkeys(("camera/side", "camera/wrist", "proprio", "teleop"), stamp)
+        proprio = Proprio(self.position.copy(), TOOL_DOWN, 0.08)
+        result = self.loop.reset_tick(proprio, teleop, self.now, stamps, cause)
+        speed = result.executed[:3].astype(float) * self.task.limits.scale()[:3]
+        self.position += speed * self.task.period
+        return result
+
+    def until_done(self, most: int = 300) -> int:
+        for ticks in range(most):
+            if self.loop.script_done or not self.loop.resets_itself:
+                return ticks
+            self.tick()
+        raise AssertionError(f"at {self.position} after {most} ticks")
+
+
+@pytest.mark.parametrize("name", known_tasks())
+def test_in_the_simulation_every_task_gets_through_its_script(name):
+    task = load_task(name)
+    world = World(task, render_size=16, seed=3)
+    loop = ControlLoop(task, SAFETY, scene_reset=SceneReset.SCRIPTED)
+    loop.begin(PLAN)
+    loop.episode._clock = lambda: 1e6
+    loop.episode.reset_requested()
+    now = 0.0
+    while not loop.script_done:
+        result = loop.reset_tick(world.proprio(), IDLE, now, {"proprio": now})
+        world.step(result.executed * task.limits.scale(), task.period)
+        now += task.period
+        assert now < 60.0, loop.reset_tick(world.proprio(), IDLE, now, {}).cause
+        assert loop.resets_itself, loop.snapshot.asked
+    last = task.reset_script[-1]
+    off = np.abs(world.proprio().position - np.array(last.position, dtype=float))
+    assert (off <= np.array(last.spread) + 2 * AT_POSITION).all()
+    assert np.abs(turn_to(world.proprio().quaternion, TOOL_DOWN)).max() < 0.1
+    assert loop.reset_done().accepted
+    world.close()
+
+
+def test_a_cube_that_was_lifted_is_put_down_and_let_go_of():
+    task = load_task("cube_pick")
+    world = World(task, render_size=16, seed=4)
+    script = ResetScript(task.reset_script, task.limits, task.period, seed=1, succeeded=False)
+    assert script.where.endswith("of 3")
+    script = ResetScript(task.reset_script, task.limits, task.period, seed=1, succeeded=True)
+    lift(world, task)
+    assert world.success()
+    before = world.objects()["cube"][0]
+    while not script.done and not script.failed:
+        world.step(script.advance(world.proprio()) * task.limits.scale(), task.period)
+    assert script.done, script.failed
+    cube = world.objects()["cube"][0]
+    assert cube[2] < 0.03
+    assert np.linalg.norm((cube - before)[:2]) > 0.02
+    assert world.proprio().gripper_width > 0.07
+    world.close()
+
+
+def lift(world: World, task) -> None:
+    """By the truth: over the cube, down, closed, up."""
+    cube = world.objects()["cube"][0]
+    points = [
+        {"position": [*cube[:2], 0.10], "quaternion": [1, 0, 0, 0]},
+        {"position": [*cube[:2], 0.02]},
+        {"gripper": "close", "hold": 1.0},
+        {"position": [None, None, 0.2]},
+    ]
+    changed = task.model_validate({**task.model_dump(), "reset_script": points})
+    script = ResetScript(changed.reset_script, task.limits, 0.1, seed=0, succeeded=False)
+    while not script.done:
+        action = script.advance(world.proprio())
+        # What is held stays held.
+        action[6] = action[6] or (-1.0 if script._index > 2 else 0.0)
+        world.step(action * task.limits.scale(), task.period)
+        assert not script.failed
+
+
+def test_nothing_moves_before_a_person_has_looked_at_the_scene():
+    robot = Robot()
+    start = robot.position.copy()
+    assert not robot.loop.resets_itself
+    robot.tick()
+    np.testing.assert_array_equal(robot.position, start)
+    robot.look()
+    robot.until_done()
+    assert np.abs(robot.position - start).max() > AT_POSITION
+
+
+def test_a_person_who_takes_over_drives_and_the_script_goes_on_after_him():
+    robot = Robot(reset_script=POINTS)
+    robot.look()
+    robot.tick()
+    for _ in range(3):
+        result = robot.tick(person(0.4))
+        np.testing.assert_allclose(result.executed[:3], 0.4)
+    robot.until_done()
+    np.testing.assert_allclose(robot.position, [0.45, 0.0, 0.2], atol=2 * AT_POSITION)
+
+
+@pytest.mark.parametrize(
+    ("held", "word"),
+    [
+        ({"cause": "no sign of life from camera"}, "no sign of life"),
+        ({"age": 1.0}, "stale"),
+        ({"teleop": person(connected=False)}, "lost"),
+    ],
+)
+def test_what_holds_an_episode_holds_a_reset(held, word):
+    robot = Robot()
+    robot.look()
+    robot.tick()
+    before = robot.position.copy()
+    for _ in range(200):
+        result = robot.tick(**held)
+    assert word in result.cause
+    np.testing.assert_array_equal(robot.position, before)
+    # Nor is the time counted against it.
+    assert robot.loop.resets_itself
+    robot.until_done()
+
+
+@pytest.mark.parametrize("event", ["pause", "estop"])
+def test_pause_and_stop_hold_it(event):
+    robot = Robot()
+    robot.look()
+    robot.tick()
+    before = robot.position.copy()
+    if event == "pause":
+        robot.loop.episode.pause()
+    else:
+        robot.loop.episode.estop(True)
+    robot.tick()
+    np.testing.assert_array_equal(robot.position, before)
+    assert not robot.loop.resets_itself
+
+
+def test_where_it_gets_nowhere_a_person_is_asked_and_then_it_tries_again():
+    robot = Robot(reset_script=POINTS)
+    robot.look()
+    place = robot.position.copy()
+    for _ in range(25):
+        robot.tick()
+        robot.position = place.copy()
+    assert "waypoint 1 of 1 was not reached within 2 s" in robot.loop.snapshot.asked
+    assert robot.loop.episode.state is State.RESETTING
+    assert not robot.tick().executed.any()
+    assert not robot.loop.reset_done().accepted
+    robot.loop.episode._clock = lambda: 2e6
+    assert robot.loop.episode.reset_requested().accepted
+    robot.until_done()
+    assert robot.loop.reset_done().accepted
+
+
+@given(
+    position=st.tuples(*[st.floats(-2, 2)] * 3),
+    turned=st.tuples(*[st.floats(-1, 1)] * 4).filter(lambda q: np.linalg.norm(q) > 0.1),
+    succeeded=st.booleans(),
+)
+def test_what_it_asks_for_is_finite_and_no_faster_than_said(position, turned, succeeded):
+    task = load_task("cube_pick")
+    script = ResetScript(task.reset_script, task.limits, 0.1, seed=0, succeeded=succeeded)
+    quaternion = np.array(turned) / np.linalg.norm(turned)
+    proprio = Proprio(np.array(position), quaternion, 0.08)
+    for _ in range(30):
+        action = script.advance(proprio)
+        assert np.isfinite(action).all()
+        assert np.abs(action[:6]).max() <= task.reset_script[0].speed + 1e-6
+
+
+def test_places_are_those_of_the_seed():
+    def place(seed: int) -> np.ndarray:
+        robot = Robot(reset_script=[{**POINTS[0], "spread": [0.05, 0.05, 0.0]}])
+        robot.loop._script = ResetScript(
+            robot.task.reset_script, robot.task.limits, 0.1, seed=seed, succeeded=False
+        )
+        robot.look()
+        robot.until_done()
+        return robot.position
+
+    np.testing.assert_array_equal(place(1), place(1))
+    assert np.abs(place(1) - place(2)).max() > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("point", "word"),
+    [
+        ({"position": [0.9, 0.0, 0.2]}, "leaves the workspace"),
+        ({"position": [0.6, 0.0, 0.2], "spread": [0.1, 0.0, 0.0]}, "leaves the workspace"),
+        ({"spread": [0.1, 0.0, 0.0]}, "needs a position"),
+        ({"quaternion": [1, 1, 0, 0]}, "not of length 1"),
+        ({"gripper": "ajar"}, "open"),
+        ({"speed": 2.0}, "speed"),
+    ],
+)
+def test_a_script_that_makes_no_sense_is_refused(point, word):
+    with pytest.raises(ConfigError, match=word):
+        load_task("cube_pick", {"reset_script": [point]})
+
+
+def test_a_task_without_a_script_cannot_be_reset_by_one():
+    with pytest.raises(ConfigError, match="reset_script: there is none"):
+        ControlLoop(
+            load_task("cube_pick", {"reset_script": []}), SAFETY, scene_reset=SceneReset.SCRIPTED
+        )
