@@ -10,6 +10,7 @@ from __future__ import annotations
 import signal
 from dataclasses import dataclass
 
+from rclpy.duration import Duration
 from sensor_msgs.msg import Joy
 
 from expo_ft_ros.bringup.terminal import Terminal
@@ -17,6 +18,9 @@ from expo_ft_ros.control.keyboard import Keyboard, KeyboardConfig, key_map
 from expo_ft_ros.nodes.base import GraphNode, NodeParameters, parameter
 from expo_ft_ros.nodes.convert import header_of
 from expo_ft_ros.nodes.process import main as run_nodes
+
+# The end of a publisher may overtake its last message; a listener that hangs must not keep it.
+_LAST_WORD = Duration(seconds=0.2)
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,7 @@ class KeyboardNode(GraphNode[KeyboardParameters]):
     def _safety_action(self) -> None:
         self._keyboard.release()
         self._say()
+        self._out.wait_for_all_acked(_LAST_WORD)
 
     def _read(self) -> None:
         typed = None if self._terminal is None else self._terminal.read()
