@@ -169,7 +169,7 @@ def check_torch() -> Check:
     if torch.cuda.is_available():
         memory = torch.cuda.get_device_properties(0).total_memory / _GIGABYTE
         return Check("torch", "ok", f"{version}, {torch.cuda.get_device_name(0)}, {memory:.0f} GB")
-    remedy = "enough for preset:=small; a large policy needs an NVIDIA GPU"
+    remedy = "enough for size:=small; a large policy needs an NVIDIA GPU"
     if shutil.which("nvidia-smi"):
         remedy = "there is an NVIDIA driver: install a CUDA build of torch into .venv"
     return Check("GPU", "missing", f"none that torch {version} can use", remedy)
@@ -199,7 +199,8 @@ def check_spacemouse(system: Path = Path("/")) -> Check:
             return Check(name, "ok", f"{label} at {device}")
     return Check(
         name, "missing", "none found",
-        "plug it in and apt-get install spacenavd; the simulation has a scripted operator",
+        "plug it in and apt-get install spacenavd, or take operator:=keyboard; the simulation has "
+        "a scripted operator",
     )  # fmt: skip
 
 

@@ -45,6 +45,7 @@ _ENDLESS = 10_000
 _DRIVERS = {
     "spacemouse": ("/spacenav/twist", "spacenav_node"),
     "gamepad": ("/joy", "joy_node"),
+    "keyboard": ("/joy", "./expo-ft keyboard"),
 }
 KINDS: dict[str, tuple[Stage, ...]] = {
     "train": ("collect", "imitation", "eval_before", "rl", "eval_after"),
