@@ -42,8 +42,9 @@ class Tick:
     newest chunk, against the tick at which it was needed, negative for one that came in time; None
     where none came since the last tick, or nothing was planned any more when it was asked for.
     chunks_lost: requests that a later one's answer overtook since the last tick. written: what
-    handing the step to the recorder took, which writes in its own process; told: that and the
-    observation, its images for recorder, reward and policy alike. Both after the command.
+    handing the step to the recorder took, which writes in its own process; written_cpu: the part
+    of it in which this thread computed, and was not put off its core; told: written and the
+    observation, its images for recorder, reward and policy alike. All after the command.
     """
 
     observation: int
@@ -56,6 +57,7 @@ class Tick:
     chunks_lost: int = 0
     told: float = 0.0
     written: float = 0.0
+    written_cpu: float = 0.0
 
 
 class Host(Protocol):
@@ -384,12 +386,13 @@ class Realtime:
         if travelled is not None and result.step is not None and result.step.source is Source.HUMAN:
             reaction = travelled + late + commanded - started
         self._sent = None
+        computed = time.thread_time()
         if result.step is not None:
             host.record(result.step, now_ns, late)
             self._sent = _Sent(result.step, now_ns, late, commanded)
         elif result.cause:
             host.explain(result.cause)
-        written = self._clock()
+        written, computed = self._clock(), time.thread_time() - computed
         # Last: two images take some milliseconds.
         host.show()
         host.tell_state()
@@ -408,6 +411,7 @@ class Realtime:
                 chunks_lost=lost,
                 told=done - commanded,
                 written=written - commanded,
+                written_cpu=computed,
             )
         )
 
