@@ -102,7 +102,10 @@ print(woken() - before)
 """
 
 
-@pytest.mark.parametrize(("topic", "by_a_thread"), [("step", True), ("robot/twist_cmd", False)])
+@pytest.mark.parametrize(
+    ("topic", "by_a_thread"),
+    [("step", True), ("observation", True), ("robot/twist_cmd", False), ("episode/state", False)],
+)
 def test_what_the_control_loop_tells_beside_commands_is_sent_by_a_thread(topic, by_a_thread):
     done = subprocess.run(
         [sys.executable, "-c", WRITER, topic],

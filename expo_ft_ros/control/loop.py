@@ -114,13 +114,12 @@ class ControlLoop:
 
         Refused, to be tried again, while paused or stopped; and for a plan that isn't new.
         """
-        succeeded = self.snapshot.success
         reply = self.episode.start(plan)
         if reply.accepted:
             self.stand_still()
             self._arbiter.latch.reset()
             self._exhausted_at = None
-            self._script = self._new_script(plan, succeeded)
+            self._script = self._new_script(plan)
         return reply
 
     def reset_done(self) -> Reply:
@@ -131,13 +130,11 @@ class ControlLoop:
             self._arbiter.latch.reset()
         return reply
 
-    def _new_script(self, plan: Plan, succeeded: bool) -> ResetScript | None:
+    def _new_script(self, plan: Plan) -> ResetScript | None:
         if self.episode.scene_reset is not SceneReset.SCRIPTED:
             return None
         task = self.task
-        return ResetScript(
-            task.reset_script, task.limits, task.period, seed=plan.seed, succeeded=succeeded
-        )
+        return ResetScript(task.reset_script, task.limits, task.period, seed=plan.seed)
 
     @property
     def resets_itself(self) -> bool:
@@ -169,20 +166,23 @@ class ControlLoop:
             self.stand_still()
             return _nothing(self.snapshot.state)
         held = cause or self._deadlines.check(now, stamps)
-        proposal = Proposal.hold(script.where)
-        if not held and not teleop.engaged:
-            proposal = Proposal(script.advance(proprio), 0, NO_SLOT, Source.POLICY, script.where)
+        where = script.where
+        proposal = Proposal.hold(where)
+        if held or teleop.engaged:
+            script.interrupt()
+        else:
+            proposal = Proposal(script.advance(proprio), 0, NO_SLOT, Source.POLICY, where)
         if script.failed:
             self.episode.ask(f"look at the scene: {script.failed}")
-            # What was put down before isn't put down again.
-            self._script = self._new_script(plan, succeeded=False)
+            self._script = self._new_script(plan)
         choice = self._arbiter.decide(proposal, teleop, held)
         if choice.source is Source.HOLD or script.failed:
             sent = self._filter.stop("")
         else:
             sent = self._filtered(choice.action, proprio, now, stamps)
         self._arbiter.latch.executed(float(sent.action[GRIPPER]))
-        return TickResult(sent.action, None, choice.cause)
+        why = choice.cause or f"{where}, a person drives"
+        return TickResult(sent.action, None, ", ".join(filter(None, (why, sent.cause))))
 
     def wants_chunk(self, number: int, teleop: TeleopState) -> bool:
         """Whether the policy is asked for a chunk from this observation; teleop: of its time.
@@ -333,6 +333,8 @@ class ControlLoop:
         may be another one when it goes on."""
         self._executor.clear(self._last_tick + 1)
         self._filter.reset()
+        if self._script is not None:
+            self._script.interrupt()
         self._asked = None
         self._chunk_came, self._chunk_at = False, None
         self._person_drove = False

@@ -84,8 +84,16 @@ class Waypoint(Config):
         default=10.0, gt=0, le=600, description="a person is asked after trying for so long [s]"
     )
     speed: float = Field(default=0.5, gt=0, le=1, description="share of the limits")
-    after: Literal["any", "success"] = Field(
-        default="any", description="success: only where the episode before succeeded"
+    near: float = Field(
+        default=0.008, gt=0, le=0.1, description="it is there within so much along each axis [m]"
+    )
+    turned: float = Field(
+        default=0.05, gt=0, le=0.5, description="it is there within so much about each axis [rad]"
+    )
+    holding: tuple[float, float] | None = Field(
+        default=None,
+        description="left out unless the gripper's opening lies between, so that it holds "
+        "something [m]; null: never left out",
     )
 
     @model_validator(mode="after")
@@ -93,6 +101,10 @@ class Waypoint(Config):
         for axis, place, spread in zip("xyz", self.position, self.spread, strict=True):
             if spread < 0 or (spread > 0 and place is None):
                 raise ValueError(f"spread {spread} along {axis} needs a position, and is from 0")
+        if self.hold >= self.within:
+            raise ValueError(f"hold {self.hold} s must be less than within {self.within} s")
+        if self.holding is not None and not 0 <= self.holding[0] < self.holding[1]:
+            raise ValueError(f"holding {self.holding} must be [least, greatest] opening [m]")
         if self.quaternion is not None and abs(np.linalg.norm(self.quaternion) - 1.0) > 1e-3:
             raise ValueError(f"quaternion {self.quaternion} is not of length 1")
         return self

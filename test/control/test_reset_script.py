@@ -1,5 +1,7 @@
 """What the arm does by itself between episodes: in MuJoCo, and when somebody steps in."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 from expo_ft_ros.configuration import ConfigError
 from expo_ft_ros.control.episode import SceneReset, State
 from expo_ft_ros.control.loop import ControlLoop
-from expo_ft_ros.control.reset_script import AT_POSITION, ResetScript
+from expo_ft_ros.control.reset_script import ResetScript
 from expo_ft_ros.control.safety import SafetyConfig
 from expo_ft_ros.control.session import Plan
 from expo_ft_ros.control.teleop import TeleopState
@@ -20,6 +22,7 @@ from expo_ft_ros.tasks import known_tasks, load_task
 SAFETY = SafetyConfig.load()
 IDLE = TeleopState.idle()
 PLAN = Plan("rl", 1, 5, 100, "sample", "correct", True)
+NEAR = 0.008
 POINTS = [{"position": [0.45, 0.0, 0.2], "within": 2.0}]
 
 
@@ -76,28 +79,46 @@ def test_in_the_simulation_every_task_gets_through_its_script(name):
         assert loop.resets_itself, loop.snapshot.asked
     last = task.reset_script[-1]
     off = np.abs(world.proprio().position - np.array(last.position, dtype=float))
-    assert (off <= np.array(last.spread) + 2 * AT_POSITION).all()
+    assert (off <= np.array(last.spread) + 2 * NEAR).all()
     assert np.abs(turn_to(world.proprio().quaternion, TOOL_DOWN)).max() < 0.1
     assert loop.reset_done().accepted
     world.close()
 
 
-def test_a_cube_that_was_lifted_is_put_down_and_let_go_of():
+def play(world: World, task, script: ResetScript) -> None:
+    while not script.done:
+        world.step(script.advance(world.proprio()) * task.limits.scale(), task.period)
+        assert not script.failed, script.failed
+
+
+def test_a_cube_that_is_held_is_put_down_and_let_go_of_whatever_the_episode_has_come_to():
     task = load_task("cube_pick")
     world = World(task, render_size=16, seed=4)
-    script = ResetScript(task.reset_script, task.limits, task.period, seed=1, succeeded=False)
-    assert script.where.endswith("of 3")
-    script = ResetScript(task.reset_script, task.limits, task.period, seed=1, succeeded=True)
     lift(world, task)
     assert world.success()
     before = world.objects()["cube"][0]
-    while not script.done and not script.failed:
+    script = ResetScript(task.reset_script, task.limits, task.period, seed=1)
+    while world.proprio().gripper_width < 0.06:
         world.step(script.advance(world.proprio()) * task.limits.scale(), task.period)
-    assert script.done, script.failed
+    let_go_of = world.objects()["cube"][0]
+    assert let_go_of[2] < 0.03, "it is not dropped"
+    play(world, task, script)
     cube = world.objects()["cube"][0]
-    assert cube[2] < 0.03
+    np.testing.assert_allclose(cube, let_go_of, atol=0.01)
     assert np.linalg.norm((cube - before)[:2]) > 0.02
     assert world.proprio().gripper_width > 0.07
+    world.close()
+
+
+def test_an_empty_gripper_is_put_down_nowhere():
+    task = load_task("cube_pick")
+    world = World(task, render_size=16, seed=4)
+    script = ResetScript(task.reset_script, task.limits, task.period, seed=1)
+    low = np.inf
+    while not script.done:
+        world.step(script.advance(world.proprio()) * task.limits.scale(), task.period)
+        low = min(low, world.proprio().position[2])
+    assert low > 0.1
     world.close()
 
 
@@ -111,7 +132,7 @@ def lift(world: World, task) -> None:
         {"position": [None, None, 0.2]},
     ]
     changed = task.model_validate({**task.model_dump(), "reset_script": points})
-    script = ResetScript(changed.reset_script, task.limits, 0.1, seed=0, succeeded=False)
+    script = ResetScript(changed.reset_script, task.limits, 0.1, seed=0)
     while not script.done:
         action = script.advance(world.proprio())
         # What is held stays held.
@@ -128,7 +149,7 @@ def test_nothing_moves_before_a_person_has_looked_at_the_scene():
     np.testing.assert_array_equal(robot.position, start)
     robot.look()
     robot.until_done()
-    assert np.abs(robot.position - start).max() > AT_POSITION
+    assert np.abs(robot.position - start).max() > NEAR
 
 
 def test_a_person_who_takes_over_drives_and_the_script_goes_on_after_him():
@@ -139,7 +160,7 @@ def test_a_person_who_takes_over_drives_and_the_script_goes_on_after_him():
         result = robot.tick(person(0.4))
         np.testing.assert_allclose(result.executed[:3], 0.4)
     robot.until_done()
-    np.testing.assert_allclose(robot.position, [0.45, 0.0, 0.2], atol=2 * AT_POSITION)
+    np.testing.assert_allclose(robot.position, [0.45, 0.0, 0.2], atol=2 * NEAR)
 
 
 @pytest.mark.parametrize(
@@ -165,18 +186,71 @@ def test_what_holds_an_episode_holds_a_reset(held, word):
 
 
 @pytest.mark.parametrize("event", ["pause", "estop"])
-def test_pause_and_stop_hold_it(event):
-    robot = Robot()
+def test_pause_and_stop_hold_it_and_what_follows_goes_through_it(event):
+    robot = Robot(reset_script=POINTS)
     robot.look()
     robot.tick()
     before = robot.position.copy()
+    episode = robot.loop.episode
     if event == "pause":
-        robot.loop.episode.pause()
+        episode.pause()
     else:
-        robot.loop.episode.estop(True)
+        episode.estop(True)
     robot.tick()
     np.testing.assert_array_equal(robot.position, before)
     assert not robot.loop.resets_itself
+    if event == "pause":
+        episode.resume()
+    else:
+        episode.estop(False)
+        assert robot.loop.begin(replace(PLAN, episode=2)).accepted
+        assert not robot.loop.resets_itself, "a person looks first"
+        episode._clock = lambda: 2e6
+        episode.reset_requested()
+    robot.until_done()
+    np.testing.assert_allclose(robot.position, [0.45, 0.0, 0.2], atol=2 * NEAR)
+    assert robot.loop.reset_done().accepted
+
+
+@pytest.mark.parametrize("by", ["person", "pause"])
+def test_what_a_waypoint_leaves_as_it_is_is_as_others_have_left_it(by):
+    robot = Robot(reset_script=[{"position": [None, None, 0.35], "speed": 0.1}])
+    robot.look()
+    robot.tick()
+    if by == "person":
+        for _ in range(10):
+            robot.tick(person(-0.2))
+    else:
+        robot.loop.episode.pause()
+        robot.loop.stand_still()  # as the schedule's hold does
+        robot.position -= 0.05
+        robot.loop.episode.resume()
+    left = robot.position.copy()
+    robot.until_done()
+    np.testing.assert_allclose(robot.position[:2], left[:2], atol=1e-6)
+    np.testing.assert_allclose(robot.position[2], 0.35, atol=2 * NEAR)
+
+
+def test_each_waypoint_has_its_own_time():
+    points = [
+        {**POINTS[0], "within": 10.0, "speed": 0.05},
+        {"position": [0.46, 0, 0.2], "within": 1},
+    ]
+    robot = Robot(reset_script=points)
+    robot.look()
+    assert robot.until_done() > 50
+    assert robot.loop.script_done
+
+
+def test_a_reset_says_why_it_does_what_it_does():
+    robot = Robot(reset_script=[{**POINTS[0], "within": 20.0}])
+    robot.look()
+    assert robot.tick().cause == "scripted reset, waypoint 1 of 1"
+    causes = [robot.tick(person(1.0)).cause for _ in range(10)]
+    assert causes[0].startswith("scripted reset, waypoint 1 of 1, a person drives")
+    assert causes[-1].endswith("a person drives, workspace")
+    robot.until_done()
+    assert "done" in robot.tick().cause
 
 
 def test_where_it_gets_nowhere_a_person_is_asked_and_then_it_tries_again():
@@ -199,13 +273,13 @@ def test_where_it_gets_nowhere_a_person_is_asked_and_then_it_tries_again():
 @given(
     position=st.tuples(*[st.floats(-2, 2)] * 3),
     turned=st.tuples(*[st.floats(-1, 1)] * 4).filter(lambda q: np.linalg.norm(q) > 0.1),
-    succeeded=st.booleans(),
+    width=st.floats(0.0, 0.08),
 )
-def test_what_it_asks_for_is_finite_and_no_faster_than_said(position, turned, succeeded):
+def test_what_it_asks_for_is_finite_and_no_faster_than_said(position, turned, width):
     task = load_task("cube_pick")
-    script = ResetScript(task.reset_script, task.limits, 0.1, seed=0, succeeded=succeeded)
+    script = ResetScript(task.reset_script, task.limits, 0.1, seed=0)
     quaternion = np.array(turned) / np.linalg.norm(turned)
-    proprio = Proprio(np.array(position), quaternion, 0.08)
+    proprio = Proprio(np.array(position), quaternion, width)
     for _ in range(30):
         action = script.advance(proprio)
         assert np.isfinite(action).all()
@@ -215,9 +289,7 @@ def test_what_it_asks_for_is_finite_and_no_faster_than_said(position, turned, su
 def test_places_are_those_of_the_seed():
     def place(seed: int) -> np.ndarray:
         robot = Robot(reset_script=[{**POINTS[0], "spread": [0.05, 0.05, 0.0]}])
-        robot.loop._script = ResetScript(
-            robot.task.reset_script, robot.task.limits, 0.1, seed=seed, succeeded=False
-        )
+        robot.loop._script = ResetScript(robot.task.reset_script, robot.task.limits, 0.1, seed=seed)
         robot.look()
         robot.until_done()
         return robot.position
@@ -235,6 +307,8 @@ def test_places_are_those_of_the_seed():
         ({"quaternion": [1, 1, 0, 0]}, "not of length 1"),
         ({"gripper": "ajar"}, "open"),
         ({"speed": 2.0}, "speed"),
+        ({"hold": 15.0}, "less than within"),
+        ({"holding": [0.04, 0.03]}, "least, greatest"),
     ],
 )
 def test_a_script_that_makes_no_sense_is_refused(point, word):
