@@ -26,8 +26,8 @@ usage: expo-ft <command> [name:=value ...]
   collect  demonstrations only
   eval     trials of a trained policy
   sim      the simulated robot, to look at and to drive
-  report   summary of a run (expo-ft report [run folder], default: the latest)
-  episodes what a run has recorded: list, show, relabel, discard
+  report   summary and page of a run (default: the latest); --compare: of several
+  episodes what a run has recorded: list, show, play, relabel, discard
   export   what a run has recorded as a LeRobot dataset
   bench    measurements: bench graph, core, learn (whole runs without ROS)
   keyboard corrections by the keyboard of this terminal, for operator:=keyboard
@@ -149,34 +149,12 @@ def _run(command: str, run: "Run[Any]", specs: "list[NodeSpec]") -> int:
 
 
 def _report(words: list[str]) -> int:
-    from expo_ft_ros.bringup.display import (
-        format_line,
-        format_summary,
-        read_status,
-        read_summary,
-    )
-    from expo_ft_ros.bringup.run_folder import find_run, is_running, read_config
+    from expo_ft_ros.report import command
 
     if _wants_help(words):
-        print("usage: expo-ft report [run folder | latest]")
+        print(command.parser().format_help(), end="")
         return 0
-    if len(words) > 1:
-        return _complain(f"report takes one run, got {len(words)} (expo-ft report [run folder])")
-    path = find_run(words[0].removeprefix("run:=") if words else "latest")
-    summary, status = read_summary(path), read_status(path)
-    print(f"Run: {path}")
-    if summary is not None:
-        print(format_summary(summary))
-        return 0
-    told = format_line(status) if status else "it has not got to its first episode (see its logs/)"
-    if is_running(path):
-        print(f"Running: {told}")
-    else:
-        print(f"Stopped before its end: {told}")
-        command = read_config(path).get("command")
-        if command in ("train", "collect"):
-            print(f"Go on with it: ./expo-ft {command} resume:={path}")
-    return 0
+    return command.main(words)
 
 
 def _episodes(words: list[str]) -> int:
@@ -185,6 +163,10 @@ def _episodes(words: list[str]) -> int:
     if _wants_help(words):
         print(episodes.USAGE, end="")
         return 0
+    if words[:1] == ["play"]:
+        from expo_ft_ros.report import play
+
+        return play.main(words[1:])
     return episodes.main(words)
 
 

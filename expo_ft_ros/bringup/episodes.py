@@ -19,6 +19,7 @@ from expo_ft_ros.data.episode_store import (
 USAGE = """\
 usage: expo-ft episodes list [run]                             (run: a folder or `latest`)
        expo-ft episodes show <number> [run]
+       expo-ft episodes play <number> [run] [--output FILE]    (a video: cameras, candidates, Q)
        expo-ft episodes relabel <number> success|failure [run]
        expo-ft episodes discard <number> [run]
 
@@ -32,7 +33,7 @@ _LABELS = {"success": True, "failure": False}
 
 
 def main(words: Sequence[str]) -> int:
-    """Runs one of the commands of `USAGE`; returns the exit code.
+    """Runs one of the commands of `USAGE`, but for `play` (report/play.py); returns the exit code.
 
     Raises:
         ConfigError: for wrong arguments, a run or an episode that isn't there, or a change to a run
@@ -43,16 +44,18 @@ def main(words: Sequence[str]) -> int:
     if command == "list":
         return _list(_run(rest))
     if command not in _COMMANDS:
-        raise ConfigError(f"episodes {command}: no such command (known: {', '.join(_COMMANDS)})")
-    number = _number(rest)
+        raise ConfigError(
+            f"episodes {command}: no such command (known: {', '.join(_COMMANDS)}, play)"
+        )
+    number = episode_number(rest.pop(0) if rest else "")
     if command == "show":
-        return _show(_file(_run(rest), number))
+        return _show(episode_file(_run(rest), number))
     if command == "relabel":
         label = rest.pop(0) if rest else ""
         if label not in _LABELS:
             raise ConfigError(f"episodes relabel: {label!r} is not {' or '.join(_LABELS)}")
         run = _stopped(_run(rest))
-        path = _file(run, number)
+        path = episode_file(run, number)
         if number >= first_uncounted(run):
             raise ConfigError(f"{path}: the run hasn't counted it, so that it isn't learned from")
         relabel(path, _LABELS[label])
@@ -61,7 +64,7 @@ def main(words: Sequence[str]) -> int:
             "has counted, an evaluation's trials too, stays as it was)"
         )
         return 0
-    path = _file(_stopped(_run(rest)), number)
+    path = episode_file(_stopped(_run(rest)), number)
     aside = set_aside(path, DISCARDED)
     print(
         f"{path.name} is {aside.name} now, and not learned from; its old name brings it back (what "
@@ -76,14 +79,15 @@ def _run(words: list[str]) -> Path:
     return find_run(words[0] if words else "latest")
 
 
-def _number(words: list[str]) -> int:
-    word = words.pop(0) if words else ""
+def episode_number(word: str) -> int:
+    """The number that a word says. Raises ConfigError where it says none."""
     if not word.isdecimal():
         raise ConfigError(f"episodes: {word!r} is not an episode's number (see episodes list)")
     return int(word)
 
 
-def _file(run: Path, number: int) -> Path:
+def episode_file(run: Path, number: int) -> Path:
+    """Where an episode of a run is recorded. Raises ConfigError where it isn't."""
     path = episode_path(run / "episodes", number)
     if not path.is_file():
         raise ConfigError(f"{path}: no such episode (see expo-ft episodes list {run})")

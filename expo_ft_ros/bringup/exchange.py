@@ -1,10 +1,9 @@
 """`expo-ft export`: what a run has recorded, for other tools."""
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
+from expo_ft_ros.bringup.arguments import Parser
 from expo_ft_ros.bringup.run_folder import find_run, first_uncounted, read_config
 from expo_ft_ros.configuration import ConfigError
 from expo_ft_ros.control.session import LEARNED_STAGES
@@ -44,16 +43,9 @@ def main(words: Sequence[str]) -> int:
     return 0
 
 
-class _Parser(argparse.ArgumentParser):
-    """Wrong arguments are told as everywhere else."""
-
-    def error(self, message: str) -> NoReturn:
-        raise ConfigError(f"export: {message} ({self.format_usage().strip()})")
-
-
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """What the command takes."""
-    made = _Parser(
+    made = Parser(
         prog="expo-ft export",
         description="Writes demonstrations and online episodes of a run as a dataset.",
     )

@@ -1,0 +1,1 @@
+"""What came of a run, to look at and to show: pages, figures and videos."""

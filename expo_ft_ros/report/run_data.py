@@ -1,0 +1,201 @@
+"""A run's folder, read once into one value that figures and pages are made of."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from expo_ft_ros.bringup.display import format_line, read_status, read_summary
+from expo_ft_ros.bringup.run_folder import PROGRESS_FILE, is_running, read_config
+from expo_ft_ros.configuration import ConfigError
+from expo_ft_ros.data.episode_store import episode_path
+
+METRICS_FILE = "metrics.jsonl"
+EVALUATIONS = ("eval_before", "eval_after")
+FINISHED, RUNNING, STOPPED = "finished", "running", "stopped"
+_OF_EPISODE = ("value_error", "edited_chosen", "update_ratio", "critic_updates")
+
+
+@dataclass(frozen=True)
+class EpisodeLine:
+    """An episode as the session has counted it.
+
+    steps, human_steps: control steps; discarded: neither learned from nor counted; online_steps:
+    those of the run when it was over; numbers: what is finite of what the learner and the critic
+    said then (docs/diagnostics.md).
+    """
+
+    number: int
+    stage: str
+    success: bool
+    steps: int
+    human_steps: int
+    discarded: bool
+    cause: str
+    online_steps: int
+    numbers: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class RunData:
+    """What a run's folder holds.
+
+    kind: the command that made it; state: FINISHED, RUNNING or STOPPED, told: where it stands, in
+    a line; control_hz: ticks a second [Hz]; episodes: in order, the discarded too; evaluations:
+    stage -> (successes, trials); wall, stages: what wall time was spent on, and in which stage,
+    [s]; unread: lines of metrics.jsonl that were cut off or broken.
+    """
+
+    path: Path
+    kind: str
+    state: str
+    told: str
+    config: Mapping[str, Any]
+    control_hz: float
+    episodes: tuple[EpisodeLine, ...]
+    evaluations: Mapping[str, tuple[int, int]]
+    wall: Mapping[str, float]
+    stages: Mapping[str, float]
+    unread: int
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.path.name
+
+    @property
+    def counted(self) -> tuple[EpisodeLine, ...]:
+        """The episodes that were not discarded."""
+        return tuple(line for line in self.episodes if not line.discarded)
+
+    @property
+    def online(self) -> tuple[EpisodeLine, ...]:
+        """Those of the stage rl that were counted."""
+        return tuple(line for line in self.counted if line.stage == "rl")
+
+    def option(self, name: str) -> str:
+        """An option of the run as text, "" where it has none of that name."""
+        value = self.config.get("resolved", self.config["options"]).get(name)
+        return "" if value is None else str(value)
+
+    def bag(self, episode: int) -> Path | None:
+        """Where an episode is recorded; None where it isn't, or was set aside."""
+        path = episode_path(self.path / "episodes", episode)
+        return path if path.is_file() else None
+
+
+def read_run(path: Path) -> RunData:
+    """Reads a run in whatever state it is; what isn't there yet is empty.
+
+    Raises:
+        ConfigError: when its config.yaml is missing or broken, or doesn't say the task's rate.
+    """
+    config = read_config(path)
+    summary, status = read_summary(path), read_status(path) or {}
+    try:
+        rate = float(config["task"]["control_hz"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ConfigError(
+            f"{path}: its config.yaml doesn't say the task's rate ({error!r})"
+        ) from error
+    episodes, unread = _episodes(path)
+    wall, stages = _wall(path, summary, status)
+    return RunData(
+        path=path,
+        kind=str(config.get("command", "")),
+        state=_state(path, summary),
+        told=_without_place(format_line(status), path) if status else "no episode yet",
+        config=config,
+        control_hz=rate,
+        episodes=episodes,
+        evaluations=_evaluations(summary, episodes),
+        wall=wall,
+        stages=stages,
+        unread=unread,
+    )
+
+
+def _state(path: Path, summary: Mapping[str, Any] | None) -> str:
+    if is_running(path):
+        return RUNNING
+    return STOPPED if summary is None else FINISHED
+
+
+def _episodes(path: Path) -> tuple[tuple[EpisodeLine, ...], int]:
+    """The lines of metrics.jsonl, and how many of them say nothing: a run that goes on, or was
+    killed, may have written one in part."""
+    episodes, unread = [], 0
+    for text in _texts(path / METRICS_FILE):
+        try:
+            episodes.append(_episode(json.loads(text), path))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            unread += 1
+    return tuple(episodes), unread
+
+
+def _texts(file: Path) -> Iterator[str]:
+    if file.is_file():
+        yield from file.read_text(errors="replace").splitlines()
+
+
+def _episode(line: Mapping[str, Any], path: Path) -> EpisodeLine:
+    said = {name: line.get(name) for name in _OF_EPISODE} | dict(line.get("metrics") or {})
+    return EpisodeLine(
+        number=int(line["episode"]),
+        stage=str(line["stage"]),
+        success=bool(line["success"]),
+        steps=int(line["steps"]),
+        human_steps=int(line["human_steps"]),
+        discarded=bool(line["discarded"]),
+        cause=_without_place(str(line.get("cause", "")), path),
+        online_steps=int(line.get("env_steps", 0)),
+        numbers=_finite(said),
+    )
+
+
+def _finite(values: Any) -> dict[str, float]:
+    """The finite numbers of a mapping; none of what isn't one."""
+    if not isinstance(values, Mapping):
+        return {}
+    return {
+        str(name): float(value)
+        for name, value in values.items()
+        if isinstance(value, int | float) and math.isfinite(value)
+    }
+
+
+def _evaluations(
+    summary: Mapping[str, Any] | None, episodes: tuple[EpisodeLine, ...]
+) -> dict[str, tuple[int, int]]:
+    """As the summary says; before there is one, as far as the episodes go."""
+    found = {}
+    for stage in EVALUATIONS:
+        told = (summary or {}).get(stage)
+        if isinstance(told, Mapping) and told.get("trials"):
+            found[stage] = (int(told["successes"]), int(told["trials"]))
+            continue
+        trials = [line.success for line in episodes if line.stage == stage and not line.discarded]
+        if trials:
+            found[stage] = (sum(trials), len(trials))
+    return found
+
+
+def _wall(
+    path: Path, summary: Mapping[str, Any] | None, status: Mapping[str, Any]
+) -> tuple[dict[str, float], dict[str, float]]:
+    if summary is not None:
+        return _finite(summary.get("wall_seconds")), _finite(summary.get("stage_seconds"))
+    try:
+        books = json.loads((path / PROGRESS_FILE).read_text())["wall"]
+        return _finite(books["spent"]), _finite(books["stages"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return _finite(status.get("wall")), {}
+
+
+def _without_place(text: str, path: Path) -> str:
+    """A text that names files of the run, without where on this machine the run lies."""
+    return text.replace(f"{path.absolute()}/", "").replace(str(path.absolute()), path.name)

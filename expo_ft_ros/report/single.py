@@ -1,0 +1,246 @@
+"""The report of one run: <run>/report.html, and its figures as files in <run>/report/."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from expo_ft_ros.bringup.bench import machine
+from expo_ft_ros.bringup.display import format_duration, wilson
+from expo_ft_ros.configuration import ConfigError
+from expo_ft_ros.report import learning, page
+from expo_ft_ros.report.choices import Edits, edits_of, read_choices
+from expo_ft_ros.report.curves import training_curves
+from expo_ft_ros.report.drawing import Picture, render
+from expo_ft_ros.report.page import Html
+from expo_ft_ros.report.recorded import Recorded, newest
+from expo_ft_ros.report.run_data import FINISHED, RUNNING, EpisodeLine, RunData
+from expo_ft_ros.report.settings import settings
+from expo_ft_ros.report.strips import q_limits, q_strip
+from expo_ft_ros.report.windows import WINDOW
+
+PAGE, FOLDER = "report.html", "report"
+
+EVALUATION_TITLES = {"eval_before": "success after imitation", "eval_after": "success after RL"}
+
+
+class _Writer:
+    """Puts each picture into the run's folder and onto the page."""
+
+    def __init__(self, run: RunData) -> None:
+        self._run = run
+        self.names: list[str] = []
+
+    def show(self, picture: Picture, caption: str) -> Html:
+        name = f"{picture.name}.png"
+        (self._run.path / FOLDER / name).write_bytes(picture.png)
+        self.names.append(name)
+        return page.figure(picture, caption, f"{FOLDER}/{name}")
+
+
+def write_report(run: RunData) -> Path:
+    """Writes the page and the figures of a run, in place of older ones; gives the page's path.
+
+    Raises:
+        ConfigError: when the folder can't be written.
+    """
+    path = run.path / PAGE
+    try:
+        (run.path / FOLDER).mkdir(exist_ok=True)
+        writer = _Writer(run)
+        body = [
+            *_head(run),
+            page.section("Training", *_curves(run, writer)),
+            page.section("Q over a success and a failure", *_strips(run, writer)),
+            page.section("Edits", *_edits(run, writer)),
+            page.section("Learner", *_learner(run, writer)),
+            page.section("Wall clock", *_wall(run, writer)),
+            page.section("Episodes", *_episodes(run)),
+            page.section("Configuration", *_configuration(run)),
+        ]
+        path.write_text(page.page(f"{run.name}: report", body), encoding="utf-8")
+        for old in (run.path / FOLDER).glob("*.png"):
+            if old.name not in writer.names:
+                old.unlink()
+    except OSError as error:
+        raise ConfigError(
+            f"{error.filename}: can't be written: {error.strerror} (copy the run to a folder of "
+            "yours, and report that)"
+        ) from error
+    return path
+
+
+def _head(run: RunData) -> list[Html]:
+    what = ", ".join(filter(None, (run.option("algorithm"), run.option("preset"))))
+    world = "in real time" if run.option("realtime") == "True" else "in lock-step"
+    lead = f"expo-ft {run.kind} · task {run.option('task')} · {what or 'no learner'} · {world}"
+    parts = [page.element("h1", run.name), page.element("p", lead, class_="lead")]
+    if run.state != FINISHED:
+        title = "Still running" if run.state == RUNNING else "Stopped before its end"
+        if run.kind == "sim":
+            title = "A simulation, which has no end of its own"
+        words = f"{title}: {run.told}. What follows is what there is so far."
+        parts.append(page.element("p", words, class_="notice"))
+    if run.unread:
+        words = f"{run.unread} lines of metrics.jsonl are broken or cut off, and left out."
+        parts.append(page.element("p", words, class_="notice"))
+    return [*parts, _cards(run)]
+
+
+def _cards(run: RunData) -> Html:
+    cards = []
+    for stage, (won, trials) in run.evaluations.items():
+        low, high = wilson(won, trials)
+        title = "success of the policy" if run.kind == "eval" else EVALUATION_TITLES[stage]
+        cards.append(
+            page.card(f"{won}/{trials}", title, f"{won / trials:.0%}, 95%: {low:.0%} to {high:.0%}")
+        )
+    shown = sum(line.success for line in run.counted if line.stage == "collect")
+    if shown:
+        cards.append(page.card(str(shown), "demonstrations"))
+    if run.online:
+        steps = run.online[-1].online_steps
+        minutes = steps / run.control_hz / 60
+        helped = sum(line.human_steps for line in run.online)
+        driven = sum(line.steps for line in run.online)
+        cards += [
+            page.card(f"{minutes:.1f} min", "robot time online", f"{steps} steps"),
+            page.card(f"{helped / max(1, driven):.0%}", "online steps by a person"),
+        ]
+        ratio = run.online[-1].numbers.get("update_ratio")
+        if ratio:
+            cards.append(page.card(f"{ratio:.2f}", "critic updates an online step, realised"))
+    if run.wall:
+        cards.append(page.card(format_duration(sum(run.wall.values())), "wall clock"))
+    return page.element("div", *cards, class_="cards")
+
+
+def _curves(run: RunData, writer: _Writer) -> list[Html]:
+    if not run.counted:
+        return [page.absent("No episode has been counted yet: there is nothing to draw.")]
+    words = "success, share of steps by a person, and episode time over robot time"
+    picture = render(training_curves(run), "curves", words)
+    left = len(run.episodes) - len(run.counted)
+    caption = (
+        f"Means of the last {WINDOW} episodes of a stage over the robot time of all stages; points "
+        "are episodes. Band of success: the window's 95% Wilson interval; bands below: quartiles "
+        "of its episodes. Grey: demonstrations and evaluations; a diamond is an evaluation's "
+        "result with its 95% Wilson interval. A success counts whoever drove, unless said."
+    )
+    if left:
+        caption += f" {left} discarded episodes are left out."
+    return [writer.show(picture, caption)]
+
+
+def _strips(run: RunData, writer: _Writer) -> list[Html]:
+    found = {name: newest(run, success=name == "success") for name in ("success", "failure")}
+    limits = q_limits([recorded for recorded in found.values() if recorded is not None])
+    parts: list[Html] = []
+    for name, recorded in found.items():
+        if recorded is None:
+            parts.append(page.absent(f"No {name} that counts is recorded."))
+            continue
+        episode, outcome = recorded.episode, recorded.episode.outcome
+        words = f"camera frames of episode {outcome.episode}, a {name}, and Q over its time"
+        figure = q_strip(recorded, run.control_hz, limits)
+        picture = render(figure, f"q_{name}", words, photographs=True)
+        caption = (
+            f"Episode {outcome.episode} ({outcome.stage}), a {name}: {outcome.cause}. Instruction: "
+            f"“{episode.instruction}”. {episode.human_steps} of {len(episode)} steps by a person "
+            "(orange)."
+        )
+        if not recorded.valued:
+            caption += f" {_why_no_q(run, recorded)}"
+        parts.append(writer.show(picture, caption))
+    return parts
+
+
+def _why_no_q(run: RunData, recorded: Recorded) -> str:
+    if not recorded.choices:
+        return "No policy acted, so that there is no Q."
+    if any("critic/q" in line.numbers for line in run.counted):
+        return "The critic was still untrained: no Q."
+    return f"No critic valued its chunks ({run.option('algorithm') or 'this policy'}): no Q."
+
+
+def _edits(run: RunData, writer: _Writer) -> list[Html]:
+    lines, edits = _read_edits(run)
+    if not lines:
+        return [page.absent("No recorded online episode or trial holds a policy's choices.")]
+    chunks, edited = sum(e.chunks for e in edits), sum(e.edited for e in edits)
+    sizes = [size for e in edits for size in e.sizes]
+    told = f"{edited} of {chunks} chosen chunks are edits ({edited / chunks:.0%})"
+    if not edited:
+        return [page.absent(f"{told}: this run's algorithm and preset edited none that it chose.")]
+    bound = run.config["task"].get("edit_scale")
+    figure = learning.edit_curves(lines, edits, run.control_hz, bound)
+    words = "share of chosen chunks that are edits, and mean size of these edits"
+    caption = (
+        f"{told}; mean |chosen - its base chunk| is {sum(sizes) / max(1, len(sizes)):.3f} of the "
+        f"robot's limits, over the chunk's steps and axes. Lines: last {WINDOW} online episodes."
+    )
+    return [writer.show(render(figure, "edits", words), caption)]
+
+
+def _read_edits(run: RunData) -> tuple[list[EpisodeLine], list[Edits]]:
+    """Of each counted episode in which a policy chose, as recorded."""
+    lines, edits = [], []
+    for line in run.counted:
+        path = run.bag(line.number) if line.stage != "collect" else None
+        if path is None:
+            continue
+        try:
+            of_episode = edits_of(read_choices(path))
+        except ValueError:
+            continue
+        if of_episode.chunks:
+            lines.append(line)
+            edits.append(of_episode)
+    return lines, edits
+
+
+def _learner(run: RunData, writer: _Writer) -> list[Html]:
+    if not learning.panels_of(run):
+        return [page.absent("The run's metrics hold no number of a learner.")]
+    figure = learning.learner_curves(run)
+    words = "the learner's numbers over online robot time"
+    caption = (
+        "As the learner told them at each episode's end; docs/diagnostics.md says what each is."
+    )
+    return [writer.show(render(figure, "learner", words), caption)]
+
+
+def _wall(run: RunData, writer: _Writer) -> list[Html]:
+    if not sum(run.wall.values()):
+        return [page.absent("The run has not written down what its time was spent on.")]
+    words = "wall time by stage and by what it was spent on"
+    caption = "Robot: an episode runs. Learning: the robot stands while the learner learns."
+    return [writer.show(render(learning.wall_clock(run), "wall_clock", words), caption)]
+
+
+def _episodes(run: RunData) -> list[Html]:
+    if not run.episodes:
+        return [page.absent("None yet.")]
+    rows = []
+    for line in run.episodes:
+        path = run.bag(line.number)
+        number: str = str(line.number)
+        if path is not None:
+            number = page.element("a", number, href=f"episodes/{path.name}")
+        outcome = "discarded" if line.discarded else "success" if line.success else "failure"
+        rows.append(
+            (number, line.stage, outcome, str(line.steps), str(line.human_steps), line.cause)
+        )
+    head = ("episode", "stage", "outcome", "steps", "by a person", "cause")
+    return [page.folded(f"All {len(rows)} episodes", page.table(head, rows))]
+
+
+def _configuration(run: RunData) -> list[Html]:
+    rows = list(settings(run).items())
+    # How busy it is while it writes a report says nothing.
+    here = [(n, str(v)) for n, v in machine().items() if v != "" and n != "load_before"]
+    return [
+        page.folded(f"All {len(rows)} settings (config.yaml)", page.table(("name", "value"), rows)),
+        page.element("h3", "Machine"),
+        page.absent("The one that this report was made on; the run doesn't say which it ran on."),
+        page.table(("", ""), here),
+    ]

@@ -1,0 +1,90 @@
+"""Q over an episode with what the cameras saw: a strip of frames above the critic's values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from expo_ft_ros.data.episode import Episode
+from expo_ft_ros.data.types import ImageArray, Source
+from expo_ft_ros.report.choices import is_edit
+from expo_ft_ros.report.drawing import BLUE, HUMAN, SKY, VERMILION, new_figure, styled
+from expo_ft_ros.report.recorded import Recorded
+
+FRAMES = 8
+
+
+@styled
+def q_strip(recorded: Recorded, control_hz: float, limits: tuple[float, float] | None) -> Figure:
+    """Frames of both cameras along an episode, and under them Q where a critic said any; limits: of
+    the Q axis."""
+    figure = new_figure(3.6 if recorded.valued else 2.3)
+    ratios = (1, 1, 1.5) if recorded.valued else (1, 1, 0.12)
+    grid = figure.add_gridspec(3, FRAMES, height_ratios=ratios, wspace=0.02, hspace=0.02)
+    episode = recorded.episode
+    count = len(episode)
+    # Each frame is of the middle of the time that it stands above.
+    steps = [int((place + 0.5) * count / FRAMES) for place in range(FRAMES)]
+    for row, (view, images) in enumerate((("side", episode.side), ("wrist", episode.wrist))):
+        for column, step in enumerate(steps):
+            axes = figure.add_subplot(grid[row, column])
+            _frame(axes, images[step], driven=episode.source[step] == Source.HUMAN)
+            if column == 0:
+                axes.set_ylabel(view)
+            if row == 0:
+                axes.set_title(f"{step / control_hz:.1f} s", fontsize=8, pad=3)
+    under = figure.add_subplot(grid[2, :])
+    under.set_xlim(-0.01 * count / control_hz, count / control_hz)
+    under.set_xlabel("time in the episode [s]")
+    _driven(under, episode, control_hz)
+    if recorded.valued:
+        _values(under, recorded, control_hz)
+        under.set_ylim(limits)
+    else:
+        under.set_yticks(())
+    return figure
+
+
+def q_limits(recorded: Sequence[Recorded]) -> tuple[float, float] | None:
+    """What all candidates' values lie within, and 0 to 1; None where there are none."""
+    values = np.concatenate([np.zeros(0), *(c.q for t in recorded for c in t.choices)])
+    values = values[np.isfinite(values)]
+    if not values.size:
+        return None
+    low, high = min(0.0, float(values.min())), max(1.0, float(values.max()))
+    return low - 0.06 * (high - low), high + 0.06 * (high - low)
+
+
+def _frame(axes: Axes, image: ImageArray, *, driven: bool) -> None:
+    axes.imshow(image, interpolation="antialiased")
+    axes.set(xticks=(), yticks=())
+    axes.grid(visible=False)
+    for spine in axes.spines.values():
+        spine.set(visible=driven, color=HUMAN, linewidth=3)
+
+
+def _driven(axes: Axes, episode: Episode, control_hz: float) -> None:
+    """Shades the steps that a person drove."""
+    human = np.flatnonzero(np.diff(np.r_[0, episode.source == Source.HUMAN, 0]))
+    for begin, end in human.reshape(-1, 2):
+        label = "a person drives" if begin == human[0] else None
+        axes.axvspan(
+            begin / control_hz, end / control_hz, color=HUMAN, alpha=0.22, linewidth=0, label=label
+        )
+
+
+def _values(axes: Axes, recorded: Recorded, control_hz: float) -> None:
+    known = [choice for choice in recorded.choices if np.isfinite(choice.q).all()]
+    times = np.array([(choice.observation - recorded.first) / control_hz for choice in known])
+    low, high = (np.array([f(choice.q) for choice in known]) for f in (np.min, np.max))
+    chosen = np.array([choice.q[choice.chosen] for choice in known])
+    edits = np.array([is_edit(choice) for choice in known])
+    axes.fill_between(times, low, high, color=SKY, alpha=0.35, linewidth=0, label="candidates")
+    axes.plot(times, chosen, ".-", color=BLUE, label="chosen")
+    if edits.any():
+        axes.plot(times[edits], chosen[edits], "D", color=VERMILION, ms=5, label="chosen, edited")
+    axes.set_ylabel("Q")
+    axes.legend(loc="upper left", ncols=4, fontsize=8)

@@ -1,0 +1,167 @@
+"""The page of a run: what it says, that nothing from a run is markup, and that it needs nothing."""
+
+import base64
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from expo_ft_ros import cli
+from expo_ft_ros.report.run_data import read_run
+from expo_ft_ros.report.single import write_report
+from test.report.runs import line, make_run, training
+
+SUMMARY = {
+    "eval_before": {"successes": 18, "trials": 30},
+    "eval_after": {"successes": 27, "trials": 30},
+    "wall_seconds": {"robot": 120.0, "learning": 60.0, "waiting": 1.0},
+    "stage_seconds": {"collect": 30.0, "rl": 150.0},
+}
+
+
+class Parsed(HTMLParser):
+    """Tags, attributes and words of a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.attributes: list[tuple[str, str]] = []
+        self.words: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.add(tag)
+        self.attributes += [(name, value or "") for name, value in attrs]
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+
+def report(path: Path) -> tuple[str, Parsed]:
+    page = write_report(read_run(path)).read_text()
+    return page, Parsed(page)
+
+
+def assert_alone(page: str, parsed: Parsed, folder: Path) -> None:
+    """It needs no network and no other file, and says nothing of where it was made."""
+    assert "script" not in parsed.tags
+    assert str(folder) not in page
+    assert not re.search(r"""(src|href|url\()\s*=?\s*["']?\s*(https?:)?//""", page)
+    for name, value in parsed.attributes:
+        assert not name.startswith("on")
+        if name == "src":
+            kind, _, content = value.partition(";base64,")
+            assert kind in ("data:image/svg+xml", "data:image/png")
+            drawn = base64.b64decode(content)
+            assert not re.search(rb"""(href|src)\s*=\s*["'](?!#)|url\((?!#)|<script""", drawn)
+        if name == "href":
+            assert not value.startswith(("/", "http", "file"))
+
+
+def test_the_numbers_of_a_training(tmp_path):
+    path = make_run(tmp_path / "a", training(), summary=SUMMARY)
+    page, parsed = report(path)
+    for words in (
+        "18/30 success after imitation 60%, 95%: 42% to 75%",
+        "27/30 success after RL 90%, 95%: 74% to 97%",
+        "1 demonstrations",
+        "2.5 min robot time online 1500 steps",
+        # Five episodes of 25 were helped in half of their steps.
+        "10% online steps by a person",
+        "0.80 critic updates an online step",
+        "3:01 wall clock",
+        "expo-ft train · task cube_pick · expo_ft, paper",
+    ):
+        assert words in parsed.text
+    assert "Stopped" not in parsed.text
+    assert_alone(page, parsed, tmp_path)
+    names = {"curves.png", "learner.png", "wall_clock.png"}
+    assert {file.name for file in (path / "report").iterdir()} == names
+    linked = {value for name, value in parsed.attributes if name == "href"}
+    assert {f"report/{name}" for name in names} <= linked
+    assert all((path / link).is_file() for link in linked)
+
+
+@pytest.mark.parametrize(
+    ("kind", "lines", "said"),
+    [
+        ("train", [], "No episode has been counted yet"),
+        ("collect", [line(1, "collect", human_steps=60)], "1 demonstrations"),
+        ("eval", [line(1, "eval_after"), line(2, "eval_after", success=False)], "of the policy"),
+        ("sim", [line(1, "collect")], "A simulation, which has no end of its own"),
+    ],
+)
+def test_a_run_of_each_kind_says_what_it_lacks(tmp_path, kind, lines, said):
+    page, parsed = report(make_run(tmp_path / "a", lines, kind=kind))
+    assert said in parsed.text
+    assert "No success that counts is recorded" in parsed.text
+    assert "metrics hold no number of a learner" in parsed.text
+    assert "has not written down what its time was spent on" in parsed.text
+    assert_alone(page, parsed, tmp_path)
+
+
+def test_a_run_that_is_not_finished_says_so(tmp_path):
+    _, parsed = report(make_run(tmp_path / "a", training()[:9]))
+    assert "Stopped before its end: no episode yet" in parsed.text
+
+
+def test_what_a_run_says_is_text(tmp_path):
+    evil = '<script>alert("1")</script><img src=x onerror=alert(2)>'
+    lines = [line(1, "rl", cause=evil), line(2, "rl", success=False, cause="a & b < c")]
+    path = make_run(tmp_path / "a<b>&", lines, algorithm=evil, preset='"onload="x')
+    page, parsed = report(path)
+    assert "script" not in parsed.tags
+    assert not any(name.startswith("on") for name, _ in parsed.attributes)
+    assert evil in parsed.text
+    assert "a & b < c" in parsed.text
+    assert_alone(page, parsed, tmp_path)
+
+
+def test_no_place_on_this_machine_is_told(tmp_path):
+    path = tmp_path / "a"
+    lines = [line(1, "rl", cause=f"incomplete: {path}/episodes/000001.mcap: cut off")]
+    make_run(path, lines, demonstrations=str(tmp_path / "somebody" / "dataset"))
+    page, parsed = report(path)
+    assert "incomplete: episodes/000001.mcap: cut off" in parsed.text
+    assert "…/dataset" in parsed.text
+    assert_alone(page, parsed, tmp_path)
+
+
+def test_figures_that_a_run_no_longer_has_are_removed(tmp_path):
+    path = make_run(tmp_path / "a", training())
+    (path / "report").mkdir()
+    (path / "report" / "edits.png").touch()
+    (path / "report" / "episode.webm").touch()
+    report(path)
+    names = {file.name for file in (path / "report").iterdir()}
+    assert names == {"curves.png", "learner.png", "episode.webm"}
+
+
+def test_a_report_twice_is_the_same(tmp_path):
+    path = make_run(tmp_path / "a", training())
+    first, _ = report(path)
+    again, _ = report(path)
+    ignored = re.compile(r"<td>time</td>\s*<td>[^<]*</td>")
+    assert ignored.sub("", first) == ignored.sub("", again)
+
+
+def test_the_command_prints_the_summary_and_where_the_page_is(tmp_path, capsys):
+    path = make_run(tmp_path / "a", training(), summary=SUMMARY)
+    assert cli.main(["report", str(path)]) == 0
+    out = capsys.readouterr().out
+    assert "Success after RL: 27/30 = 90%" in out
+    assert f"Report: {path / 'report.html'}" in out
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(tmp_path, capsys):
+    path = make_run(tmp_path / "a", training())
+    (path / "report").touch()
+    assert cli.main(["report", str(path)]) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert "can't be written" in err
