@@ -119,7 +119,7 @@ def edit_curves(
     if bound is not None:
         size.axhline(bound, color=GREY, linestyle="--", linewidth=1)
         size.annotate(
-            f"largest edit of an axis, beta = {bound:g}",
+            f"largest edit of an axis in full use, beta = {bound:g}",
             (1, bound),
             xycoords=("axes fraction", "data"),
             xytext=(0, 3),

@@ -176,7 +176,8 @@ def _edits(run: RunData, writer: _Writer) -> list[Html]:
     words = "share of chosen chunks that are edits, and mean size of these edits"
     caption = (
         f"{told}; mean |chosen - its base chunk| is {sum(sizes) / max(1, len(sizes)):.3f} of the "
-        f"robot's limits, over the chunk's steps and axes. Lines: last {WINDOW} online episodes."
+        f"robot's limits, over the chunk's steps and axes. Lines: last {WINDOW} online episodes. "
+        "An axis is edited by at most beta times the half range that the demonstrations use of it."
     )
     return [writer.show(render(figure, "edits", words), caption)]
 
