@@ -59,3 +59,23 @@ def test_changed_messages_are_built_in_the_environment_that_is_there(tree: Path)
 def test_an_environment_of_another_ros_is_not_mixed_with(tree: Path) -> None:
     stamp(tree, "system", "sourced jazzy, libspnav")
     assert "ROS 2 is now: wheels; .venv was made with: sourced jazzy" in run(tree)
+
+
+def test_what_is_built_does_not_depend_on_where_it_is_called_from(tree: Path) -> None:
+    """Else another folder's `msg/*` would be the messages, and they would be built each time."""
+    (tree / "msg").mkdir()
+    (tree / "msg" / "A.msg").touch()
+    script = (tree / "expo-ft").read_text().partition("\ncommand=${1:-}")[0]
+    program = (
+        f'root={tree}; command=; show() {{ [[ $1 != interfaces ]] || echo "$2"; }}; steps show'
+    )
+    sourced = script.replace('root=$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")', "")
+    keys = {
+        subprocess.run(
+            ["bash", "-c", f"root={tree}\n{sourced}\n{program}"], cwd=folder,
+            capture_output=True, text=True, check=False,
+        ).stdout
+        for folder in (tree, "/")
+    }  # fmt: skip
+    assert len(keys) == 1
+    assert str(tree) in keys.pop()
