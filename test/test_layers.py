@@ -15,10 +15,10 @@ LAYERS = (
     ("configuration", "data"),
     ("tasks",),
     ("control", "policies", "rewards"),
-    ("rl", "sim"),
+    ("monitor", "rl", "sim"),
     ("training",),
     ("bringup",),
-    ("doctor",),
+    ("doctor", "report"),
     ("cli", "nodes"),
 )
 RANKS = {part: rank for rank, layer in enumerate(LAYERS) for part in layer}

@@ -149,7 +149,9 @@ TOPICS: Mapping[str, Topic] = _table(
         "Tool velocity in base axes [m/s, rad/s].",
         10,
     ),
-    _tick("proprio", f"{_OWN}/Proprio", "proprio", "arbitration operator", "Robot's state."),
+    _tick(
+        "proprio", f"{_OWN}/Proprio", "proprio", "arbitration operator monitor", "Robot's state."
+    ),
     _tick(
         "spacenav/twist",
         "geometry_msgs/Twist",
@@ -186,14 +188,14 @@ TOPICS: Mapping[str, Topic] = _table(
         "observation",
         f"{_OWN}/Observation",
         "arbitration",
-        "reward policy learner recorder",
+        "reward policy learner recorder monitor",
         "One numbered snapshot a tick.",
     ),
     _tick(
         "reward",
         f"{_OWN}/Reward",
         "reward",
-        "arbitration learner recorder",
+        "arbitration learner recorder monitor",
         "The classifier's verdict on one observation.",
     ),
     _tick(
@@ -207,14 +209,14 @@ TOPICS: Mapping[str, Topic] = _table(
         "policy/candidates",
         f"{_OWN}/Candidates",
         "policy",
-        "session recorder",
+        "session recorder monitor",
         "Every candidate and its Q: diagnostics.",
     ),
     _tick(
         "step",
         f"{_OWN}/Step",
         "arbitration",
-        "learner recorder operator teleop",
+        "learner recorder operator teleop monitor",
         "What was proposed and executed, and by whom.",
     ),
     _newest(
@@ -244,7 +246,7 @@ TOPICS: Mapping[str, Topic] = _table(
         "episode/state",
         f"{_OWN}/EpisodeState",
         "arbitration",
-        "operator teleop learner recorder session",
+        "operator teleop learner recorder session monitor",
         "The episode's state, at every change.",
         10,
     ),
@@ -262,12 +264,14 @@ TOPICS: Mapping[str, Topic] = _table(
         "arbitration operator policy learner recorder",
         "What the session wants now.",
     ),
-    _latched("session/status", f"{_OWN}/SessionStatus", "session", "", "Progress, for people."),
+    _latched(
+        "session/status", f"{_OWN}/SessionStatus", "session", "monitor", "Progress, for people."
+    ),
     _latched(
         "learner/status",
         f"{_OWN}/LearnerStatus",
         "learner",
-        "session policy",
+        "session policy monitor",
         "The learner's progress; policy hears of new weights in async mode.",
     ),
     _tick("sim/state", f"{_OWN}/SimState", "sim", "operator", "Ground truth."),
@@ -278,6 +282,17 @@ TOPICS: Mapping[str, Topic] = _table(
         "sim",
         "The operator has answered the stamped tick.",
     ),
+    _newest(
+        "monitor/markers",
+        "visualization_msgs/MarkerArray",
+        "monitor",
+        "",
+        "Candidates, the chosen one, edits, what was executed, workspace, regions, state.",
+    ),
+    _newest("monitor/executed", "nav_msgs/Path", "monitor", "", "Where the tool was this episode."),
+    _newest("monitor/side", _IMAGE, "monitor", "", "Side image, with what the classifier sees."),
+    _newest("monitor/wrist", _IMAGE, "monitor", "", "Wrist image, with what the classifier sees."),
+    _newest("monitor/q", _IMAGE, "monitor", "", "Q of the candidates over the episode, a plot."),
     # A reader keeps one history over all writers of the topic, so it must hold a message of each.
     _latched(
         "nodes/ready",
@@ -298,7 +313,7 @@ TOPICS: Mapping[str, Topic] = _table(
         "/diagnostics",
         "diagnostic_msgs/DiagnosticArray",
         "every",
-        "",
+        "monitor",
         "reliable",
         "volatile",
         10,

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from expo_ft_ros.data.types import (
     ACTION_DIM,
     ActionChunk,
+    Candidates,
     FloatArray,
     ImageArray,
     Observation,
@@ -221,6 +222,31 @@ def chunk_from_msg(message: Any) -> ActionChunk:
         actions=actions,
         q=message.q,
         edited=message.edited,
+    )
+
+
+def candidates_from_msg(message: Any) -> Candidates:
+    """Every candidate of msg/Candidates.
+
+    Raises:
+        BadMessage: when its sizes contradict each other, or an action is not finite.
+    """
+    count, horizon = int(message.count), int(message.horizon)
+    sizes = (len(message.actions), len(message.q), len(message.edited))
+    if sizes != (count * horizon * ACTION_DIM, count, count) or not message.chosen < count:
+        raise BadMessage(
+            f"candidates of observation {message.observation}: {count} of {horizon} steps, "
+            f"{message.chosen} chosen, but {sizes} actions, q, edited"
+        )
+    actions = np.array(message.actions, dtype=np.float32).reshape(count, horizon, ACTION_DIM)
+    if not np.isfinite(actions).all():
+        raise BadMessage(f"candidates of observation {message.observation}: one is not finite")
+    return Candidates(
+        observation=message.observation,
+        actions=actions,
+        q=np.array(message.q, dtype=np.float32),
+        edited=np.array(message.edited, dtype=bool),
+        chosen=message.chosen,
     )
 
 

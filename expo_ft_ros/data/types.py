@@ -80,6 +80,21 @@ class ActionChunk:
 
 
 @dataclass(frozen=True)
+class Candidates:
+    """What the policy chose from (msg/Candidates; paper, eq. 2).
+
+    actions: (K, H, 7) normalised, base chunks first, then their edits in their order; q: (K,), NaN
+    where there is no critic; edited: (K,) bool; chosen: index of the executed one.
+    """
+
+    observation: int
+    actions: FloatArray
+    q: FloatArray
+    edited: NDArray[np.bool_]
+    chosen: int
+
+
+@dataclass(frozen=True)
 class Step:
     """Provenance of one control step (msg/Step). proposed, executed: (7,) float32 normalised."""
 

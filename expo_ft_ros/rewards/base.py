@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from expo_ft_ros.data.types import Observation, Verdict
+from expo_ft_ros.rewards.colours import MaskArray, Region
+
+
+@dataclass(frozen=True)
+class Marks:
+    """What a classifier looks at in one view. mask: (h, w) pixels that count, None where none do;
+    regions: name -> left, top, right, bottom, as parts of the image's width and height."""
+
+    mask: MaskArray | None = None
+    regions: Mapping[str, Region] = field(default_factory=dict)
 
 
 class Classifier(Protocol):
@@ -15,3 +27,10 @@ class Classifier(Protocol):
 
     def __call__(self, obs: Observation) -> Verdict:
         """Returns the sparse reward (0 or 1) of the action that led to obs."""
+
+    def marks(self, obs: Observation) -> Mapping[str, Marks]:
+        """What it looks at, for people: view -> marks; changes nothing."""
+
+    @property
+    def heights(self) -> Mapping[str, float]:
+        """Heights of the tool centre point that count, for people: name -> [m] above the base."""

@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from expo_ft_ros.data.types import Observation, Verdict
+from expo_ft_ros.rewards.base import Marks
 from expo_ft_ros.rewards.colours import Colours, MaskArray, Region, part, part_outside
 from expo_ft_ros.rewards.parameters import read_parameters
 
@@ -115,6 +116,20 @@ class CandyScoop:
             reason = f"candies over {rise:.0%} more of the target"
             return Verdict(1.0, True, reason, human_reset)
         return Verdict(0.0, False, reason or "poured, to be confirmed", human_reset)
+
+    def marks(self, obs: Observation) -> Mapping[str, Marks]:
+        """See Classifier."""
+        config = self._config
+        side = {"target": config.target_region, "bin": config.bin_region}
+        return {
+            "side": Marks(self._candies(obs.side), side),
+            "wrist": Marks(self._candies(obs.wrist), {"scoop": config.scoop_region}),
+        }
+
+    @property
+    def heights(self) -> Mapping[str, float]:
+        """See Classifier."""
+        return {"raised": self._config.height}
 
     def _held(self, reason: str) -> bool:
         """True once nothing has been missing for hold_steps observations; starts anew then."""

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from expo_ft_ros.data.types import Observation, Verdict
+from expo_ft_ros.rewards.base import Marks
 from expo_ft_ros.rewards.parameters import read_parameters
 
 
@@ -88,3 +89,12 @@ class GripperLift:
         if not self._grasped:
             return "closed in the air"
         return "" if stalled else "gripper still moving"
+
+    def marks(self, obs: Observation) -> Mapping[str, Marks]:
+        """See Classifier; it looks at no image."""
+        return {}
+
+    @property
+    def heights(self) -> Mapping[str, float]:
+        """See Classifier."""
+        return {"lifted": self._config.height, "grasped below": self._config.grasp_height}

@@ -1,0 +1,1 @@
+"""What a person sees: paths, colours, overlays and plots, for rviz, the browser and the report."""

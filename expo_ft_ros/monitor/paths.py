@@ -1,0 +1,52 @@
+"""Where chunks would take the tool, and in which colour."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from expo_ft_ros.data.types import Source
+from expo_ft_ros.tasks import RobotLimits
+
+Colour = tuple[int, int, int]
+
+DRIVER_COLOURS: dict[Source, Colour] = {
+    Source.POLICY: (80, 140, 255),
+    Source.HUMAN: (255, 140, 0),
+    Source.HOLD: (140, 140, 140),
+}
+"""Who drove, as RGB: the same in every view."""
+
+
+def tool_paths(
+    position: NDArray[np.floating[Any]],
+    actions: NDArray[np.floating[Any]],
+    limits: RobotLimits,
+    period: float,
+) -> NDArray[np.float64]:
+    """(N, H + 1, 3) positions of the tool centre point [m], base frame, from where it is now.
+
+    position: (3,) [m]; actions: (N, H, 7) normalised; period: of a step [s]. What the safety filter
+    would change, and how a robot lags behind, isn't in it.
+    """
+    moved = np.asarray(actions, dtype=np.float64)[..., :3] * limits.linear_velocity * period
+    start = np.zeros((moved.shape[0], 1, 3))
+    return np.asarray(position + np.concatenate([start, np.cumsum(moved, axis=1)], axis=1))
+
+
+def q_colours(q: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
+    """(N, 3) RGB, dark violet for the least of q (N,) to yellow for the greatest (viridis), so that
+    the brighter is the better; all bright where they are equal, grey where one is no number."""
+    values = np.asarray(q, dtype=np.float64)
+    known = np.isfinite(values)
+    colours = np.full((len(values), 3), 140, np.uint8)
+    if not known.any():
+        return colours
+    low, high = values[known].min(), values[known].max()
+    share = (values[known] - low) / (high - low) if high > low else np.ones(known.sum())
+    bytes_ = np.round(255 * share).astype(np.uint8)[:, None]
+    colours[known] = cv2.applyColorMap(bytes_, cv2.COLORMAP_VIRIDIS)[:, 0, ::-1]
+    return colours

@@ -1,0 +1,36 @@
+"""Paths against a sum by hand; colours against what an eye makes of them."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from expo_ft_ros.monitor.paths import q_colours, tool_paths
+from expo_ft_ros.tasks import RobotLimits
+
+WEIGHTS = np.array([0.2126, 0.7152, 0.0722])  # of RGB in brightness, ITU-R BT.709
+
+
+def test_a_path_is_the_sum_of_its_velocities():
+    actions = np.zeros((2, 3, 7), np.float32)
+    actions[1, :, 0] = [1.0, 0.5, -1.0]
+    actions[1, :, 3:] = 1.0  # turning and closing move no point
+    paths = tool_paths(np.array([0.4, 0.1, 0.2]), actions, RobotLimits(linear_velocity=0.2), 0.1)
+    np.testing.assert_allclose(paths[0], [[0.4, 0.1, 0.2]] * 4)
+    np.testing.assert_allclose(paths[1, :, 0], [0.4, 0.42, 0.43, 0.41])
+    np.testing.assert_allclose(paths[1, :, 1:], [[0.1, 0.2]] * 4)
+
+
+@given(arrays(np.float64, st.integers(1, 20), elements=st.floats(-1e6, 1e6)))
+def test_the_greater_q_is_never_the_darker(q):
+    brightness = q_colours(q) @ WEIGHTS
+    order = np.argsort(q)
+    assert (np.diff(brightness[order]) >= -0.5).all()
+    if q.max() > q.min():
+        assert brightness[order[-1]] > brightness[order[0]] + 100
+
+
+def test_what_is_no_number_is_grey():
+    colours = q_colours(np.array([np.nan, 1.0, 2.0]))
+    assert colours[0].tolist() == [140, 140, 140]
+    assert (q_colours(np.full(3, np.nan)) == 140).all()
