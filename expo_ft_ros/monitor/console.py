@@ -1,0 +1,263 @@
+"""The console: what happens in the graph, and the buttons to take part in it, in a browser."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import viser
+from numpy.typing import NDArray
+from viser import uplot
+
+from expo_ft_ros.data.types import ImageArray
+from expo_ft_ros.monitor import markup
+from expo_ft_ros.monitor.gate import Gate
+from expo_ft_ros.monitor.playback import Player
+from expo_ft_ros.monitor.scene3d import Scene, furnish
+from expo_ft_ros.monitor.server import HiddenServer, page
+from expo_ft_ros.monitor.view import View
+from expo_ft_ros.tasks import TaskConfig
+
+Action = Callable[[], str]
+"""Asks for something and gives the words of the answer. It may take a second; raises where it
+failed."""
+
+_RED, _AMBER, _GREEN, _GREY = (214, 40, 40), (178, 106, 0), (36, 128, 78), (64, 70, 78)
+# Where a scene is looked at from, and where to: on a narrow screen the panel covers the lower part.
+_WIDE = (1.2, -0.85, 0.8), (0.36, 0.0, 0.24)
+_NARROW = (1.65, -1.2, 0.45), (0.36, 0.0, -0.35)
+_NARROW_WIDTH = 576  # [px]
+_NO_POINTS: Any = {"show": False}
+_BLANK = np.zeros((224, 224, 3), np.uint8)
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Actions:
+    """What the buttons do; each is called in a thread of the console's, one call at a time."""
+
+    estop: Action
+    release: Action
+    success: Action
+    failure: Action
+    reset: Action
+    pause: Action
+    resume: Action
+    save_checkpoint: Action
+
+
+_LABELS = {"estop": "E-STOP", "save_checkpoint": "Save"}
+_COLOURS = {"estop": _RED, "success": _GREEN, "failure": _AMBER}
+_HINTS = {
+    "estop": "Stops the arm at once and discards the episode",
+    "release": "Frees the arm after a stop",
+    "success": "Ends the episode as a success",
+    "failure": "Ends the episode as a failure",
+    "reset": "Ends the episode; or says that what was asked is done",
+    "pause": "Holds the arm; the episode waits",
+    "resume": "Goes on after a pause",
+    "save_checkpoint": "Writes a checkpoint now",
+}
+
+
+class Console:
+    """Open once it is made; `url` says where. Every browser sees the same."""
+
+    def __init__(
+        self,
+        actions: Actions,
+        task: TaskConfig,
+        *,
+        host: str = "127.0.0.1",
+        port: int,
+        token: str = "",
+        episodes: Path | None = None,
+    ) -> None:
+        """host, port, token: as of `gate.Gate`; episodes: the run's folder of recordings.
+
+        Raises ConfigError as `Gate`.
+        """
+        self._server = HiddenServer(f"EXPO-FT · {task.name}")
+        try:
+            self._gate = Gate(self._server.url, page(), host, port, token)
+        except ValueError:
+            self._server.stop()
+            raise
+        self._actions = actions
+        self._asking = {field.name: threading.Lock() for field in fields(Actions)}
+        self._last: View | None = None
+        self._failed = False
+        self._player: Player | None = None
+        self._build(task, episodes)
+
+    @property
+    def url(self) -> str:
+        """What to open in a browser: it holds the token, so show it once and log it nowhere."""
+        return self._gate.url
+
+    @property
+    def watched(self) -> bool:
+        """Whether a browser is connected: without one nobody needs to draw an overlay."""
+        return bool(self._server.get_clients())
+
+    def show(self, view: View) -> None:
+        """Shows it to every browser. From one thread; it waits for nobody and raises nothing."""
+        if not self.watched:
+            self._last = None
+            return
+        try:
+            with self._server.atomic():
+                self._show(view, self._last or View())
+            self._last = view
+        except Exception:  # noqa: BLE001 (a view is not worth the graph)
+            if not self._failed:
+                _log.exception("console: a view can't be shown")
+            self._failed = True
+
+    def close(self) -> None:
+        """Ends every connection and its threads."""
+        if self._player is not None:
+            self._player.close()
+        self._gate.close()
+        self._server.stop()
+
+    # -- what is on the page --------------------------------------------------------------------
+    def _build(self, task: TaskConfig, episodes: Path | None) -> None:
+        server, gui = self._server, self._server.gui
+        gui.configure_theme(
+            dark_mode=True, show_logo=False, show_share_button=False, brand_color=(64, 110, 190)
+        )
+        server.initial_camera.position, server.initial_camera.look_at = _WIDE
+        server.on_client_connect(_look_from)
+        furnish(server.scene, task)
+        self._scene = Scene(server.scene, "/live")
+
+        gui.add_html(markup.STYLE)
+        gui.add_html('<div class="xf-buttons"></div>')
+        for field in fields(Actions):
+            self._add_button(field.name)
+        self._state = gui.add_html(markup.state_html(View()))
+        self._reply = gui.add_html("")
+        tabs = gui.add_tab_group()
+        with tabs.add_tab("Episode"):
+            self._q_plot = _q_plot(gui)
+            self._status = gui.add_html("")
+        with tabs.add_tab("Training"):
+            self._curves = _curves(gui)
+        with tabs.add_tab("Health"):
+            self._health = gui.add_html("")
+        if episodes is not None:
+            with tabs.add_tab("Recorded"):
+                self._player = Player(server, task, episodes, self._scene)
+        gui.main_panel.dock_right()
+        gui.main_panel.set_width(360)
+
+        cameras = gui.add_panel()
+        with cameras.add_tab("Cameras"):
+            self._side = gui.add_image(_BLANK, label="side", format="jpeg", jpeg_quality=80)
+            self._wrist = gui.add_image(_BLANK, label="wrist", format="jpeg", jpeg_quality=80)
+            self._q = gui.add_html("")
+        cameras.dock_left()
+        cameras.set_width(290)
+
+    def _add_button(self, name: str) -> None:
+        button = self._server.gui.add_button(
+            _LABELS.get(name, name.capitalize()),
+            color=_COLOURS.get(name, _GREY),
+            hint=_HINTS[name],
+        )
+        button.on_click(lambda _: self._ask(name))
+
+    def _ask(self, name: str) -> None:
+        """In a thread of viser's. One call of a kind at a time: whoever presses again meanwhile
+        has been heard."""
+        label = _LABELS.get(name, name.capitalize())
+        if not self._asking[name].acquire(blocking=False):
+            return
+        try:
+            self._reply.content = markup.reply_html(f"{label} ...")
+            words, failed = getattr(self._actions, name)(), False
+        except Exception as error:  # noqa: BLE001 (told to whoever pressed the button)
+            _log.exception("console: %s failed", name)
+            words, failed = f"failed: {error}", True
+        finally:
+            self._asking[name].release()
+        at = time.strftime("%H:%M:%S")
+        self._reply.content = markup.reply_html(f"{at} {label}: {words}", failed=failed)
+
+    # -- what changes ---------------------------------------------------------------------------
+    def _show(self, view: View, last: View) -> None:
+        """viser itself leaves out what says the same again, but for images and plots."""
+        self._scene.show(view)
+        _replace(self._side, view.side, last.side)
+        _replace(self._wrist, view.wrist, last.wrist)
+        self._state.content = markup.state_html(view)
+        self._q.content = markup.q_html(view.q, view.edited, view.chosen)
+        self._status.content = markup.rows_html(view.status)
+        self._health.content = markup.diagnostics_html(view.diagnostics)
+        if not _same(view.q_history, last.q_history):
+            _plot(self._q_plot, view.q_history)
+        if not _same(view.curves, last.curves):
+            _plot(self._curves, view.curves)
+
+
+def _look_from(client: viser.ClientHandle) -> None:
+    if client.camera.image_width < _NARROW_WIDTH:
+        client.camera.position, client.camera.look_at = _NARROW
+
+
+def _replace(
+    handle: viser.GuiImageHandle, image: ImageArray | None, last: ImageArray | None
+) -> None:
+    if image is not None and (last is None or not _same(image, last)):
+        handle.image = image
+
+
+def _same(one: NDArray[Any], other: NDArray[Any]) -> bool:
+    return one is other or np.array_equal(one, other, equal_nan=one.dtype.kind == "f")
+
+
+def _q_plot(gui: viser.GuiApi) -> viser.GuiUplotHandle:
+    return gui.add_uplot(
+        tuple(np.zeros(0) for _ in range(4)),
+        (
+            uplot.Series(label="step"),
+            uplot.Series(label="least", stroke="#5a6472", points=_NO_POINTS),
+            uplot.Series(label="greatest", stroke="#5a6472", points=_NO_POINTS),
+            uplot.Series(label="chosen", stroke="#fde725", width=2),
+        ),
+        bands=(uplot.Band(series=(2, 1), fill="rgba(90,100,114,0.25)"),),
+        scales={"x": uplot.Scale(time=False)},
+        title="Q over the episode",
+        height=150,
+        visible=False,
+    )
+
+
+def _curves(gui: viser.GuiApi) -> viser.GuiUplotHandle:
+    return gui.add_uplot(
+        tuple(np.zeros(0) for _ in range(3)),
+        (
+            uplot.Series(label="minutes"),
+            uplot.Series(label="success", stroke="#4cc38a", width=2),
+            uplot.Series(label="by a person", stroke="#ff8c00", width=2),
+        ),
+        scales={"x": uplot.Scale(time=False), "y": uplot.Scale(range=(0, 1.08))},
+        title="Success and intervention",
+        height=220,
+        visible=False,
+    )
+
+
+def _plot(handle: viser.GuiUplotHandle, rows: NDArray[np.floating[Any]]) -> None:
+    """rows: (n, series), the first being x; those that hold no number but x are left out."""
+    known = rows[np.isfinite(rows[:, 1:]).any(axis=1)]
+    handle.visible = len(known) > 0
+    if len(known):
+        handle.data = tuple(np.ascontiguousarray(column, np.float64) for column in known.T)

@@ -1,0 +1,131 @@
+"""The arm, where its tool was, and where each candidate would take it, in a scene of viser."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import viser
+from numpy.typing import NDArray
+
+from expo_ft_ros.data.types import Source
+from expo_ft_ros.monitor.arm import arm_points
+from expo_ft_ros.monitor.paths import DRIVER_COLOURS, Colour, q_colours
+from expo_ft_ros.monitor.view import View
+from expo_ft_ros.tasks import TaskConfig
+
+Points = NDArray[np.floating[Any]]
+
+_GRID, _BOX, _ARM, _HAND = (52, 56, 62), (96, 104, 114), (150, 156, 164), (214, 218, 224)
+_CENTRE, _HALF = 0.3, 0.7  # of the table: in front of the base, half of its sides [m]
+_FINGERS = 0.045  # from the tool centre point back to the hand [m]
+_FLANGE = 0.1034  # and to the flange
+
+
+class Scene:
+    """Draws views under one node of the scene, which can be hidden."""
+
+    def __init__(self, scene: viser.SceneApi, root: str, *, visible: bool = True) -> None:
+        """root: of the names in the scene, as "/live"."""
+        self._root = scene.add_frame(root, show_axes=False, visible=visible)
+        self._arm = _Lines(scene, f"{root}/arm", 0.045, world=True)
+        self._tool = scene.add_frame(
+            f"{root}/tool", axes_length=0.06, axes_radius=0.003, origin_radius=0.005, visible=False
+        )
+        self._hand = _Lines(scene, f"{root}/tool/hand", 0.014, world=True)
+        self._candidates = _Lines(scene, f"{root}/candidates", 2.0)
+        self._chosen = _Lines(scene, f"{root}/chosen", 6.0)
+        self._executed = _Lines(scene, f"{root}/executed", 4.0)
+
+    @property
+    def visible(self) -> bool:
+        """Whether it is seen."""
+        return self._root.visible
+
+    @visible.setter
+    def visible(self, visible: bool) -> None:
+        self._root.visible = visible
+
+    def show(self, view: View) -> None:
+        """Draws all of a view that has a place in space."""
+        self._show_arm(view)
+        self._show_candidates(view)
+        executed = view.executed if len(view.executed) > 1 else np.zeros((0, 3))
+        colours = np.array([DRIVER_COLOURS[Source(by)] for by in view.sources[1:]], np.uint8)
+        self._executed.draw(_segments(executed), colours)
+
+    def _show_arm(self, view: View) -> None:
+        arm = arm_points(view.joints) if len(view.joints) == 7 else np.zeros((0, 3))
+        self._arm.draw(_segments(arm), _ARM)
+        self._tool.visible = view.position is not None
+        if view.position is None:
+            return
+        x, y, z, w = view.quaternion
+        self._tool.position, self._tool.wxyz = view.position, np.array([w, x, y, z])
+        half = view.gripper_width / 2
+        left, right, back = np.array([0, half, 0]), np.array([0, -half, 0]), [0, 0, -_FINGERS]
+        hand = [
+            [left, left + back],
+            [right, right + back],
+            [[0, -0.09, -_FINGERS], [0, 0.09, -_FINGERS]],
+            [back, [0, 0, -_FLANGE]],
+        ]
+        self._hand.draw(np.array(hand), _HAND)
+
+    def _show_candidates(self, view: View) -> None:
+        count, length = view.paths.shape[:2]
+        colours = np.repeat(q_colours(view.q), max(0, length - 1), axis=0)
+        segments = np.concatenate([_segments(path) for path in view.paths] or [np.zeros((0, 2, 3))])
+        of = np.repeat(np.arange(count), max(0, length - 1))
+        # An edit's path is dashed: every other step of it is left out.
+        gap = np.repeat(view.edited, max(0, length - 1)) & (np.arange(len(of)) % 2 == 1)
+        chosen = of == view.chosen
+        self._candidates.draw(segments[~gap & ~chosen], colours[~gap & ~chosen])
+        self._chosen.draw(segments[~gap & chosen], colours[~gap & chosen])
+
+
+def furnish(scene: viser.SceneApi, task: TaskConfig) -> None:
+    """What stands still: the table's plane and the box that the tool stays in."""
+    scene.configure_default_lights(cast_shadow=False)
+    # As lines: viser's grid and shadows take a browser without a GPU most of its time.
+    across = np.linspace(-_HALF, _HALF, 15)
+    one_way = np.array([[[a, -_HALF, 0.0], [a, _HALF, 0.0]] for a in across])
+    table = np.concatenate([one_way, one_way[..., [1, 0, 2]]]) + np.array([_CENTRE, 0.0, 0.0])
+    _Lines(scene, "/table", 1.0).draw(table, _GRID)
+    low, high = np.array(task.workspace.low), np.array(task.workspace.high)
+    corners = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)])
+    pairs = [(a, b) for a in range(8) for b in (a | 1, a | 2, a | 4) if a < b]
+    edges = low + corners[np.array(pairs)] * (high - low)
+    _Lines(scene, "/workspace", 1.5).draw(edges, _BOX)
+
+
+class _Lines:
+    """Segments that may come in any number, also none."""
+
+    def __init__(
+        self, scene: viser.SceneApi, name: str, thickness: float, *, world: bool = False
+    ) -> None:
+        """thickness: [px], or [m] in the world."""
+        self._handle = scene.add_line_segments(
+            name,
+            np.zeros((1, 2, 3)),
+            np.zeros((1, 2, 3), np.uint8),
+            thickness=thickness,
+            thickness_units="world" if world else "screen",
+            visible=False,
+        )
+
+    def draw(self, segments: Points, colours: NDArray[np.uint8] | Colour) -> None:
+        """segments: (N, 2, 3); colours: of all, or (N, 3)."""
+        self._handle.visible = bool(len(segments))
+        if len(segments):
+            # Lines are lit by nothing: viser takes their colours for linear ones.
+            linear = 255 * (np.asarray(colours) / 255) ** 2.2
+            of_each = np.broadcast_to(linear.round().astype(np.uint8), (len(segments), 3))
+            self._handle.points = segments
+            self._handle.colors = np.repeat(of_each[:, None], 2, axis=1)
+
+
+def _segments(path: Points) -> Points:
+    """(N - 1, 2, 3) of a path (N, 3)."""
+    return np.stack([path[:-1], path[1:]], axis=1)

@@ -1,0 +1,88 @@
+"""What a person sees of the graph at one moment, as plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from expo_ft_ros.control.episode import EpisodeSnapshot
+from expo_ft_ros.data.types import FloatArray, ImageArray, Source
+
+
+class Level(IntEnum):
+    """How bad a diagnostic is; the values are those of diagnostic_msgs/DiagnosticStatus."""
+
+    OK = 0
+    WARN = 1
+    ERROR = 2
+    STALE = 3
+
+
+class Diagnostic(NamedTuple):
+    """What a node says of its health, or of one of its parts."""
+
+    level: Level
+    name: str
+    message: str
+
+
+@dataclass(frozen=True)
+class View:
+    """A field that nobody has told yet keeps its default, which is shown as unknown.
+
+    Positions are in the base frame [m]. Whoever makes a view doesn't change its arrays afterwards.
+
+    Attributes:
+        time: Of the run [s].
+        episode: Episode, stage, state, steps, cause, asked, paused ... of msg/EpisodeState.
+        max_steps: After which the episode times out; 0: unknown.
+        driver: Who gave the newest step.
+        cause: Why that was held or altered; "" where it was not.
+        reward: The classifier's newest words.
+        position: (3,) tool centre point; None before there is one.
+        quaternion: (4,) x, y, z, w of the tool.
+        gripper_width: Between the fingertips [m].
+        joints: (n,) [rad]; the arm is drawn where there are seven.
+        q: (K,) of the newest candidates; NaN where there is no critic.
+        edited: (K,) bool, whether each is an edit of the policy's own chunk.
+        chosen: Index of the executed one; -1: none.
+        paths: (K, H + 1, 3) where each would take the tool (`paths.tool_paths`).
+        executed: (M, 3) where the tool was in this episode, from its start on.
+        sources: (M,) of `Source`: who brought it there, the start's being the first step's.
+        side: (h, w, 3) RGB of the side camera, with its overlay; None before there is one.
+        wrist: As side.
+        q_history: (n, 4) over this episode: step, least and greatest Q of the candidates, Q of the
+            chosen one.
+        curves: (n, 3) over the training: minutes, success rate, share of a person's steps, the
+            latter two in [0, 1] or NaN.
+        status: Name -> words, in the order of display: timings, the learner's progress ...
+        diagnostics: Of every node, in any order.
+    """
+
+    time: float = 0.0
+    episode: EpisodeSnapshot = field(default_factory=EpisodeSnapshot)
+    max_steps: int = 0
+    driver: Source = Source.HOLD
+    cause: str = ""
+    reward: str = ""
+    position: NDArray[np.float64] | None = None
+    quaternion: NDArray[np.float64] = field(default_factory=lambda: np.array([1.0, 0.0, 0.0, 0.0]))
+    gripper_width: float = 0.0
+    joints: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    q: FloatArray = field(default_factory=lambda: np.zeros(0, np.float32))
+    edited: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
+    chosen: int = -1
+    paths: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 1, 3)))
+    executed: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 3)))
+    sources: NDArray[np.uint8] = field(default_factory=lambda: np.zeros(0, np.uint8))
+    side: ImageArray | None = None
+    wrist: ImageArray | None = None
+    q_history: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 4)))
+    curves: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 3)))
+    status: Mapping[str, str] = field(default_factory=dict)
+    diagnostics: tuple[Diagnostic, ...] = ()

@@ -1,0 +1,118 @@
+"""A real browser for tests and screenshots of the console."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CHROMIUM = Path("/usr/bin/chromium")
+DESKTOP, PHONE = (1280, 800), (390, 844)
+
+_ARGUMENTS = (
+    "--no-sandbox",  # tests run as root in containers
+    "--use-gl=angle",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--no-first-run",
+)
+# Of drawing without a GPU, and of three.js.
+_BENIGN = (
+    "GPU stall due to ReadPixels",
+    "software WebGL",
+    "Automatic fallback to software",
+    "THREE.",
+)
+_PATIENCE = 60.0  # two cores that others use as well [s]
+
+
+@contextmanager
+def chromium() -> Iterator[Any]:
+    """A headless Chromium; skips the test where there is none."""
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="playwright is not installed (requirements/dev.lock)"
+    )
+    if not CHROMIUM.exists():
+        pytest.skip(f"{CHROMIUM} is not installed (apt-get install chromium)")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(
+            executable_path=str(CHROMIUM), args=list(_ARGUMENTS), headless=True
+        )
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+class Visit:
+    """A console open in a page. `complaints` holds what the page's own console said."""
+
+    def __init__(self, browser: Any, url: str, size: tuple[int, int] = DESKTOP) -> None:
+        width, height = size
+        self._context = browser.new_context(viewport={"width": width, "height": height})
+        self.page = self._context.new_page()
+        self.page.set_default_timeout(1000 * _PATIENCE)
+        self.complaints: list[str] = []
+        self.page.on("console", self._heard)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.goto(url, wait_until="domcontentloaded")
+        self.button("E-STOP").wait_for(state="visible")
+
+    def close(self) -> None:
+        """Leaves the page."""
+        self._context.close()
+
+    def button(self, name: str) -> Any:
+        """The button of that label."""
+        return self.page.get_by_role("button", name=name, exact=True)
+
+    def open(self, title: str) -> None:
+        """Opens a tab, or on a phone a section."""
+        tab = self.page.get_by_role("tab", name=title, exact=True)
+        (tab if tab.count() else self.page.get_by_text(title, exact=True)).first.click()
+
+    def read(self, words: str) -> None:
+        """Waits until the words are to be read."""
+        self.page.get_by_text(words).first.wait_for(state="visible")
+
+    def images(self) -> list[str]:
+        """Addresses of the images that are seen: one that changes has another."""
+        seen = (
+            "[...document.images].filter((image) => image.offsetParent).map((image) => image.src)"
+        )
+        return list(self.page.evaluate(seen))
+
+    def on_screen(self, locator: Any) -> bool:
+        """Whether all of it is seen without scrolling."""
+        box, size = locator.bounding_box(), self.page.viewport_size
+        inside = box is not None and box["x"] >= 0 and box["y"] >= 0
+        return bool(
+            inside
+            and box["x"] + box["width"] <= size["width"]
+            and box["y"] + box["height"] <= size["height"]
+        )
+
+    def picture(self, path: Path) -> None:
+        """Writes what is seen, without the notice that there is no GPU."""
+        for close in self.page.locator(".mantine-Notification-closeButton").all():
+            close.click()
+        self.page.wait_for_timeout(500)
+        self.page.screenshot(path=str(path))
+
+    def _heard(self, message: Any) -> None:
+        if message.type in ("error", "warning") and not any(w in message.text for w in _BENIGN):
+            self.complaints.append(f"{message.type}: {message.text}")
+
+
+def wait_until(holds: Callable[[], bool], what: str) -> None:
+    """Waits for something outside of the page."""
+    end = time.monotonic() + _PATIENCE
+    while not holds():
+        assert time.monotonic() < end, f"waited {_PATIENCE:g} s for: {what}"
+        time.sleep(0.02)

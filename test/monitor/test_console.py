@@ -1,0 +1,242 @@
+"""A real console in a real browser, fed with views that are made by hand."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+
+from expo_ft_ros.configuration import ConfigError
+from expo_ft_ros.control.episode import EpisodeSnapshot
+from expo_ft_ros.monitor.console import Actions, Console
+from expo_ft_ros.monitor.view import Diagnostic, Level, View
+from expo_ft_ros.tasks import load_task
+from test.monitor.browser import DESKTOP, PHONE, Visit, chromium, wait_until
+from test.monitor.views import make_view
+
+TASK = load_task("cube_pick")
+TOKEN = "sixteen-letters_0"
+BUTTONS = {
+    "estop": "E-STOP",
+    "release": "Release",
+    "success": "Success",
+    "failure": "Failure",
+    "reset": "Reset",
+    "pause": "Pause",
+    "resume": "Resume",
+    "save_checkpoint": "Save",
+}
+HOSTILE = '<img src=x onerror="window.taken=1"><script>window.taken=1</script>'
+
+
+class Played:
+    """A console that is shown views five times a second, and the calls of its buttons."""
+
+    def __init__(self, **options: object) -> None:
+        self.calls: list[str] = []
+        self.answers: dict[str, object] = {}
+        actions = Actions(**{field.name: self._action(field.name) for field in fields(Actions)})
+        self.console = Console(actions, TASK, **{"port": 0, **options})
+        self.view = make_view()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._feed)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._over.set()
+        self._thread.join()
+        self.console.close()
+
+    def _feed(self) -> None:
+        while not self._over.wait(0.2):
+            self.console.show(self.view)
+
+    def _action(self, name: str):
+        def call() -> str:
+            self.calls.append(name)
+            answer = self.answers.get(name, f"taken: {name}")
+            return answer() if callable(answer) else answer
+
+        return call
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def only() -> Iterator[Played]:
+    played = Played()
+    yield played
+    played.close()
+
+
+@pytest.fixture
+def played(only) -> Played:
+    """The one console of this file, as it was at first: a page takes seconds to draw its first."""
+    only.calls.clear()
+    only.answers.clear()
+    only.view = make_view()
+    return only
+
+
+@pytest.fixture(scope="module")
+def page(browser, only) -> Iterator[Visit]:
+    visit = Visit(browser, only.console.url)
+    yield visit
+    visit.close()
+
+
+@pytest.fixture
+def visit(page, played) -> Visit:
+    """The one page on it, which has shown that again."""
+    page.read("episode 12 · step 34/120")
+    page.complaints.clear()
+    return page
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_what_matters_is_on_the_first_screen(browser, played, size):
+    began = time.monotonic()
+    visit = Visit(browser, played.console.url, size)
+    visit.button("E-STOP").click()
+    wait_until(lambda: played.calls == ["estop"], "the first click")
+    print(f"{size[0]} px: the first button answered after {time.monotonic() - began:.1f} s")
+    visit.read("taken: estop")
+    visit.read("episode 12 · step 34/120")
+    for seen in (visit.button("E-STOP"), visit.page.get_by_text("running", exact=True).first):
+        assert visit.on_screen(seen)
+    assert all(visit.on_screen(visit.button(name)) for name in BUTTONS.values())
+    # However far it is scrolled.
+    visit.open("Cameras")
+    visit.read("16 candidates")
+    visit.page.locator(".xf-bars").last.scroll_into_view_if_needed()
+    assert visit.on_screen(visit.button("E-STOP"))
+    assert visit.complaints == []
+    visit.close()
+
+
+def test_both_cameras_change(visit, played):
+    wait_until(lambda: len(visit.images()) == 2, "two images")
+    before = visit.images()
+    played.view = make_view(35)
+    wait_until(lambda: not set(before) & set(visit.images()), "other images")
+
+
+def test_every_button_reaches_its_action_and_its_reply_is_shown(visit, played):
+    for count, (name, label) in enumerate(BUTTONS.items(), start=1):
+        visit.button(label).click()
+        visit.read(f"{label}: taken: {name}")
+        assert played.calls[-1] == name
+        assert len(played.calls) == count
+    assert set(played.calls) == {field.name for field in fields(Actions)}
+    assert visit.complaints == []
+
+
+def test_an_action_that_hangs_or_fails_holds_up_nothing(visit, played):
+    answer = threading.Event()
+    played.answers["reset"] = lambda: "late" if answer.wait(60) else "never"
+    visit.button("Reset").click()
+    visit.read("Reset ...")
+    visit.button("Reset").click()  # heard already
+    visit.button("E-STOP").click()
+    visit.read("E-STOP: taken: estop")
+    answer.set()
+    visit.read("Reset: late")
+    assert played.calls == ["reset", "estop"]
+    played.answers["pause"] = lambda: 1 / 0
+    visit.button("Pause").click()
+    visit.read("Pause: failed: division by zero")
+
+
+def test_what_a_person_is_asked_and_what_is_wrong_is_said(visit, played):
+    asked = EpisodeSnapshot(13, "resetting", "rl", asked="put the candies back")
+    gone = Diagnostic(Level.ERROR, "camera", "side: no image for 2.1 s")
+    played.view = replace(make_view(), episode=asked, diagnostics=(gone,))
+    visit.read("Please: put the candies back")
+    visit.read("camera: side: no image for 2.1 s")
+
+
+def test_text_from_the_graph_runs_nothing(visit, played):
+    snapshot = EpisodeSnapshot(1, "stopped", HOSTILE, cause=HOSTILE, asked=HOSTILE)
+    said = (Diagnostic(Level.ERROR, HOSTILE, HOSTILE),)
+    played.view = View(
+        episode=snapshot, cause=HOSTILE, reward=HOSTILE, status={HOSTILE: HOSTILE}, diagnostics=said
+    )
+    played.answers["save_checkpoint"] = HOSTILE
+    visit.button("Save").click()
+    visit.read("Save: <img src=x")
+    for tab in ("Health", "Training", "Episode"):
+        visit.open(tab)
+    visit.read("Please: <img src=x")
+    assert visit.page.evaluate("window.taken") is None
+
+
+def test_who_has_no_token_sees_nothing(browser):
+    played = Played(token=TOKEN)
+    try:
+        page = browser.new_context().new_page()
+        assert page.goto(played.console.url.partition("?")[0]).status == 403
+        visit = Visit(browser, played.console.url)
+        assert TOKEN not in visit.page.url
+        visit.button("Pause").click()
+        visit.read("taken: pause")
+        visit.close()
+    finally:
+        played.close()
+
+
+def test_a_recorded_episode_is_played(browser, tmp_path):
+    pytest.importorskip("rclpy", reason="ROS 2's rclpy is not installed")
+    pytest.importorskip("expo_ft_ros.msg", reason="the messages are not built")
+    from test.monitor.recordings import write_episode
+
+    write_episode(tmp_path, 3, length=9)
+    played = Played(episodes=tmp_path)
+    visit = Visit(browser, played.console.url)
+    try:
+        visit.open("Recorded")
+        visit.page.get_by_role("combobox", name="episode").click()
+        visit.page.get_by_role("option", name="000003").click()
+        visit.read("rl: success after 9 steps")
+        wait_until(lambda: len(visit.images()) == 3, "the episode's image")
+        before = visit.images()[-1]
+        visit.page.get_by_role("checkbox", name="play").click()
+        wait_until(lambda: visit.images()[-1] != before, "another image")
+        visit.read("4 candidates")
+        # What happens now stays in sight, and so does the way to stop it.
+        visit.read("episode 12 · step 34/120")
+        assert visit.on_screen(visit.button("E-STOP"))
+        visit.page.get_by_role("combobox", name="episode").click()
+        visit.page.get_by_role("option", name="none").click()
+        wait_until(lambda: len(visit.images()) == 2, "the live images alone")
+        assert visit.complaints == []
+    finally:
+        visit.close()
+        played.close()
+
+
+def test_a_view_that_is_none_does_not_reach_the_caller(visit, played, caplog):
+    played.view = replace(make_view(), executed=np.zeros(3), joints=np.full(7, np.nan))
+    wait_until(lambda: "can't be shown" in caplog.text, "the log")
+    played.view = make_view(50)
+    visit.read("step 50/120")
+
+
+def test_a_port_that_is_taken_is_named(played):
+    port = played.console.url.rpartition(":")[2].strip("/")
+    before = threading.active_count()
+    with pytest.raises(ConfigError, match=f"port: 127.0.0.1:{port} is taken"):
+        Played(port=int(port))
+    wait_until(lambda: threading.active_count() <= before, "no thread is left")
+
+
+def test_nobody_outside_this_machine_is_let_in_unasked():
+    with pytest.raises(ConfigError, match="token"):
+        Played(host="0.0.0.0")

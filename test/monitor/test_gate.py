@@ -1,0 +1,179 @@
+"""Who gets in, and what goes through: against a server behind it that echoes."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import http.client
+import logging
+import socket
+import threading
+from collections.abc import Iterator
+
+import pytest
+from websockets.asyncio.server import serve
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+
+from expo_ft_ros.configuration import ConfigError
+from expo_ft_ros.monitor.gate import Gate, checked_token, is_local
+
+PAGE = b"<!doctype html><title>console</title>"
+TOKEN = "sixteen-letters_0"
+
+
+@pytest.fixture(scope="module")
+def behind() -> Iterator[str]:
+    """Address of a server that echoes."""
+    opened, port, loop = threading.Event(), [], asyncio.new_event_loop()
+    closing = asyncio.Event()
+
+    async def echo(connection):
+        async for message in connection:
+            await connection.send(message)
+
+    async def run():
+        async with serve(echo, "127.0.0.1", 0) as server:
+            port.append(next(iter(server.sockets)).getsockname()[1])
+            opened.set()
+            await closing.wait()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(run(),))
+    thread.start()
+    opened.wait()
+    yield f"ws://127.0.0.1:{port[0]}"
+    loop.call_soon_threadsafe(closing.set)
+    thread.join()
+    loop.close()
+
+
+@pytest.fixture
+def local(behind) -> Iterator[Gate]:
+    gate = Gate(behind, PAGE)
+    yield gate
+    gate.close()
+
+
+@pytest.fixture
+def guarded(behind) -> Iterator[Gate]:
+    gate = Gate(behind, PAGE, token=TOKEN)
+    yield gate
+    gate.close()
+
+
+def get(gate: Gate, path: str = "/", **headers: str):
+    """(status, headers, body) of a request."""
+    connection = http.client.HTTPConnection("127.0.0.1", gate.port, timeout=10)
+    connection.request("GET", path, headers=headers)
+    answer = connection.getresponse()
+    body = answer.read()
+    connection.close()
+    return answer.status, answer.headers, body
+
+
+def reach(gate: Gate, origin: str | None = None, **headers: str) -> int:
+    """The status that a websocket gets: 101 when it is through to the server behind."""
+    address = f"ws://127.0.0.1:{gate.port}/"
+    try:
+        with connect(address, origin=origin, additional_headers=headers, proxy=None) as socket_:
+            socket_.send(b"\x00stop")
+            return 101 if socket_.recv(timeout=10) == b"\x00stop" else 0
+    except InvalidStatus as refusal:
+        return refusal.response.status_code
+
+
+def cookie_of(gate: Gate) -> str:
+    status, headers, _ = get(gate, f"/?token={TOKEN}")
+    assert (status, headers["Location"]) == (303, "/")
+    assert "HttpOnly" in headers["Set-Cookie"]
+    assert "SameSite=Strict" in headers["Set-Cookie"]
+    return headers["Set-Cookie"].partition(";")[0]
+
+
+def test_this_machine_gets_the_page_and_its_websocket(local):
+    status, headers, body = get(local)
+    assert (status, gzip.decompress(body)) == (200, PAGE)
+    assert headers["X-Frame-Options"] == "DENY"
+    assert local.url == f"http://127.0.0.1:{local.port}/"
+    assert reach(local) == 101
+    assert reach(local, origin=f"http://127.0.0.1:{local.port}") == 101
+    assert get(local, "/anything.js")[0] == 404
+
+
+def test_another_page_gets_nothing_of_this_machine(local):
+    assert reach(local, origin="http://evil.example") == 403
+    assert reach(local, origin=f"http://127.0.0.1:{local.port + 1}") == 403
+    assert reach(local, origin="null") == 403
+    # A name of its own that resolves to this machine: Origin and Host agree.
+    rebound = f"evil.example:{local.port}"
+    assert get(local, Host=rebound)[0] == 403
+
+
+def test_without_the_token_nothing_is_let_in(guarded):
+    for path in ("/", "/?token=", "/?token=wrong", f"/x?token={TOKEN}", "/index.html"):
+        status, headers, body = get(guarded, path)
+        assert status == 403, path
+        assert TOKEN.encode() not in body
+        assert "Set-Cookie" not in headers
+    assert reach(guarded) == 403
+    assert reach(guarded, Cookie=f"expo_ft_console_{guarded.port}=wrong") == 403
+
+
+def test_the_token_opens_page_and_websocket(guarded):
+    assert guarded.url == f"http://127.0.0.1:{guarded.port}/?token={TOKEN}"
+    cookie = cookie_of(guarded)
+    assert get(guarded, Cookie=f"other=[1]; {cookie}")[0] == 200
+    assert reach(guarded, Cookie=cookie) == 101
+    assert reach(guarded, origin="http://evil.example", Cookie=cookie) == 403
+
+
+def test_a_host_that_others_reach_needs_a_token(behind):
+    with pytest.raises(ConfigError, match=r"host: 0\.0\.0\.0 would let everybody .* token"):
+        Gate(behind, PAGE, host="0.0.0.0")
+    gate = Gate(behind, PAGE, host="0.0.0.0", token=TOKEN)
+    try:
+        assert get(gate)[0] == 403
+        assert socket.gethostname() in gate.url
+    finally:
+        gate.close()
+
+
+def test_a_port_that_is_taken_is_named(behind, local):
+    with pytest.raises(ConfigError, match=f"port: 127.0.0.1:{local.port} is taken"):
+        Gate(behind, PAGE, port=local.port)
+
+
+def test_a_host_that_is_none_is_named(behind):
+    with pytest.raises(ConfigError, match=r"host: 203\.0\.113\.7:0 can't be bound"):
+        Gate(behind, PAGE, host="203.0.113.7", token=TOKEN)
+
+
+@pytest.mark.parametrize("token", ["auto", "sixteen letters!!", "x" * 129, "with/slash/and/more"])
+def test_a_token_that_is_none_is_refused(token):
+    with pytest.raises(ConfigError, match="token"):
+        checked_token(token)
+
+
+def test_tokens():
+    assert checked_token("") == ""
+    assert checked_token(TOKEN) == TOKEN
+    assert all(is_local(host) for host in ("127.0.0.1", "localhost", "::1", "[::1]", "127.9.8.7"))
+    assert not any(
+        is_local(host) for host in ("0.0.0.0", "", "192.168.1.2", "localhost.evil.example")
+    )
+
+
+def test_the_token_is_in_no_log(guarded, caplog):
+    with caplog.at_level(logging.DEBUG):
+        cookie_of(guarded)
+        get(guarded, "/?token=wrong")
+    assert TOKEN not in caplog.text
+
+
+def test_a_closed_gate_frees_its_port(behind):
+    gate = Gate(behind, PAGE)
+    gate.close()
+    gate.close()
+    again = Gate(behind, PAGE, port=gate.port)
+    assert reach(again) == 101
+    again.close()
