@@ -76,7 +76,7 @@ def format_line(status: Mapping[str, Any]) -> str:
     """A status in one plain line."""
     stage = str(status.get("stage", ""))
     parts = [STAGES.get(stage, stage)]
-    parts += [value if name == "note" else f"{name} {value}" for name, value in _rows(status)]
+    parts += [value if name == "note" else f"{name} {value}" for name, value in status_rows(status)]
     return ", ".join(parts)
 
 
@@ -186,15 +186,15 @@ class Display:
         progress = _number(status.get("stage_progress")) or 0.0
         table.add_row("stage", Text(STAGES.get(stage, stage), style="bold"))
         table.add_row("", ProgressBar(total=1.0, completed=min(1.0, progress), width=40))
-        for name, value in _rows(status):
+        for name, value in status_rows(status):
             table.add_row(name, Text(value))
         table.add_row("elapsed", Text(format_duration(self._clock() - self._started)))
         table.add_row("run", Text(str(self._run_dir), overflow="fold"))
         return Panel(table, title=Text(self._title), expand=False)
 
 
-def _rows(status: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Names and values of what a status says, in the order of display."""
+def status_rows(status: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Names and values of what a status (fields of msg/SessionStatus) says, in order of display."""
     rows = []
     total = int(_number(status.get("stage_episodes_total")) or 0)
     done = int(_number(status.get("stage_episodes")) or 0)

@@ -271,6 +271,8 @@ def _with_session(
     if options.realtime:
         specs = _with_watch(specs)
     specs = [*specs, _node("session", options, run_dir, parameters, rank=RANK_SESSION)]
+    if options.rviz or options.console:
+        specs.append(_monitor(options, run_dir))
     return [*specs, _rviz()] if options.rviz else specs
 
 
@@ -299,6 +301,17 @@ def _with_watch(specs: list[NodeSpec]) -> list[NodeSpec]:
         else spec
         for spec in specs
     ]
+
+
+def _monitor(options: RunOptions, run_dir: Path) -> NodeSpec:
+    """For eyes only: it comes last on a busy machine, and nobody waits for it or misses it."""
+    parameters: dict[str, Parameter] = {
+        "console": options.console,
+        "console_host": options.console_host,
+        "console_port": options.console_port,
+    }
+    spec = _node("monitor", options, run_dir, parameters, rank=RANK_SESSION)
+    return replace(spec, nice=_LEARNER_NICE, vital=False)
 
 
 def _rviz() -> NodeSpec:

@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from expo_ft_ros.bringup.console import CONSOLE_PORT, TOKEN_VARIABLE, require_safe_console
 from expo_ft_ros.bringup.environment import find_rviz
 from expo_ft_ros.configuration import ConfigError
 from expo_ft_ros.control.session import Operator
@@ -88,6 +89,16 @@ class RunOptions(TaskOptions):
         None, min_length=1, description="Folder of the run (default: runs/<date-time>_<task>)."
     )
     rviz: bool = Field(False, description="Open rviz beside the graph.")
+    console: bool = Field(
+        False, description="Serve the console: 3D view, cameras, curves and buttons in a browser."
+    )
+    console_host: str = Field(
+        "127.0.0.1",
+        min_length=1,
+        description="Address that the console listens on; one that others reach only with a token "
+        f"in {TOKEN_VARIABLE}.",
+    )
+    console_port: int = Field(CONSOLE_PORT, ge=1, le=65535, description="Port of the console.")
 
     @field_validator("robot")
     @classmethod
@@ -366,6 +377,8 @@ def make_options(values: dict[str, Any], model: type[Options]) -> Options:
     _require_known(options, "size", known_names("sizes"))
     if isinstance(options, RunOptions) and options.rviz:
         find_rviz()
+    if isinstance(options, RunOptions) and options.console:
+        require_safe_console(options.console_host)
     return options
 
 

@@ -1,0 +1,96 @@
+"""What an open console costs the control loop: ticks with and without a browser, in one run.
+
+    ./expo-ft python benchmarks/console_cost.py [--seconds 120]
+
+A simulated robot in real time, driven by the scripted operator, with a monitor that serves the
+console. A browser (of the lowest priority: an operator has it on another machine) comes and goes
+every fifteen seconds; printed and written to benchmarks/results/ is how late ticks were in either.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from expo_ft_ros.bringup.bench import machine, results_folder  # noqa: E402
+from test.console_run import graph_with_console  # noqa: E402
+from test.monitor.browser import Visit, chromium  # noqa: E402
+
+PERIOD = 15.0
+"""With a browser, then without one for so long [s]."""
+_SETTLE = 3.0  # after it came or went [s]
+
+
+def main() -> int:
+    """Runs it; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, add_help=True)
+    parser.add_argument("--seconds", type=float, default=120.0, help="of watching")
+    wanted = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        words = ["collect", "demos:=1000", "realtime:=true"]
+        with graph_with_console(folder, words, EXPO_FT_ISOLATE="1") as url:
+            spans = watch(url, folder / "run", wanted.seconds)
+        ticks = [json.loads(line) for line in (folder / "run" / "ticks.jsonl").open()]
+    result: dict[str, Any] = {"machine": machine(), "seconds": wanted.seconds}
+    for state in ("open", "closed"):
+        late = lateness(ticks, [span for kind, *span in spans if kind == state])
+        result[state] = {"ticks": len(late), **percentiles(late)}
+        print(f"console {state}: {result[state]}")
+    path = results_folder() / f"console_cost_{time.strftime('%Y-%m-%d_%H-%M-%S')}.json"
+    path.write_text(json.dumps(result, indent=2) + "\n")
+    print(f"written to {path}")
+    return 0
+
+
+def watch(url: str, run: Path, seconds: float) -> list[tuple[str, float, float]]:
+    """("open" or "closed", from, to) in turns, by the clock of the ticks [s]."""
+    while not (run / "episodes").is_dir() or not any((run / "episodes").iterdir()):
+        time.sleep(0.5)
+    spans = []
+    niceness = os.nice(0)
+    os.nice(19 - niceness)  # for the browser, which inherits it
+    with chromium() as browser:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            visit = Visit(browser, url)
+            spans.append(("open", *spend(visit.page.wait_for_timeout)))
+            visit.close()
+            spans.append(("closed", *spend(lambda ms: time.sleep(ms / 1000))))
+    return spans
+
+
+def spend(wait: Any) -> tuple[float, float]:
+    """A period's part that counts."""
+    wait(1000 * _SETTLE)
+    begin = time.time()
+    wait(1000 * (PERIOD - _SETTLE))
+    return begin, time.time()
+
+
+def lateness(ticks: Sequence[dict[str, Any]], spans: Sequence[Sequence[float]]) -> np.ndarray:
+    """Of the ticks within the spans [ms]."""
+    found = [t["late"] for t in ticks for begin, end in spans if begin <= t["time"] <= end]
+    return 1e3 * np.array(found)
+
+
+def percentiles(values: np.ndarray) -> dict[str, float]:
+    """[ms]"""
+    shares = {f"p{share}": float(np.percentile(values, share)) for share in (50, 95, 99)}
+    return {name: round(v, 2) for name, v in {**shares, "max": float(values.max())}.items()}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,263 @@
+"""What a person sees: markers, overlays and plots for rviz, and the console in the browser.
+
+Nobody waits for it: it listens, and its end is no reason to stop. The console's buttons are calls
+of the graph's services, as anybody could make them.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.client import Client
+from std_srvs.srv import SetBool, Trigger
+
+from expo_ft_ros.bringup.console import CONSOLE_PORT, console_token
+from expo_ft_ros.bringup.display import status_rows
+from expo_ft_ros.control.episode import EpisodeSnapshot
+from expo_ft_ros.data.messages import (
+    candidates_from_msg,
+    observation_from_msg,
+    proprio_from_msg,
+    step_from_msg,
+    verdict_from_msg,
+)
+from expo_ft_ros.data.types import Source
+from expo_ft_ros.monitor.console import Actions, Console
+from expo_ft_ros.monitor.plot import QPlot
+from expo_ft_ros.monitor.view import Diagnostic, Level, View
+from expo_ft_ros.monitor.watch import Watch
+from expo_ft_ros.msg import (
+    Candidates,
+    EpisodeState,
+    LearnerStatus,
+    Observation,
+    Proprio,
+    Reward,
+    SessionStatus,
+    Step,
+)
+from expo_ft_ros.nodes import markers
+from expo_ft_ros.nodes.base import GraphNode, NodeParameters, parameter
+from expo_ft_ros.nodes.convert import BASE_FRAME, array_to_image, header_of
+from expo_ft_ros.nodes.process import main as run_nodes
+from expo_ft_ros.rewards import make_classifier
+from expo_ft_ros.tasks import load_task
+
+SHOW_PERIOD = 0.2
+_PLOT_EVERY = 5  # of them
+_ANSWER_WITHIN = 2.0  # [s]
+
+
+@dataclass(frozen=True)
+class MonitorParameters(NodeParameters):
+    """Parameters of the monitor node."""
+
+    console: bool = parameter(False, "Serve the console in the browser.")
+    console_host: str = parameter(
+        "127.0.0.1", "Address that the console listens on; another one only with a token."
+    )
+    console_port: int = parameter(CONSOLE_PORT, "Port of the console.", low=0, high=65535)
+
+
+class MonitorNode(GraphNode[MonitorParameters]):
+    """Thin over `monitor.watch.Watch`, `nodes.markers` and `monitor.console.Console`."""
+
+    NAME = "monitor"
+    PARAMETERS = MonitorParameters
+
+    def _setup(self) -> None:
+        self._task = load_task(self.parameters.task)
+        classifier = self._task.classifier
+        self._classifier = make_classifier(classifier.name, classifier.parameters)
+        self._watch = Watch(self._task, self._classifier)
+        self._plot, self._shown = QPlot(), 0
+        self._began = self.wall_time()
+        self._markers_out = self.publisher("monitor/markers")
+        self._path_out = self.publisher("monitor/executed")
+        self._image_out = {v: self.publisher(f"monitor/{v}") for v in ("side", "wrist")}
+        self._q_out = self.publisher("monitor/q")
+        self._listen()
+        self._console: Console | None = None
+        if self.parameters.console:
+            self._console = self._open_console()
+        self.wall_timer(SHOW_PERIOD, self._show)
+
+    def _listen(self) -> None:
+        topics: dict[str, Callable[[Any], None]] = {
+            "episode/state": self._on_episode,
+            "observation": self._on_observation,
+            "proprio": self._on_proprio,
+            "step": self._on_step,
+            "policy/candidates": self._on_candidates,
+            "reward": self._on_reward,
+            "session/status": self._on_status,
+            "learner/status": self._on_learner,
+            "/diagnostics": self._on_diagnostics,
+        }
+        for name, callback in topics.items():
+            self.subscription(name, callback, needed=False)
+
+    def _open_console(self) -> Console:
+        trigger = {
+            "success": "episode/mark_success",
+            "failure": "episode/mark_failure",
+            "reset": "/reset_episode",
+            "pause": "episode/pause",
+            "resume": "episode/resume",
+            "save_checkpoint": "learner/save_checkpoint",
+        }
+        calls = {
+            name: partial(self._call, self.client(service), Trigger.Request())
+            for name, service in trigger.items()
+        }
+        estop = self.client("estop")
+        calls["estop"] = partial(self._call, estop, SetBool.Request(data=True))
+        calls["release"] = partial(self._call, estop, SetBool.Request(data=False))
+        wanted = self.parameters
+        run = Path(wanted.run_dir) if wanted.run_dir else None
+        console = Console(
+            Actions(**calls),
+            self._task,
+            host=wanted.console_host,
+            port=wanted.console_port,
+            token=console_token(),
+            episodes=run / "episodes" if run is not None else None,
+        )
+        # Not console.url: a log holds no token.
+        host, port = wanted.console_host, wanted.console_port
+        self.get_logger().info(f"console at http://{host}:{port}")
+        return console
+
+    def _teardown(self) -> None:
+        console = getattr(self, "_console", None)
+        if console is not None:
+            console.close()
+            self._console = None
+
+    def _call(self, client: Client[Any, Any], request: Any) -> str:
+        """Runs in a thread of the console; the words of the answer."""
+        if not client.service_is_ready():
+            return f"nobody offers {client.srv_name}"
+        answered = threading.Event()
+        future = client.call_async(request)
+        future.add_done_callback(lambda _: answered.set())
+        if not answered.wait(_ANSWER_WITHIN):
+            return f"{client.srv_name} has not answered within {_ANSWER_WITHIN:g} s"
+        response = future.result()
+        words = str(response.message)
+        return words if response.success else f"refused: {words}"
+
+    # -- what is heard --------------------------------------------------------------------------
+    def _on_episode(self, message: EpisodeState) -> None:
+        names = [field.name for field in fields(EpisodeSnapshot)]
+        self._watch.take_episode(EpisodeSnapshot(**{n: getattr(message, n) for n in names}))
+
+    def _on_observation(self, message: Observation) -> None:
+        self._watch.take_observation(observation_from_msg(message), message.episode)
+
+    def _on_proprio(self, message: Proprio) -> None:
+        self._watch.take_proprio(proprio_from_msg(message))
+
+    def _on_step(self, message: Step) -> None:
+        self._watch.take_step(step_from_msg(message))
+
+    def _on_candidates(self, message: Candidates) -> None:
+        self._watch.take_candidates(candidates_from_msg(message))
+
+    def _on_reward(self, message: Reward) -> None:
+        self._watch.take_reward(verdict_from_msg(message).reason)
+
+    def _on_status(self, message: SessionStatus) -> None:
+        status = {name: getattr(message, name) for name in message.get_fields_and_field_types()}
+        self._watch.take_status(dict(status_rows(status)))
+        if message.stage == "rl":
+            minutes = message.env_steps * self._task.period / 60.0
+            success, human = message.success_rate, message.intervention_rate
+            rates = (success, human) if message.stage_episodes else (math.nan, math.nan)
+            self._watch.take_rates(minutes, *rates)
+
+    def _on_learner(self, message: LearnerStatus) -> None:
+        progress = f" {message.progress:.0%}" if message.stage not in ("", "idle") else ""
+        words = {
+            "learner": f"{message.stage or 'idle'}{progress}",
+            "weights": f"version {message.version}, {message.critic_updates} critic updates",
+            "replay": f"{message.transitions} steps, {message.human_transitions} by a person",
+        }
+        pairs = zip(message.metric_names, message.metric_values, strict=False)
+        self._watch.take_status({**words, **{name: f"{value:.3g}" for name, value in pairs}})
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            level = Level(int.from_bytes(status.level, "little"))
+            self._watch.take_diagnostic(Diagnostic(level, status.name, status.message))
+
+    # -- what is shown --------------------------------------------------------------------------
+    def _show(self) -> None:
+        watched = {n: out.get_subscription_count() > 0 for n, out in self._image_out.items()}
+        console = self._console is not None and self._console.watched
+        passed = self.wall_time() - self._began
+        view = self._watch.view(passed, images=console or any(watched.values()))
+        self._publish_markers(view)
+        for name, image in (("side", view.side), ("wrist", view.wrist)):
+            if image is not None and watched[name]:
+                header = header_of(self.now_ns(), f"{name}_camera")
+                self._image_out[name].publish(array_to_image(image, header))
+        self._shown += 1
+        if self._shown % _PLOT_EVERY == 0 and self._q_out.get_subscription_count():
+            self._q_out.publish(array_to_image(self._plotted(view), self._header()))
+        if self._console is not None:
+            self._console.show(view)
+
+    def _publish_markers(self, view: View) -> None:
+        if not self._markers_out.get_subscription_count():
+            return
+        header, workspace = self._header(), self._task.workspace
+        shown = [
+            markers.forget(header),
+            *markers.surrounding_markers(header, workspace, self._classifier.heights),
+            markers.state_marker(header, workspace, _words(view)),
+        ]
+        if len(view.paths):
+            shown += markers.candidate_markers(
+                header, view.paths, view.q, view.edited.tolist(), view.chosen
+            )
+        if len(view.executed) > 1:
+            sources = [Source(source) for source in view.sources]
+            shown.append(markers.executed_marker(header, view.executed, sources))
+        self._markers_out.publish(markers.marker_array(shown))
+        self._path_out.publish(markers.executed_path(header, view.executed))
+
+    def _plotted(self, view: View) -> np.ndarray[Any, Any]:
+        history = view.q_history
+        sources = [Source(source) for source in view.sources[1:]]
+        return self._plot.draw(history[:, 0].tolist(), history[:, 1:3], history[:, 3], sources)
+
+    def _header(self) -> Any:
+        return header_of(self.now_ns(), BASE_FRAME)
+
+
+def _words(view: View) -> str:
+    """The state in a few words, what a person is asked for first."""
+    episode = view.episode
+    words = f"episode {episode.episode}: {episode.state}, step {episode.steps}"
+    driver = f", {view.driver.name.lower()} drives" if episode.state == "running" else ""
+    asked = f"\n{episode.asked}, then /reset_episode" if episode.asked else ""
+    cause = view.cause or episode.cause
+    return f"{words}{driver}{asked}" + (f"\n{cause}" if cause else "")
+
+
+def main() -> None:
+    """Runs the monitor node."""
+    run_nodes(MonitorNode)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,44 @@
+"""A simulated graph with its console, for a browser to look at."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def free_port() -> int:
+    """A port of this machine that nobody has at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def graph_with_console(folder: Path, words: list[str], **environment: str) -> Iterator[str]:
+    """Runs `expo-ft WORDS` with a console until the block ends; gives the console's address. The
+    run's folder is `run`, its output `log`, in the folder."""
+    port = free_port()
+    command = [sys.executable, "-m", "expo_ft_ros.cli", *words]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [*command, "console:=true", f"console_port:={port}", f"run_dir:={folder / 'run'}"],
+            env={**os.environ, **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        try:
+            process.wait(60)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

@@ -1,0 +1,125 @@
+"""From what the graph says to what a person sees."""
+
+import numpy as np
+
+from expo_ft_ros.control.episode import EpisodeSnapshot
+from expo_ft_ros.data.rotation import TOOL_DOWN
+from expo_ft_ros.data.types import Candidates, Observation, Proprio, Source, Step
+from expo_ft_ros.monitor.view import Diagnostic, Level
+from expo_ft_ros.monitor.watch import Watch
+from expo_ft_ros.rewards import make_classifier
+from expo_ft_ros.tasks import load_task
+
+TASK = load_task("cube_pick")
+IMAGE = np.zeros((224, 224, 3), np.uint8)
+
+
+def watch() -> Watch:
+    made = Watch(TASK, make_classifier(TASK.classifier.name, TASK.classifier.parameters))
+    made.take_episode(EpisodeSnapshot(episode=1, state="running"))
+    return made
+
+
+def observation(number: int, x: float = 0.5) -> Observation:
+    proprio = Proprio(np.array([x, 0.0, 0.2]), TOOL_DOWN, 0.08)
+    return Observation(number, 0.1 * number, IMAGE, IMAGE, proprio, "")
+
+
+def step(number: int, source: Source, episode: int = 1, cause: str = "") -> Step:
+    zero = np.zeros(7, np.float32)
+    return Step(number, episode, 0, 0, source, zero, zero, cause)
+
+
+def candidates(number: int, q: list[float]) -> Candidates:
+    actions = np.zeros((len(q), 4, 7), np.float32)
+    actions[:, :, 0] = np.arange(len(q))[:, None] / 10
+    edited = np.arange(len(q)) >= len(q) // 2
+    values = np.array(q, np.float32)
+    return Candidates(number, actions, values, edited, int(np.argmax(values)))
+
+
+def test_before_anything_has_come_nothing_is_shown():
+    view = Watch(TASK, make_classifier("gripper_lift", {})).view(1.0)
+    assert view.side is None
+    assert view.position is None
+    assert len(view.paths) == len(view.executed) == len(view.q_history) == 0
+
+
+def test_the_executed_path_has_the_colour_of_who_moved_the_tool_there():
+    seen = watch()
+    drivers = [Source.POLICY, Source.HUMAN, Source.HUMAN, Source.HOLD]
+    for number, source in enumerate(drivers, start=11):
+        seen.take_observation(observation(number, 0.01 * number), 1)
+        seen.take_step(step(number, source))
+    seen.take_observation(observation(15, 0.15), 1)
+    view = seen.view(0.0)
+    np.testing.assert_allclose(view.executed[:, 0], [0.11, 0.12, 0.13, 0.14, 0.15])
+    assert [Source(s) for s in view.sources] == [Source.POLICY, *drivers]
+    assert view.driver is Source.HOLD
+
+
+def test_candidates_start_where_the_tool_was_when_they_were_drawn():
+    seen = watch()
+    seen.take_observation(observation(5, 0.4), 1)
+    seen.take_candidates(candidates(5, [0.1, 0.7, 0.3, 0.2]))
+    seen.take_observation(observation(6, 0.9), 1)
+    view = seen.view(0.0)
+    assert view.paths.shape == (4, 5, 3)
+    np.testing.assert_allclose(view.paths[:, 0], [[0.4, 0.0, 0.2]] * 4)
+    assert view.paths[3, -1, 0] > view.paths[1, -1, 0] > 0.4
+    assert (view.chosen, view.edited.tolist()) == (1, [False, False, True, True])
+    np.testing.assert_allclose(view.q_history, [[0, 0.1, 0.7, 0.7]], atol=1e-6)
+
+
+def test_nothing_of_another_episode_is_shown():
+    seen = watch()
+    seen.take_observation(observation(5), 1)
+    seen.take_step(step(5, Source.HUMAN))
+    seen.take_candidates(candidates(5, [0.1, 0.2]))
+    seen.take_episode(EpisodeSnapshot(episode=2, state="running"))
+    seen.take_observation(observation(6), 1)
+    seen.take_step(step(6, Source.HUMAN))
+    view = seen.view(0.0)
+    assert len(view.paths) == len(view.executed) == len(view.q_history) == 0
+    seen.take_observation(observation(7), 2)
+    assert len(seen.view(0.0).executed) == 1
+
+
+def test_candidates_are_gone_when_the_episode_is_over():
+    seen = watch()
+    seen.take_observation(observation(5), 1)
+    seen.take_candidates(candidates(5, [0.1, 0.2]))
+    assert len(seen.view(0.0).paths)
+    seen.take_episode(EpisodeSnapshot(episode=1, state="ended"))
+    view = seen.view(0.0)
+    assert len(view.paths) == 0
+    assert len(view.q_history) == 1
+
+
+def test_a_policy_without_a_critic_has_candidates_but_no_q():
+    seen = watch()
+    seen.take_observation(observation(5), 1)
+    seen.take_candidates(candidates(5, [np.nan, np.nan]))
+    view = seen.view(0.0)
+    assert len(view.paths) == 2
+    assert len(view.q_history) == 0
+
+
+def test_curves_have_a_point_each_few_seconds_and_diagnostics_the_newest_of_each():
+    seen = watch()
+    for minutes in np.arange(0.0, 1.0, 0.01):
+        seen.take_rates(minutes, 0.5, 0.2)
+    seen.take_diagnostic(Diagnostic(Level.OK, "camera", "ready"))
+    seen.take_diagnostic(Diagnostic(Level.ERROR, "camera", "no image"))
+    view = seen.view(0.0)
+    assert 15 <= len(view.curves) <= 21
+    assert view.diagnostics == (Diagnostic(Level.ERROR, "camera", "no image"),)
+
+
+def test_what_the_classifier_says_is_on_the_side_image():
+    seen = watch()
+    seen.take_observation(observation(5), 1)
+    assert not seen.view(0.0).side.any()
+    seen.take_reward("lifted 0.05 m of 0.12 m")
+    assert seen.view(0.0).side.any()
+    assert not seen.view(0.0).wrist.any()

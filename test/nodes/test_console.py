@@ -1,0 +1,70 @@
+"""The console of a real training in a real browser: it shows what happens, and is obeyed."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from test.console_run import graph_with_console
+from test.monitor.browser import Visit, chromium
+
+
+@pytest.fixture
+def browser():
+    with chromium() as found:
+        yield found
+
+
+@pytest.mark.timeout(400)
+def test_a_person_watches_and_the_graph_obeys(graph, browser):
+    probe = graph.probe
+    states, status = probe.gather("episode/state"), probe.gather("session/status")
+    words = ["train", "steps:=40", "demos:=3", "eval_trials:=1", "seed:=3", "realtime:=true"]
+    with graph_with_console(graph.folder, words, ROS_DOMAIN_ID=str(graph.domain)) as url:
+        probe.until(lambda: states and states[-1].state == "running", "an episode", timeout=120)
+        began = time.monotonic()
+        visit = Visit(browser, url)
+        print(f"the first button is there after {time.monotonic() - began:.1f} s")
+
+        def until(holds, what: str) -> None:
+            """Both are served: the page's events and the graph's."""
+            probe.until(lambda: visit.page.wait_for_timeout(20) or holds(), what, timeout=60)
+
+        def running() -> int:
+            """Number of the episode that runs now."""
+            until(lambda: states[-1].state == "running" and states[-1].steps > 2, "an episode")
+            return int(states[-1].episode)
+
+        def ended(number: int):
+            return next((s for s in states if s.episode == number and s.state == "ended"), None)
+
+        first = visit.images()
+        until(lambda: len(set(first) - set(visit.images())) >= 2, "both cameras' next images")
+
+        running()
+        visit.button("Pause").click()
+        until(lambda: states[-1].state == "paused" or states[-1].paused, "the pause")
+        visit.button("Resume").click()
+        until(lambda: not states[-1].paused, "going on")
+
+        marked = running()
+        visit.button("Success").click()
+        until(lambda: ended(marked) is not None, "the end")
+        if ended(marked).cause == "marked as success":
+            assert ended(marked).success
+
+        reset = running()
+        visit.button("Reset").click()
+        until(lambda: ended(reset) is not None, "the reset")
+
+        stopped = running()
+        visit.button("E-STOP").click()
+        until(lambda: states[-1].state == "stopped", "the stop")
+        assert states[-1].discarded or ended(stopped) is not None
+        visit.read("stopped")
+        visit.button("Release").click()
+        until(lambda: states[-1].state != "stopped", "the release")
+        assert status
+        assert visit.complaints == []
+        visit.close()

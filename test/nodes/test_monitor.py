@@ -1,0 +1,171 @@
+"""What the monitor shows of a simulated training, against what the graph says."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from expo_ft_ros.msg import Candidates, EpisodeState, Observation, Proprio, Step
+from visualization_msgs.msg import Marker
+
+from expo_ft_ros.data.messages import candidates_from_msg
+from expo_ft_ros.data.types import Source
+from expo_ft_ros.monitor.paths import DRIVER_COLOURS
+from expo_ft_ros.nodes.convert import array_to_image, header_of, to_array
+
+BRIGHTNESS = np.array([0.2126, 0.7152, 0.0722])
+KINDS = {"base", "edited", "chosen", "edits", "executed", "workspace", "regions", "state"}
+
+
+class Monitored:
+    """One monitor node, and everybody else whom it hears."""
+
+    def __init__(self, graph) -> None:
+        self.probe = graph.probe
+        self.seen = self.probe.gather("monitor/markers")
+        self.images = {n: self.probe.gather(f"monitor/{n}") for n in ("side", "wrist", "q")}
+        self.path = self.probe.gather("monitor/executed")
+        self.out = {
+            name: self.probe.publisher(name)
+            for name in ("episode/state", "observation", "step", "policy/candidates")
+        }
+        self.node = graph.start("monitor")
+        self.probe.ready("monitor")
+        self.probe.matched()
+
+    def markers(self, namespace: str) -> list[Marker]:
+        return [m for m in self.seen[-1].markers if m.ns == namespace] if self.seen else []
+
+    def state(self, episode: int, state: str = "running", **more) -> None:
+        self.out["episode/state"].publish(EpisodeState(episode=episode, state=state, **more))
+
+    def observe(self, number: int, x: float, episode: int = 1) -> None:
+        proprio = Proprio(gripper_width=0.08, joint_positions=[0.0] * 7)
+        proprio.pose.position.x, proprio.pose.position.z = x, 0.2
+        proprio.pose.orientation.x, proprio.pose.orientation.w = 1.0, 0.0
+        image = array_to_image(np.full((224, 224, 3), 80, np.uint8), header_of(0))
+        self.out["observation"].publish(
+            Observation(number=number, episode=episode, side=image, wrist=image, proprio=proprio)
+        )
+
+    def step(self, number: int, source: Source, episode: int = 1) -> None:
+        self.out["step"].publish(Step(observation=number, episode=episode, source=int(source)))
+
+    def choose(self, number: int, q: np.ndarray) -> Candidates:
+        rng = np.random.default_rng(number)
+        actions = rng.uniform(-1, 1, (len(q), 16, 7)).astype(np.float32)
+        message = Candidates(
+            observation=number, count=len(q), horizon=16, actions=to_array(actions.ravel(), "f"),
+            q=to_array(q.astype(np.float32), "f"),
+            edited=[i >= len(q) // 2 for i in range(len(q))], chosen=int(q.argmax()),
+        )  # fmt: skip
+        self.out["policy/candidates"].publish(message)
+        return message
+
+
+def rgb(colour) -> np.ndarray:
+    return np.round(255 * np.array([colour.r, colour.g, colour.b]))
+
+
+def places(marker: Marker) -> np.ndarray:
+    return np.array([[p.x, p.y, p.z] for p in marker.points])
+
+
+def test_sixteen_paths_the_best_is_chosen_and_the_better_is_the_brighter(graph):
+    world = Monitored(graph)
+    world.state(1)
+    world.observe(5, 0.45)
+    q = np.random.default_rng(1).permutation(np.linspace(0.1, 0.9, 16))
+    message = world.choose(5, q)
+    world.probe.until(lambda: world.markers("chosen"), "the chosen path")
+    paths = world.markers("base") + world.markers("edited")
+    assert [m.id for m in paths] == list(range(16))
+    assert {m.type for m in world.markers("base")} == {Marker.LINE_STRIP}
+    assert {m.type for m in world.markers("edited")} == {Marker.LINE_LIST}
+    brightness = np.array([rgb(m.color) @ BRIGHTNESS for m in paths])
+    assert (np.diff(brightness[np.argsort(q)]) > 0).all()
+    best = world.markers("chosen")[0]
+    assert (rgb(best.color) == rgb(paths[int(q.argmax())].color)).all()
+    actions = candidates_from_msg(message).actions[int(q.argmax()), :, :3]
+    moved = np.cumsum(actions.astype(float) * 0.25 * 0.1, axis=0)
+    start = np.array([0.45, 0.0, 0.2])
+    np.testing.assert_allclose(places(best), [start, *(start + moved)], atol=1e-6)
+    assert len(world.markers("edits")) == 8
+    assert {m.header.frame_id for m in world.seen[-1].markers} == {"base"}
+    assert {m.ns for m in world.seen[-1].markers if m.ns} >= KINDS - {"executed"}
+    texts = [m.text for m in world.markers("regions") if m.text]
+    assert texts == ["lifted", "grasped below"]
+
+
+def test_the_executed_path_shows_a_persons_steps_where_the_records_say(graph):
+    world = Monitored(graph)
+    world.state(1)
+    drivers = [Source.POLICY] * 3 + [Source.HUMAN] * 2 + [Source.HOLD, Source.POLICY]
+    for number, source in enumerate(drivers, start=1):
+        world.observe(number, 0.3 + 0.01 * number)
+        world.step(number, source)
+    world.observe(8, 0.38)
+    world.probe.until(
+        lambda: world.markers("executed") and len(world.markers("executed")[0].points) == 8,
+        "the path",
+    )
+    path = world.markers("executed")[0]
+    np.testing.assert_allclose(places(path)[:, 0], 0.3 + 0.01 * np.arange(1, 9), atol=1e-6)
+    shown = [tuple(rgb(colour)) for colour in path.colors[1:]]
+    assert shown == [DRIVER_COLOURS[source] for source in drivers]
+    world.probe.until(lambda: world.path and len(world.path[-1].poses) == 8, "nav_msgs/Path")
+    assert "policy drives" in world.markers("state")[0].text
+
+
+def test_images_and_the_plot_of_q_come_and_an_episode_takes_its_own_with_it(graph):
+    world = Monitored(graph)
+    world.state(1, asked="refill the bin")
+    world.observe(5, 0.45)
+    world.step(5, Source.HUMAN)
+    world.choose(5, np.linspace(0, 1, 16))
+    world.probe.until(lambda: all(world.images.values()), "the images")
+    assert world.images["side"][-1].encoding == "rgb8"
+    assert world.images["side"][-1].height == 448
+    assert "refill the bin" in world.markers("state")[0].text
+    world.state(2, state="resetting")
+    world.probe.until(lambda: not world.markers("chosen"), "the next episode")
+    assert not world.markers("executed")
+
+
+@pytest.mark.timeout(240)
+def test_in_a_real_graph_it_shows_what_the_policy_chose(graph):
+    """With a policy, a person and a session, by the command that a person types; the preset paper
+    has edits."""
+    run = graph.folder / "run"
+    words = [
+        "steps:=100",
+        "demos:=2",
+        "eval_trials:=1",
+        "seed:=3",
+        "console:=true",
+        "preset:=paper",
+    ]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "expo_ft_ros.cli", "train", *words, f"run_dir:={run}",
+         "console_port:=18090"],
+        env={**os.environ, "ROS_DOMAIN_ID": str(graph.domain)},
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+    )  # fmt: skip
+    try:
+        probe = graph.probe
+        seen, said = probe.gather("monitor/markers"), probe.gather("policy/candidates")
+        probe.until(lambda: said and np.isfinite(said[-1].q).all(), "a critic", timeout=200)
+        probe.until(lambda: seen and len(shown(seen[-1])) == 16, "the paths", timeout=20)
+    finally:
+        process.terminate()
+        process.wait(30)
+    assert all(np.argmax(m.q) == m.chosen for m in said if np.isfinite(m.q).all())
+
+
+def shown(message) -> list[Marker]:
+    """The candidates' paths."""
+    return [m for m in message.markers if m.ns in ("base", "edited")]

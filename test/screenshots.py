@@ -1,0 +1,51 @@
+"""`./expo-ft screenshots`: what a person sees, from a real training, into docs/images/."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+from test.console_run import graph_with_console
+from test.monitor.browser import DESKTOP, PHONE, Visit, chromium, wait_until
+
+IMAGES = Path(__file__).resolve().parents[1] / "docs" / "images"
+_WORDS = ["train", "steps:=1200", "eval_trials:=4", "seed:=0", "preset:=paper"]
+
+
+def main() -> int:
+    """Writes console.png (the scene), console_curves.png and console_phone.png."""
+    with tempfile.TemporaryDirectory() as folder, graph_with_console(Path(folder), _WORDS,
+            EXPO_FT_ISOLATE="1") as url, chromium() as browser:  # fmt: skip
+        run = Path(folder) / "run"
+        wait_for(lambda: _online_episodes(run) >= 12, "twelve episodes of the rl stage")
+        visit = Visit(browser, url, DESKTOP)
+        wait_for(lambda: "policy drives" in visit.page.content(), "the policy to drive")
+        visit.picture(IMAGES / "console.png")
+        visit.open("Training")
+        visit.picture(IMAGES / "console_curves.png")
+        visit.close()
+        visit = Visit(browser, url, PHONE)
+        visit.picture(IMAGES / "console_phone.png")
+        visit.close()
+    print(f"written to {IMAGES}")
+    return 0
+
+
+def wait_for(holds, what: str) -> None:
+    """As `wait_until`, for what takes minutes."""
+    for _ in range(20):
+        try:
+            return wait_until(holds, what)
+        except AssertionError:
+            print(f"still waiting for {what}", file=sys.stderr)
+    raise SystemExit(f"gave up waiting for {what}")
+
+
+def _online_episodes(run: Path) -> int:
+    metrics = run / "metrics.jsonl"
+    return metrics.read_text().count('"stage": "rl"') if metrics.is_file() else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
