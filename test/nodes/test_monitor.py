@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-
 import numpy as np
-import pytest
 from expo_ft_ros.msg import Candidates, EpisodeState, Observation, Proprio, Step
 from visualization_msgs.msg import Marker
 
@@ -133,39 +128,3 @@ def test_images_and_the_plot_of_q_come_and_an_episode_takes_its_own_with_it(grap
     world.state(2, state="resetting")
     world.probe.until(lambda: not world.markers("chosen"), "the next episode")
     assert not world.markers("executed")
-
-
-@pytest.mark.timeout(240)
-def test_in_a_real_graph_it_shows_what_the_policy_chose(graph):
-    """With a policy, a person and a session, by the command that a person types; the preset paper
-    has edits."""
-    run = graph.folder / "run"
-    words = [
-        "steps:=100",
-        "demos:=2",
-        "eval_trials:=1",
-        "seed:=3",
-        "console:=true",
-        "preset:=paper",
-    ]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "expo_ft_ros.cli", "train", *words, f"run_dir:={run}",
-         "console_port:=18090"],
-        env={**os.environ, "ROS_DOMAIN_ID": str(graph.domain)},
-        stdin=subprocess.DEVNULL,
-        start_new_session=True,
-    )  # fmt: skip
-    try:
-        probe = graph.probe
-        seen, said = probe.gather("monitor/markers"), probe.gather("policy/candidates")
-        probe.until(lambda: said and np.isfinite(said[-1].q).all(), "a critic", timeout=200)
-        probe.until(lambda: seen and len(shown(seen[-1])) == 16, "the paths", timeout=20)
-    finally:
-        process.terminate()
-        process.wait(30)
-    assert all(np.argmax(m.q) == m.chosen for m in said if np.isfinite(m.q).all())
-
-
-def shown(message) -> list[Marker]:
-    """The candidates' paths."""
-    return [m for m in message.markers if m.ns in ("base", "edited")]

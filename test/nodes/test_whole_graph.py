@@ -8,12 +8,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from expo_ft_ros.data.episode_store import load_episodes
 from expo_ft_ros.data.types import Source
 from expo_ft_ros.rl.checkpoint import load_state
+from test.console_run import free_port
 from test.processes import processes_naming
 
 STEPS = 150
@@ -24,6 +26,7 @@ def training(graph, tmp_path):
     """`expo-ft train` in a session and a ROS domain of its own; and its folder."""
     run = tmp_path / "run"
     words = [f"steps:={STEPS}", "demos:=2", "eval_trials:=1", "seed:=3", f"run_dir:={run}"]
+    words += ["console:=true", f"console_port:={free_port()}"]
     log = (tmp_path / "log").open("w+")
     process = subprocess.Popen(
         [sys.executable, "-m", "expo_ft_ros.cli", "train", *words],
@@ -46,6 +49,7 @@ def test_train_learns_obeys_and_leaves_nothing_behind(graph, training):
     process, run = training
     probe = graph.probe
     states = probe.gather("episode/state")
+    shown, said = probe.gather("monitor/markers"), probe.gather("policy/candidates")
 
     def running() -> bool:
         """Well under way: an episode without one whole step is discarded whatever ends it."""
@@ -86,6 +90,11 @@ def test_train_learns_obeys_and_leaves_nothing_behind(graph, training):
     probe.call("episode/resume")
     assert probe.call("learner/save_checkpoint").success
 
+    probe.until(lambda: any(candidates_shown(message) for message in shown), "candidates' paths")
+    choice = next(message for message in said if np.isfinite(message.q).all())
+    assert np.argmax(choice.q) == choice.chosen
+    assert {candidates_shown(message) for message in shown} == {0, choice.count}
+
     assert process.wait(timeout=240) == 0
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     online = [line for line in lines if line["stage"] == "rl"]
@@ -107,6 +116,10 @@ def test_train_learns_obeys_and_leaves_nothing_behind(graph, training):
     assert list((run / "tensorboard").iterdir())
     assert (run / "config.yaml").is_file()
     assert not processes_naming(str(run))
+
+
+def candidates_shown(message) -> int:
+    return sum(marker.ns in ("base", "edited") for marker in message.markers)
 
 
 def _weights_changed(run: Path) -> None:
