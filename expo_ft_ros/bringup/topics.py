@@ -7,7 +7,7 @@ that ROS itself fixes (`/clock`, `/diagnostics`) and `/reset_episode`, which peo
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal, TypeVar
 
@@ -33,8 +33,10 @@ class Topic:
         receivers: Nodes that subscribe to it, as senders; none where it is for people.
         reliability: Whether a lost message is sent again.
         durability: `transient_local` hands the newest messages to a late subscriber.
-        depth: Messages kept, on both sides.
+        depth: Messages kept; a reader of a reliable topic has room for ten at least.
         doc: What it means.
+        commands: It moves the robot. Zero is taken from anybody, and whoever was refused once is
+            never obeyed, also when the sender is gone.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Topic:
     durability: Durability
     depth: int
     doc: str
+    commands: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,8 +77,13 @@ def _latched(
 
 
 def _newest(name: str, type_: str, senders: str, receivers: str, doc: str) -> Topic:
-    """A command: it must arrive, and an older one must never wait in a queue."""
+    """It must arrive, and a writer never has an older one wait."""
     return _topic(name, type_, senders, receivers, "reliable", "volatile", 1, doc)
+
+
+def _command(name: str, type_: str, doc: str) -> Topic:
+    """What moves the robot; `sim` stands for the robot's adapter."""
+    return replace(_newest(name, type_, "arbitration", "sim", doc), commands=True)
 
 
 def _driver(name: str, type_: str, receivers: str, doc: str, depth: int) -> Topic:
@@ -219,18 +227,14 @@ TOPICS: Mapping[str, Topic] = _table(
         "learner recorder operator teleop monitor",
         "What was proposed and executed, and by whom.",
     ),
-    _newest(
+    _command(
         "robot/twist_cmd",
         "geometry_msgs/TwistStamped",
-        "arbitration",
-        "sim",
         "Tool velocity asked for, base axes [m/s, rad/s]; a robot adapter's in sim's place.",
     ),
-    _newest(
+    _command(
         "robot/gripper_cmd",
         "sensor_msgs/JointState",
-        "arbitration",
-        "sim",
         'Gripper velocity [m/s], name ["gripper"], opening positive; as robot/twist_cmd.',
     ),
     _latched(

@@ -135,10 +135,14 @@ class EpisodeAssembler:
             parts.verdicts[observation.number] = self._early.pop(observation.number)
 
     def add_step(self, step: Step) -> None:
-        """Takes the step executed on an observation; the last word on it counts, since one that
-        was cut short is told again."""
-        if step.episode > self._done:
-            self._parts.setdefault(step.episode, _Parts()).steps[step.observation] = step
+        """Takes the step executed on an observation; of several words on it that of the least
+        motion counts, since one that was cut short is told again."""
+        if step.episode <= self._done:
+            return
+        steps = self._parts.setdefault(step.episode, _Parts()).steps
+        known = steps.get(step.observation)
+        if known is None or np.abs(step.executed).sum() <= np.abs(known.executed).sum():
+            steps[step.observation] = step
 
     def add_verdict(self, observation: int, verdict: Verdict) -> None:
         """Takes the verdict on an observation, which may arrive before the observation itself; the

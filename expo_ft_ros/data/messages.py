@@ -133,6 +133,13 @@ def twist_array(twist: Any) -> NDArray[np.float64]:
     return np.array([lin.x, lin.y, lin.z, ang.x, ang.y, ang.z])
 
 
+def is_zero(command: Any) -> bool:
+    """Whether a command says that nothing moves: of geometry_msgs/TwistStamped, or the velocities
+    of sensor_msgs/JointState."""
+    twist = getattr(command, "twist", None)
+    return not (twist_array(twist).any() if twist is not None else any(command.velocity))
+
+
 def proprio_from_msg(message: Any) -> Proprio:
     """A measured state of msg/Proprio.
 

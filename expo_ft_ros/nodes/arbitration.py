@@ -198,12 +198,13 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
             self._keep_ticks()
 
     def _safety_action(self) -> None:
-        """Zero, and heard: published reliably and waited for until everybody has it."""
+        """Zero, and heard: published reliably and waited for until everybody has it; then the last
+        step, which a thread of Fast DDS may still have to send."""
         self.send(ZERO, self.inputs.newest_ns if self.parameters.lockstep else self.now_ns())
-        for publisher in (self._twist_out, self._gripper_out):
+        for publisher in (self._twist_out, self._gripper_out, self._step_out):
             if not publisher.wait_for_all_acked(Duration(seconds=ACK_TIMEOUT)):
                 self.get_logger().error(
-                    f"zero on {publisher.topic_name} was not acknowledged in {ACK_TIMEOUT} s"
+                    f"the last of {publisher.topic_name} was not acknowledged in {ACK_TIMEOUT} s"
                 )
 
     # -- inputs ---------------------------------------------------------------------------------
@@ -224,7 +225,7 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
 
     def _on_plan(self, message: SessionPlan) -> None:
         plan = plan_from_msg(message)
-        if self._plan is None or plan.episode == 0 or plan.episode >= self._plan.episode:
+        if self._plan is None or plan.episode >= self._plan.episode:
             self._plan = plan
         self._schedule.advance()
 

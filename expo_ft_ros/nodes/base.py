@@ -11,7 +11,7 @@ from __future__ import annotations
 import inspect
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -29,12 +29,14 @@ from std_msgs.msg import String
 from expo_ft_ros.bringup.topics import HEARTBEAT
 from expo_ft_ros.bringup.topics import service as service_entry
 from expo_ft_ros.bringup.topics import topic as topic_entry
-from expo_ft_ros.data.messages import BadMessage, nanoseconds
+from expo_ft_ros.data.messages import BadMessage, is_zero, nanoseconds
+from expo_ft_ros.nodes.one_sender import OneSender
 from expo_ft_ros.nodes.parameters import declare, parameter, read
-from expo_ft_ros.nodes.qos import message_type, qos_of, service_type
+from expo_ft_ros.nodes.qos import message_type, qos_of, reader_qos, service_type
 
 READY_PERIOD = 0.05
 DIAGNOSTICS_PERIOD = 1.0
+_EVERY = ("every",)
 _WITH_INFO = inspect.signature(lambda message, info: None)
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
@@ -54,6 +56,13 @@ class NodeParameters:
 
 
 P = TypeVar("P", bound=NodeParameters)
+
+
+def _not_alone(publishers: int) -> str:
+    return (
+        f"{publishers} publish here, where one does (stop the other; one that was killed is gone "
+        "after ten seconds)"
+    )
 
 
 class GraphNode(LifecycleNode, Generic[P]):
@@ -223,55 +232,77 @@ class GraphNode(LifecycleNode, Generic[P]):
         name with the same quality of service (a compressed image beside a raw one). A latched
         message that arrives before the node is active is kept for then; in lock-step one that is
         older than the newest is late and dropped. timed: the callback is also
-        given the system time at which the message was sent [ns]. A BadMessage that the callback
-        raises is dropped and reported.
+        given the system time at which the message was sent [ns]. Heard is the topic's one sender
+        only; of a command, in real time, also who says that the robot stands. A BadMessage that
+        the callback raises is dropped and reported.
         """
         entry = topic_entry(name)
         latched = entry.durability == "transient_local"
         newest = 0
+        many = entry.senders == _EVERY
+        sender = OneSender(
+            lambda: made.get_publisher_count(),
+            lambda: self._identities(made.topic_name),
+            unforgiving=entry.commands,
+        )
+        # `nodes/stop.py` may have to, while one that has died seems to be there. In lock-step the
+        # robot stands by itself.
+        stops = entry.commands and not self.parameters.lockstep
 
         # Of a state only the newest counts. By the system's clock, which may be set back, a stamp
         # is no order; there the order of its one sender is.
         ordered = latched and self.parameters.lockstep
 
-        def take(*given: Any) -> None:
+        def take(message: Any, info: Mapping[str, Any]) -> None:
             nonlocal newest
             try:
-                header = getattr(given[0], "header", None) if ordered else None
+                if not (many or (stops and is_zero(message)) or sender.knows(info)):
+                    raise BadMessage(_not_alone(made.get_publisher_count()))
+                header = getattr(message, "header", None) if ordered else None
                 stamp = nanoseconds(header.stamp) if header is not None else newest
                 if stamp < newest:
                     raise BadMessage(f"older by {1e-9 * (newest - stamp):.2f} s than the newest")
-                callback(*given)
+                if timed:
+                    callback(message, info["source_timestamp"])
+                else:
+                    callback(message)
                 newest = stamp
             except BadMessage as error:
                 # Dropped: where it is missed, a deadline stops the arm.
                 self.report(ERROR, f"{name}: {error}")
                 self.get_logger().error(f"dropped on {name}: {error}", throttle_duration_sec=2.0)
 
-        def guarded(message: Any) -> None:
-            if self.active:
-                take(message)
-            elif latched:
-                self._held.append(lambda: take(message))
-
-        def guarded_timed(*given: Any) -> None:
+        def guarded(*given: Any) -> None:
             message, info = given if len(given) == 2 else given[0]
             if self.active:
-                take(message, info["source_timestamp"])
+                take(message, info)
+            elif latched:
+                self._held.append(lambda: take(message, info))
 
         # By its signature rclpy knows what to give; its events executor gives both as one tuple.
-        guarded_timed.__signature__ = _WITH_INFO  # type: ignore[attr-defined]
+        guarded.__signature__ = _WITH_INFO  # type: ignore[attr-defined]
 
         made = self.create_subscription(
             message_type(type_name or entry.type),
             remapped or name,
-            guarded_timed if timed else guarded,
-            qos_of(entry, lockstep=self.parameters.lockstep),
+            guarded,
+            reader_qos(entry, lockstep=self.parameters.lockstep),
         )
         self._entities.append((self.destroy_subscription, made))
         if needed:
             self._needed.append(lambda: made.get_publisher_count() > 0)
+        if not many:
+            self._needed.append(lambda: self._is_alone(name, made.get_publisher_count()))
         return made
+
+    def _is_alone(self, name: str, publishers: int) -> bool:
+        if publishers > 1:
+            self.report(ERROR, f"{name}: {_not_alone(publishers)}")
+        return publishers <= 1
+
+    def _identities(self, name: str) -> list[bytes]:
+        """Of all who publish a topic."""
+        return [bytes(it.endpoint_gid) for it in self.get_publishers_info_by_topic(name)]
 
     def service(self, name: str, callback: Callable[[Any, Any], Any]) -> None:
         """Offers a service of the table."""
@@ -334,7 +365,7 @@ class GraphNode(LifecycleNode, Generic[P]):
             self._ready_publisher.publish(String(data=self.get_name()))
         if self._ready_timer is not None:
             self._ready_timer.cancel()
-        if self._message == "waiting for the other nodes":
+        if self._message == "waiting for the other nodes" or self._level == ERROR:
             self.report(OK, "ready")
 
     # -- ending ---------------------------------------------------------------------------------

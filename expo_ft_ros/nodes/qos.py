@@ -9,6 +9,8 @@ from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPo
 
 from expo_ft_ros.bringup.topics import Topic
 
+_ROOM = 10  # messages that a reader can hold, whoever sends them
+
 _RELIABILITY = {
     "reliable": ReliabilityPolicy.RELIABLE,
     "best_effort": ReliabilityPolicy.BEST_EFFORT,
@@ -31,6 +33,15 @@ def qos_of(topic: Topic, *, lockstep: bool = False) -> QoSProfile:
         reliability=ReliabilityPolicy.RELIABLE if lockstep else _RELIABILITY[topic.reliability],
         durability=_DURABILITY[topic.durability],
     )
+
+
+def reader_qos(topic: Topic, *, lockstep: bool = False) -> QoSProfile:
+    """As `qos_of`, with room for what nobody should have said: a reader keeps one history over all
+    writers of a topic, and the sender's word must not be lost to another's."""
+    made = qos_of(topic, lockstep=lockstep)
+    if topic.reliability == "reliable":
+        made.depth = max(made.depth, _ROOM)
+    return made
 
 
 def message_type(name: str) -> type[Any]:

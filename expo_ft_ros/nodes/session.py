@@ -382,7 +382,8 @@ class SessionNode(GraphNode[SessionParameters]):
         if self._missing == {"teleop"} and self.parameters.operator in _DRIVERS:
             topic, driver = _DRIVERS[self.parameters.operator]
             return (
-                f"waiting for the {self.parameters.operator}: nobody publishes {topic} ({driver})"
+                f"waiting for the {self.parameters.operator}: {topic} needs one that publishes it "
+                f"({driver})"
             )
         if self._missing:
             return f"waiting for {', '.join(sorted(self._missing))}"

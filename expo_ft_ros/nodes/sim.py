@@ -18,7 +18,7 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Header
 
-from expo_ft_ros.data.messages import NANOSECONDS, BadMessage, nanoseconds, twist_array
+from expo_ft_ros.data.messages import NANOSECONDS, BadMessage, is_zero, nanoseconds, twist_array
 from expo_ft_ros.data.types import ACTION_DIM
 from expo_ft_ros.msg import SimState
 from expo_ft_ros.nodes.base import OK, WARN, GraphNode, NodeParameters, parameter
@@ -107,7 +107,7 @@ class SimNode(GraphNode[SimParameters]):
         twist = twist_array(message.twist)
         if not np.isfinite(twist).all():
             raise BadMessage(f"a velocity is not finite: {twist.tolist()}")
-        if self._is_news("twist", message.header, still=not twist.any()):
+        if self._is_news("twist", message.header, still=is_zero(message)):
             self._command[:6] = twist
             self._note("twist", message.header)
             self._commanded = time.monotonic()
@@ -115,7 +115,7 @@ class SimNode(GraphNode[SimParameters]):
     def _on_gripper(self, message: JointState) -> None:
         if len(message.velocity) != 1 or not math.isfinite(message.velocity[0]):
             raise BadMessage(f"velocities {list(message.velocity)}, wants one finite number [m/s]")
-        if self._is_news("gripper", message.header, still=message.velocity[0] == 0):
+        if self._is_news("gripper", message.header, still=is_zero(message)):
             self._command[6] = message.velocity[0]
             self._note("gripper", message.header)
 

@@ -134,6 +134,24 @@ def test_an_episode_is_what_it_is_without_its_broken_parts(seed):
     assert_same(episode, of_live(said))
 
 
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 2**31))
+def test_an_episode_is_what_it_is_in_whatever_order_its_parts_come(seed):
+    """Each once or twice; and of a step that was cut short, what was told before as well."""
+    rng = np.random.default_rng(seed)
+    *parts, end = [(t, m) for t, m in messages(3, 5, rng) if t != "teleop/command"]
+    cut_short = []
+    for topic, message in parts:
+        if topic == "step" and rng.integers(2):
+            message = copy.deepcopy(message)
+            message.executed = 0.3 * message.executed
+            cut_short.append((topic, message))
+    said = [*parts, *cut_short]
+    again = [said[int(i)] for i in rng.integers(len(said), size=10)]
+    shuffled = [(*said, *again)[i] for i in rng.permutation(len(said) + len(again))]
+    assert_same(of_live([*shuffled, end]), of_live([*said, end]))
+
+
 def test_what_was_dropped_when_it_came_is_dropped_when_it_is_read(tmp_path):
     """The file keeps what was said, as evidence."""
     rng = np.random.default_rng(0)
@@ -176,6 +194,21 @@ def broken(world: World, rng: np.random.Generator) -> None:
             message.max_steps = 5
             setattr(message, wrong, "nonsense")
     world.out[name].publish(message)
+
+
+def test_a_plan_that_comes_late_takes_none_back(graph):
+    world = World(graph, lockstep=False)
+    world.probe.node.create_timer(0.05, world.show)
+    world.begin()
+    world.probe.until(lambda: len(world.steps) > 3, "steps")
+    world.plan(2)
+    world.plan(1)
+    old = SessionPlan(stage="imitation", policy="none", operator_mode="none")
+    world.out["session/plan"].publish(old)
+    world.probe.spin(0.2)
+    assert world.probe.call("episode/mark_failure").success
+    running = lambda: (world.state.episode, world.state.state) == (2, "running")  # noqa: E731
+    world.probe.until(running, "the planned episode")
 
 
 def test_a_thousand_broken_messages_move_nothing(graph):

@@ -1,0 +1,55 @@
+"""A topic has one sender at a time: what a second one says there counts for nothing.
+
+A bag that is played into a running graph, a second graph in the same domain, a command typed by
+hand: what they say may be right in every number. Only who says it tells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+
+class OneSender:
+    """Knows a topic's sender by the identity that the middleware gives with each message.
+
+    publishers: how many there are at the moment; identities: theirs, asked for seldom;
+    unforgiving: whoever was refused once is never believed, also when the sender is gone.
+    """
+
+    def __init__(
+        self,
+        publishers: Callable[[], int],
+        identities: Callable[[], Iterable[bytes]],
+        *,
+        unforgiving: bool = False,
+    ) -> None:
+        self._publishers, self._identities = publishers, identities
+        self._unforgiving = unforgiving
+        self._gid: bytes | None = None
+        self._refused: set[bytes] = set()
+
+    def knows(self, info: Mapping[str, Any]) -> bool:
+        """Whether a message is the sender's, by what rclpy says of it (`MessageInfo`).
+
+        The sender is who was heard while nobody else was there, until he is gone; of two of whom
+        neither is known so, none is. An rclpy that gives no identity (before 9) has all pass.
+        """
+        gid = info.get("publisher_gid")
+        if gid is None:
+            return True
+        said_by = bytes(gid["data"])
+        if said_by == self._gid:
+            return True
+        if said_by in self._refused or not self._is_alone(said_by):
+            if self._unforgiving and self._gid is not None:
+                self._refused.add(said_by)
+            return False
+        self._gid = said_by
+        return True
+
+    def _is_alone(self, gid: bytes) -> bool:
+        """A message may come before its sender is counted: then those who are, are others."""
+        if self._publishers() > 1:
+            return False
+        return self._gid is None or self._gid not in self._identities()
