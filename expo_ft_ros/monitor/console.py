@@ -28,6 +28,11 @@ Action = Callable[[], str]
 """Asks for something and gives the words of the answer. It may take a second; raises where it
 failed."""
 
+
+class NotDone(Exception):
+    """What a button asked for was not done; the words say why."""
+
+
 _RED, _AMBER, _GREEN, _GREY = (214, 40, 40), (178, 106, 0), (36, 128, 78), (64, 70, 78)
 # Where a scene is looked at from, and where to: on a narrow screen the panel covers the lower part.
 _WIDE = (1.2, -0.85, 0.8), (0.36, 0.0, 0.24)
@@ -114,7 +119,7 @@ class Console:
         try:
             with self._server.atomic():
                 self._show(view, self._last or View())
-            self._last = view
+            self._last, self._failed = view, False
         except Exception:  # noqa: BLE001 (a view is not worth the graph)
             if not self._failed:
                 _log.exception("console: a view can't be shown")
@@ -183,6 +188,8 @@ class Console:
         try:
             self._reply.content = markup.reply_html(f"{label} ...")
             words, failed = getattr(self._actions, name)(), False
+        except NotDone as error:
+            words, failed = str(error), True
         except Exception as error:  # noqa: BLE001 (told to whoever pressed the button)
             _log.exception("console: %s failed", name)
             words, failed = f"failed: {error}", True

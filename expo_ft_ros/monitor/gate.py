@@ -139,18 +139,18 @@ class Gate:
                 self.port = next(iter(server.sockets)).getsockname()[1]
                 self._opened.set()
                 await self._closing.wait()
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
             self._error = self._unopened(error)
         finally:
             self._opened.set()
 
-    def _unopened(self, error: OSError) -> ConfigError:
-        if error.errno == errno.EADDRINUSE:
+    def _unopened(self, error: OSError | UnicodeError) -> ConfigError:
+        if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
             return ConfigError(
                 f"console: port: {self.host}:{self.port} is taken (end what has it, or take "
                 "another port)"
             )
-        why = error.strerror or str(error)
+        why = getattr(error, "strerror", None) or str(error)
         return ConfigError(
             f"console: host: {self.host}:{self.port} can't be bound: {why} (take 127.0.0.1, or an "
             "address of this machine)"

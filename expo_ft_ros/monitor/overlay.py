@@ -38,7 +38,7 @@ def draw_marks(image: ImageArray, marks: Marks | None, words: str = "") -> Image
 
 def _write(image: ImageArray, words: str, place: tuple[int, int], colour: Colour) -> None:
     """In one line, with a dark edge, so that it can be read on anything."""
-    face, size = cv2.FONT_HERSHEY_SIMPLEX, 0.45
+    face, size = cv2.FONT_HERSHEY_SIMPLEX, 0.65
     plain = words.encode("ascii", "replace").decode()
     cv2.putText(image, plain, place, face, size, (0, 0, 0), 3, cv2.LINE_AA)
     cv2.putText(image, plain, place, face, size, colour, 1, cv2.LINE_AA)

@@ -12,11 +12,13 @@ from expo_ft_ros.control.episode import EpisodeSnapshot, State
 from expo_ft_ros.data.types import Candidates, Observation, Proprio, Source, Step
 from expo_ft_ros.monitor.overlay import draw_marks
 from expo_ft_ros.monitor.paths import tool_paths
-from expo_ft_ros.monitor.view import Diagnostic, View
+from expo_ft_ros.monitor.view import Diagnostic, Level, View
 from expo_ft_ros.rewards import Classifier
 from expo_ft_ros.tasks import TaskConfig
 
 _CURVE_STEP = 0.05  # between two points of a curve [min]
+_SILENT_AFTER = 3.0  # a node says how it is each second [s]
+_MOST_NODES = 100  # of whom anybody can invent more
 
 
 class Watch:
@@ -30,20 +32,26 @@ class Watch:
         self._task, self._classifier = task, classifier
         self._view = View(max_steps=task.max_steps)
         self._observation: Observation | None = None
+        self._of = 0
         self._candidates: Candidates | None = None
         self._steps: dict[int, Step] = {}
         self._places: dict[int, np.ndarray[Any, Any]] = {}
         self._first = 0
         self._q: dict[int, tuple[float, float, float]] = {}
         self._curves: list[tuple[float, float, float]] = []
-        self._diagnostics: dict[str, Diagnostic] = {}
+        self._status: dict[str, Mapping[str, str]] = {}
+        self._diagnostics: dict[str, tuple[float, Diagnostic]] = {}
 
     def take_episode(self, snapshot: EpisodeSnapshot) -> None:
         """The episode's state; with a new episode the path begins anew."""
         if snapshot.episode != self._view.episode.episode:
             self._steps, self._places, self._q = {}, {}, {}
-            self._first, self._candidates = 0, None
+            self._first = 0
+        self._first = snapshot.first_observation or self._first
         self._view = replace(self._view, episode=snapshot)
+        if self._observation is not None and self._of == snapshot.episode:
+            # Its first one may come before its state.
+            self.take_observation(self._observation, self._of)
 
     def take_proprio(self, proprio: Proprio) -> None:
         """Where the robot is."""
@@ -57,14 +65,13 @@ class Watch:
 
     def take_observation(self, observation: Observation, episode: int) -> None:
         """One snapshot of an episode; 0: of none."""
-        self._observation = observation
+        self._observation, self._of = observation, episode
         if episode and episode == self._view.episode.episode:
             self._first = self._first or observation.number
             self._places[observation.number] = observation.proprio.position
 
     def take_step(self, step: Step) -> None:
         """What was executed; one that is told again, changed, holds."""
-        self._view = replace(self._view, driver=step.source, cause=step.cause)
         if step.episode == self._view.episode.episode:
             self._steps[step.observation] = step
 
@@ -80,9 +87,9 @@ class Watch:
         """The classifier's newest words."""
         self._view = replace(self._view, reward=words)
 
-    def take_status(self, words: Mapping[str, str]) -> None:
-        """Lines of the status, which take the place of those of the same names."""
-        self._view = replace(self._view, status={**self._view.status, **words})
+    def take_status(self, of: str, words: Mapping[str, str]) -> None:
+        """Lines of the status; they take the place of all that `of` has said before."""
+        self._status[of] = words
 
     def take_rates(self, minutes: float, success: float, intervention: float) -> None:
         """A point of the training's curves; success, intervention: in [0, 1] or NaN."""
@@ -90,9 +97,10 @@ class Watch:
         if last is None or minutes - last[0] >= _CURVE_STEP:
             self._curves.append((minutes, success, intervention))
 
-    def take_diagnostic(self, diagnostic: Diagnostic) -> None:
-        """What a node says of its health."""
-        self._diagnostics[diagnostic.name] = diagnostic
+    def take_diagnostic(self, diagnostic: Diagnostic, time: float) -> None:
+        """What a node says of its health, about once a second. time: as of `view`."""
+        if diagnostic.name in self._diagnostics or len(self._diagnostics) < _MOST_NODES:
+            self._diagnostics[diagnostic.name] = (time, diagnostic)
 
     def view(self, time: float, *, images: bool = True) -> View:
         """How things stand. time: of the run [s]; images: false leaves the drawing out, which is
@@ -100,10 +108,12 @@ class Watch:
         return replace(
             self._view,
             time=time,
-            diagnostics=tuple(self._diagnostics.values()),
+            status={k: v for words in self._status.values() for k, v in words.items()},
+            diagnostics=tuple(_aged(*each, time) for each in self._diagnostics.values()),
             curves=np.array(self._curves).reshape(-1, 3),
             q_history=self._q_history(),
             **self._driven(),
+            **self._driver(),
             **(self._images() if images else {}),
             **self._choice(),
         )
@@ -119,6 +129,13 @@ class Watch:
             "executed": np.array([self._places[n] for n in numbers]).reshape(-1, 3),
             "sources": np.array(known, dtype=np.uint8),
         }
+
+    def _driver(self) -> dict[str, Any]:
+        """Who drives now: nobody does outside of a running episode."""
+        if self._view.episode.state != State.RUNNING or not self._steps:
+            return {}
+        newest = self._steps[max(self._steps)]
+        return {"driver": newest.source, "cause": newest.cause}
 
     def _images(self) -> dict[str, Any]:
         if self._observation is None:
@@ -153,3 +170,12 @@ class Watch:
             (number - self._first, *q) for number, q in self._q.items() if number >= self._first > 0
         ]
         return np.array(sorted(rows), dtype=np.float64).reshape(-1, 4)
+
+
+def _aged(heard: float, diagnostic: Diagnostic, now: float) -> Diagnostic:
+    """A node of which nothing is heard any more isn't well, whatever it said last."""
+    silent = now - heard
+    if silent <= _SILENT_AFTER:
+        return diagnostic
+    words = f"nothing heard for {silent:.0f} s (last: {diagnostic.message})"
+    return Diagnostic(Level.STALE, diagnostic.name, words)

@@ -30,7 +30,7 @@ from expo_ft_ros.data.messages import (
     verdict_from_msg,
 )
 from expo_ft_ros.data.types import Source
-from expo_ft_ros.monitor.console import Actions, Console
+from expo_ft_ros.monitor.console import Actions, Console, NotDone
 from expo_ft_ros.monitor.plot import QPlot
 from expo_ft_ros.monitor.view import Diagnostic, Level, View
 from expo_ft_ros.monitor.watch import Watch
@@ -143,17 +143,25 @@ class MonitorNode(GraphNode[MonitorParameters]):
             self._console = None
 
     def _call(self, client: Client[Any, Any], request: Any) -> str:
-        """Runs in a thread of the console; the words of the answer."""
+        """Runs in a thread of the console; the words of the answer. Raises NotDone with those of a
+        refusal, or where there was no answer."""
         if not client.service_is_ready():
-            return f"nobody offers {client.srv_name}"
+            raise NotDone(f"nobody offers {client.srv_name}")
         answered = threading.Event()
         future = client.call_async(request)
         future.add_done_callback(lambda _: answered.set())
         if not answered.wait(_ANSWER_WITHIN):
-            return f"{client.srv_name} has not answered within {_ANSWER_WITHIN:g} s"
+            client.remove_pending_request(future)
+            raise NotDone(
+                f"{client.srv_name} has not answered within {_ANSWER_WITHIN:g} s (it may yet obey)"
+            )
         response = future.result()
-        words = str(response.message)
-        return words if response.success else f"refused: {words}"
+        if not response.success:
+            raise NotDone(f"refused: {response.message}")
+        return str(response.message)
+
+    def _passed(self) -> float:
+        return self.wall_time() - self._began
 
     # -- what is heard --------------------------------------------------------------------------
     def _on_episode(self, message: EpisodeState) -> None:
@@ -177,7 +185,7 @@ class MonitorNode(GraphNode[MonitorParameters]):
 
     def _on_status(self, message: SessionStatus) -> None:
         status = {name: getattr(message, name) for name in message.get_fields_and_field_types()}
-        self._watch.take_status(dict(status_rows(status)))
+        self._watch.take_status("session", dict(status_rows(status)))
         if message.stage == "rl":
             minutes = message.env_steps * self._task.period / 60.0
             success, human = message.success_rate, message.intervention_rate
@@ -192,19 +200,22 @@ class MonitorNode(GraphNode[MonitorParameters]):
             "replay": f"{message.transitions} steps, {message.human_transitions} by a person",
         }
         pairs = zip(message.metric_names, message.metric_values, strict=False)
-        self._watch.take_status({**words, **{name: f"{value:.3g}" for name, value in pairs}})
+        metrics = {name: f"{value:.3g}" for name, value in pairs}
+        self._watch.take_status("learner", {**words, **metrics})
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
-            level = Level(int.from_bytes(status.level, "little"))
-            self._watch.take_diagnostic(Diagnostic(level, status.name, status.message))
+            level = int.from_bytes(status.level, "little")
+            # Of anybody: a level that is none is no good sign.
+            known = Level(level) if level in tuple(Level) else Level.ERROR
+            said = Diagnostic(known, status.name, status.message)
+            self._watch.take_diagnostic(said, self._passed())
 
     # -- what is shown --------------------------------------------------------------------------
     def _show(self) -> None:
         watched = {n: out.get_subscription_count() > 0 for n, out in self._image_out.items()}
         console = self._console is not None and self._console.watched
-        passed = self.wall_time() - self._began
-        view = self._watch.view(passed, images=console or any(watched.values()))
+        view = self._watch.view(self._passed(), images=console or any(watched.values()))
         self._publish_markers(view)
         for name, image in (("side", view.side), ("wrist", view.wrist)):
             if image is not None and watched[name]:
@@ -248,7 +259,8 @@ def _words(view: View) -> str:
     """The state in a few words, what a person is asked for first."""
     episode = view.episode
     words = f"episode {episode.episode}: {episode.state}, step {episode.steps}"
-    driver = f", {view.driver.name.lower()} drives" if episode.state == "running" else ""
+    nobody = view.driver is Source.HOLD
+    driver = "" if nobody else f", {view.driver.name.lower()} drives"
     asked = f"\n{episode.asked}, then /reset_episode" if episode.asked else ""
     cause = view.cause or episode.cause
     return f"{words}{driver}{asked}" + (f"\n{cause}" if cause else "")

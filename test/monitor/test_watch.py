@@ -1,6 +1,7 @@
 """From what the graph says to what a person sees."""
 
 import numpy as np
+import pytest
 
 from expo_ft_ros.control.episode import EpisodeSnapshot
 from expo_ft_ros.data.rotation import TOOL_DOWN
@@ -109,11 +110,53 @@ def test_curves_have_a_point_each_few_seconds_and_diagnostics_the_newest_of_each
     seen = watch()
     for minutes in np.arange(0.0, 1.0, 0.01):
         seen.take_rates(minutes, 0.5, 0.2)
-    seen.take_diagnostic(Diagnostic(Level.OK, "camera", "ready"))
-    seen.take_diagnostic(Diagnostic(Level.ERROR, "camera", "no image"))
-    view = seen.view(0.0)
+    seen.take_diagnostic(Diagnostic(Level.OK, "camera", "ready"), 0.0)
+    seen.take_diagnostic(Diagnostic(Level.ERROR, "camera", "no image"), 1.0)
+    view = seen.view(2.0)
     assert 15 <= len(view.curves) <= 21
     assert view.diagnostics == (Diagnostic(Level.ERROR, "camera", "no image"),)
+
+
+def test_who_falls_silent_is_not_well_whatever_he_said_last():
+    seen = watch()
+    seen.take_diagnostic(Diagnostic(Level.OK, "camera", "ready"), 1.0)
+    (silent,) = seen.view(6.0).diagnostics
+    assert silent.level is Level.STALE
+    assert silent.message == "nothing heard for 5 s (last: ready)"
+
+
+def test_what_is_not_said_again_is_gone():
+    seen = watch()
+    seen.take_status("session", {"note": "waiting for policy", "control": "10 Hz"})
+    seen.take_status("learner", {"learner": "idle"})
+    seen.take_status("session", {"control": "9 Hz"})
+    assert dict(seen.view(0.0).status) == {"control": "9 Hz", "learner": "idle"}
+
+
+@pytest.mark.parametrize("state", ["ended", "resetting", "stopped", "paused"])
+def test_outside_of_a_running_episode_nobody_drives(state):
+    seen = watch()
+    seen.take_step(step(5, Source.POLICY, cause="workspace"))
+    assert (seen.view(0.0).driver, seen.view(0.0).cause) == (Source.POLICY, "workspace")
+    seen.take_episode(EpisodeSnapshot(episode=1, state=state))
+    assert (seen.view(0.0).driver, seen.view(0.0).cause) == (Source.HOLD, "")
+
+
+def test_an_observation_that_comes_before_its_episodes_state_is_its_first():
+    seen = watch()
+    seen.take_observation(observation(101, 0.4), 2)
+    seen.take_candidates(candidates(101, [0.1, 0.7]))
+    seen.take_episode(EpisodeSnapshot(episode=2, state="running", first_observation=101))
+    view = seen.view(0.0)
+    np.testing.assert_allclose(view.executed, [[0.4, 0.0, 0.2]])
+    assert len(view.paths) == 2
+
+
+def test_of_strangers_names_there_is_an_end():
+    seen = watch()
+    for number in range(1000):
+        seen.take_diagnostic(Diagnostic(Level.OK, f"stranger {number}", ""), 0.0)
+    assert len(seen.view(0.0).diagnostics) <= 100
 
 
 def test_what_the_classifier_says_is_on_the_side_image():

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
 import numpy as np
+import pytest
+import rclpy
 from expo_ft_ros.msg import Candidates, EpisodeState, Observation, Proprio, Step
+from rclpy.executors import SingleThreadedExecutor
+from std_srvs.srv import Trigger
 from visualization_msgs.msg import Marker
 
 from expo_ft_ros.data.messages import candidates_from_msg
 from expo_ft_ros.data.types import Source
+from expo_ft_ros.monitor.console import NotDone
 from expo_ft_ros.monitor.paths import DRIVER_COLOURS
 from expo_ft_ros.nodes.convert import array_to_image, header_of, to_array
+from expo_ft_ros.nodes.monitor import MonitorNode
 
 BRIGHTNESS = np.array([0.2126, 0.7152, 0.0722])
 KINDS = {"base", "edited", "chosen", "edits", "executed", "workspace", "regions", "state"}
@@ -128,3 +138,50 @@ def test_images_and_the_plot_of_q_come_and_an_episode_takes_its_own_with_it(grap
     world.state(2, state="resetting")
     world.probe.until(lambda: not world.markers("chosen"), "the next episode")
     assert not world.markers("executed")
+
+
+def test_a_button_says_whether_it_was_obeyed(graph):
+    """In the node's own code, with services that answer, refuse, hang, or aren't there."""
+    probe = graph.probe
+    rclpy.init(domain_id=graph.domain)
+    node = MonitorNode()
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    stop = threading.Event()
+
+    def spin() -> None:
+        while not stop.is_set():
+            executor.spin_once(timeout_sec=0.05)
+
+    answers = {"taken": True, "means nothing now": False}
+
+    def answer(request, response):
+        response.message, response.success = next(iter(answers.items()))
+        answers.pop(response.message)
+        return response
+
+    client = node.client("episode/pause")
+    spinner = threading.Thread(target=spin)
+    spinner.start()
+    try:
+        ask = partial(node._call, client, Trigger.Request())
+        with pytest.raises(NotDone, match="nobody offers"):
+            ask()
+        probe.serve("episode/pause", answer)
+        with ThreadPoolExecutor(1) as person:
+            probe.until(client.service_is_ready, "the service")
+            taken = person.submit(ask)
+            probe.until(taken.done, "an answer")
+            assert taken.result() == "taken"
+            refused = person.submit(ask)
+            probe.until(refused.done, "a refusal")
+            with pytest.raises(NotDone, match="refused: means nothing now"):
+                refused.result()
+            # The probe isn't spun: nobody answers.
+            with pytest.raises(NotDone, match="has not answered within 2 s"):
+                person.submit(ask).result()
+    finally:
+        stop.set()
+        spinner.join()
+        node.destroy_node()
+        rclpy.shutdown()
