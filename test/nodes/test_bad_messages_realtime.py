@@ -61,10 +61,10 @@ def stranger(graph: Any) -> Iterator[Callable[[], Heard]]:
     process.wait()
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(700)
 def test_what_a_stranger_says_is_not_believed(graph, stranger, capsys):
     training = MeddledTraining(graph.folder, graph.domain, realtime=True)
-    training.until_its_end(lambda: graph.probe.spin(0.1), patience=300)
+    training.until_its_end(lambda: graph.probe.spin(0.1), patience=600)
     heard, own = stranger(), training.said()
     with capsys.disabled():
         print(f"\nbad messages: {sum(own.values())} of nodes, {heard.said.total()} of a stranger")
