@@ -34,6 +34,8 @@ usage: expo-ft <command> [name:=value ...]
   doctor   what this machine has and lacks
   test     the project's tests (arguments go to pytest)
 
+In a checkout, by ./expo-ft: screenshots (the console's pictures), python (with its environment).
+
 Options of a command:  expo-ft <command> --help
 A first look, minutes: ./expo-ft train steps:=300
 After a stop:          ./expo-ft train resume:=latest
@@ -100,6 +102,7 @@ def _print_options(command: str, model: "type[TaskOptions]") -> int:
 def _graph(command: str, words: list[str]) -> int:
     """Starts the graph of a command."""
     from expo_ft_ros.bringup.commands import GRAPH_COMMANDS
+    from expo_ft_ros.bringup.console import console_address
     from expo_ft_ros.bringup.run_folder import RunFinished
 
     if _wants_help(words):
@@ -113,6 +116,8 @@ def _graph(command: str, words: list[str]) -> int:
         weights = {str(s.parameters["checkpoint"]) for s in specs if s.parameters.get("checkpoint")}
         for path in sorted(weights):
             print(f"Weights: {path}")
+        if run.options.console:
+            print(f"Console: {console_address(run.options.console_host, run.options.console_port)}")
         return _run(command, run, specs)
 
 

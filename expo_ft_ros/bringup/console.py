@@ -30,3 +30,9 @@ def require_safe_console(host: str) -> None:
             f'(export {TOKEN_VARIABLE}=$(python3 -c "import secrets; '
             'print(secrets.token_urlsafe())"))'
         )
+
+
+def console_address(host: str, port: int) -> str:
+    """Where it is, in words for a terminal, which doesn't show the token."""
+    token = f"/?token=... (of {TOKEN_VARIABLE})" if console_token() else ""
+    return f"http://{host}:{port}{token}"

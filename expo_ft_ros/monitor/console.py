@@ -55,9 +55,14 @@ class Actions:
     pause: Action
     resume: Action
     save_checkpoint: Action
+    acknowledge: Action
 
 
-_LABELS = {"estop": "E-STOP", "save_checkpoint": "Save"}
+_LABELS = {
+    "estop": "E-STOP",
+    "save_checkpoint": "Save",
+    "acknowledge": "Go on without the lost device",
+}
 _COLOURS = {"estop": _RED, "success": _GREEN, "failure": _AMBER}
 _HINTS = {
     "estop": "Stops the arm at once and discards the episode",
@@ -68,6 +73,7 @@ _HINTS = {
     "pause": "Holds the arm; the episode waits",
     "resume": "Goes on after a pause",
     "save_checkpoint": "Writes a checkpoint now",
+    "acknowledge": "The device was lost while somebody drove: the policy may go on",
 }
 
 

@@ -26,6 +26,7 @@ from websockets.typing import Subprotocol
 
 from expo_ft_ros.configuration import ConfigError
 
+_CLOSES_WITHIN = 1.0  # whoever has gone without a word isn't waited for longer [s]
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{16,128}")
 _SECURITY = {
     "Cache-Control": "no-store",
@@ -134,6 +135,7 @@ class Gate:
                 process_request=self._answer,
                 select_subprotocol=lambda _, offered: next(iter(offered), None),
                 compression=None,
+                close_timeout=_CLOSES_WITHIN,
                 logger=quiet,
             ) as server:
                 self.port = next(iter(server.sockets)).getsockname()[1]
@@ -199,7 +201,12 @@ class Gate:
     async def _bridge(self, outside: ServerConnection) -> None:
         spoken = [Subprotocol(outside.subprotocol)] if outside.subprotocol else None
         async with connect(
-            self._behind, subprotocols=spoken, compression=None, max_size=None, proxy=None
+            self._behind,
+            subprotocols=spoken,
+            compression=None,
+            max_size=None,
+            proxy=None,
+            close_timeout=_CLOSES_WITHIN,
         ) as inside:
             await asyncio.gather(_pass(outside, inside), _pass(inside, outside))
 

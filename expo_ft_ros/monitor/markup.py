@@ -38,6 +38,8 @@ div:has(> div > .xf-buttons) {
   > div:has(> button) { grid-column: auto; margin: 0 !important; padding: 0 !important; }
   > div > button { height: 34px !important; padding: 0 .4em; }
   > div:has(> .xf-buttons) + div { grid-column: span 2; }
+  /* The last, which is seldom needed, has a row of its own. */
+  > div:has(> button):not(:has(+ div > button)) { grid-column: 1 / -1; }
   > div:has(> .xf-buttons) + div > button { font-size: 19px; letter-spacing: .06em; }
   > div:has(> .xf-buttons) + div > button, > div:has(> .xf-buttons) + div + div > button {
     height: 56px !important; }

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from expo_ft_ros.control.episode import EpisodeSnapshot, State
-from expo_ft_ros.data.types import Candidates, Observation, Proprio, Source, Step
+from expo_ft_ros.data.rotation import TOOL_DOWN
+from expo_ft_ros.data.types import Candidates, ImageArray, Observation, Proprio, Source, Step
 from expo_ft_ros.monitor.overlay import draw_marks
 from expo_ft_ros.monitor.paths import tool_paths
 from expo_ft_ros.monitor.view import Diagnostic, Level, View
@@ -33,6 +34,7 @@ class Watch:
         self._view = View(max_steps=task.max_steps)
         self._observation: Observation | None = None
         self._of = 0
+        self._seen: dict[str, ImageArray] = {}
         self._candidates: Candidates | None = None
         self._steps: dict[int, Step] = {}
         self._places: dict[int, np.ndarray[Any, Any]] = {}
@@ -62,6 +64,10 @@ class Watch:
             gripper_width=proprio.gripper_width,
             joints=proprio.joints,
         )
+
+    def take_image(self, view: str, image: ImageArray) -> None:
+        """What a camera sees, also between episodes. view: side or wrist; image: (h, w, 3) RGB."""
+        self._seen[view] = image
 
     def take_observation(self, observation: Observation, episode: int) -> None:
         """One snapshot of an episode; 0: of none."""
@@ -138,13 +144,14 @@ class Watch:
         return {"driver": newest.source, "cause": newest.cause}
 
     def _images(self) -> dict[str, Any]:
-        if self._observation is None:
+        if len(self._seen) < 2:
             return {}
-        marks = self._classifier.marks(self._observation)
-        words = self._view.reward
+        side, wrist = self._seen["side"], self._seen["wrist"]
+        proprio = Proprio(np.zeros(3), TOOL_DOWN, 0.0)  # marks are of pixels
+        marks = self._classifier.marks(Observation(0, 0.0, side, wrist, proprio, ""))
         return {
-            "side": draw_marks(self._observation.side, marks.get("side"), words),
-            "wrist": draw_marks(self._observation.wrist, marks.get("wrist")),
+            "side": draw_marks(side, marks.get("side"), self._view.reward),
+            "wrist": draw_marks(wrist, marks.get("wrist")),
         }
 
     def _choice(self) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.client import Client
+from sensor_msgs.msg import Image
 from std_srvs.srv import SetBool, Trigger
 
 from expo_ft_ros.bringup.console import CONSOLE_PORT, console_token
@@ -24,6 +25,7 @@ from expo_ft_ros.bringup.display import status_rows
 from expo_ft_ros.control.episode import EpisodeSnapshot
 from expo_ft_ros.data.messages import (
     candidates_from_msg,
+    image_to_array,
     observation_from_msg,
     proprio_from_msg,
     step_from_msg,
@@ -102,6 +104,8 @@ class MonitorNode(GraphNode[MonitorParameters]):
             "learner/status": self._on_learner,
             "/diagnostics": self._on_diagnostics,
         }
+        for view in ("side", "wrist"):
+            topics[f"camera/{view}/image_raw"] = partial(self._on_image, view)
         for name, callback in topics.items():
             self.subscription(name, callback, needed=False)
 
@@ -113,6 +117,7 @@ class MonitorNode(GraphNode[MonitorParameters]):
             "pause": "episode/pause",
             "resume": "episode/resume",
             "save_checkpoint": "learner/save_checkpoint",
+            "acknowledge": "teleop/acknowledge",
         }
         calls = {
             name: partial(self._call, self.client(service), Trigger.Request())
@@ -170,6 +175,9 @@ class MonitorNode(GraphNode[MonitorParameters]):
 
     def _on_observation(self, message: Observation) -> None:
         self._watch.take_observation(observation_from_msg(message), message.episode)
+
+    def _on_image(self, view: str, message: Image) -> None:
+        self._watch.take_image(view, image_to_array(message))
 
     def _on_proprio(self, message: Proprio) -> None:
         self._watch.take_proprio(proprio_from_msg(message))

@@ -84,7 +84,8 @@ class OperatorNode(GraphNode[OperatorParameters]):
         self._episode = message
         if message.state == EpisodeState.RUNNING and self._began_ns == 0:
             self._began_ns = nanoseconds(message.header.stamp)
-        elif message.state != EpisodeState.RUNNING:
+        elif message.state != EpisodeState.RUNNING and self.parameters.lockstep:
+            # In real time at his next look: a fall to zero right after a push is a device's loss.
             self._move(IDLE)
         self._answer()
 

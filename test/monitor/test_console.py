@@ -29,6 +29,7 @@ BUTTONS = {
     "pause": "Pause",
     "resume": "Resume",
     "save_checkpoint": "Save",
+    "acknowledge": "Go on without the lost device",
 }
 HOSTILE = '<img src=x onerror="window.taken=1"><script>window.taken=1</script>'
 

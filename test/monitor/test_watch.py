@@ -159,9 +159,19 @@ def test_of_strangers_names_there_is_an_end():
     assert len(seen.view(0.0).diagnostics) <= 100
 
 
+def test_cameras_are_seen_also_before_an_episode():
+    seen = Watch(TASK, make_classifier("gripper_lift", {}))
+    seen.take_image("side", IMAGE)
+    assert seen.view(0.0).side is None
+    seen.take_image("wrist", IMAGE)
+    assert seen.view(0.0).side.shape == seen.view(0.0).wrist.shape == (448, 448, 3)
+    assert seen.view(0.0, images=False).side is None
+
+
 def test_what_the_classifier_says_is_on_the_side_image():
     seen = watch()
-    seen.take_observation(observation(5), 1)
+    seen.take_image("side", IMAGE)
+    seen.take_image("wrist", IMAGE)
     assert not seen.view(0.0).side.any()
     seen.take_reward("lifted 0.05 m of 0.12 m")
     assert seen.view(0.0).side.any()

@@ -37,6 +37,9 @@ class Monitored:
             name: self.probe.publisher(name)
             for name in ("episode/state", "observation", "step", "policy/candidates")
         }
+        self.cameras = [
+            self.probe.publisher(f"camera/{view}/image_raw") for view in ("side", "wrist")
+        ]
         self.node = graph.start("monitor")
         self.probe.ready("monitor")
         self.probe.matched()
@@ -52,6 +55,8 @@ class Monitored:
         proprio.pose.position.x, proprio.pose.position.z = x, 0.2
         proprio.pose.orientation.x, proprio.pose.orientation.w = 1.0, 0.0
         image = array_to_image(np.full((224, 224, 3), 80, np.uint8), header_of(0))
+        for camera in self.cameras:
+            camera.publish(image)
         self.out["observation"].publish(
             Observation(number=number, episode=episode, side=image, wrist=image, proprio=proprio)
         )
