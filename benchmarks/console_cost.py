@@ -18,6 +18,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import numpy as np
 
@@ -26,7 +27,7 @@ sys.path.insert(0, str(ROOT))
 
 from expo_ft_ros.bringup.bench import machine, results_folder  # noqa: E402
 from test.console_run import graph_with_console  # noqa: E402
-from test.monitor.browser import Visit, chromium  # noqa: E402
+from test.monitor.browser import Visit, chromium, wait_until  # noqa: E402
 
 PERIOD = 15.0
 """With a browser, then without one for so long [s]."""
@@ -57,8 +58,8 @@ def main() -> int:
 
 def watch(url: str, run: Path, seconds: float) -> list[tuple[str, float, float]]:
     """("open" or "closed", from, to) in turns, by the clock of the ticks [s]."""
-    while not (run / "episodes").is_dir() or not any((run / "episodes").iterdir()):
-        time.sleep(0.5)
+    wait_until(lambda: any(run.glob("episodes/*")), "the first episode")
+    wait_until(lambda: answers(url), "the console")
     spans = []
     niceness = os.nice(0)
     os.nice(19 - niceness)  # for the browser, which inherits it
@@ -70,6 +71,15 @@ def watch(url: str, run: Path, seconds: float) -> list[tuple[str, float, float]]
             visit.close()
             spans.append(("closed", *spend(lambda ms: time.sleep(ms / 1000))))
     return spans
+
+
+def answers(url: str) -> bool:
+    """Whether the console is there."""
+    try:
+        with urlopen(url, timeout=1.0):
+            return True
+    except OSError:
+        return False
 
 
 def spend(wait: Any) -> tuple[float, float]:
