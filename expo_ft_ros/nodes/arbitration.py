@@ -168,7 +168,9 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
         self.subscription("reward", self._on_reward)
         self.subscription("policy/chunk", self._on_chunk, needed=False)
         self.subscription("session/plan", self._on_plan, needed=False)
-        self._fault_in = self.subscription("robot/fault", self._on_fault, needed=False)
+        self._fault_in = self.subscription(
+            "robot/fault", self._on_fault, needed=False, of_others=self._on_others_fault
+        )
         if self._by_world:
             self._reset_scene = self.client("sim/reset", needed=True)
 
@@ -253,6 +255,12 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
         self._fault = message.data
         if self._fault:
             self._after(self.loop.episode.estop(True, f"protective stop: {self._fault}"))
+
+    def _on_others_fault(self, message: String) -> None:
+        """Stops as well: it may be an adapter that was started anew. But whoever isn't known to be
+        the adapter can't say that it has recovered, so a person may release it at once."""
+        if message.data:
+            self._after(self.loop.episode.estop(True, f"protective stop: {message.data}"))
 
     def _after(self, reply: Reply) -> Reply:
         if self.loop.episode.state in (State.PAUSED, State.STOPPED):

@@ -89,6 +89,7 @@ class GraphNode(LifecycleNode, Generic[P]):
         self._needed: list[Callable[[], bool]] = []
         self._held: list[Callable[[], None]] = []
         self._level, self._message = OK, "starting"
+        self._crowded = ""
         self._values: dict[str, str] = {}
         self._diagnostics: Publisher[Any] | None = None
         self._ready_publisher: Publisher[Any] | None = None
@@ -225,6 +226,7 @@ class GraphNode(LifecycleNode, Generic[P]):
         type_name: str | None = None,
         remapped: str | None = None,
         timed: bool = False,
+        of_others: Callable[[Any], None] | None = None,
     ) -> Subscription[Any]:
         """A subscription of the topic table; its callback runs while the node is active.
 
@@ -233,8 +235,9 @@ class GraphNode(LifecycleNode, Generic[P]):
         message that arrives before the node is active is kept for then; in lock-step one that is
         older than the newest is late and dropped. timed: the callback is also
         given the system time at which the message was sent [ns]. Heard is the topic's one sender
-        only; of a command, in real time, also who says that the robot stands. A BadMessage that
-        the callback raises is dropped and reported.
+        only; of a command, in real time, also who says that the robot stands. of_others: called
+        with what anybody else says, before that is dropped. A BadMessage that the callback raises
+        is dropped and reported.
         """
         entry = topic_entry(name)
         latched = entry.durability == "transient_local"
@@ -257,6 +260,8 @@ class GraphNode(LifecycleNode, Generic[P]):
             nonlocal newest
             try:
                 if not (many or (stops and is_zero(message)) or sender.knows(info)):
+                    if of_others is not None:
+                        of_others(message)
                     raise BadMessage(_not_alone(made.get_publisher_count()))
                 header = getattr(message, "header", None) if ordered else None
                 stamp = nanoseconds(header.stamp) if header is not None else newest
@@ -297,7 +302,8 @@ class GraphNode(LifecycleNode, Generic[P]):
 
     def _is_alone(self, name: str, publishers: int) -> bool:
         if publishers > 1:
-            self.report(ERROR, f"{name}: {_not_alone(publishers)}")
+            self._crowded = f"{name}: {_not_alone(publishers)}"
+            self.report(ERROR, self._crowded)
         return publishers <= 1
 
     def _identities(self, name: str) -> list[bytes]:
@@ -365,7 +371,7 @@ class GraphNode(LifecycleNode, Generic[P]):
             self._ready_publisher.publish(String(data=self.get_name()))
         if self._ready_timer is not None:
             self._ready_timer.cancel()
-        if self._message == "waiting for the other nodes" or self._level == ERROR:
+        if self._message in ("waiting for the other nodes", self._crowded):
             self.report(OK, "ready")
 
     # -- ending ---------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from std_msgs.msg import String
 
 from expo_ft_ros.data.types import Source
 from expo_ft_ros.nodes.convert import header_of
+from expo_ft_ros.nodes.stop_latch import latch_stop
 from test.nodes.test_arbitration_node import World
 
 
@@ -63,6 +64,32 @@ def test_a_robot_that_has_stopped_itself_is_released_by_a_person_once_it_has_rec
     assert world.state.state == "stopped", "nobody has said so"
     assert world.probe.call("estop", data=False).success
     world.probe.until(lambda: world.state.state == "ended", "the end")
+
+
+def test_a_fault_of_somebody_else_stops_too_and_can_be_released(graph):
+    """An adapter started anew while its killed predecessor is still listed; or a bag."""
+    world = World(graph, lockstep=True)
+    known = world.probe.publisher("robot/fault")
+    known.publish(String(data=""))
+    world.begin()
+    world.tick()
+    stranger = world.probe.publisher("robot/fault")
+    world.probe.matched()
+    stranger.publish(String(data="cartesian reflex"))
+    world.probe.until(lambda: world.state.state == "stopped", "the stop")
+    assert world.state.cause == "protective stop: cartesian reflex"
+    assert world.probe.call("estop", data=False).success
+    world.probe.until(lambda: world.state.state == "ended", "the end")
+
+
+def test_a_stop_of_before_is_still_told_once_everybody_is_there(graph):
+    """That a node is ready is no reason to say that all is well."""
+    latch_stop(graph.folder, "estop")
+    world = World(graph, lockstep=True)
+    world.probe.until(lambda: told(world, "stopped: estop"), "its cause")
+    world.probe.spin(1.0)
+    said = [s.message for m in world.health for s in m.status if s.name == "arbitration"]
+    assert "ready" not in said[said.index("stopped: estop") :]
 
 
 def test_what_a_pause_cuts_short_is_recorded_as_that(graph):
