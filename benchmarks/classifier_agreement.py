@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from expo_ft_ros.bringup.bench import machine
+from expo_ft_ros.bringup.machine import machine
 from expo_ft_ros.control.safety import SafetyConfig, SafetyFilter
 from expo_ft_ros.data.types import Observation
 from expo_ft_ros.rewards import make_classifier

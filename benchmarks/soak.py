@@ -22,9 +22,10 @@ from typing import Any
 
 import numpy as np
 
-from expo_ft_ros.bringup.bench import machine, results_folder
+from expo_ft_ros.bringup.bench import results_folder
 from expo_ft_ros.bringup.environment import claim_domain, require_ros, ros_environment
 from expo_ft_ros.bringup.graph import train_graph
+from expo_ft_ros.bringup.machine import machine
 from expo_ft_ros.bringup.options import TrainOptions
 from expo_ft_ros.bringup.run_folder import first_uncounted
 from expo_ft_ros.bringup.runner import Runner

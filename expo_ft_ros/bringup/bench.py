@@ -6,9 +6,6 @@ the run folders, so that a run of one's own can be measured the same way (`measu
 """
 
 import json
-import os
-import platform
-import subprocess
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,6 +17,7 @@ from numpy.typing import NDArray
 import expo_ft_ros
 from expo_ft_ros.bringup.commands import GRAPH_COMMANDS, run_graph
 from expo_ft_ros.bringup.display import read_summary
+from expo_ft_ros.bringup.machine import machine
 from expo_ft_ros.configuration import ConfigError
 from expo_ft_ros.control.safety import SafetyConfig
 from expo_ft_ros.data.episode import Episode
@@ -216,37 +214,6 @@ def _distribution(ticks: Sequence[Mapping[str, Any]], what: str) -> dict[str, An
     }
 
 
-def machine() -> dict[str, Any]:
-    """What the numbers were measured on."""
-    return {
-        "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "version": expo_ft_ros.__version__,
-        "git": git_revision(),
-        "python": platform.python_version(),
-        "kernel": platform.release(),
-        "cpu": _cpu_model(),
-        "cores": len(os.sched_getaffinity(0)),
-        "load_before": round(os.getloadavg()[0], 2),
-    }
-
-
-def git_revision() -> str:
-    """The checkout's revision, "+" where files differ from it that a result depends on; "" outside
-    a checkout."""
-    here = Path(__file__).resolve().parent
-
-    def git(*words: str) -> str:
-        done = subprocess.run(["git", *words], cwd=here, capture_output=True, text=True, check=True)
-        return done.stdout.strip()
-
-    try:
-        root = git("rev-parse", "--show-toplevel")
-        changed = git("-C", root, "diff", "HEAD", "--name-only", "--", "expo_ft_ros", "config")
-        return git("rev-parse", "--short=12", "HEAD") + ("+" if changed else "")
-    except (OSError, subprocess.CalledProcessError):
-        return ""
-
-
 def write(results: Mapping[str, Any]) -> Path:
     """Writes results to a file of its own."""
     path = results_folder() / f"graph_{time.strftime('%Y-%m-%d_%H-%M-%S')}.json"
@@ -268,10 +235,3 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
     with path.open() as stream:
         for line in stream:
             yield json.loads(line)
-
-
-def _cpu_model() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.machine()

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from expo_ft_ros.bringup.bench import machine, results_folder
+from expo_ft_ros.bringup.bench import results_folder
+from expo_ft_ros.bringup.machine import machine
 from expo_ft_ros.bringup.options import CoreOptions, parse_arguments
 from expo_ft_ros.data.episode import Episode, EpisodeOutcome
 from expo_ft_ros.data.types import STATE_DIM, Observation, Proprio

@@ -11,8 +11,9 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from expo_ft_ros.bringup.bench import git_revision, machine, results_folder
+from expo_ft_ros.bringup.bench import results_folder
 from expo_ft_ros.bringup.display import wilson
+from expo_ft_ros.bringup.machine import git_revision, machine
 from expo_ft_ros.bringup.options import LearnOptions, parse_arguments
 from expo_ft_ros.configuration import ConfigError
 from expo_ft_ros.rl.actor_critic import TrainingDiverged

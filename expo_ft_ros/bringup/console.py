@@ -1,6 +1,8 @@
 """Where the browser console is, and the secret that opens it from another machine."""
 
+import errno
 import os
+import socket
 
 from expo_ft_ros.configuration import ConfigError
 
@@ -15,21 +17,36 @@ def console_token() -> str:
     return os.environ.get(TOKEN_VARIABLE, "")
 
 
-def require_safe_console(host: str) -> None:
-    """Checks that nobody from outside opens the console without a token.
+def require_openable_console(host: str, port: int) -> None:
+    """Checks, before anything is started, that the console can be opened, and by nobody from
+    outside without a token.
 
     Raises:
-        ConfigError: naming the variable that it goes into.
+        ConfigError: naming the option or the variable that it goes into.
     """
     # It takes websockets, which no other command needs.
-    from expo_ft_ros.monitor.gate import is_local
+    from expo_ft_ros.monitor.gate import checked_token, is_local
 
-    if not is_local(host) and not console_token():
+    if not checked_token(console_token()) and not is_local(host):
         raise ConfigError(
             f"console_host:={host}: others would reach the buttons without a token "
             f'(export {TOKEN_VARIABLE}=$(python3 -c "import secrets; '
             'print(secrets.token_urlsafe())"))'
         )
+    try:
+        address = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)[0]
+        with socket.create_server(address[4][:2], family=address[0]):
+            pass
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise ConfigError(
+                f"console_port:={port}: taken by somebody else (another console? give another "
+                "console_port:=)"
+            ) from None
+        raise ConfigError(
+            f"console_host:={host}: can't be listened on: {error.strerror} (take 127.0.0.1, or an "
+            "address of this machine)"
+        ) from None
 
 
 def console_address(host: str, port: int) -> str:

@@ -12,6 +12,7 @@ from typing import IO, Any, Generic, TypeVar
 import yaml
 
 from expo_ft_ros.bringup.display import SUMMARY_FILE
+from expo_ft_ros.bringup.machine import machine
 from expo_ft_ros.bringup.options import (
     CollectOptions,
     EvalOptions,
@@ -341,6 +342,8 @@ def _write_config(path: Path, command: str, options: RunOptions) -> None:
         "resolved": options.model_dump(mode="json"),
         "budget": dict(vars(work)),
         "task": task.model_dump(mode="json"),
+        # Of its newest start, where it goes on from an earlier one.
+        "machine": machine(),
     }
     temporary = path / f".{CONFIG_FILE}.tmp"
     temporary.write_text(yaml.safe_dump(content, sort_keys=False))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from expo_ft_ros.bringup.bench import machine
 from expo_ft_ros.bringup.display import format_duration, wilson
+from expo_ft_ros.bringup.machine import machine
 from expo_ft_ros.configuration import ConfigError
 from expo_ft_ros.report import learning, page
 from expo_ft_ros.report.choices import Edits, edits_of, read_choices

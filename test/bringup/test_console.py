@@ -1,5 +1,7 @@
 """Whom the console is opened to."""
 
+import socket
+
 import pytest
 
 from expo_ft_ros.bringup.console import TOKEN_VARIABLE
@@ -22,6 +24,23 @@ def test_elsewhere_it_needs_one_which_no_file_and_no_command_line_holds(monkeypa
     options = parse_arguments(words, TrainOptions)
     monitor = next(s for s in train_graph(options, tmp_path) if s.name == "monitor")
     assert "sixteen-letters_0" not in str(monitor.parameters) + str(monitor.env)
+
+
+def test_what_cannot_be_opened_is_told_before_anything_starts(monkeypatch):
+    monkeypatch.delenv(TOKEN_VARIABLE, raising=False)
+    with socket.create_server(("127.0.0.1", 0)) as somebody:
+        port = somebody.getsockname()[1]
+        with pytest.raises(ConfigError, match=f"console_port:={port}: taken"):
+            parse_arguments(["console:=true", f"console_port:={port}"], TrainOptions)
+        # Whoever wants no console isn't asked for its port.
+        parse_arguments([f"console_port:={port}"], TrainOptions)
+    parse_arguments(["console:=true", f"console_port:={port}"], TrainOptions)
+    monkeypatch.setenv(TOKEN_VARIABLE, "sixteen-letters_0")
+    with pytest.raises(ConfigError, match=r"console_host:=203\.0\.113\.1: can't be listened on"):
+        parse_arguments(["console:=true", "console_host:=203.0.113.1"], TrainOptions)
+    monkeypatch.setenv(TOKEN_VARIABLE, "short")
+    with pytest.raises(ConfigError, match="token"):
+        parse_arguments(["console:=true"], TrainOptions)
 
 
 def test_nobody_waits_for_the_monitor_and_nobody_misses_it(tmp_path):
