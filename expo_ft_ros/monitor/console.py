@@ -15,6 +15,7 @@ import viser
 from numpy.typing import NDArray
 from viser import uplot
 
+from expo_ft_ros.control.episode import State
 from expo_ft_ros.data.types import ImageArray
 from expo_ft_ros.monitor import markup
 from expo_ft_ros.monitor.gate import Gate
@@ -38,6 +39,8 @@ _RED, _AMBER, _GREEN, _GREY = (214, 40, 40), (178, 106, 0), (36, 128, 78), (64, 
 _WIDE = (1.2, -0.85, 0.8), (0.36, 0.0, 0.24)
 _NARROW = (1.65, -1.2, 0.45), (0.36, 0.0, -0.35)
 _NARROW_WIDTH = 576  # [px]
+_VERDICTS = ("success", "failure")
+_TAKEN_IN = 1.0  # until a person has seen that an episode has begun [s]
 _NO_POINTS: Any = {"show": False}
 _BLANK = np.zeros((224, 224, 3), np.uint8)
 _log = logging.getLogger(__name__)
@@ -103,6 +106,7 @@ class Console:
         self._actions = actions
         self._asking = {field.name: threading.Lock() for field in fields(Actions)}
         self._last: View | None = None
+        self._running, self._running_since = 0, 0.0
         self._failed = False
         self._player: Player | None = None
         self._build(task, episodes)
@@ -119,6 +123,9 @@ class Console:
 
     def show(self, view: View) -> None:
         """Shows it to every browser. From one thread; it waits for nobody and raises nothing."""
+        running = view.episode.episode if view.episode.state == State.RUNNING else 0
+        if running != self._running:
+            self._running, self._running_since = running, time.monotonic()
         if not self.watched:
             self._last = None
             return
@@ -193,6 +200,8 @@ class Console:
             return
         try:
             self._reply.content = markup.reply_html(f"{label} ...")
+            if name in _VERDICTS:
+                self._require_seen()
             words, failed = getattr(self._actions, name)(), False
         except NotDone as error:
             words, failed = str(error), True
@@ -203,6 +212,11 @@ class Console:
             self._asking[name].release()
         at = time.strftime("%H:%M:%S")
         self._reply.content = markup.reply_html(f"{at} {label}: {words}", failed=failed)
+
+    def _require_seen(self) -> None:
+        """Raises NotDone for a verdict that may have been meant for the episode before."""
+        if self._running and time.monotonic() - self._running_since < _TAKEN_IN:
+            raise NotDone(f"episode {self._running} has just begun: press again if you mean it")
 
     # -- what changes ---------------------------------------------------------------------------
     def _show(self, view: View, last: View) -> None:

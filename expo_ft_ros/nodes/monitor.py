@@ -50,6 +50,7 @@ from expo_ft_ros.nodes import markers
 from expo_ft_ros.nodes.base import GraphNode, NodeParameters, parameter
 from expo_ft_ros.nodes.convert import BASE_FRAME, array_to_image, header_of
 from expo_ft_ros.nodes.process import main as run_nodes
+from expo_ft_ros.nodes.run_files import told_rates
 from expo_ft_ros.rewards import make_classifier
 from expo_ft_ros.tasks import load_task
 
@@ -82,6 +83,10 @@ class MonitorNode(GraphNode[MonitorParameters]):
         self._watch = Watch(self._task, self._classifier)
         self._plot, self._shown = QPlot(), 0
         self._began = self.wall_time()
+        if self.parameters.run_dir:
+            # Curves of a resumed run go on where they were.
+            for steps, *rates in told_rates(Path(self.parameters.run_dir)):
+                self._watch.take_rates(self._minutes(steps), *rates)
         self._markers_out = self.publisher("monitor/markers")
         self._path_out = self.publisher("monitor/executed")
         self._image_out = {v: self.publisher(f"monitor/{v}") for v in ("side", "wrist")}
@@ -195,10 +200,12 @@ class MonitorNode(GraphNode[MonitorParameters]):
         status = {name: getattr(message, name) for name in message.get_fields_and_field_types()}
         self._watch.take_status("session", dict(status_rows(status)))
         if message.stage == "rl":
-            minutes = message.env_steps * self._task.period / 60.0
             success, human = message.success_rate, message.intervention_rate
             rates = (success, human) if message.stage_episodes else (math.nan, math.nan)
-            self._watch.take_rates(minutes, *rates)
+            self._watch.take_rates(self._minutes(message.env_steps), *rates)
+
+    def _minutes(self, online_steps: int) -> float:
+        return online_steps * self._task.period / 60.0
 
     def _on_learner(self, message: LearnerStatus) -> None:
         progress = f" {message.progress:.0%}" if message.stage not in ("", "idle") else ""

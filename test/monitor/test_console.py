@@ -156,6 +156,21 @@ def test_an_action_that_hangs_or_fails_holds_up_nothing(visit, played):
     visit.read("Pause: failed: division by zero")
 
 
+def test_a_verdict_that_comes_as_an_episode_begins_has_to_be_said_again(visit, played):
+    """It may have been meant for the one before; a stop is never held back."""
+    snapshot = EpisodeSnapshot(13, "running", "rl", steps=1)
+    played.view = replace(make_view(), episode=snapshot)
+    visit.read("episode 13")
+    visit.button("Failure").click()
+    visit.read("Failure: episode 13 has just begun")
+    visit.button("E-STOP").click()
+    visit.read("E-STOP: taken: estop")
+    assert played.calls == ["estop"]
+    visit.page.wait_for_timeout(1200)
+    visit.button("Failure").click()
+    visit.read("Failure: taken: failure")
+
+
 def test_what_a_person_is_asked_and_what_is_wrong_is_said(visit, played):
     asked = EpisodeSnapshot(13, "resetting", "rl", asked="put the candies back")
     gone = Diagnostic(Level.ERROR, "camera", "side: no image for 2.1 s")
