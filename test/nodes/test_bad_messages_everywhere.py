@@ -14,6 +14,7 @@ from test.nodes.mischief import TIMELESS
 @pytest.mark.timeout(450)
 def test_a_training_ends_well_whatever_is_said_beside(graph, capsys):
     commands = {name: graph.probe.gather(name) for name in COMMANDS}
+    shown = [graph.probe.gather(f"monitor/{what}") for what in ("markers", "side", "q")]
     knows, asked = graph.probe.node.create_client(Trigger, "teleop/acknowledge"), None
     training = MeddledTraining(graph.folder, graph.domain, realtime=False)
 
@@ -28,6 +29,7 @@ def test_a_training_ends_well_whatever_is_said_beside(graph, capsys):
     said = training.said()
     with capsys.disabled():
         print(f"\n{sum(said.values())} bad messages on {len({t for t, _ in said})} topics")
+    assert all(shown), "the monitor has shown nothing"
     # In lock-step there are no signs of life; of a hand there are few readings, and of those few
     # that could be spoilt.
     silent = set(SPOKEN_ON) - {topic for topic, _ in said}
