@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import viser
 
+from expo_ft_ros.data.recorded import RecordedEpisode, read_recorded
 from expo_ft_ros.monitor.markup import q_html, reply_html
-from expo_ft_ros.monitor.recording import Recording, episode_files, load_recording, recorded_view
+from expo_ft_ros.monitor.recording import recorded_view
 from expo_ft_ros.monitor.scene3d import Scene
 from expo_ft_ros.tasks import TaskConfig
 
@@ -42,7 +43,7 @@ class Player:
         self._step: Any = gui.add_slider("step", 0, 1, 1, 0, visible=False)
         self._playing: Any = gui.add_checkbox("play", False, visible=False)
         self._q = gui.add_html("", visible=False)
-        self._recording: Recording | None = None
+        self._recorded: RecordedEpisode | None = None
         self._shown: tuple[str, int] = (LIVE, 0)
         self._changed, self._closing = threading.Condition(), False
         for control in (self._chosen, self._step, self._playing):
@@ -66,7 +67,7 @@ class Player:
                 self._advance()
             except Exception as error:  # noqa: BLE001 (shown to whoever looks at it)
                 _log.exception("console: the recording can't be shown")
-                self._recording, self._shown = None, self._wanted
+                self._recorded, self._shown = None, self._wanted
                 self._words.content = reply_html(str(error), failed=True)
             with self._changed:
                 if not self._closing and self._wanted == self._shown:
@@ -84,31 +85,31 @@ class Player:
         title, step = self._wanted
         if title != self._shown[0]:
             self._open(title, files.get(title))
-        elif self._recording is not None and self._playing.value:
+        elif self._recorded is not None and self._playing.value:
             if step == self._shown[1]:
-                self._step.value = min(step + 1, len(self._recording.episode))
-            self._playing.value = self._step.value < len(self._recording.episode)
+                self._step.value = min(step + 1, len(self._recorded.episode))
+            self._playing.value = self._step.value < len(self._recorded.episode)
         self._shown = (title, int(self._step.value))
-        if self._recording is not None:
-            self._draw(self._recording, self._shown[1])
+        if self._recorded is not None:
+            self._draw(self._recorded, self._shown[1])
 
     def _open(self, title: str, path: Path | None) -> None:
         """Lets go of one episode before it reads the next."""
-        self._recording, self._shown = None, (title, 0)
+        self._recorded, self._shown = None, (title, 0)
         self._show_controls(False)
         self._words.content = reply_html(f"reading {title} ..." if path else "")
         if path is None:
             return
         try:
-            recording = load_recording(path)
+            recorded = read_recorded(path)
         except ValueError as error:
             self._words.content = reply_html(str(error), failed=True)
             return
-        self._words.content = reply_html(recording.summary)
+        self._words.content = reply_html(recorded.summary)
         self._label.text = f"recorded: {title}"
-        self._step.max, self._step.value = len(recording.episode), 0
+        self._step.max, self._step.value = len(recorded.episode), 0
         self._playing.value = False
-        self._recording = recording
+        self._recorded = recorded
         self._show_controls(True)
 
     def _show_controls(self, shown: bool) -> None:
@@ -117,11 +118,21 @@ class Player:
                 control.visible = shown
             self._scene.visible, self._live.visible = shown, not shown
 
-    def _draw(self, recording: Recording, step: int) -> None:
-        view = recorded_view(recording, step, self._task)
+    def _draw(self, recorded: RecordedEpisode, step: int) -> None:
+        view = recorded_view(recorded, step, self._task)
         with self._server.atomic():
             self._scene.show(view)
             self._image.image = np.hstack(
-                [recording.episode.side[step], recording.episode.wrist[step]]
+                [recorded.episode.side[step], recorded.episode.wrist[step]]
             )
             self._q.content = q_html(view.q, view.edited, view.chosen, "Q then")
+
+
+def episode_files(directory: Path) -> dict[str, Path]:
+    """Title -> file of every episode of a folder, the newest first; also of those set aside."""
+    files = sorted(directory.glob("[0-9]*.mcap"), reverse=True)
+    titles = (path.name.removesuffix(".mcap").partition(".") for path in files)
+    return {
+        f"{number}{why and ', '}{why}": path
+        for (number, _, why), path in zip(titles, files, strict=True)
+    }

@@ -1,11 +1,7 @@
-"""A recorded episode with all that was considered in it, as the views that a person had of it."""
+"""A recorded episode as the views that a person had of it."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,75 +9,23 @@ import viser.transforms
 from numpy.typing import NDArray
 
 from expo_ft_ros.control.episode import EpisodeSnapshot
-from expo_ft_ros.data.bag import CutOffError, read_bag
-from expo_ft_ros.data.episode import Episode
-from expo_ft_ros.data.episode_store import rescue_episode
-from expo_ft_ros.data.messages import BadMessage, candidates_from_msg
-from expo_ft_ros.data.types import Candidates, FloatArray, Source
+from expo_ft_ros.data.recorded import RecordedEpisode
+from expo_ft_ros.data.types import FloatArray, Source
 from expo_ft_ros.monitor.paths import tool_paths
 from expo_ft_ros.monitor.view import View
 from expo_ft_ros.tasks import TaskConfig
 
-CANDIDATES = "policy/candidates"
 
-
-@dataclass(frozen=True)
-class Recording:
-    """An episode of T steps, and by step the choices that were made in it."""
-
-    episode: Episode
-    choices: Mapping[int, Candidates]
-
-    @property
-    def summary(self) -> str:
-        """How it went, in one line."""
-        outcome = self.episode.outcome
-        ended = "discarded" if outcome.discarded else "success" if outcome.success else "no success"
-        human = f", {self.episode.human_steps} by a person" if self.episode.human_steps else ""
-        cause = f" ({outcome.cause})" if outcome.cause else ""
-        return f"{outcome.stage}: {ended} after {len(self.episode)} steps{human}{cause}"
-
-
-def episode_files(directory: Path) -> dict[str, Path]:
-    """Title -> file of every episode of a folder, the newest first; also of those set aside."""
-    files = sorted(directory.glob("[0-9]*.mcap"), reverse=True)
-    titles = (path.name.removesuffix(".mcap").partition(".") for path in files)
-    return {
-        f"{number}{why and ', '}{why}": path
-        for (number, _, why), path in zip(titles, files, strict=True)
-    }
-
-
-def load_recording(path: Path) -> Recording:
-    """Reads a whole episode into memory: its images are about 300 kB a step.
-
-    Raises:
-        ValueError: naming the file, when there is no step in it.
-    """
-    episode = rescue_episode(path)
-    if episode is None:
-        raise ValueError(f"{path.name}: no whole step in it")
-    first = episode.outcome.last_observation - len(episode)
-    choices = {}
-    with contextlib.suppress(CutOffError):
-        for recorded in read_bag(path, (CANDIDATES,)):
-            # One that contradicts itself is a diagnostic, which spoils no recording.
-            with contextlib.suppress(BadMessage):
-                choice = candidates_from_msg(recorded.message)
-                choices[choice.observation - first] = choice
-    return Recording(episode, choices)
-
-
-def recorded_view(recording: Recording, step: int, task: TaskConfig) -> View:
+def recorded_view(recorded: RecordedEpisode, step: int, task: TaskConfig) -> View:
     """What there was to see when `step` steps were done, from 0 to the episode's length."""
-    episode, outcome = recording.episode, recording.episode.outcome
+    episode, outcome = recorded.episode, recorded.episode.outcome
     state = episode.state[step]
     driving = min(step, len(episode) - 1)
-    made = [at for at in recording.choices if at <= step]
     seen: dict[str, Any] = {}
-    if made:
-        choice = recording.choices[max(made)]
-        start = episode.state[max(0, max(made)), :3]
+    latest = recorded.latest(step)
+    if latest is not None:
+        choice = recorded.choices[latest]
+        start = episode.state[max(0, recorded.steps[latest]), :3]
         seen = {"q": choice.q, "edited": choice.edited, "chosen": choice.chosen}
         seen["paths"] = tool_paths(start, choice.actions, task.limits, task.period)
     return View(

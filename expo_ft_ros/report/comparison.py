@@ -12,11 +12,11 @@ from expo_ft_ros.report.curves import compared_curves
 from expo_ft_ros.report.drawing import render
 from expo_ft_ros.report.page import Html
 from expo_ft_ros.report.run_data import EVALUATIONS, RunData
-from expo_ft_ros.report.settings import differences
 from expo_ft_ros.report.windows import WINDOW
 
 PAGE = "comparison.html"
 _UNKNOWN = "-"
+_OF_THE_MOMENT = ("machine.time", "machine.load_before")  # of any two runs they differ
 _HEAD = (
     "run",
     "state",
@@ -60,6 +60,18 @@ def titles(runs: Sequence[RunData]) -> list[str]:
         again = sum(other.name == run.name for other in runs[: len(names)])
         names.append(f"{run.name} ({again + 1})" if again else run.name)
     return names
+
+
+def differences(runs: Sequence[RunData]) -> list[tuple[str, list[str]]]:
+    """Name and each run's value of what is not the same in all of them: of their settings, and of
+    the machines that they were on."""
+    said = [
+        run.settings | {f"machine.{name}": value for name, value in run.machine.items()}
+        for run in runs
+    ]
+    names = dict.fromkeys(name for lines in said for name in lines if name not in _OF_THE_MOMENT)
+    rows = [(name, [lines.get(name, _UNKNOWN) for lines in said]) for name in names]
+    return [(name, values) for name, values in rows if len(set(values)) > 1]
 
 
 def _result(run: RunData, name: str) -> tuple[str, ...]:

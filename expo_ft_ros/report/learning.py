@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,9 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from expo_ft_ros.bringup.display import format_duration
+from expo_ft_ros.data.recorded import edit_size, is_edit
+from expo_ft_ros.data.types import Candidates
 from expo_ft_ros.report import windows
-from expo_ft_ros.report.choices import Edits
 from expo_ft_ros.report.drawing import (
     BLUE,
     GREEN,
@@ -53,6 +55,16 @@ _COLOURS = {
 }
 
 
+@dataclass(frozen=True)
+class Edits:
+    """Of an episode: chunks that were chosen, how many of them are edits, and of each of these the
+    mean over steps and axes of |chosen - its base|, normalised."""
+
+    chunks: int
+    edited: int
+    sizes: tuple[float, ...]
+
+
 def panels_of(run: RunData) -> dict[str, tuple[str, ...]]:
     """Of `PANELS` what the run says numbers of that are not all 0."""
     found = {}
@@ -90,6 +102,16 @@ def learner_curves(run: RunData) -> Figure:
         axes.remove()
     figure.supxlabel("online robot time [min]", fontsize=9)
     return figure
+
+
+def edits_of(choices: Sequence[Candidates]) -> Edits:
+    """What an episode's choices say of edits."""
+    sizes = [edit_size(choice) for choice in choices]
+    return Edits(
+        chunks=len(choices),
+        edited=sum(is_edit(choice) for choice in choices),
+        sizes=tuple(size for size in sizes if size is not None),
+    )
 
 
 @styled

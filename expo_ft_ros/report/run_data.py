@@ -17,6 +17,8 @@ from expo_ft_ros.data.episode_store import episode_path
 METRICS_FILE = "metrics.jsonl"
 EVALUATIONS = ("eval_before", "eval_after")
 FINISHED, RUNNING, STOPPED = "finished", "running", "stopped"
+_SETTINGS = ("resolved", "budget", "task")
+_PLACES = ("run_dir", "resume")  # where a run lies is no setting of it
 _OF_EPISODE = ("value_error", "edited_chosen", "update_ratio", "critic_updates")
 
 
@@ -76,6 +78,20 @@ class RunData:
     def online(self) -> tuple[EpisodeLine, ...]:
         """Those of the stage rl that were counted."""
         return tuple(line for line in self.counted if line.stage == "rl")
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """Dotted name -> value of what config.yaml says of what is done, in its order."""
+        lines = {"command": self.kind}
+        for part in _SETTINGS:
+            prefix = "" if part == "resolved" else f"{part}."
+            lines |= {f"{prefix}{name}": value for name, value in _leaves(self.config.get(part))}
+        return {name: value for name, value in lines.items() if name not in _PLACES}
+
+    @property
+    def machine(self) -> dict[str, str]:
+        """Name -> value of what config.yaml knows of where it is done; empty of an older run."""
+        return {name: value for name, value in _leaves(self.config.get("machine")) if value}
 
     def option(self, name: str) -> str:
         """An option of the run as text, "" where it has none of that name."""
@@ -199,3 +215,30 @@ def _wall(
 def _without_place(text: str, path: Path) -> str:
     """A text that names files of the run, without where on this machine the run lies."""
     return text.replace(f"{path.absolute()}/", "").replace(str(path.absolute()), path.name)
+
+
+def _leaves(content: Any, above: str = "") -> list[tuple[str, str]]:
+    """Dotted name and text of each value of a mapping; of anything else none."""
+    found: list[tuple[str, str]] = []
+    if not isinstance(content, Mapping):
+        return found
+    for name, value in content.items():
+        if isinstance(value, Mapping):
+            found += _leaves(value, f"{above}{name}.")
+        elif isinstance(value, list) and any(isinstance(part, Mapping) for part in value):
+            parts = {str(number): part for number, part in enumerate(value)}
+            found += _leaves(parts, f"{above}{name}.")
+        else:
+            found.append((f"{above}{name}", _in_words(value)))
+    return found
+
+
+def _in_words(value: Any) -> str:
+    """As YAML would say it; of a path only its last part, since a page is shown elsewhere."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, list):
+        return ", ".join(_in_words(part) for part in value)
+    if isinstance(value, str) and Path(value).expanduser().is_absolute():
+        return f"…/{Path(value).name}"
+    return str(value)

@@ -17,11 +17,10 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
+from expo_ft_ros.data.recorded import RecordedEpisode, is_edit
 from expo_ft_ros.data.types import ImageArray, Source
 from expo_ft_ros.monitor.paths import DRIVER_COLOURS, q_colours, tool_paths
-from expo_ft_ros.report.choices import is_edit
 from expo_ft_ros.report.drawing import BLUE, GREY, SKY, STYLE, VERMILION
-from expo_ft_ros.report.recorded import Recorded
 from expo_ft_ros.tasks import RobotLimits
 
 WIDTH, HEIGHT = 1280, 720  # px
@@ -30,6 +29,8 @@ CAMERAS: Mapping[str, tuple[int, int]] = {"side": (16, 84), "wrist": (424, 84)}
 """View -> left and upper edge of its image [px]."""
 BADGE = (16, 46, 186, 28)
 """Left, top, width and height of the field that says who drives [px]."""
+VERDICT = (78, 488)
+"""Left and middle of the line that says what came of a step: its reward, and why [px]."""
 
 _DPI = 100
 _DASHED = (0, (3, 2))
@@ -52,14 +53,12 @@ class _Moving(NamedTuple):
 class EpisodeScene:
     """Draws what stands still once, and each frame over it."""
 
-    def __init__(
-        self, recorded: Recorded, causes: Mapping[int, str], limits: RobotLimits, control_hz: float
-    ) -> None:
-        """causes: observation -> why the step on it was held or altered."""
-        self._recorded, self._causes, self._hz = recorded, causes, control_hz
+    def __init__(self, recorded: RecordedEpisode, limits: RobotLimits, control_hz: float) -> None:
+        """limits: what an action of 1 meant; control_hz: steps a second [Hz]."""
+        self._recorded, self._hz = recorded, control_hz
         self._places = recorded.episode.state[:, :3].astype(np.float64)
         self._sources = [Source(int(source)) for source in recorded.episode.source]
-        self._steps = np.array([c.observation - recorded.first for c in recorded.choices], int)
+        self._steps = recorded.steps
         self._paths = [
             tool_paths(self._places[max(0, step)], choice.actions, limits, 1 / control_hz)
             for step, choice in zip(self._steps, recorded.choices, strict=True)
@@ -199,7 +198,8 @@ class EpisodeScene:
         )
         self._figure.add_artist(self._ground)
         self._counter = _text(self._figure, left + width + 16, top + height / 2, "")
-        _animate((self._badge, self._ground, self._counter))
+        self._verdict = _text(self._figure, *VERDICT, "", size=10)
+        _animate((self._badge, self._ground, self._counter, self._verdict))
 
     # -- what moves -----------------------------------------------------------------------------
     def _moved_to(self, step: int) -> list[Artist]:
@@ -207,19 +207,20 @@ class EpisodeScene:
         source = self._sources[step]
         self._ground.set_facecolor(_rgb(source))
         self._badge.set_text(_WORDS[source])
-        reward = self._recorded.episode.reward[step]
-        cause = self._causes.get(self._recorded.first + step, "")
+        reward, reason = self._recorded.episode.reward[step], self._recorded.reasons[step]
+        self._verdict.set_text(f"reward {reward:g}" + (f": {reason}" if reason else ""))
+        cause = self._recorded.causes[step]
         x, y, z = self._places[step]
-        words = f"step {step + 1} of {len(self)}    {step / self._hz:.1f} s    reward {reward:g}"
+        words = f"step {step + 1} of {len(self)}    {step / self._hz:.1f} s"
         words += f"    tool at {x:.2f}, {y:.2f}, {z:.2f} m"
         done = "held" if source is Source.HOLD else "altered"
         self._counter.set_text(words + (f"    {done}: {cause}" if cause else ""))
         self._move_q(step)
-        newest = int(np.searchsorted(self._steps, step, side="right")) - 1
+        latest = self._recorded.latest(step)
         for axes, other in ((self._above, 1), (self._beside, 2)):
-            self._move_view(axes, (0, other), step, newest)
+            self._move_view(axes, (0, other), step, latest)
         moving = [artist for axes in self._moving for artist in self._moving[axes]]
-        said = [self._ground, self._badge, self._counter]
+        said = [self._ground, self._badge, self._counter, self._verdict]
         return [*said, self._q_band, self._q_line, self._q_edits, self._drivers, self._now, *moving]
 
     def _move_q(self, step: int) -> None:
@@ -236,17 +237,17 @@ class EpisodeScene:
         self._drivers.set_color([_rgb(source) for source in self._sources[: step + 1]])
         self._now.set_data([step, step], [0, 1])
 
-    def _move_view(self, axes: Axes, which: tuple[int, int], step: int, newest: int) -> None:
+    def _move_view(self, axes: Axes, which: tuple[int, int], step: int, latest: int | None) -> None:
         trace, base, edits, chosen, tool = self._moving[axes]
-        drawn_on = step if newest < 0 else max(0, self._steps[newest])
+        drawn_on = step if latest is None else max(0, self._steps[latest])
         origin = self._places[drawn_on, which]
         places = self._places[: step + 1][:, which] - origin
         trace.set_segments(list(np.stack([places[:-1], places[1:]], axis=1)))
         trace.set_color([_rgb(source) for source in self._sources[:step]])
         tool.set_data(places[-1:, 0], places[-1:, 1])
-        if newest < 0:
+        if latest is None:
             return
-        choice, paths = self._recorded.choices[newest], self._paths[newest][..., which] - origin
+        choice, paths = self._recorded.choices[latest], self._paths[latest][..., which] - origin
         colours = q_colours(choice.q) / 255
         others = np.arange(len(paths)) != choice.chosen
         for lines, kind in ((base, ~choice.edited), (edits, choice.edited)):

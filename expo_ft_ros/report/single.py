@@ -7,15 +7,14 @@ from pathlib import Path
 from expo_ft_ros.bringup.display import format_duration, wilson
 from expo_ft_ros.bringup.machine import machine
 from expo_ft_ros.configuration import ConfigError
+from expo_ft_ros.data.recorded import RecordedEpisode, read_choices
 from expo_ft_ros.report import learning, page
-from expo_ft_ros.report.choices import Edits, edits_of, read_choices
 from expo_ft_ros.report.curves import training_curves
 from expo_ft_ros.report.drawing import Picture, render
+from expo_ft_ros.report.learning import Edits, edits_of
 from expo_ft_ros.report.page import Html
-from expo_ft_ros.report.recorded import Recorded, newest
 from expo_ft_ros.report.run_data import FINISHED, RUNNING, EpisodeLine, RunData
-from expo_ft_ros.report.settings import settings
-from expo_ft_ros.report.strips import q_limits, q_strip
+from expo_ft_ros.report.strips import newest, q_limits, q_strip
 from expo_ft_ros.report.windows import WINDOW
 
 PAGE, FOLDER = "report.html", "report"
@@ -154,7 +153,7 @@ def _strips(run: RunData, writer: _Writer) -> list[Html]:
     return parts
 
 
-def _why_no_q(run: RunData, recorded: Recorded) -> str:
+def _why_no_q(run: RunData, recorded: RecordedEpisode) -> str:
     if not recorded.choices:
         return "No policy acted, so that there is no Q."
     if any("critic/q" in line.numbers for line in run.counted):
@@ -236,12 +235,15 @@ def _episodes(run: RunData) -> list[Html]:
 
 
 def _configuration(run: RunData) -> list[Html]:
-    rows = list(settings(run).items())
-    # How busy it is while it writes a report says nothing.
-    here = [(n, str(v)) for n, v in machine().items() if v != "" and n != "load_before"]
+    rows = list(run.settings.items())
+    where, which = run.machine, "The machine that the run was on."
+    if not where:
+        # How busy it is while it writes a report says nothing.
+        where = {n: str(v) for n, v in machine().items() if v != "" and n != "load_before"}
+        which = "The one that this report was made on; the run doesn't say which it ran on."
     return [
         page.folded(f"All {len(rows)} settings (config.yaml)", page.table(("name", "value"), rows)),
         page.element("h3", "Machine"),
-        page.absent("The one that this report was made on; the run doesn't say which it ran on."),
-        page.table(("", ""), here),
+        page.absent(which),
+        page.table(("", ""), where.items()),
     ]

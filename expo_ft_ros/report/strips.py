@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,16 +10,39 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from expo_ft_ros.data.episode import Episode
+from expo_ft_ros.data.recorded import RecordedEpisode, is_edit, read_recorded
 from expo_ft_ros.data.types import ImageArray, Source
-from expo_ft_ros.report.choices import is_edit
 from expo_ft_ros.report.drawing import BLUE, HUMAN, SKY, VERMILION, new_figure, styled
-from expo_ft_ros.report.recorded import Recorded
+from expo_ft_ros.report.run_data import RunData
 
 FRAMES = 8
+_TRIED = 8
+
+
+def newest(run: RunData, *, success: bool) -> RecordedEpisode | None:
+    """The newest recorded success or failure with values of a critic; where none of the newest few
+    has any, the newest. None where none is recorded."""
+    without = None
+    wanted = [line.number for line in reversed(run.counted) if line.success is success]
+    paths = [path for number in wanted if (path := run.bag(number)) is not None]
+    for path in paths[:_TRIED]:
+        try:
+            found = read_recorded(path)
+        except ValueError:
+            continue
+        # A person may have labelled it otherwise since.
+        if found.episode.outcome.success is not success:
+            continue
+        if found.valued:
+            return found
+        without = without or found
+    return without
 
 
 @styled
-def q_strip(recorded: Recorded, control_hz: float, limits: tuple[float, float] | None) -> Figure:
+def q_strip(
+    recorded: RecordedEpisode, control_hz: float, limits: tuple[float, float] | None
+) -> Figure:
     """Frames of both cameras along an episode, and under them Q where a critic said any; limits: of
     the Q axis."""
     figure = new_figure(3.6 if recorded.valued else 2.3)
@@ -48,7 +72,7 @@ def q_strip(recorded: Recorded, control_hz: float, limits: tuple[float, float] |
     return figure
 
 
-def q_limits(recorded: Sequence[Recorded]) -> tuple[float, float] | None:
+def q_limits(recorded: Sequence[RecordedEpisode]) -> tuple[float, float] | None:
     """What all candidates' values lie within, and 0 to 1; None where there are none."""
     values = np.concatenate([np.zeros(0), *(c.q for t in recorded for c in t.choices)])
     values = values[np.isfinite(values)]
@@ -76,9 +100,10 @@ def _driven(axes: Axes, episode: Episode, control_hz: float) -> None:
         )
 
 
-def _values(axes: Axes, recorded: Recorded, control_hz: float) -> None:
-    known = [choice for choice in recorded.choices if np.isfinite(choice.q).all()]
-    times = np.array([(choice.observation - recorded.first) / control_hz for choice in known])
+def _values(axes: Axes, recorded: RecordedEpisode, control_hz: float) -> None:
+    valued = [bool(np.isfinite(choice.q).all()) for choice in recorded.choices]
+    known = list(itertools.compress(recorded.choices, valued))
+    times = recorded.steps[valued] / control_hz
     low, high = (np.array([f(choice.q) for choice in known]) for f in (np.min, np.max))
     chosen = np.array([choice.q[choice.chosen] for choice in known])
     edits = np.array([is_edit(choice) for choice in known])

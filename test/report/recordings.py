@@ -80,7 +80,8 @@ def _messages(number, sources, choices, success, stage, cause, instruction):
             ),
         )
         done = success and i == length
-        yield "reward", verdict_to_msg(Verdict(float(done), done, ""), first + i, number, header)
+        verdict = Verdict(float(done), done, "lifted" if done else "not lifted")
+        yield "reward", verdict_to_msg(verdict, first + i, number, header)
         if i in choices:
             yield "policy/candidates", _candidates(first + i, choices[i])
         if i < length:

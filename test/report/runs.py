@@ -32,9 +32,11 @@ def make_run(
     *,
     kind: str = "train",
     summary: Mapping[str, Any] | None = None,
+    machine: Mapping[str, Any] | None = None,
     **resolved: Any,
 ) -> Path:
-    """Writes a run's folder; resolved: options of it."""
+    """Writes a run's folder; machine: None for a run of before there was such a thing; resolved:
+    options of it."""
     (folder / "episodes").mkdir(parents=True)
     options = {"task": "cube_pick", "algorithm": "expo_ft", "preset": "paper", "run_dir": None}
     config = {
@@ -50,6 +52,8 @@ def make_run(
             "workspace": {"low": [0.3, -0.25, 0.01], "high": [0.65, 0.25, 0.4]},
         },
     }
+    if machine is not None:
+        config["machine"] = dict(machine)
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
     if lines:
         text = "".join(f"{json.dumps(entry)}\n" for entry in lines)

@@ -3,9 +3,8 @@
 import pytest
 
 from expo_ft_ros import cli
-from expo_ft_ros.report.comparison import titles
+from expo_ft_ros.report.comparison import differences, titles
 from expo_ft_ros.report.run_data import read_run
-from expo_ft_ros.report.settings import differences, settings
 from test.report.runs import make_run, training
 from test.report.test_single import Parsed, assert_alone
 
@@ -42,8 +41,20 @@ def test_only_what_differs_is_told(runs):
         ("seed", ["0", "1"]),
     ]
     assert differences([one, one]) == []
-    assert settings(one)["task.limits.linear_velocity"] == "0.25"
-    assert settings(one)["task.workspace.high"] == "0.65, 0.25, 0.4"
+    assert one.settings["task.limits.linear_velocity"] == "0.25"
+    assert one.settings["task.workspace.high"] == "0.65, 0.25, 0.4"
+
+
+def test_the_machine_is_told_where_it_differs_but_not_when_it_was_and_how_busy(tmp_path):
+    """Of a run of before machines were recorded it isn't known."""
+    small = {"time": "now", "cpu": "a small one", "cores": 2, "load_before": 0.1}
+    large = {"time": "then", "cpu": "a large one", "cores": 2, "load_before": 1.0}
+    runs = [
+        read_run(make_run(tmp_path / str(place), machine=machine))
+        for place, machine in enumerate((small, large, None))
+    ]
+    assert differences(runs[:2]) == [("machine.cpu", ["a small one", "a large one"])]
+    assert differences(runs)[0] == ("machine.cores", ["2", "2", "-"])
 
 
 def test_runs_of_one_name_can_be_told_apart(runs):

@@ -1,18 +1,21 @@
 """Videos decoded back: their steps, and known colours at known places."""
 
+import io
+
 import cv2
 import numpy as np
 import pytest
+from rich.console import Console
 
 pytest.importorskip("rclpy", reason="ROS 2's rclpy is not installed")
 pytest.importorskip("expo_ft_ros.msg", reason="the messages are not built")
 
 from expo_ft_ros import cli
+from expo_ft_ros.data.recorded import read_recorded
 from expo_ft_ros.data.types import Source
 from expo_ft_ros.monitor.paths import DRIVER_COLOURS
-from expo_ft_ros.report.recorded import read_recorded, step_causes
-from expo_ft_ros.report.scene import BADGE, CAMERA, CAMERAS, HEIGHT, WIDTH, EpisodeScene
-from expo_ft_ros.report.video import write_video
+from expo_ft_ros.report.play import counted, write_video
+from expo_ft_ros.report.scene import BADGE, CAMERA, CAMERAS, HEIGHT, VERDICT, WIDTH, EpisodeScene
 from expo_ft_ros.tasks import RobotLimits
 from test.report.recordings import SIDE, WRIST, choice, record
 from test.report.runs import line, make_run
@@ -39,8 +42,8 @@ def run(tmp_path, monkeypatch):
 
 @pytest.fixture
 def scene(run):
-    path = run / "episodes" / "000001.mcap"
-    return EpisodeScene(read_recorded(path), step_causes(path), RobotLimits(), 10.0)
+    recorded = read_recorded(run / "episodes" / "000001.mcap")
+    return EpisodeScene(recorded, RobotLimits(), 10.0)
 
 
 def decoded(path):
@@ -131,6 +134,25 @@ def test_where_the_tool_was_is_coloured_by_who_drove(scene):
         place = np.array([0.01 * (step + 0.5 - 3), 0, 0])
         colour = image[scene.pixel("beside", place)[::-1]]
         assert tuple(colour) == DRIVER_COLOURS[SOURCES[step]]
+
+
+def test_a_frame_says_what_the_classifier_said(scene):
+    x, y = VERDICT
+    first, later, last = (scene.frame(s)[y - 8 : y + 8, x : x + 300] for s in (0, 3, 5))
+    assert (first < 80).any()
+    np.testing.assert_array_equal(later, first)
+    # Only the last step was followed by success.
+    assert (last != first).any()
+
+
+def test_a_terminal_shows_how_far_it_is():
+    for terminal in (True, False):
+        stream = io.StringIO()
+        console = Console(file=stream, force_terminal=terminal, width=80)
+        with counted(range(3), console) as steps:
+            assert list(steps) == [0, 1, 2]
+        assert ("100%" in stream.getvalue()) is terminal
+        assert bool(stream.getvalue()) is terminal
 
 
 def test_an_episode_without_a_policy_can_be_played(run, capsys):

@@ -11,17 +11,17 @@ pytest.importorskip("rclpy", reason="ROS 2's rclpy is not installed")
 pytest.importorskip("expo_ft_ros.msg", reason="the messages are not built")
 
 from expo_ft_ros.data.episode_store import relabel
+from expo_ft_ros.data.recorded import read_choices, read_recorded
 from expo_ft_ros.data.types import Source
-from expo_ft_ros.report.choices import edits_of, read_choices
 from expo_ft_ros.report.drawing import HUMAN
-from expo_ft_ros.report.recorded import newest, read_recorded, step_causes
+from expo_ft_ros.report.learning import edits_of
 from expo_ft_ros.report.run_data import read_run
-from expo_ft_ros.report.strips import q_limits, q_strip
+from expo_ft_ros.report.strips import newest, q_limits, q_strip
 from test.report.recordings import SIDE, choice, record
 from test.report.runs import line, make_run
 from test.report.test_single import assert_alone, report
 
-P, H, N = Source.POLICY, Source.HUMAN, Source.HOLD
+P, H = Source.POLICY, Source.HUMAN
 EDITED = choice((0, 0, 0), (0.1, 0, 0), q=(0.2, 0.6), edits=1, chosen=1)
 PLAIN = choice((0, 0, 0), (0.1, 0, 0), q=(0.5, 0.4), edits=1)
 UNVALUED = choice((0, 0, 0), q=(np.nan,))
@@ -46,29 +46,11 @@ def run(tmp_path):
     return read_run(path)
 
 
-def test_choices_are_those_of_the_episode(run):
-    choices = read_choices(run.bag(2))
-    assert [choice.observation for choice in choices] == [200, 208, 212]
-    edits = edits_of(choices)
+def test_the_edits_of_a_recorded_episode(run):
+    edits = edits_of(read_choices(run.bag(2)))
     assert (edits.chunks, edits.edited) == (3, 2)
     # Along one of seven axes 0.1 more.
     assert edits.sizes == pytest.approx((0.1 / 7, 0.1 / 7))
-
-
-def test_a_choice_on_the_last_observation_moves_nothing(tmp_path):
-    path = record(tmp_path, 2, [P, P], {0: PLAIN, 2: EDITED})
-    assert [choice.observation for choice in read_choices(path)] == [200]
-
-
-def test_a_file_that_was_cut_off_gives_what_it_has(tmp_path):
-    path = record(tmp_path, 2, [P, P, P], {0: PLAIN})
-    path.write_bytes(path.read_bytes()[:-400])
-    assert [choice.observation for choice in read_choices(path)] == [200]
-
-
-def test_steps_say_why_they_were_altered(tmp_path):
-    path = record(tmp_path, 2, [P, N])
-    assert step_causes(path) == {200: "speed", 201: "chunk late"}
 
 
 def test_the_newest_success_with_values_is_shown(run):

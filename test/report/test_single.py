@@ -132,6 +132,15 @@ def test_no_place_on_this_machine_is_told(tmp_path):
     assert_alone(page, parsed, tmp_path)
 
 
+def test_the_machine_is_the_one_that_the_run_was_on(tmp_path):
+    machine = {"cpu": "another one", "cores": 64, "git": ""}
+    _, parsed = report(make_run(tmp_path / "a", machine=machine))
+    assert "The machine that the run was on. cores 64 cpu another one" in parsed.text
+    _, parsed = report(make_run(tmp_path / "b"))
+    assert "The one that this report was made on" in parsed.text
+    assert "another one" not in parsed.text
+
+
 def test_figures_that_a_run_no_longer_has_are_removed(tmp_path):
     path = make_run(tmp_path / "a", training())
     (path / "report").mkdir()
