@@ -1,12 +1,8 @@
-"""The console: what happens in the graph, and the buttons to take part in it, in a browser."""
+"""The console in a browser: buttons and state on top, scene, cameras, curves and health below."""
 
 from __future__ import annotations
 
 import logging
-import threading
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -15,69 +11,23 @@ import viser
 from numpy.typing import NDArray
 from viser import uplot
 
-from expo_ft_ros.control.episode import State
 from expo_ft_ros.data.types import ImageArray
-from expo_ft_ros.monitor import markup
-from expo_ft_ros.monitor.gate import Gate
+from expo_ft_ros.monitor import controls, markup
+from expo_ft_ros.monitor.controls import Actions, Controls
+from expo_ft_ros.monitor.gate import Gate, passed_on
 from expo_ft_ros.monitor.playback import Player
 from expo_ft_ros.monitor.scene3d import Scene, furnish
 from expo_ft_ros.monitor.server import HiddenServer, page
 from expo_ft_ros.monitor.view import View
 from expo_ft_ros.tasks import TaskConfig
 
-Action = Callable[[], str]
-"""Asks for something and gives the words of the answer. It may take a second; raises where it
-failed."""
-
-
-class NotDone(Exception):
-    """What a button asked for was not done; the words say why."""
-
-
-_RED, _AMBER, _GREEN, _GREY = (214, 40, 40), (178, 106, 0), (36, 128, 78), (64, 70, 78)
 # Where a scene is looked at from, and where to: on a narrow screen the panel covers the lower part.
 _WIDE = (1.2, -0.85, 0.8), (0.36, 0.0, 0.24)
 _NARROW = (1.65, -1.2, 0.45), (0.36, 0.0, -0.35)
 _NARROW_WIDTH = 576  # [px]
-_VERDICTS = ("success", "failure")
-_TAKEN_IN = 1.0  # until a person has seen that an episode has begun [s]
 _NO_POINTS: Any = {"show": False}
 _BLANK = np.zeros((224, 224, 3), np.uint8)
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Actions:
-    """What the buttons do; each is called in a thread of the console's, one call at a time."""
-
-    estop: Action
-    release: Action
-    success: Action
-    failure: Action
-    reset: Action
-    pause: Action
-    resume: Action
-    save_checkpoint: Action
-    acknowledge: Action
-
-
-_LABELS = {
-    "estop": "E-STOP",
-    "save_checkpoint": "Save",
-    "acknowledge": "Go on without the lost device",
-}
-_COLOURS = {"estop": _RED, "success": _GREEN, "failure": _AMBER}
-_HINTS = {
-    "estop": "Stops the arm at once and discards the episode",
-    "release": "Frees the arm after a stop",
-    "success": "Ends the episode as a success",
-    "failure": "Ends the episode as a failure",
-    "reset": "Ends the episode; or says that what was asked is done",
-    "pause": "Holds the arm; the episode waits",
-    "resume": "Goes on after a pause",
-    "save_checkpoint": "Writes a checkpoint now",
-    "acknowledge": "The device was lost while somebody drove: the policy may go on",
-}
 
 
 class Console:
@@ -97,16 +47,20 @@ class Console:
 
         Raises ConfigError as `Gate`.
         """
-        self._server = HiddenServer(f"EXPO-FT · {task.name}")
+        title = f"EXPO-FT · {task.name}"
+        self._server = HiddenServer(title)
+        self._controls = Controls(actions)
+        pages = {"/": controls.page(title), controls.SCENE: page()}
+        talks = {
+            controls.SOCKET: self._controls.talk,
+            controls.SCENE: passed_on(self._server.url),
+        }
         try:
-            self._gate = Gate(self._server.url, page(), host, port, token)
+            self._gate = Gate(pages, talks, host, port, token)
         except ValueError:
             self._server.stop()
             raise
-        self._actions = actions
-        self._asking = {field.name: threading.Lock() for field in fields(Actions)}
         self._last: View | None = None
-        self._running, self._running_since = 0, 0.0
         self._failed = False
         self._player: Player | None = None
         self._build(task, episodes)
@@ -119,14 +73,12 @@ class Console:
     @property
     def watched(self) -> bool:
         """Whether a browser is connected: without one nobody needs to draw an overlay."""
-        return bool(self._server.get_clients())
+        return self._controls.watched or bool(self._server.get_clients())
 
     def show(self, view: View) -> None:
         """Shows it to every browser. From one thread; it waits for nobody and raises nothing."""
-        running = view.episode.episode if view.episode.state == State.RUNNING else 0
-        if running != self._running:
-            self._running, self._running_since = running, time.monotonic()
-        if not self.watched:
+        self._controls.show(view)
+        if not self._server.get_clients():
             self._last = None
             return
         try:
@@ -143,6 +95,7 @@ class Console:
         if self._player is not None:
             self._player.close()
         self._gate.close()
+        self._controls.close()
         self._server.stop()
 
     # -- what is on the page --------------------------------------------------------------------
@@ -157,11 +110,6 @@ class Console:
         self._scene = Scene(server.scene, "/live")
 
         gui.add_html(markup.STYLE)
-        gui.add_html('<div class="xf-buttons"></div>')
-        for field in fields(Actions):
-            self._add_button(field.name)
-        self._state = gui.add_html(markup.state_html(View()))
-        self._reply = gui.add_html("")
         tabs = gui.add_tab_group()
         with tabs.add_tab("Episode"):
             self._q_plot = _q_plot(gui)
@@ -184,47 +132,12 @@ class Console:
         cameras.dock_left()
         cameras.set_width(290)
 
-    def _add_button(self, name: str) -> None:
-        button = self._server.gui.add_button(
-            _LABELS.get(name, name.capitalize()),
-            color=_COLOURS.get(name, _GREY),
-            hint=_HINTS[name],
-        )
-        button.on_click(lambda _: self._ask(name))
-
-    def _ask(self, name: str) -> None:
-        """In a thread of viser's. One call of a kind at a time: whoever presses again meanwhile
-        has been heard."""
-        label = _LABELS.get(name, name.capitalize())
-        if not self._asking[name].acquire(blocking=False):
-            return
-        try:
-            self._reply.content = markup.reply_html(f"{label} ...")
-            if name in _VERDICTS:
-                self._require_seen()
-            words, failed = getattr(self._actions, name)(), False
-        except NotDone as error:
-            words, failed = str(error), True
-        except Exception as error:  # noqa: BLE001 (told to whoever pressed the button)
-            _log.exception("console: %s failed", name)
-            words, failed = f"failed: {error}", True
-        finally:
-            self._asking[name].release()
-        at = time.strftime("%H:%M:%S")
-        self._reply.content = markup.reply_html(f"{at} {label}: {words}", failed=failed)
-
-    def _require_seen(self) -> None:
-        """Raises NotDone for a verdict that may have been meant for the episode before."""
-        if self._running and time.monotonic() - self._running_since < _TAKEN_IN:
-            raise NotDone(f"episode {self._running} has just begun: press again if you mean it")
-
     # -- what changes ---------------------------------------------------------------------------
     def _show(self, view: View, last: View) -> None:
         """viser itself leaves out what says the same again, but for images and plots."""
         self._scene.show(view)
         _replace(self._side, view.side, last.side)
         _replace(self._wrist, view.wrist, last.wrist)
-        self._state.content = markup.state_html(view)
         self._q.content = markup.q_html(view.q, view.edited, view.chosen)
         self._status.content = markup.rows_html(view.status)
         self._health.content = markup.diagnostics_html(view.diagnostics)

@@ -1,4 +1,4 @@
-"""The only door to the console: a page and its websocket, for those who may press its buttons."""
+"""The only door to the console: pages and websockets, for those who may press its buttons."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import logging
 import re
 import socket
 import threading
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from urllib.parse import parse_qs, urlsplit
 
@@ -26,20 +27,22 @@ from websockets.typing import Subprotocol
 
 from expo_ft_ros.configuration import ConfigError
 
+Talk = Callable[[ServerConnection], Awaitable[None]]
+"""Serves one websocket, until it closes."""
+
 _CLOSES_WITHIN = 1.0  # whoever has gone without a word isn't waited for longer [s]
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{16,128}")
 _SECURITY = {
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
 }
 # The page is all there is: its own scripts run, nothing that somebody smuggles into it, and nothing
 # is sent anywhere else.
 _CONTENT = (
     "default-src 'self' data: blob:; style-src 'unsafe-inline'; "
     "script-src {scripts} 'strict-dynamic' blob: 'unsafe-eval'; "
-    "frame-ancestors 'none'; form-action 'none'; base-uri 'none'"
+    "frame-ancestors {within}; form-action 'none'; base-uri 'none'"
 )
 _SCRIPT = re.compile(rb"<script[^>]*>(.*?)</script>", re.DOTALL)
 _WORDS = "The console lets in who has its token: add ?token=... to the address.\n"
@@ -68,30 +71,33 @@ def is_local(host: str) -> bool:
 
 
 class Gate:
-    """Serves one page, and passes its websocket on to a server behind it, in a thread of its own.
+    """Serves pages, and websockets by way of `talks`, in a thread of its own.
 
-    A request must come from the page itself (Origin). Without a token it must also be addressed to
+    A request must come from one of the pages (Origin). Without a token it must also be addressed to
     this machine by a local name, or a page under a name of its own that resolves to this machine
-    would pass for it. With one, /?token=... answers with a cookie that page and websocket need.
+    would pass for it. With one, /?token=... answers with a cookie that pages and websockets need.
     What goes over it isn't encrypted.
     """
 
     def __init__(
-        self, behind: str, page: bytes, host: str = "127.0.0.1", port: int = 0, token: str = ""
+        self,
+        pages: Mapping[str, bytes],
+        talks: Mapping[str, Talk],
+        host: str = "127.0.0.1",
+        port: int = 0,
+        token: str = "",
     ) -> None:
         """A gate that is open.
 
-        behind: ws:// address of the server; page: HTML; port: 0 for any that is free; token: what
-        opens it, "" for nothing.
+        pages: path -> HTML, "/" being the one that may show the others in a frame; talks: path ->
+        who serves its websockets; port: 0 for any that is free; token: what opens it, "" for
+        nothing.
         Raises ConfigError for a port that is taken, a host that can't be bound, one that others can
         reach without a token, and a token that is none.
         """
-        self._behind, self._page = behind, gzip.compress(page)
-        self._html = {
-            "Content-Type": "text/html; charset=utf-8",
-            "Content-Encoding": "gzip",
-            "Content-Security-Policy": _CONTENT.format(scripts=_hashes(page)),
-        }
+        self._talks = talks
+        self._pages = {path: gzip.compress(page) for path, page in pages.items()}
+        self._html = {path: _headers(path, page) for path, page in pages.items()}
         self.host, self.port, self._token = host, port, checked_token(token)
         if not self._token and not is_local(host):
             raise ConfigError(
@@ -129,7 +135,7 @@ class Gate:
         quiet.setLevel(logging.CRITICAL + 1)
         try:
             async with serve(
-                self._bridge,
+                self._serve_one,
                 self.host,
                 self.port,
                 process_request=self._answer,
@@ -165,14 +171,16 @@ class Gate:
         given = parse_qs(url.query).get("token", [""])[0]
         if request.headers.get("Upgrade", "").lower() == "websocket":
             allowed = self._may_enter(request) and self._from_the_page(request)
+            if allowed and url.path not in self._talks:
+                return _reply(HTTPStatus.NOT_FOUND)
             return None if allowed else _reply(HTTPStatus.FORBIDDEN, _WORDS.encode())
         if url.path == "/" and self._token and self._is_token(given):
             cookie = f"{self._cookie}={self._token}; HttpOnly; SameSite=Strict; Path=/"
             return _reply(HTTPStatus.SEE_OTHER, Location="/", Set_Cookie=cookie)
         if not self._may_enter(request):
             return _reply(HTTPStatus.FORBIDDEN, _WORDS.encode())
-        if url.path == "/":
-            return _reply(HTTPStatus.OK, self._page, **self._html)
+        if url.path in self._pages:
+            return _reply(HTTPStatus.OK, self._pages[url.path], **self._html[url.path])
         found_nothing = url.path != "/favicon.ico"
         return _reply(HTTPStatus.NOT_FOUND if found_nothing else HTTPStatus.NO_CONTENT)
 
@@ -198,10 +206,17 @@ class Gate:
         return f"expo_ft_console_{self.port}"
 
     # -- what goes through ----------------------------------------------------------------------
-    async def _bridge(self, outside: ServerConnection) -> None:
+    async def _serve_one(self, outside: ServerConnection) -> None:
+        await self._talks[urlsplit(outside.request.path if outside.request else "").path](outside)
+
+
+def passed_on(address: str) -> Talk:
+    """Passes what is said on to a server, and back. address: ws:// of it."""
+
+    async def bridge(outside: ServerConnection) -> None:
         spoken = [Subprotocol(outside.subprotocol)] if outside.subprotocol else None
         async with connect(
-            self._behind,
+            address,
             subprotocols=spoken,
             compression=None,
             max_size=None,
@@ -209,6 +224,17 @@ class Gate:
             close_timeout=_CLOSES_WITHIN,
         ) as inside:
             await asyncio.gather(_pass(outside, inside), _pass(inside, outside))
+
+    return bridge
+
+
+def _headers(path: str, page: bytes) -> dict[str, str]:
+    within = "'none'" if path == "/" else "'self'"
+    return {
+        "Content-Type": "text/html; charset=utf-8",
+        "Content-Encoding": "gzip",
+        "Content-Security-Policy": _CONTENT.format(scripts=_hashes(page), within=within),
+    }
 
 
 def _hashes(page: bytes) -> str:

@@ -30,29 +30,9 @@ STYLE = """<style>
 .xf-bars .edited {
   background: repeating-linear-gradient(0deg, var(--c) 0 4px, transparent 4px 6px); }
 .xf-bars .chosen { outline: 2px solid #fff; }
-div:has(> div > .xf-buttons) {
-  display: grid; grid-template-columns: repeat(3, 1fr); gap: 6px; padding: .75em .75em 0;
-  > * { grid-column: 1 / -1; min-width: 0; }
-  > div:has(> style), > div:has(> .xf-buttons) { display: none; }
-  > div > .xf { margin-inline: 0; }
-  > div:has(> button) { grid-column: auto; margin: 0 !important; padding: 0 !important; }
-  > div > button { height: 34px !important; padding: 0 .4em; }
-  > div:has(> .xf-buttons) + div { grid-column: span 2; }
-  /* The last, which is seldom needed, has a row of its own. */
-  > div:has(> button):not(:has(+ div > button)) { grid-column: 1 / -1; }
-  > div:has(> .xf-buttons) + div > button { font-size: 19px; letter-spacing: .06em; }
-  > div:has(> .xf-buttons) + div > button, > div:has(> .xf-buttons) + div + div > button {
-    height: 56px !important; }
-}
-/* A phone's sheet is wide, and the way to stop stays in sight however far it is scrolled. */
+/* A phone's sheet is wide. */
 @media (max-width: 36em) {
   div[style*="width: 20em"] { width: 100vw !important; }
-  div:has(> .xf-buttons) + div > button { position: fixed; inset: 8px 8px auto; width: auto;
-    z-index: 1000; }
-  .mantine-Notifications-root { top: 72px !important; }
-  div:has(> .xf-buttons) + div + div:has(> button) { grid-column: 1 / -1 !important; }
-  div:has(> div > .xf-buttons) > div:has(> .xf-buttons) + div + div > button {
-    height: 34px !important; }
 }
 </style>"""
 """Once in a page."""

@@ -32,7 +32,8 @@ from expo_ft_ros.data.messages import (
     verdict_from_msg,
 )
 from expo_ft_ros.data.types import Source
-from expo_ft_ros.monitor.console import Actions, Console, NotDone
+from expo_ft_ros.monitor.console import Console
+from expo_ft_ros.monitor.controls import Actions, NotDone
 from expo_ft_ros.monitor.plot import QPlot
 from expo_ft_ros.monitor.view import Diagnostic, Level, View
 from expo_ft_ros.monitor.watch import Watch

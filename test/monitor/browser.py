@@ -72,21 +72,34 @@ class Visit:
         """The button of that label."""
         return self.page.get_by_role("button", name=name, exact=True)
 
+    @property
+    def scene(self) -> Any:
+        """The frame below the buttons, once it is there."""
+        self.page.frame_locator("iframe").locator(".xf").first.wait_for(state="attached")
+        return self.page.frame(name="scene")
+
     def open(self, title: str) -> None:
         """Opens a tab, or on a phone a section."""
-        tab = self.page.get_by_role("tab", name=title, exact=True)
-        (tab if tab.count() else self.page.get_by_text(title, exact=True)).first.click()
+        self.scene.get_by_text(title, exact=True).first.wait_for(state="visible")
+        tab = self.scene.get_by_role("tab", name=title, exact=True)
+        (tab if tab.count() else self.scene.get_by_text(title, exact=True)).first.click()
 
     def read(self, words: str) -> None:
-        """Waits until the words are to be read."""
-        self.page.get_by_text(words).first.wait_for(state="visible")
+        """Waits until the words are to be read, wherever."""
+
+        def there() -> bool:
+            self.page.wait_for_timeout(20)
+            found = (frame.get_by_text(words).first for frame in self.page.frames)
+            return any(words.is_visible() for words in found)
+
+        wait_until(there, repr(words))
 
     def images(self) -> list[str]:
         """Addresses of the images that are seen: one that changes has another."""
         seen = (
             "[...document.images].filter((image) => image.offsetParent).map((image) => image.src)"
         )
-        return list(self.page.evaluate(seen))
+        return list(self.scene.evaluate(seen))
 
     def on_screen(self, locator: Any) -> bool:
         """Whether all of it is seen without scrolling."""
@@ -100,7 +113,7 @@ class Visit:
 
     def picture(self, path: Path) -> None:
         """Writes what is seen, without the notice that there is no GPU."""
-        for close in self.page.locator(".mantine-Notification-closeButton").all():
+        for close in self.scene.locator(".mantine-Notification-closeButton").all():
             close.click()
         self.page.wait_for_timeout(500)
         self.page.screenshot(path=str(path))

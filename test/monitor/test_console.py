@@ -12,7 +12,8 @@ import pytest
 
 from expo_ft_ros.configuration import ConfigError
 from expo_ft_ros.control.episode import EpisodeSnapshot
-from expo_ft_ros.monitor.console import Actions, Console
+from expo_ft_ros.monitor.console import Console
+from expo_ft_ros.monitor.controls import Actions
 from expo_ft_ros.monitor.view import Diagnostic, Level, View
 from expo_ft_ros.tasks import load_task
 from test.monitor.browser import DESKTOP, PHONE, Visit, chromium, wait_until
@@ -29,7 +30,7 @@ BUTTONS = {
     "pause": "Pause",
     "resume": "Resume",
     "save_checkpoint": "Save",
-    "acknowledge": "Go on without the lost device",
+    "acknowledge": "Go on alone",
 }
 HOSTILE = '<img src=x onerror="window.taken=1"><script>window.taken=1</script>'
 
@@ -106,7 +107,9 @@ def visit(page, played) -> Visit:
 def test_what_matters_is_on_the_first_screen(browser, played, size):
     began = time.monotonic()
     visit = Visit(browser, played.console.url, size)
-    visit.button("E-STOP").click()
+    # Not Playwright's own click, which waits until the browser draws at leisure.
+    visit.page.wait_for_function("!document.getElementById('estop').disabled")
+    visit.button("E-STOP").evaluate("(button) => button.click()")
     wait_until(lambda: played.calls == ["estop"], "the first click")
     print(f"{size[0]} px: the first button answered after {time.monotonic() - began:.1f} s")
     visit.read("taken: estop")
@@ -117,7 +120,7 @@ def test_what_matters_is_on_the_first_screen(browser, played, size):
     # However far it is scrolled.
     visit.open("Cameras")
     visit.read("16 candidates")
-    visit.page.locator(".xf-bars").last.scroll_into_view_if_needed()
+    visit.scene.locator(".xf-bars").last.scroll_into_view_if_needed()
     assert visit.on_screen(visit.button("E-STOP"))
     assert visit.complaints == []
     visit.close()
@@ -191,7 +194,7 @@ def test_text_from_the_graph_runs_nothing(visit, played):
     for tab in ("Health", "Training", "Episode"):
         visit.open(tab)
     visit.read("Please: <img src=x")
-    assert visit.page.evaluate("window.taken") is None
+    assert all(frame.evaluate("window.taken") is None for frame in visit.page.frames)
 
 
 def test_who_has_no_token_sees_nothing(browser):
@@ -218,19 +221,19 @@ def test_a_recorded_episode_is_played(browser, tmp_path):
     visit = Visit(browser, played.console.url)
     try:
         visit.open("Recorded")
-        visit.page.get_by_role("combobox", name="episode").click()
-        visit.page.get_by_role("option", name="000003").click()
+        visit.scene.get_by_role("combobox", name="episode").click()
+        visit.scene.get_by_role("option", name="000003").click()
         visit.read("rl: success after 9 steps")
         wait_until(lambda: len(visit.images()) == 3, "the episode's image")
         before = visit.images()[-1]
-        visit.page.get_by_role("checkbox", name="play").click()
+        visit.scene.get_by_role("checkbox", name="play").click()
         wait_until(lambda: visit.images()[-1] != before, "another image")
         visit.read("4 candidates")
         # What happens now stays in sight, and so does the way to stop it.
         visit.read("episode 12 · step 34/120")
         assert visit.on_screen(visit.button("E-STOP"))
-        visit.page.get_by_role("combobox", name="episode").click()
-        visit.page.get_by_role("option", name="none").click()
+        visit.scene.get_by_role("combobox", name="episode").click()
+        visit.scene.get_by_role("option", name="none").click()
         wait_until(lambda: len(visit.images()) == 2, "the live images alone")
         assert visit.complaints == []
     finally:

@@ -16,9 +16,10 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from expo_ft_ros.configuration import ConfigError
-from expo_ft_ros.monitor.gate import Gate, checked_token, is_local
+from expo_ft_ros.monitor.gate import Gate, checked_token, is_local, passed_on
 
-PAGE = b"<!doctype html><title>console</title>"
+PAGE, INNER = b"<!doctype html><title>console</title>", b"<!doctype html><title>scene</title>"
+PAGES = {"/": PAGE, "/scene": INNER}
 TOKEN = "sixteen-letters_0"
 
 
@@ -49,16 +50,20 @@ def behind() -> Iterator[str]:
 
 @pytest.fixture
 def local(behind) -> Iterator[Gate]:
-    gate = Gate(behind, PAGE)
+    gate = opened(behind)
     yield gate
     gate.close()
 
 
 @pytest.fixture
 def guarded(behind) -> Iterator[Gate]:
-    gate = Gate(behind, PAGE, token=TOKEN)
+    gate = opened(behind, token=TOKEN)
     yield gate
     gate.close()
+
+
+def opened(behind: str, **options) -> Gate:
+    return Gate(PAGES, {path: passed_on(behind) for path in PAGES}, **options)
 
 
 def get(gate: Gate, path: str = "/", **headers: str):
@@ -71,9 +76,9 @@ def get(gate: Gate, path: str = "/", **headers: str):
     return answer.status, answer.headers, body
 
 
-def reach(gate: Gate, origin: str | None = None, **headers: str) -> int:
+def reach(gate: Gate, origin: str | None = None, path: str = "/", **headers: str) -> int:
     """The status that a websocket gets: 101 when it is through to the server behind."""
-    address = f"ws://127.0.0.1:{gate.port}/"
+    address = f"ws://127.0.0.1:{gate.port}{path}"
     try:
         with connect(address, origin=origin, additional_headers=headers, proxy=None) as socket_:
             socket_.send(b"\x00stop")
@@ -93,11 +98,39 @@ def cookie_of(gate: Gate) -> str:
 def test_this_machine_gets_the_page_and_its_websocket(local):
     status, headers, body = get(local)
     assert (status, gzip.decompress(body)) == (200, PAGE)
-    assert headers["X-Frame-Options"] == "DENY"
+    assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
     assert local.url == f"http://127.0.0.1:{local.port}/"
     assert reach(local) == 101
     assert reach(local, origin=f"http://127.0.0.1:{local.port}") == 101
     assert get(local, "/anything.js")[0] == 404
+
+
+def test_a_path_may_have_somebody_else_to_talk_to(behind):
+    async def shout(connection):
+        async for message in connection:
+            await connection.send(message.upper())
+
+    gate = Gate(PAGES, {"/": passed_on(behind), "/controls": shout}, token=TOKEN)
+    try:
+        assert reach(gate, path="/controls") == 403
+        cookie = cookie_of(gate)
+        assert reach(gate, origin="http://evil.example", path="/controls", Cookie=cookie) == 403
+        with connect(
+            f"ws://127.0.0.1:{gate.port}/controls", additional_headers={"Cookie": cookie}
+        ) as through:
+            through.send("stop")
+            assert through.recv(timeout=10) == "STOP"
+        assert reach(gate, path="/nobody", Cookie=cookie) == 404
+    finally:
+        gate.close()
+
+
+def test_only_the_page_itself_shows_the_other_in_a_frame(guarded):
+    cookie = cookie_of(guarded)
+    status, headers, body = get(guarded, "/scene", Cookie=cookie)
+    assert (status, gzip.decompress(body)) == (200, INNER)
+    assert "frame-ancestors 'self'" in headers["Content-Security-Policy"]
+    assert reach(guarded, path="/scene", Cookie=cookie) == 101
 
 
 def test_another_page_gets_nothing_of_this_machine(local):
@@ -110,7 +143,7 @@ def test_another_page_gets_nothing_of_this_machine(local):
 
 
 def test_without_the_token_nothing_is_let_in(guarded):
-    for path in ("/", "/?token=", "/?token=wrong", f"/x?token={TOKEN}", "/index.html"):
+    for path in ("/", "/scene", "/?token=", "/?token=wrong", f"/x?token={TOKEN}", "/index.html"):
         status, headers, body = get(guarded, path)
         assert status == 403, path
         assert TOKEN.encode() not in body
@@ -129,8 +162,8 @@ def test_the_token_opens_page_and_websocket(guarded):
 
 def test_a_host_that_others_reach_needs_a_token(behind):
     with pytest.raises(ConfigError, match=r"host: 0\.0\.0\.0 would let everybody .* token"):
-        Gate(behind, PAGE, host="0.0.0.0")
-    gate = Gate(behind, PAGE, host="0.0.0.0", token=TOKEN)
+        opened(behind, host="0.0.0.0")
+    gate = opened(behind, host="0.0.0.0", token=TOKEN)
     try:
         assert get(gate)[0] == 403
         assert socket.gethostname() in gate.url
@@ -140,12 +173,12 @@ def test_a_host_that_others_reach_needs_a_token(behind):
 
 def test_a_port_that_is_taken_is_named(behind, local):
     with pytest.raises(ConfigError, match=f"port: 127.0.0.1:{local.port} is taken"):
-        Gate(behind, PAGE, port=local.port)
+        opened(behind, port=local.port)
 
 
 def test_a_host_that_is_none_is_named(behind):
     with pytest.raises(ConfigError, match=r"host: 203\.0\.113\.7:0 can't be bound"):
-        Gate(behind, PAGE, host="203.0.113.7", token=TOKEN)
+        opened(behind, host="203.0.113.7", token=TOKEN)
 
 
 @pytest.mark.parametrize("token", ["auto", "sixteen letters!!", "x" * 129, "with/slash/and/more"])
@@ -171,9 +204,9 @@ def test_the_token_is_in_no_log(guarded, caplog):
 
 
 def test_a_closed_gate_frees_its_port(behind):
-    gate = Gate(behind, PAGE)
+    gate = opened(behind)
     gate.close()
     gate.close()
-    again = Gate(behind, PAGE, port=gate.port)
+    again = opened(behind, port=gate.port)
     assert reach(again) == 101
     again.close()

@@ -16,7 +16,7 @@ from visualization_msgs.msg import Marker
 
 from expo_ft_ros.data.messages import candidates_from_msg
 from expo_ft_ros.data.types import Source
-from expo_ft_ros.monitor.console import NotDone
+from expo_ft_ros.monitor.controls import NotDone
 from expo_ft_ros.monitor.paths import DRIVER_COLOURS
 from expo_ft_ros.nodes.convert import array_to_image, header_of, to_array
 from expo_ft_ros.nodes.monitor import MonitorNode

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,9 @@ from expo_ft_ros.data.episode_store import load_episodes
 from expo_ft_ros.data.types import Source
 from expo_ft_ros.rl.checkpoint import load_state
 from test.console_run import free_port
+from test.monitor.browser import chromium
 from test.processes import processes_naming
+from test.report.offline import require_whole
 
 STEPS = 150
 
@@ -116,6 +119,41 @@ def test_train_learns_obeys_and_leaves_nothing_behind(graph, training):
     assert list((run / "tensorboard").iterdir())
     assert (run / "config.yaml").is_file()
     assert not processes_naming(str(run))
+    _each_kind_has_its_report(graph, run)
+
+
+def _each_kind_has_its_report(graph, train: Path) -> None:
+    """A page that opens with no network, of this run and of one of each other kind."""
+    runs = {kind: train.with_name(kind) for kind in ("collect", "eval", "sim")}
+    _command(graph, "collect", "demos:=1", f"run_dir:={runs['collect']}")
+    _command(graph, "eval", f"checkpoint:={train}", "eval_trials:=1", f"run_dir:={runs['eval']}")
+    simulation = _start(graph, "sim", f"run_dir:={runs['sim']}")
+    state = graph.probe.gather("episode/state")
+    graph.probe.until(lambda: any(s.state == "ended" for s in state), "an episode", timeout=60)
+    simulation.send_signal(signal.SIGINT)
+    assert simulation.wait(30) == 130
+    with chromium() as browser:
+        for kind, run in {"train": train, **runs}.items():
+            _command(graph, "report", str(run))
+            words = require_whole(browser, run / "report.html")
+            assert f"expo-ft {kind} · task cube_pick" in words
+            assert "The machine that the run was on" in words
+        _command(graph, "report", "--compare", *map(str, runs.values()), folder=train.parent)
+        words = require_whole(browser, train.parent / "comparison.html")
+        assert all(kind in words for kind in runs)
+
+
+def _start(graph, *words: str, folder: Path | None = None) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "expo_ft_ros.cli", *words],
+        env={**os.environ, "ROS_DOMAIN_ID": str(graph.domain)},
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+def _command(graph, *words: str, folder: Path | None = None) -> None:
+    assert _start(graph, *words, folder=folder).wait(120) == 0, words
 
 
 def candidates_shown(message) -> int:
