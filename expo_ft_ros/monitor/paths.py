@@ -1,7 +1,9 @@
-"""Where chunks would take the tool, and in which colour."""
+"""Where chunks would take the tool, in what, and in which colour."""
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import cv2
@@ -35,6 +37,13 @@ def tool_paths(
     moved = np.asarray(actions, dtype=np.float64)[..., :3] * limits.linear_velocity * period
     start = np.zeros((moved.shape[0], 1, 3))
     return np.asarray(position + np.concatenate([start, np.cumsum(moved, axis=1)], axis=1))
+
+
+def box_edges(low: Sequence[float], high: Sequence[float]) -> NDArray[np.float64]:
+    """(12, 2, 3) the edges of a box between two opposite corners [m]."""
+    corners = np.array(list(itertools.product(*zip(low, high, strict=True))))
+    pairs = [(a, b) for a in range(8) for b in (a | 1, a | 2, a | 4) if a < b]
+    return corners[np.array(pairs)]
 
 
 def q_colours(q: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:

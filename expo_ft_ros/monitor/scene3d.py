@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from expo_ft_ros.data.types import Source
 from expo_ft_ros.monitor.arm import arm_points
-from expo_ft_ros.monitor.paths import DRIVER_COLOURS, Colour, q_colours
+from expo_ft_ros.monitor.paths import DRIVER_COLOURS, Colour, box_edges, q_colours
 from expo_ft_ros.monitor.view import View
 from expo_ft_ros.tasks import TaskConfig
 
@@ -92,10 +92,7 @@ def furnish(scene: viser.SceneApi, task: TaskConfig) -> None:
     one_way = np.array([[[a, -_HALF, 0.0], [a, _HALF, 0.0]] for a in across])
     table = np.concatenate([one_way, one_way[..., [1, 0, 2]]]) + np.array([_CENTRE, 0.0, 0.0])
     _Lines(scene, "/table", 1.0).draw(table, _GRID)
-    low, high = np.array(task.workspace.low), np.array(task.workspace.high)
-    corners = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)])
-    pairs = [(a, b) for a in range(8) for b in (a | 1, a | 2, a | 4) if a < b]
-    edges = low + corners[np.array(pairs)] * (high - low)
+    edges = box_edges(task.workspace.low, task.workspace.high)
     _Lines(scene, "/workspace", 1.5).draw(edges, _BOX)
 
 

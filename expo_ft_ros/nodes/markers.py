@@ -13,15 +13,13 @@ from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
 from expo_ft_ros.data.types import Source
-from expo_ft_ros.monitor.paths import DRIVER_COLOURS, q_colours
+from expo_ft_ros.monitor.paths import DRIVER_COLOURS, box_edges, q_colours
 from expo_ft_ros.tasks import Workspace
 
 BASE, EDITED, CHOSEN, EDITS = "base", "edited", "chosen", "edits"
 EXECUTED, WORKSPACE, REGIONS, STATE = "executed", "workspace", "regions", "state"
 
 _THIN, _THICK, _SHAFT = 0.0015, 0.005, 0.002  # [m]
-_CUBE_EDGES = ((0, 1), (0, 2), (0, 4), (1, 3), (1, 5), (2, 3), (2, 6), (3, 7), (4, 5), (4, 6),
-               (5, 7), (6, 7))  # fmt: skip
 _WHITE = (255, 255, 255)
 
 
@@ -99,10 +97,9 @@ def surrounding_markers(
 ) -> list[Marker]:
     """The box that the tool stays in, and the heights that the classifier counts [m]."""
     low, high = np.array(workspace.low), np.array(workspace.high)
-    corners = [np.where([(i >> axis) & 1 for axis in range(3)], high, low) for i in range(8)]
     box = _marker(header, WORKSPACE, 0, Marker.LINE_LIST, (120, 200, 120))
     box.scale.x = _THIN
-    box.points = [_point(corners[end]) for edge in _CUBE_EDGES for end in edge]
+    box.points = [_point(p) for p in box_edges(workspace.low, workspace.high).reshape(-1, 3)]
     markers = [box]
     for number, (name, height) in enumerate(heights.items()):
         plane = _marker(header, REGIONS, 2 * number, Marker.CUBE, (0, 200, 200), alpha=0.12)

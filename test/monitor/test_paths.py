@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from expo_ft_ros.monitor.paths import q_colours, tool_paths
+from expo_ft_ros.monitor.paths import box_edges, q_colours, tool_paths
 from expo_ft_ros.tasks import RobotLimits
 
 WEIGHTS = np.array([0.2126, 0.7152, 0.0722])  # of RGB in brightness, ITU-R BT.709
@@ -19,6 +19,17 @@ def test_a_path_is_the_sum_of_its_velocities():
     np.testing.assert_allclose(paths[0], [[0.4, 0.1, 0.2]] * 4)
     np.testing.assert_allclose(paths[1, :, 0], [0.4, 0.42, 0.43, 0.41])
     np.testing.assert_allclose(paths[1, :, 1:], [[0.1, 0.2]] * 4)
+
+
+def test_a_box_has_four_edges_along_each_axis():
+    low, high = [0.1, -0.2, 0.0], [0.5, 0.3, 0.4]
+    edges = box_edges(low, high)
+    lengths = np.abs(np.diff(edges, axis=1))[:, 0]
+    for axis in range(3):
+        along = lengths[:, axis] > 0
+        assert along.sum() == 4
+        np.testing.assert_allclose(lengths[along], np.eye(3)[axis] * np.subtract(high, low)[axis])
+        assert len({tuple(edge[0]) for edge in edges[along]}) == 4
 
 
 @given(arrays(np.float64, st.integers(1, 20), elements=st.floats(-1e6, 1e6)))
