@@ -43,7 +43,7 @@ def box_edges(low: Sequence[float], high: Sequence[float]) -> NDArray[np.float64
     """(12, 2, 3) the edges of a box between two opposite corners [m]."""
     corners = np.array(list(itertools.product(*zip(low, high, strict=True))))
     pairs = [(a, b) for a in range(8) for b in (a | 1, a | 2, a | 4) if a < b]
-    return corners[np.array(pairs)]
+    return np.asarray(corners[np.array(pairs)])
 
 
 def q_colours(q: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
