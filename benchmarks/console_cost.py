@@ -68,6 +68,7 @@ def watch(url: str, run: Path, seconds: float) -> list[tuple[str, float, float]]
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             visit = Visit(browser, url)
+            visit.read("candidates")  # in the scene's frame, which is there then
             spans.append(("open", *spend(visit.page.wait_for_timeout)))
             visit.close()
             spans.append(("closed", *spend(lambda ms: time.sleep(ms / 1000))))

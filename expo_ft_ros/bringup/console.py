@@ -37,19 +37,22 @@ def require_openable_console(host: str, port: int) -> None:
         address = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)[0]
         with socket.create_server(address[4][:2], family=address[0]):
             pass
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
+    except (OSError, UnicodeError) as error:
+        number = getattr(error, "errno", None)
+        if number in (errno.EADDRINUSE, errno.EACCES):
             raise ConfigError(
-                f"console_port:={port}: taken by somebody else (another console? give another "
-                "console_port:=)"
+                f"console_port:={port}: {os.strerror(number).lower()} (give another one above 1023)"
             ) from None
+        why = getattr(error, "strerror", None) or error
         raise ConfigError(
-            f"console_host:={host}: can't be listened on: {error.strerror} (take 127.0.0.1, or an "
-            "address of this machine)"
+            f"console_host:={host}: can't be listened on: {why} (take 127.0.0.1, or an address of "
+            "this machine)"
         ) from None
 
 
 def console_address(host: str, port: int) -> str:
     """Where it is, in words for a terminal, which doesn't show the token."""
-    token = f"/?token=... (of {TOKEN_VARIABLE})" if console_token() else ""
-    return f"http://{host}:{port}{token}"
+    token = f"?token=... (of {TOKEN_VARIABLE})" if console_token() else ""
+    name = socket.gethostname() if host in ("0.0.0.0", "::") else host.strip("[]")
+    name = f"[{name}]" if ":" in name else name
+    return f"http://{name}:{port}/{token}"

@@ -20,6 +20,8 @@ def machine() -> dict[str, Any]:
         "kernel": platform.release(),
         "cpu": _cpu_model(),
         "cores": len(os.sched_getaffinity(0)),
+        "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9),
+        "gpu": _gpu_model(),
         "load_before": round(os.getloadavg()[0], 2),
     }
 
@@ -46,3 +48,12 @@ def _cpu_model() -> str:
         if line.startswith("model name"):
             return line.partition(":")[2].strip()
     return platform.machine()
+
+
+def _gpu_model() -> str:
+    """Of NVIDIA's driver, without the seconds that torch takes; "" where there is none."""
+    models = []
+    for path in sorted(Path("/proc/driver/nvidia/gpus").glob("*/information")):
+        lines = path.read_text().splitlines()
+        models += [x.partition(":")[2].strip() for x in lines if x.startswith("Model:")]
+    return ", ".join(models)

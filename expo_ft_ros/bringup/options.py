@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from expo_ft_ros.bringup.console import CONSOLE_PORT, TOKEN_VARIABLE, require_openable_console
+from expo_ft_ros.bringup.console import CONSOLE_PORT, TOKEN_VARIABLE
 from expo_ft_ros.bringup.environment import find_rviz
 from expo_ft_ros.configuration import ConfigError
 from expo_ft_ros.control.session import Operator
@@ -377,8 +377,6 @@ def make_options(values: dict[str, Any], model: type[Options]) -> Options:
     _require_known(options, "size", known_names("sizes"))
     if isinstance(options, RunOptions) and options.rviz:
         find_rviz()
-    if isinstance(options, RunOptions) and options.console:
-        require_openable_console(options.console_host, options.console_port)
     return options
 
 

@@ -11,6 +11,7 @@ from typing import IO, Any, Generic, TypeVar
 
 import yaml
 
+from expo_ft_ros.bringup.console import require_openable_console
 from expo_ft_ros.bringup.display import SUMMARY_FILE
 from expo_ft_ros.bringup.machine import machine
 from expo_ft_ros.bringup.options import (
@@ -28,6 +29,7 @@ from expo_ft_ros.rl.config import load_preset, require_room
 from expo_ft_ros.tasks import load_task
 
 CONFIG_FILE = "config.yaml"
+METRICS_FILE = "metrics.jsonl"
 PROGRESS_FILE = "progress.json"
 LATEST = "latest"
 _LOCK_FILE = ".lock"
@@ -73,7 +75,7 @@ def open_run(command: str, arguments: Sequence[str], model: type[Options]) -> Ru
 
     Raises:
         ConfigError: for wrong arguments, a run that doesn't exist or is of another command or task,
-            a folder that can't be written or is in use.
+            a folder that can't be written or is in use, a console that can't be opened.
         RunFinished: when there is nothing left to go on with; the run is as it was.
     """
     options = parse_arguments(arguments, model)
@@ -81,6 +83,7 @@ def open_run(command: str, arguments: Sequence[str], model: type[Options]) -> Ru
     if source is None:
         # Before there is a folder.
         _refuse_impossible(options)
+        _require_console(options)
         path = _new_folder(options)
     else:
         path = find_run(source, command, option="resume")
@@ -88,6 +91,8 @@ def open_run(command: str, arguments: Sequence[str], model: type[Options]) -> Ru
         _refuse_impossible(options)
     lock = _lock(path)
     if source is not None:
+        # After it is known that the run's own console is gone.
+        _require_console(options)
         _reopen(path, options)
     _write_config(path, command, options)
     return Run(path, options, source is not None, lock)
@@ -100,6 +105,11 @@ def _refuse_impossible(options: RunOptions) -> None:
     if isinstance(options, TrainOptions):
         config = load_preset(options.preset, options.size)
         require_room(config, work.steps, work.demos + work.given, task.max_steps)
+
+
+def _require_console(options: RunOptions) -> None:
+    if options.console:
+        require_openable_console(options.console_host, options.console_port)
 
 
 def find_run(source: str, command: str | None = None, option: str = "run") -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,8 @@ from numpy.typing import NDArray
 from viser import uplot
 
 from expo_ft_ros.data.types import ImageArray
-from expo_ft_ros.monitor import controls, markup
-from expo_ft_ros.monitor.controls import Actions, Controls
+from expo_ft_ros.monitor import controls_page, markup
+from expo_ft_ros.monitor.controls import Action, Controls
 from expo_ft_ros.monitor.gate import Gate, passed_on
 from expo_ft_ros.monitor.playback import Player
 from expo_ft_ros.monitor.scene3d import Scene, furnish
@@ -25,6 +26,9 @@ from expo_ft_ros.tasks import TaskConfig
 _WIDE = (1.2, -0.85, 0.8), (0.36, 0.0, 0.24)
 _NARROW = (1.65, -1.2, 0.45), (0.36, 0.0, -0.35)
 _NARROW_WIDTH = 576  # [px]
+_PHONE = """<style>@media (max-width: 36em) {
+  div[style*="width: 20em"] { width: 100vw !important; }
+}</style>"""
 _NO_POINTS: Any = {"show": False}
 _BLANK = np.zeros((224, 224, 3), np.uint8)
 _log = logging.getLogger(__name__)
@@ -35,7 +39,7 @@ class Console:
 
     def __init__(
         self,
-        actions: Actions,
+        actions: Mapping[str, Action],
         task: TaskConfig,
         *,
         host: str = "127.0.0.1",
@@ -43,17 +47,18 @@ class Console:
         token: str = "",
         episodes: Path | None = None,
     ) -> None:
-        """host, port, token: as of `gate.Gate`; episodes: the run's folder of recordings.
+        """actions: as of `controls.Controls`; host, port, token: as of `gate.Gate`; episodes: the
+        run's folder of recordings.
 
         Raises ConfigError as `Gate`.
         """
         title = f"EXPO-FT · {task.name}"
         self._server = HiddenServer(title)
         self._controls = Controls(actions)
-        pages = {"/": controls.page(title), controls.SCENE: page()}
+        pages = {"/": controls_page.page(title), controls_page.SCENE: page()}
         talks = {
-            controls.SOCKET: self._controls.talk,
-            controls.SCENE: passed_on(self._server.url),
+            controls_page.SOCKET: self._controls.talk,
+            controls_page.SCENE: passed_on(self._server.url),
         }
         try:
             self._gate = Gate(pages, talks, host, port, token)
@@ -72,16 +77,20 @@ class Console:
 
     @property
     def watched(self) -> bool:
-        """Whether a browser is connected: without one nobody needs to draw an overlay."""
-        return self._controls.watched or bool(self._server.get_clients())
+        """Whether a browser shows the scene: without one nobody needs to draw an overlay."""
+        return bool(self._server.get_clients())
+
+    def hear_of(self, episode: int) -> None:
+        """Number of the newest episode, as soon as it is known: see `controls.Controls`."""
+        self._controls.episode = episode
 
     def show(self, view: View) -> None:
         """Shows it to every browser. From one thread; it waits for nobody and raises nothing."""
-        self._controls.show(view)
-        if not self._server.get_clients():
-            self._last = None
-            return
         try:
+            self._controls.show(view)
+            if not self.watched:
+                self._last = None
+                return
             with self._server.atomic():
                 self._show(view, self._last or View())
             self._last, self._failed = view, False
@@ -109,7 +118,7 @@ class Console:
         furnish(server.scene, task)
         self._scene = Scene(server.scene, "/live")
 
-        gui.add_html(markup.STYLE)
+        gui.add_html(markup.STYLE + _PHONE)
         tabs = gui.add_tab_group()
         with tabs.add_tab("Episode"):
             self._q_plot = _q_plot(gui)

@@ -31,18 +31,23 @@ Talk = Callable[[ServerConnection], Awaitable[None]]
 """Serves one websocket, until it closes."""
 
 _CLOSES_WITHIN = 1.0  # whoever has gone without a word isn't waited for longer [s]
+_log = logging.getLogger(__name__)
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{16,128}")
 _SECURITY = {
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
-# The page is all there is: its own scripts run, nothing that somebody smuggles into it, and nothing
-# is sent anywhere else.
-_CONTENT = (
+# Pages are all there is: their own scripts run, nothing that somebody smuggles into them, and
+# nothing is sent anywhere else. In a frame is viser, with its WebAssembly and workers.
+_OUTER = (
+    "default-src 'none'; style-src 'unsafe-inline'; script-src {scripts}; connect-src 'self'; "
+    "frame-src 'self'; frame-ancestors 'none'; form-action 'none'; base-uri 'none'"
+)
+_INNER = (
     "default-src 'self' data: blob:; style-src 'unsafe-inline'; "
     "script-src {scripts} 'strict-dynamic' blob: 'unsafe-eval'; "
-    "frame-ancestors {within}; form-action 'none'; base-uri 'none'"
+    "frame-ancestors 'self'; form-action 'none'; base-uri 'none'"
 )
 _SCRIPT = re.compile(rb"<script[^>]*>(.*?)</script>", re.DOTALL)
 _WORDS = "The console lets in who has its token: add ?token=... to the address.\n"
@@ -98,7 +103,7 @@ class Gate:
         self._talks = talks
         self._pages = {path: gzip.compress(page) for path, page in pages.items()}
         self._html = {path: _headers(path, page) for path, page in pages.items()}
-        self.host, self.port, self._token = host, port, checked_token(token)
+        self.host, self.port, self._token = host.strip("[]"), port, checked_token(token)
         if not self._token and not is_local(host):
             raise ConfigError(
                 f"console: host: {host} would let everybody on that network press the buttons "
@@ -207,7 +212,12 @@ class Gate:
 
     # -- what goes through ----------------------------------------------------------------------
     async def _serve_one(self, outside: ServerConnection) -> None:
-        await self._talks[urlsplit(outside.request.path if outside.request else "").path](outside)
+        path = urlsplit(outside.request.path if outside.request else "").path
+        try:
+            await self._talks[path](outside)
+        except Exception:
+            _log.exception("console: %s ended", path)
+            raise
 
 
 def passed_on(address: str) -> Talk:
@@ -229,11 +239,11 @@ def passed_on(address: str) -> Talk:
 
 
 def _headers(path: str, page: bytes) -> dict[str, str]:
-    within = "'none'" if path == "/" else "'self'"
+    policy = _OUTER if path == "/" else _INNER
     return {
         "Content-Type": "text/html; charset=utf-8",
         "Content-Encoding": "gzip",
-        "Content-Security-Policy": _CONTENT.format(scripts=_hashes(page), within=within),
+        "Content-Security-Policy": policy.format(scripts=_hashes(page)),
     }
 
 

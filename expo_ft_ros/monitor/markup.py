@@ -30,10 +30,6 @@ STYLE = """<style>
 .xf-bars .edited {
   background: repeating-linear-gradient(0deg, var(--c) 0 4px, transparent 4px 6px); }
 .xf-bars .chosen { outline: 2px solid #fff; }
-/* A phone's sheet is wide. */
-@media (max-width: 36em) {
-  div[style*="width: 20em"] { width: 100vw !important; }
-}
 </style>"""
 """Once in a page."""
 
@@ -69,7 +65,8 @@ def state_html(view: View) -> str:
         lines.append(_note(_WARN, "paused: no episode starts before Resume"))
     if episode.state == State.STOPPED:
         lines.append(_note(_BAD, f"{escape(episode.cause)}: nothing moves before Release"))
-    bad = [each for each in _worst_first(view.diagnostics) if each.level is Level.ERROR]
+    serious = (Level.ERROR, Level.STALE)
+    bad = [each for each in _worst_first(view.diagnostics) if each.level in serious]
     if bad:
         others = f" (and {len(bad) - 1} more, see Health)" if len(bad) > 1 else ""
         lines.append(_note(_BAD, f"{escape(bad[0].name)}: {escape(bad[0].message)}{others}"))
@@ -80,6 +77,11 @@ def reply_html(words: str, *, failed: bool = False) -> str:
     """What a button has come to."""
     colour = _BAD if failed else _CALM
     return _block(f'<span role="status" style="color:{colour}">{escape(words)}</span>')
+
+
+def alarm_html(words: str) -> str:
+    """What must not be overlooked."""
+    return _block(_note(_BAD, f"<b>{escape(words)}</b>"))
 
 
 def q_html(

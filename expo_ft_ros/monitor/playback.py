@@ -37,7 +37,7 @@ class Player:
             "/recorded/title", "", position=np.array([*(low + high)[:2] / 2, high[2] + 0.1])
         )
         gui = server.gui
-        self._chosen = gui.add_dropdown("episode", (LIVE,))
+        self._chosen: Any = gui.add_dropdown("episode", (LIVE,))
         self._words = gui.add_html("")
         self._image = gui.add_image(np.zeros((8, 16, 3), np.uint8), visible=False)
         self._step: Any = gui.add_slider("step", 0, 1, 1, 0, visible=False)
@@ -78,7 +78,10 @@ class Player:
         return self._chosen.value, int(self._step.value)
 
     def _advance(self) -> None:
-        """One round: looks for files, loads what is chosen, shows the step that is wanted."""
+        """One round: looks for files, loads what is chosen, shows the step that is wanted. Where
+        nobody looks any more, the next one sees what happens then."""
+        if self._chosen.value != LIVE and not self._server.get_clients():
+            self._chosen.value = LIVE
         files = episode_files(self._folder)
         if tuple(files) != self._chosen.options[1:]:
             self._chosen.options = (LIVE, *files)

@@ -20,7 +20,7 @@ from rclpy.client import Client
 from sensor_msgs.msg import Image
 from std_srvs.srv import SetBool, Trigger
 
-from expo_ft_ros.bringup.console import CONSOLE_PORT, console_token
+from expo_ft_ros.bringup.console import CONSOLE_PORT, console_address, console_token
 from expo_ft_ros.bringup.display import status_rows
 from expo_ft_ros.control.episode import EpisodeSnapshot
 from expo_ft_ros.data.messages import (
@@ -33,7 +33,7 @@ from expo_ft_ros.data.messages import (
 )
 from expo_ft_ros.data.types import Source
 from expo_ft_ros.monitor.console import Console
-from expo_ft_ros.monitor.controls import Actions, NotDone
+from expo_ft_ros.monitor.controls import NotDone
 from expo_ft_ros.monitor.plot import QPlot
 from expo_ft_ros.monitor.view import Diagnostic, Level, View
 from expo_ft_ros.monitor.watch import Watch
@@ -92,8 +92,8 @@ class MonitorNode(GraphNode[MonitorParameters]):
         self._path_out = self.publisher("monitor/executed")
         self._image_out = {v: self.publisher(f"monitor/{v}") for v in ("side", "wrist")}
         self._q_out = self.publisher("monitor/q")
-        self._listen()
         self._console: Console | None = None
+        self._listen()
         if self.parameters.console:
             self._console = self._open_console()
         self.wall_timer(SHOW_PERIOD, self._show)
@@ -135,7 +135,7 @@ class MonitorNode(GraphNode[MonitorParameters]):
         wanted = self.parameters
         run = Path(wanted.run_dir) if wanted.run_dir else None
         console = Console(
-            Actions(**calls),
+            calls,
             self._task,
             host=wanted.console_host,
             port=wanted.console_port,
@@ -143,8 +143,8 @@ class MonitorNode(GraphNode[MonitorParameters]):
             episodes=run / "episodes" if run is not None else None,
         )
         # Not console.url: a log holds no token.
-        host, port = wanted.console_host, wanted.console_port
-        self.get_logger().info(f"console at http://{host}:{port}")
+        address = console_address(wanted.console_host, wanted.console_port)
+        self.get_logger().info(f"console at {address}")
         return console
 
     def _teardown(self) -> None:
@@ -178,6 +178,8 @@ class MonitorNode(GraphNode[MonitorParameters]):
     def _on_episode(self, message: EpisodeState) -> None:
         names = [field.name for field in fields(EpisodeSnapshot)]
         self._watch.take_episode(EpisodeSnapshot(**{n: getattr(message, n) for n in names}))
+        if self._console is not None:
+            self._console.hear_of(message.episode)
 
     def _on_observation(self, message: Observation) -> None:
         self._watch.take_observation(observation_from_msg(message), message.episode)

@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from expo_ft_ros.bringup.display import SUMMARY_FILE, wilson
-from expo_ft_ros.bringup.run_folder import PROGRESS_FILE
+from expo_ft_ros.bringup.run_folder import METRICS_FILE, PROGRESS_FILE
 from expo_ft_ros.control.session import STAGES, Session, SessionError
 from expo_ft_ros.data.files import put_in_place, write_atomically
 
-METRICS_FILE = "metrics.jsonl"
 ROBOT, LEARNING, WAITING = "robot", "learning", "waiting"
 
 

@@ -10,11 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from expo_ft_ros.bringup.display import format_line, read_status, read_summary
-from expo_ft_ros.bringup.run_folder import PROGRESS_FILE, is_running, read_config
+from expo_ft_ros.bringup.run_folder import (
+    METRICS_FILE,
+    PROGRESS_FILE,
+    is_running,
+    read_config,
+)
 from expo_ft_ros.configuration import ConfigError
 from expo_ft_ros.data.episode_store import episode_path
 
-METRICS_FILE = "metrics.jsonl"
 EVALUATIONS = ("eval_before", "eval_after")
 FINISHED, RUNNING, STOPPED = "finished", "running", "stopped"
 _SETTINGS = ("resolved", "budget", "task")

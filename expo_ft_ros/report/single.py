@@ -236,7 +236,7 @@ def _episodes(run: RunData) -> list[Html]:
 
 def _configuration(run: RunData) -> list[Html]:
     rows = list(run.settings.items())
-    where, which = run.machine, "The machine that the run was on."
+    where, which = run.machine, "The machine that the run was on, as of its newest start."
     if not where:
         # How busy it is while it writes a report says nothing.
         where = {n: str(v) for n, v in machine().items() if v != "" and n != "load_before"}

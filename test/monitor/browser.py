@@ -62,7 +62,7 @@ class Visit:
         self.page.on("console", self._heard)
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.goto(url, wait_until="domcontentloaded")
-        self.button("E-STOP").wait_for(state="visible")
+        self.page.wait_for_function("!document.getElementById('estop').disabled")
 
     def close(self) -> None:
         """Leaves the page."""

@@ -50,7 +50,12 @@ def test_the_worst_comes_first():
     html = diagnostics_html(said)
     places = [html.index(words) for words in ("gone", "gone too", "stale", "slow", "well: a")]
     assert places == sorted(places)
-    assert "d: gone (and 1 more" in state_html(View(diagnostics=tuple(said)))
+    assert "d: gone (and 2 more" in state_html(View(diagnostics=tuple(said)))
+
+
+def test_a_node_that_has_fallen_silent_is_said_beside_the_buttons():
+    silent = Diagnostic(Level.STALE, "arbitration", "nothing heard for 4 s")
+    assert "arbitration: nothing heard for 4 s" in state_html(View(diagnostics=(silent,)))
 
 
 def test_each_candidate_has_a_bar():

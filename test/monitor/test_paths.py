@@ -28,7 +28,8 @@ def test_a_box_has_four_edges_along_each_axis():
     for axis in range(3):
         along = lengths[:, axis] > 0
         assert along.sum() == 4
-        np.testing.assert_allclose(lengths[along], np.eye(3)[axis] * np.subtract(high, low)[axis])
+        long = np.eye(3)[axis] * np.subtract(high, low)[axis]
+        np.testing.assert_allclose(lengths[along], np.tile(long, (4, 1)))
         assert len({tuple(edge[0]) for edge in edges[along]}) == 4
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 
-def require_whole(browser: Any, path: Path) -> str:
-    """The words of a page that asks for nothing but itself, and whose pictures are all there."""
+def require_whole(browser: Any, path: Path, pictures: int) -> str:
+    """The words of a page that asks for nothing but itself, and whose pictures are all there.
+    pictures: so many at least."""
     context = browser.new_context(offline=True)
     page = context.new_page()
     asked: list[str] = []
@@ -20,6 +21,7 @@ def require_whole(browser: Any, path: Path) -> str:
     assert [url for url in asked if not url.startswith("data:")] == [path.as_uri()]
     blank = "[...document.images].filter((image) => !image.naturalWidth).length"
     assert page.evaluate(blank) == 0
+    assert page.evaluate("document.images.length") >= pictures
     assert complaints == []
     words = page.inner_text("body")
     context.close()

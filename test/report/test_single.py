@@ -135,7 +135,8 @@ def test_no_place_on_this_machine_is_told(tmp_path):
 def test_the_machine_is_the_one_that_the_run_was_on(tmp_path):
     machine = {"cpu": "another one", "cores": 64, "git": ""}
     _, parsed = report(make_run(tmp_path / "a", machine=machine))
-    assert "The machine that the run was on. cores 64 cpu another one" in parsed.text
+    told = "The machine that the run was on, as of its newest start."
+    assert f"{told} cores 64 cpu another one" in parsed.text
     _, parsed = report(make_run(tmp_path / "b"))
     assert "The one that this report was made on" in parsed.text
     assert "another one" not in parsed.text

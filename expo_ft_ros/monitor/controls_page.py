@@ -1,0 +1,145 @@
+"""The page of the console's state and buttons, with the scene in a frame below them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from html import escape
+from types import MappingProxyType
+from typing import NamedTuple
+
+from expo_ft_ros.monitor import markup
+
+SCENE = "/scene"
+"""Path of the page that is shown in the frame."""
+
+SOCKET = "/controls"
+"""Path of the websocket. To the page: {"state", "reply" or "alarm": HTML, "episode": its number,
+"stopped": whether a stop is latched, "beat": a number that grows once a second or so}. From it:
+{"button": name, "beat" and "episode": what it had last heard when the button was pressed}."""
+
+
+class Button(NamedTuple):
+    """A button's words, and what it does."""
+
+    label: str
+    hint: str
+
+
+BUTTONS: Mapping[str, Button] = MappingProxyType(
+    {
+        "estop": Button("E-STOP", "Stops the arm at once and discards the episode"),
+        "success": Button("Success", "Ends the episode as a success"),
+        "failure": Button("Failure", "Ends the episode as a failure"),
+        "reset": Button("Reset", "Ends the episode; or says that what was asked is done"),
+        "pause": Button("Pause", "Holds the arm; the episode waits"),
+        "resume": Button("Resume", "Goes on after a pause"),
+        "save_checkpoint": Button("Save", "Writes a checkpoint now"),
+        "acknowledge": Button(
+            "Go on alone", "The device was lost while somebody drove: the policy may go on"
+        ),
+        "release": Button("Release", "Frees the arm after a stop"),
+    }
+)
+"""By name, in the order in which they stand: what frees the arm farthest from what stops it."""
+
+_STYLE = """
+html, body { margin: 0; height: 100%; background: #141414; color: #e3e6ea;
+  font-family: system-ui, "Segoe UI", "DejaVu Sans", sans-serif; }
+body { display: flex; flex-direction: column; }
+header { display: grid; grid-template-columns: max-content minmax(0, 1fr) max-content; gap: 8px;
+  padding: 8px; background: #242424; border-bottom: 1px solid #3a3a3a; min-height: 76px; }
+iframe { flex: 1; border: 0; min-height: 0; }
+button { border: 0; border-radius: 3px; padding: 0 .4em; min-width: 6.4em; height: 34px;
+  background: #40464e; color: #fff; font: inherit; font-size: 14px; cursor: pointer;
+  touch-action: manipulation; }
+button:active { filter: brightness(1.3); }
+#estop { background: #d62828; height: 76px; width: 190px; font-size: 21px; letter-spacing: .06em; }
+#success { background: #24804e; } #failure { background: #a66300; }
+button:disabled { background: #333 !important; color: #777; cursor: default; }
+#others { display: grid; grid-template-columns: repeat(4, 1fr); gap: 8px; align-content: start; }
+#lost { display: none; color: #ff5d55; padding: .4em .75em; }
+.lost #lost { display: block; } .lost #state, .lost #reply { opacity: .35; }
+.xf { margin: 0 .75em; } #reply { min-height: 1.3em; }
+@media (max-width: 60em) {
+  header { grid-template-columns: 1fr; }
+  #estop { width: 100%; height: 56px; } #others { order: 1; gap: 6px; } #told { order: 2; }
+  button { min-width: 0; }
+}
+"""
+
+# Nothing is sent into a connection from which nothing is heard: it might be obeyed much later.
+_SCRIPT = """
+const QUIET = 2500;
+const buttons = [...document.querySelectorAll("button")];
+const frame = document.querySelector("iframe");
+let socket, silence, beat = 0, episode = 0, stopped = false, lost = true;
+function show() {
+  document.body.classList.toggle("lost", lost);
+  for (const button of buttons)
+    button.disabled = lost || (button.id === "release" && !stopped);
+}
+function press(button) {
+  document.getElementById("reply").textContent = button.textContent + " ...";
+  socket.send(JSON.stringify({button: button.id, beat, episode}));
+}
+for (const button of buttons) {
+  // A finger that slides off has stopped the arm all the same.
+  if (button.id === "estop") button.onpointerdown = () => lost || press(button);
+  button.onclick = (event) => button.id === "estop" && event.detail ? 0 : press(button);
+}
+function heard(mine) {
+  clearTimeout(silence);
+  silence = setTimeout(() => drop(mine), QUIET);
+}
+function drop(mine) {
+  if (mine !== socket) return;
+  socket = null;
+  lost = true;
+  show();
+  mine.close();
+  setTimeout(connect, 1000);
+}
+function connect() {
+  const mine = socket = new WebSocket(location.origin.replace("http", "ws") + "SOCKET");
+  heard(mine);
+  mine.onmessage = (event) => {
+    if (mine !== socket) return;
+    heard(mine);
+    const told = JSON.parse(event.data);
+    for (const id of ["state", "reply", "alarm"])
+      if (id in told) document.getElementById(id).innerHTML = told[id];
+    ({beat = beat, episode = episode, stopped = stopped} = told);
+    if (lost) {
+      // Drawn before the scene is. viser looks for its server only while it has the focus.
+      frame.onload = () => frame.contentWindow.focus();
+      requestAnimationFrame(() => setTimeout(() => (frame.src = "SCENE")));
+    }
+    lost = false;
+    show();
+  };
+  mine.onclose = () => drop(mine);
+}
+connect();
+""".replace("SOCKET", SOCKET).replace("SCENE", SCENE)
+
+
+def page(title: str) -> bytes:
+    """HTML."""
+    estop, *others = (
+        f'<button id="{name}" title="{button.hint}" disabled>{button.label}</button>'
+        for name, button in BUTTONS.items()
+    )
+    return f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+{markup.STYLE}<style>{_STYLE}</style></head>
+<body class="lost">
+<header>{estop}
+<div id="told"><div id="alarm" role="alert"></div><div id="state"></div><div id="reply"></div>
+<div id="lost" role="alert">No connection: the buttons do nothing. Stop the robot by its own means.
+</div></div>
+<div id="others">{"".join(others)}</div></header>
+<iframe name="scene" title="scene, cameras, curves"></iframe>
+<script>{_SCRIPT}</script>
+</body></html>
+""".encode()
