@@ -62,7 +62,8 @@ class Visit:
         self.page.on("console", self._heard)
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.goto(url, wait_until="domcontentloaded")
-        self.page.wait_for_function("!document.getElementById('estop').disabled")
+        stop = self.button("E-STOP")
+        wait_until(lambda: self.page.wait_for_timeout(20) or stop.is_enabled(), "the buttons")
 
     def close(self) -> None:
         """Leaves the page."""
