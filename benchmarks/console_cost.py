@@ -4,17 +4,15 @@
 
 A simulated robot in real time, driven by the scripted operator, with a monitor that serves the
 console. Every fifteen seconds a browser comes, is exchanged, or goes; printed and written to
-benchmarks/results/ is how late ticks were. An operator has it on another machine. So one has a
-window of the usual size, which without a GPU takes both of two cores to draw, and the other one
-that is so small that it receives everything, and draws next to nothing. Both get only time that
-nobody else wants (SCHED_IDLE).
+benchmarks/results/ is how late ticks were. An operator has it on another machine: one browser has a
+window of the usual size, which without a GPU takes both of two cores to draw, the other one that is
+so small that it receives everything and draws little.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import tempfile
 import time
@@ -36,7 +34,7 @@ from test.monitor.browser import DESKTOP, Visit, chromium, wait_until  # noqa: E
 PERIOD = 15.0
 """Of one kind, for so long [s]."""
 SMALL = (1000, 140)  # [px]: thirty of the height are the scene
-KINDS = {"closed": None, "drawn elsewhere": SMALL, "drawn here": DESKTOP}
+KINDS = {"closed": None, "small": SMALL, "desktop": DESKTOP}
 _SETTLE = 3.0  # after it came or went [s]
 
 
@@ -67,7 +65,6 @@ def watch(url: str, run: Path, seconds: float) -> list[tuple[str, float, float]]
     wait_until(lambda: any(run.glob("episodes/*")), "the first episode")
     wait_until(lambda: answers(url), "the console")
     spans = []
-    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))  # the browser inherits it
     with chromium() as browser:
         end = time.monotonic() + seconds
         while time.monotonic() < end:
