@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import pty
+import select
+import sys
 import termios
 from collections.abc import Iterator
 
@@ -32,13 +34,19 @@ def is_open(file: int) -> bool:
     return True
 
 
+def typed(outside: int, keys: bytes) -> None:
+    """Types, and waits until that has come: the kernel takes it from end to end when it likes."""
+    os.write(outside, keys)
+    assert select.select([sys.stdin], [], [], 10)[0]
+
+
 def test_keys_come_at_once_and_none_is_a_signal_but_ctrl_c(outside):
     before = termios.tcgetattr(outside)
     terminal = Terminal()
     assert terminal.read() == b""
-    typed = b"w\x1b[A\x1a\x1c\x13\x16\x04\x7f\xc3\xb6"
-    os.write(outside, typed)
-    assert terminal.read() == typed
+    keys = b"w\x1b[A\x1a\x1c\x13\x16\x04\x7f\xc3\xb6"
+    typed(outside, keys)
+    assert terminal.read() == keys
     assert terminal.read() == b""
     modes = termios.tcgetattr(outside)
     assert modes[3] & termios.ISIG
@@ -48,10 +56,10 @@ def test_keys_come_at_once_and_none_is_a_signal_but_ctrl_c(outside):
 
 
 def test_it_hands_over_neither_what_was_typed_before_nor_after(outside):
-    os.write(outside, b"w\n")
+    typed(outside, b"w\n")
     terminal = Terminal()
     assert terminal.read() == b""
-    os.write(outside, b"wwww\n")
+    typed(outside, b"wwww\n")
     terminal.close()
     again = Terminal()
     assert again.read() == b""

@@ -87,13 +87,7 @@ class Visit:
 
     def read(self, words: str) -> None:
         """Waits until the words are to be read, wherever."""
-
-        def there() -> bool:
-            self.page.wait_for_timeout(20)
-            found = (frame.get_by_text(words).first for frame in self.page.frames)
-            return any(words.is_visible() for words in found)
-
-        wait_until(there, repr(words))
+        wait_until(lambda: self._reads(words), repr(words))
 
     def images(self) -> list[str]:
         """Addresses of the images that are seen: one that changes has another."""
@@ -112,12 +106,19 @@ class Visit:
             and box["y"] + box["height"] <= size["height"]
         )
 
-    def picture(self, path: Path) -> None:
-        """Writes what is seen, without the notice that there is no GPU."""
+    def picture(self, path: Path, *words: str) -> None:
+        """Writes what is seen as soon as all the words are to be read, without the notice that
+        there is no GPU."""
         for close in self.scene.locator(".mantine-Notification-closeButton").all():
             close.click()
         self.page.wait_for_timeout(500)
+        wait_until(lambda: all(self._reads(each) for each in words), " and ".join(words))
         self.page.screenshot(path=str(path))
+
+    def _reads(self, words: str) -> bool:
+        self.page.wait_for_timeout(20)
+        found = (frame.get_by_text(words).first for frame in self.page.frames)
+        return any(each.is_visible() for each in found)
 
     def _heard(self, message: Any) -> None:
         if message.type in ("error", "warning") and not any(w in message.text for w in _BENIGN):
