@@ -12,14 +12,7 @@ from test.monitor.browser import DESKTOP, PHONE, Visit, chromium, wait_until
 IMAGES = Path(__file__).resolve().parents[1] / "docs" / "images"
 DRIVEN = ("policy drives", "16 candidates")
 # In real time, since in lock-step an episode is over before anybody has looked.
-_WORDS = [
-    "train",
-    "steps:=1200",
-    "realtime:=true",
-    "mode:=async",
-    "eval_trials:=4",
-    "preset:=paper",
-]
+_WORDS = ["train", "steps:=500", "realtime:=true", "mode:=async", "eval_trials:=1"]
 
 
 def main() -> int:
@@ -27,7 +20,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder, graph_with_console(Path(folder), _WORDS,
             EXPO_FT_ISOLATE="1") as url, chromium() as browser:  # fmt: skip
         run = Path(folder) / "run"
-        wait_for(lambda: _online_episodes(run) >= 12, "twelve episodes of the rl stage")
+        wait_for(lambda: _online_episodes(run) >= 4, "four episodes of the rl stage")
         visit = Visit(browser, url, DESKTOP)
         visit.picture(IMAGES / "console.png", *DRIVEN)
         visit.open("Training")
