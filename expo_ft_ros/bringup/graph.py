@@ -304,14 +304,14 @@ def _with_watch(specs: list[NodeSpec]) -> list[NodeSpec]:
 
 
 def _monitor(options: RunOptions, run_dir: Path) -> NodeSpec:
-    """For eyes only: it comes last on a busy machine, and nobody waits for it or misses it."""
+    """Nobody waits for it or misses it. Of normal priority: a stop may come by way of it."""
     parameters: dict[str, Parameter] = {
         "console": options.console,
         "console_host": options.console_host,
         "console_port": options.console_port,
     }
     spec = _node("monitor", options, run_dir, parameters, rank=RANK_SESSION)
-    return replace(spec, nice=_LEARNER_NICE, vital=False)
+    return replace(spec, vital=False)
 
 
 def _rviz() -> NodeSpec:

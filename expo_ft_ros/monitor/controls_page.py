@@ -58,7 +58,8 @@ button:active { filter: brightness(1.3); }
 button:disabled { background: #333 !important; color: #777; cursor: default; }
 #others { display: grid; grid-template-columns: repeat(4, 1fr); gap: 8px; align-content: start; }
 #lost { display: none; color: #ff5d55; padding: .4em .75em; }
-.lost #lost { display: block; } .lost #state, .lost #reply { opacity: .35; }
+.lost iframe { visibility: hidden; } .lost #lost { display: block; }
+.lost #state, .lost #reply { opacity: .35; }
 .xf { margin: 0 .75em; } #reply { min-height: 1.3em; }
 @media (max-width: 60em) {
   header { grid-template-columns: 1fr; }
@@ -136,8 +137,8 @@ def page(title: str) -> bytes:
 <body class="lost">
 <header>{estop}
 <div id="told"><div id="alarm" role="alert"></div><div id="state"></div><div id="reply"></div>
-<div id="lost" role="alert">No connection: the buttons do nothing. Stop the robot by its own means.
-</div></div>
+<div id="lost" role="alert">No connection: the buttons do nothing. Where the run hasn't ended, stop
+the robot by its own means.</div></div>
 <div id="others">{"".join(others)}</div></header>
 <iframe name="scene" title="scene, cameras, curves"></iframe>
 <script>{_SCRIPT}</script>

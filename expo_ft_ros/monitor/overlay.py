@@ -40,5 +40,8 @@ def _write(image: ImageArray, words: str, place: tuple[int, int], colour: Colour
     """In one line, with a dark edge, so that it can be read on anything."""
     face, size = cv2.FONT_HERSHEY_SIMPLEX, 0.65
     plain = words.encode("ascii", "replace").decode()
-    cv2.putText(image, plain, place, face, size, (0, 0, 0), 3, cv2.LINE_AA)
+    left, low = place
+    # Of one thickness: in OpenCV 5 a thicker text is a wider one as well.
+    for right, down in ((-1, 0), (1, 0), (0, -1), (0, 1)):
+        cv2.putText(image, plain, (left + right, low + down), face, size, (0, 0, 0), 1, cv2.LINE_AA)
     cv2.putText(image, plain, place, face, size, colour, 1, cv2.LINE_AA)
