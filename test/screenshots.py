@@ -12,7 +12,7 @@ from test.monitor.browser import DESKTOP, PHONE, Visit, chromium, wait_until
 IMAGES = Path(__file__).resolve().parents[1] / "docs" / "images"
 DRIVEN = ("policy drives", "16 candidates")
 # In real time, since in lock-step an episode is over before anybody has looked.
-_WORDS = ["train", "steps:=500", "realtime:=true", "mode:=async", "eval_trials:=1"]
+_WORDS = ["train", "steps:=500", "realtime:=true", "mode:=async", "preset:=paper"]
 
 
 def main() -> int:
