@@ -10,7 +10,7 @@ from test.console_run import graph_with_console
 from test.monitor.browser import DESKTOP, PHONE, Visit, chromium, wait_until
 
 IMAGES = Path(__file__).resolve().parents[1] / "docs" / "images"
-DRIVEN = ("policy drives", "16 candidates")
+DRIVEN = ("policy drives", "16 candidates", "step 2")  # early enough not to be over meanwhile
 # In real time, since in lock-step an episode is over before anybody has looked.
 _WORDS = ["train", "steps:=500", "realtime:=true", "mode:=async", "preset:=paper"]
 

@@ -19,7 +19,7 @@ STYLE = """<style>
 .xf b { font-weight: 600; }
 .xf-dim { color: #8b939d; }
 .xf-state { display: flex; align-items: baseline; gap: .6em; }
-.xf-state b { font-size: 21px; letter-spacing: .02em; color: var(--c); }
+.xf-state b { font-size: 21px; letter-spacing: .02em; color: var(--c); white-space: nowrap; }
 .xf-dot { display: inline-block; width: .62em; height: .62em; border-radius: 50%;
   margin-right: .5em; background: var(--c); }
 .xf-note { margin-top: .5em; padding: .45em .7em; border-left: 3px solid var(--c);
