@@ -10,7 +10,7 @@ from test.console_run import graph_with_console
 from test.monitor.browser import DESKTOP, PHONE, Visit, chromium, wait_until
 
 IMAGES = Path(__file__).resolve().parents[1] / "docs" / "images"
-DRIVEN = ("policy drives", "16 candidates", "step 2")  # early enough not to be over meanwhile
+_DRIVEN = ("policy drives", "16 candidates", "step 2")  # early enough not to be over meanwhile
 # In real time, since in lock-step an episode is over before anybody has looked.
 _WORDS = ["train", "steps:=500", "realtime:=true", "mode:=async", "preset:=paper"]
 
@@ -22,12 +22,12 @@ def main() -> int:
         run = Path(folder) / "run"
         wait_for(lambda: _online_episodes(run) >= 4, "four episodes of the rl stage")
         visit = Visit(browser, url, DESKTOP)
-        visit.picture(IMAGES / "console.png", *DRIVEN)
+        visit.picture(IMAGES / "console.png", *_DRIVEN)
         visit.open("Training")
-        visit.picture(IMAGES / "console_curves.png", *DRIVEN)
+        visit.picture(IMAGES / "console_curves.png", *_DRIVEN)
         visit.close()
         visit = Visit(browser, url, PHONE)
-        visit.picture(IMAGES / "console_phone.png", DRIVEN[0])
+        visit.picture(IMAGES / "console_phone.png", _DRIVEN[0])
         visit.close()
     print(f"written to {IMAGES}")
     return 0

@@ -52,7 +52,6 @@ def require_openable_console(host: str, port: int) -> None:
 
 def console_address(host: str, port: int) -> str:
     """Where it is, in words for a terminal, which doesn't show the token."""
-    token = f"?token=... (of {TOKEN_VARIABLE})" if console_token() else ""
-    name = socket.gethostname() if host in ("0.0.0.0", "::") else host.strip("[]")
-    name = f"[{name}]" if ":" in name else name
-    return f"http://{name}:{port}/{token}"
+    from expo_ft_ros.monitor.gate import address
+
+    return address(host, port) + (f"?token=... (of {TOKEN_VARIABLE})" if console_token() else "")

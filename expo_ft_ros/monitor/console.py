@@ -53,8 +53,8 @@ class Console:
         Raises ConfigError as `Gate`.
         """
         title = f"EXPO-FT · {task.name}"
-        self._server = HiddenServer(title)
         self._controls = Controls(actions)
+        self._server = HiddenServer(title)
         pages = {"/": controls_page.page(title), controls_page.SCENE: page()}
         talks = {
             controls_page.SOCKET: self._controls.talk,

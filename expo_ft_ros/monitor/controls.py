@@ -100,8 +100,8 @@ class Controls:
     def _heard(self, text: str | bytes) -> None:
         try:
             said = json.loads(text)
-            name, beat, episode = said["button"], int(said["beat"]), int(said["episode"])
-        except (ValueError, TypeError, KeyError):
+            name, beat, episode = str(said["button"]), int(said["beat"]), int(said["episode"])
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
             return
         if name in BUTTONS:
             # Whoever waits for one answer may press another button.

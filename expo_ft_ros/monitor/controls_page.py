@@ -14,7 +14,7 @@ SCENE = "/scene"
 
 SOCKET = "/controls"
 """Path of the websocket. To the page: {"state", "reply" or "alarm": HTML, "episode": its number,
-"stopped": whether a stop is latched, "beat": a number that grows once a second or so}. From it:
+"stopped": whether a stop is latched, "beat": a number that grows twice a second}. From it:
 {"button": name, "beat" and "episode": what it had last heard when the button was pressed}."""
 
 

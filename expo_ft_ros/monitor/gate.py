@@ -75,6 +75,12 @@ def is_local(host: str) -> bool:
         return host.lower() == "localhost"
 
 
+def address(host: str, port: int) -> str:
+    """Of what listens on a host and a port, for a browser; host: with or without brackets."""
+    name = socket.gethostname() if host in ("0.0.0.0", "::") else host.strip("[]")
+    return f"http://[{name}]:{port}/" if ":" in name else f"http://{name}:{port}/"
+
+
 class Gate:
     """Serves pages, and websockets by way of `talks`, in a thread of its own.
 
@@ -122,10 +128,7 @@ class Gate:
     @property
     def url(self) -> str:
         """What to open in a browser: it holds the token, so show it once and log it nowhere."""
-        everywhere = self.host in ("0.0.0.0", "::")
-        name = socket.gethostname() if everywhere else self.host
-        name = f"[{name}]" if ":" in name else name
-        return f"http://{name}:{self.port}/" + (f"?token={self._token}" if self._token else "")
+        return address(self.host, self.port) + (f"?token={self._token}" if self._token else "")
 
     def close(self) -> None:
         """Ends every connection; nothing where it is closed already."""

@@ -103,10 +103,10 @@ def visit(page, played) -> Visit:
 def test_what_matters_is_on_the_first_screen(browser, played, size):
     began = time.monotonic()
     visit = Visit(browser, played.console.url, size)
-    waits = presses(visit, played, until=began + 6.0)
+    waits = presses(visit, played, seconds=5.0)
     print(
         f"{size[0]} px: the first press answered {waits[0][0] - began + waits[0][1]:.1f} s after "
-        f"the page was asked for; in the first six seconds after {max(w for _, w in waits):.2f} s "
+        f"the page was asked for; in the first five seconds after {max(w for _, w in waits):.2f} s "
         f"at most ({len(waits)} presses)"
     )
     visit.read("taken: estop")
@@ -123,11 +123,12 @@ def test_what_matters_is_on_the_first_screen(browser, played, size):
     visit.close()
 
 
-def presses(visit: Visit, played: Played, until: float) -> list[tuple[float, float]]:
+def presses(visit: Visit, played: Played, seconds: float) -> list[tuple[float, float]]:
     """(when, answered after [s]) of presses of E-STOP as a mouse gives them, while the scene is
     drawn for the first time."""
     box, waits = visit.button("E-STOP").bounding_box(), []
-    while time.monotonic() < until:
+    until = time.monotonic() + seconds
+    while not waits or time.monotonic() < until:
         played.calls.clear()
         pressed = time.monotonic()
         visit.page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)

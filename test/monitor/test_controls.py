@@ -18,6 +18,8 @@ from expo_ft_ros.monitor.controls_page import BUTTONS, SOCKET, page
 from expo_ft_ros.monitor.gate import Gate
 from test.monitor.views import make_view
 
+HOSTILE = '{"button": ["estop"], "beat": Infinity, "episode": 0}'
+
 
 class Served:
     """Controls behind a gate; what each button answers is in `answers`."""
@@ -152,7 +154,9 @@ def test_a_stop_that_failed_stays_in_sight(served):
         assert each.told["alarm"] == ""
 
 
-@pytest.mark.parametrize("text", ["", "estop", "[]", '{"button": "estop"}', "{}", b"\x00", "1"])
+@pytest.mark.parametrize(
+    "text", ["", "estop", "[]", '{"button": "estop"}', "{}", b"\x00", "1", "[" * 9999, HOSTILE]
+)
 def test_what_means_nothing_ends_nothing(served, text):
     with open_page(served) as each:
         each.socket.send(text)

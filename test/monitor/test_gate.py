@@ -16,7 +16,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from expo_ft_ros.configuration import ConfigError
-from expo_ft_ros.monitor.gate import Gate, checked_token, is_local, passed_on
+from expo_ft_ros.monitor.gate import Gate, address, checked_token, is_local, passed_on
 
 PAGE, INNER = b"<!doctype html><title>console</title>", b"<!doctype html><title>scene</title>"
 PAGES = {"/": PAGE, "/scene": INNER}
@@ -174,6 +174,12 @@ def test_a_host_that_others_reach_needs_a_token(behind):
 def test_a_port_that_is_taken_is_named(behind, local):
     with pytest.raises(ConfigError, match=f"port: 127.0.0.1:{local.port} is taken"):
         opened(behind, port=local.port)
+
+
+def test_an_address_is_one_that_a_browser_opens():
+    assert address("127.0.0.1", 8090) == "http://127.0.0.1:8090/"
+    assert address("::1", 8090) == address("[::1]", 8090) == "http://[::1]:8090/"
+    assert address("0.0.0.0", 80) == f"http://{socket.gethostname()}:80/"
 
 
 def test_a_host_that_is_none_is_named(behind):
