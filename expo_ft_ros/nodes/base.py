@@ -297,13 +297,14 @@ class GraphNode(LifecycleNode, Generic[P]):
         if needed:
             self._needed.append(lambda: made.get_publisher_count() > 0)
         if not many:
-            self._needed.append(lambda: self._is_alone(name, made.get_publisher_count()))
+            self._needed.append(lambda: self._is_alone(name, made.get_publisher_count(), sender))
         return made
 
-    def _is_alone(self, name: str, publishers: int) -> bool:
+    def _is_alone(self, name: str, publishers: int, sender: OneSender) -> bool:
         if publishers > 1:
             self._crowded = f"{name}: {_not_alone(publishers)}"
             self.report(ERROR, self._crowded)
+        sender.meet()
         return publishers <= 1
 
     def _identities(self, name: str) -> list[bytes]:

@@ -29,11 +29,22 @@ class OneSender:
         self._gid: bytes | None = None
         self._refused: set[bytes] = set()
 
+    def meet(self) -> None:
+        """Takes for the sender who is there alone, also where he hasn't said anything yet.
+
+        Of a command a zero is believed of anybody, so that its sender may be silent in this sense
+        for long, and the first other word comes when somebody else is there as well.
+        """
+        if self._gid is None and self._publishers() == 1:
+            there = list(self._identities())
+            if len(there) == 1:
+                self._gid = there[0]
+
     def knows(self, info: Mapping[str, Any]) -> bool:
         """Whether a message is the sender's, by what rclpy says of it (`MessageInfo`).
 
-        The sender is who was heard while nobody else was there, until he is gone; of two of whom
-        neither is known so, none is. An rclpy that gives no identity (before 9) has all pass.
+        The sender is who was met or heard while nobody else was there, until he is gone; of two of
+        whom neither is known so, none is. An rclpy that gives no identity (before 9) has all pass.
         """
         gid = info.get("publisher_gid")
         if gid is None:

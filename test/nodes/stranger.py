@@ -35,6 +35,7 @@ from test.nodes.meddled import COMMANDS, MINE
 KINDS = (*mischief.COPIES, *mischief.PLAUSIBLE)
 MEANT = (*COMMANDS, "step", "reward")
 FILE = "stranger.json"
+HE_LISTENS = "listens\n"
 _PAUSE = 0.03
 _WITH_INFO = inspect.signature(lambda message, info: None)
 
@@ -134,6 +135,7 @@ def main(folder: Path, names: list[str]) -> None:
     stranger = Stranger(names)
     executor = make_executor()
     executor.add_node(stranger.node)
+    print(HE_LISTENS, end="", flush=True)
     while not over.done():
         executor.spin_until_future_complete(over, timeout_sec=_PAUSE)
         stranger.meddle()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+import pytest
 from geometry_msgs.msg import PoseStamped, TwistStamped
 from hypothesis import given
 from hypothesis import strategies as st
@@ -53,6 +54,25 @@ def test_of_a_command_nobody_inherits_the_robot_who_was_refused_before():
     assert not takes(one, 1)
     publishers.become(2)
     assert takes(one, 2), "the next run's"
+
+
+def test_who_was_met_alone_is_the_sender_though_he_was_silent():
+    publishers = Publishers(0)
+    one = publishers.sender(unforgiving=True)
+    one.meet()
+    publishers.become(0, 1)
+    one.meet()
+    assert not takes(one, 1)
+    assert takes(one, 0)
+
+
+@pytest.mark.parametrize("there", [(), (0, 1)])
+def test_nobody_is_met_where_nobody_is_alone(there):
+    publishers = Publishers(*there)
+    one = publishers.sender()
+    one.meet()
+    publishers.become(1)
+    assert takes(one, 1)
 
 
 def test_a_message_that_comes_before_its_sender_is_counted_is_another_s():
@@ -122,6 +142,19 @@ def test_a_second_driver_is_not_heard_until_the_first_is_gone(graph):
     arm.probe.node.destroy_publisher(arm.joints)
     while 0.07 not in arm.widths():
         arm.show(second, 0.07)
+
+
+def test_a_second_driver_is_not_heard_also_where_he_is_the_first_to_speak(graph):
+    arm = Arm(graph)
+    graph.start("proprio")
+    arm.probe.until(lambda: arm.ready, "ready")
+    second = arm.probe.publisher("joint_states")
+    arm.probe.matched()
+    while not arm.says("joint_states: 2 publish here"):
+        arm.show(second, 0.07)
+    arm.show(arm.joints, 0.02)
+    arm.probe.until(lambda: arm.got, "the first one's state")
+    assert arm.widths() == {0.02}
 
 
 def test_with_two_drivers_a_node_is_not_ready(graph):
