@@ -244,6 +244,19 @@ def check_kernel() -> Check:
     return Check("kernel", "missing", f"{text} has no short slices", remedy)
 
 
+def check_priority() -> Check:
+    """Whether the control loop may come before all else that runs."""
+    from expo_ft_ros.control.scheduling import may_come_first
+
+    if may_come_first():
+        return Check("priority", "ok", "real-time priority is granted")
+    remedy = (
+        "a limit on rtprio for your user in /etc/security/limits.conf, as libfranka asks for: "
+        "without it a busy core delays a tick by some milliseconds"
+    )
+    return Check("priority", "missing", "no real-time priority", remedy)
+
+
 def check_clock() -> Check:
     """How late a steady timer fires: what the control tick can expect of this machine."""
     due, late = time.monotonic(), []
@@ -269,6 +282,7 @@ CHECKS: tuple[Callable[[], Check], ...] = (
     check_cameras,
     check_disk,
     check_kernel,
+    check_priority,
     check_clock,
 )
 

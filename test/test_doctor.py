@@ -53,6 +53,16 @@ def test_a_kernel_without_short_slices_is_named(monkeypatch, release, status):
     assert (check.status, release in check.text) == (status, True)
 
 
+@pytest.mark.parametrize(("granted", "status"), [(True, "ok"), (False, "missing")])
+def test_a_user_without_real_time_priority_is_told_of_it(monkeypatch, granted, status):
+    from expo_ft_ros.control import scheduling
+
+    monkeypatch.setattr(scheduling, "may_come_first", lambda: granted)
+    check = doctor.check_priority()
+    assert check.status == status
+    assert granted or "rtprio" in check.remedy
+
+
 def test_a_missing_type_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "expo_ft_ros.msg", None)
     check = doctor.check_interfaces()

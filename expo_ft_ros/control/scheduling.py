@@ -1,16 +1,20 @@
-"""How soon the kernel lets a process run that has just been woken."""
+"""How soon the kernel lets a thread run that has just been woken."""
 
 from __future__ import annotations
 
 import ctypes
 import os
 import platform
+import threading
 
 SHORT_SLICE = 100_000
 """The shortest slice that the kernel grants [ns]."""
 
 SINCE = (6, 12)
 """The first Linux that keeps it."""
+
+REALTIME_PRIORITY = 1
+"""Below all that a robot's driver asks for (ros2_control: 50, libfranka: 99)."""
 
 # sched_setattr(2), of which glibc has had a function since 2.41 only.
 _SYSCALL = {"x86_64": 314, "aarch64": 274}
@@ -48,3 +52,25 @@ def wake_early() -> bool:
     )
     done: int = ctypes.CDLL(None).syscall(number, 0, ctypes.byref(attributes), 0)
     return done == 0
+
+
+def come_first() -> bool:
+    """Has the calling thread, and those it will start, come before all without a real-time
+    priority (SCHED_FIFO); whether it may, which takes CAP_SYS_NICE or a limit on `rtprio`.
+
+    Not for a thread that computes for long: whoever is on its core waits.
+    """
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(REALTIME_PRIORITY))
+    except PermissionError:
+        return False
+    return True
+
+
+def may_come_first() -> bool:
+    """Whether `come_first` would be granted; changes nothing for the calling thread."""
+    answers: list[bool] = []
+    thread = threading.Thread(target=lambda: answers.append(come_first()))
+    thread.start()
+    thread.join()
+    return answers[0]

@@ -17,7 +17,7 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 
 from expo_ft_ros.bringup.process import PARENT_PID_VARIABLE
-from expo_ft_ros.control.scheduling import wake_early
+from expo_ft_ros.control.scheduling import come_first, wake_early
 from expo_ft_ros.nodes.base import GraphNode
 
 AnyNode = GraphNode[Any]
@@ -85,27 +85,33 @@ def run(*factories: Callable[[], AnyNode], args: list[str] | None = None) -> int
     """Runs the nodes in one process and one thread until a signal or the end of one of them.
 
     Several nodes keep their own names: a global `__node:=` remap would give them all one. Where one
-    of them is `URGENT`, all threads of the process are.
+    of them is `URGENT`, all threads of the process are woken early, and in real time the executor's
+    come first where they may. Those of the middleware don't: what they share with other processes
+    is locked by whoever has no such priority.
     Returns the exit code: 0 after a clean stop, 1 after a failure.
     """
     stop = StopSignals()
     die_with_parent()
-    if any(getattr(factory, "URGENT", False) for factory in factories):
+    urgent = any(getattr(factory, "URGENT", False) for factory in factories)
+    if urgent:
         wake_early()  # Before there are other threads.
     argv = list(sys.argv if args is None else args)
     if len(factories) > 1:
         argv = _without_name(argv)
     rclpy.init(args=argv, signal_handler_options=SignalHandlerOptions.NO)
-    executor = make_executor()
+    executor: Executor | None = None
     nodes: list[AnyNode] = []
     code = 0
     try:
         for make in factories:
-            node = make()
-            nodes.append(node)
-            executor.add_node(node)
+            nodes.append(make())
         for node in nodes:
             node.start()
+        if urgent and not any(node.parameters.lockstep for node in nodes):
+            come_first()  # After the middleware's threads have begun, before the executor's.
+        executor = make_executor()
+        for node in nodes:
+            executor.add_node(node)
         while not stop.requested.done() and all(n.exit_code is None for n in nodes):
             executor.spin_until_future_complete(stop.requested, timeout_sec=_SPIN)
         code = max((n.exit_code or 0) for n in nodes)
@@ -115,7 +121,8 @@ def run(*factories: Callable[[], AnyNode], args: list[str] | None = None) -> int
     finally:
         for node in nodes:
             node.close()
-        executor.shutdown()
+        if executor is not None:
+            executor.shutdown()
         for node in reversed(nodes):
             node.destroy_node()
         rclpy.try_shutdown()

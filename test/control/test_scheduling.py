@@ -6,10 +6,17 @@ import os
 import platform
 import subprocess
 import sys
+import threading
 
 import pytest
 
-from expo_ft_ros.control.scheduling import SHORT_SLICE, SINCE
+from expo_ft_ros.control.scheduling import (
+    REALTIME_PRIORITY,
+    SHORT_SLICE,
+    SINCE,
+    come_first,
+    may_come_first,
+)
 
 # sched_getattr(2) on this process's threads; its 48 bytes: size, policy, flags, nice, priority,
 # runtime, deadline, period.
@@ -59,3 +66,30 @@ def test_the_structure_is_the_first_version_of_the_kernels():
 
     assert ctypes.sizeof(_Attributes) == 48
     assert _Attributes.sched_runtime.offset == 24
+
+
+def test_a_thread_comes_first_and_no_other_does():
+    """In a thread of its own: what one was given it could not give back without a privilege."""
+    seen = []
+
+    def first() -> None:
+        seen.append(come_first())
+        seen.append((os.sched_getscheduler(0), os.sched_getparam(0).sched_priority))
+
+    before = os.sched_getscheduler(0)
+    thread = threading.Thread(target=first)
+    thread.start()
+    thread.join()
+    granted, got = seen
+    assert granted == may_come_first()
+    assert got == ((os.SCHED_FIFO, REALTIME_PRIORITY) if granted else (before, 0))
+    assert os.sched_getscheduler(0) == before
+
+
+def test_who_may_not_come_first_is_told_so(monkeypatch):
+    def refuse(*_):
+        raise PermissionError
+
+    monkeypatch.setattr(os, "sched_setscheduler", refuse)
+    assert not come_first()
+    assert not may_come_first()

@@ -4,10 +4,12 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from expo_ft_ros.bringup.process import child_environment
+from expo_ft_ros.control.scheduling import may_come_first
 from expo_ft_ros.nodes.parameters import describe
 from expo_ft_ros.nodes.process import _without_name
 from test.processes import is_alive
@@ -142,6 +144,21 @@ def test_who_is_urgent_is_woken_early_before_ros_starts(monkeypatch, urgent):
     with pytest.raises(KeyboardInterrupt):
         process.run(Node)
     assert order == (["early", "ros"] if urgent else ["ros"])
+
+
+@pytest.mark.parametrize("lockstep", [False, True])
+def test_in_real_time_the_executor_of_who_is_urgent_comes_first_and_the_middleware_does_not(
+    graph, lockstep
+):
+    node = graph.start("teleop", lockstep=lockstep)
+    health = graph.probe.gather("/diagnostics")
+    graph.probe.until(lambda: health, "its health")
+    threads = Path(f"/proc/{node.process.pid}/task")
+    first = {t.name for t in threads.iterdir() if os.sched_getscheduler(int(t.name))}
+    dds = {t.name for t in threads.iterdir() if (t / "comm").read_text().startswith("dds.")}
+    assert dds
+    assert not first & dds
+    assert (str(node.process.pid) in first) == (may_come_first() and not lockstep)
 
 
 def test_the_persons_way_to_the_tick_is_urgent():
