@@ -117,7 +117,8 @@ def find_run(source: str, command: str | None = None, option: str = "run") -> Pa
 
     Args:
         source: A run's folder, or `latest`: the newest of `runs/`.
-        command: For `latest`, only runs of this command.
+        command: For `latest`, only runs of this command; without one, such as have an episode
+            come first (a look at the simulation has none).
         option: What the error calls it.
 
     Raises:
@@ -128,6 +129,8 @@ def find_run(source: str, command: str | None = None, option: str = "run") -> Pa
         if not found:
             kind = f"{command} run" if command else "run"
             raise ConfigError(f"no {kind} in {runs_dir()} yet (start one, or name a run's folder)")
+        if command is None:
+            found = [path for path in found if (path / METRICS_FILE).is_file()] or found
         return max(found, key=lambda path: (path / CONFIG_FILE).stat().st_mtime_ns)
     path = Path(source).absolute()
     if (path / CONFIG_FILE).is_file():

@@ -9,6 +9,7 @@ import yaml
 
 from expo_ft_ros.bringup.options import CollectOptions, EvalOptions, TrainOptions, budget
 from expo_ft_ros.bringup.run_folder import (
+    METRICS_FILE,
     RunFinished,
     find_checkpoint,
     find_run,
@@ -117,6 +118,15 @@ def test_latest_is_the_newest_of_its_command(runs):
     open_run("collect", [], CollectOptions).lock.close()
     assert find_run("latest", "train") == second.path
     assert find_run(first.path.name) == first.path
+
+
+def test_latest_of_any_command_is_the_newest_that_has_an_episode(runs):
+    first, second = closed(), closed()
+    os.utime(first.path / "config.yaml", ns=(1, 1))
+    assert find_run("latest") == second.path
+    (first.path / METRICS_FILE).touch()
+    assert find_run("latest") == first.path
+    assert find_run("latest", "train") == second.path
 
 
 @pytest.mark.parametrize("source", ["latest", "/no/such/run"])
