@@ -4,10 +4,12 @@ Both front ends read it: the local runner (`bringup/runner.py`) and the launch f
 """
 
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from expo_ft_ros.bringup import robot_model
 from expo_ft_ros.bringup.environment import find_rviz
 from expo_ft_ros.bringup.options import (
     Budget,
@@ -36,8 +38,8 @@ RANK_SENSING = 3
 RANK_ROBOT = 4
 
 _LEARNER_NICE = 10
-# Where the user may have it; else the normal priority. Not SCHED_FIFO: with it everybody was silent
-# for half a second in a run of test_faults.py (Fast DDS takes locks that others of it hold).
+# Where the user may have it; else the normal priority. The executor's threads give themselves more
+# (control/scheduling.py).
 _TICK_NICE = -10
 # Device and topics of an operator from outside the run's own names.
 _DEVICES: Mapping[str, tuple[str, tuple[str, ...]]] = {
@@ -273,7 +275,7 @@ def _with_session(
     specs = [*specs, _node("session", options, run_dir, parameters, rank=RANK_SESSION)]
     if options.rviz or options.console:
         specs.append(_monitor(options, run_dir))
-    return [*specs, _rviz()] if options.rviz else specs
+    return [*specs, *_rviz(run_dir)] if options.rviz else specs
 
 
 def _with_listeners(specs: list[NodeSpec]) -> list[NodeSpec]:
@@ -314,11 +316,15 @@ def _monitor(options: RunOptions, run_dir: Path) -> NodeSpec:
     return replace(spec, vital=False)
 
 
-def _rviz() -> NodeSpec:
-    """rviz2; closing its window does not end the run."""
+def _rviz(run_dir: Path) -> list[NodeSpec]:
+    """rviz2, closing whose window does not end the run, and the arm's model where there is one."""
     view = config_dir().parent / "rviz" / "expo_ft.rviz"
     arguments = ("-d", str(view)) if view.is_file() else ()
-    return NodeSpec("rviz", command=(find_rviz(), *arguments), rank=RANK_SESSION, vital=False)
+    specs = [NodeSpec("rviz", command=(find_rviz(), *arguments), rank=RANK_SESSION, vital=False)]
+    if robot_model.is_installed():
+        command = (sys.executable, "-m", robot_model.__name__, str(run_dir))
+        specs.append(NodeSpec("robot_state_publisher", command=command, vital=False))
+    return specs
 
 
 def _threads(count: int) -> dict[str, str]:

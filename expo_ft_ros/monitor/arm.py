@@ -20,6 +20,8 @@ _JOINTS = (
 )
 _FLANGE = (0.0, 0.0, 0.107)
 
+ARM_JOINTS = len(_JOINTS)
+
 
 def arm_points(joints: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     """(9, 3) from the base to the flange [m], base frame; joints: (7,) [rad]."""

@@ -9,7 +9,7 @@ import viser
 from numpy.typing import NDArray
 
 from expo_ft_ros.data.types import Source
-from expo_ft_ros.monitor.arm import arm_points
+from expo_ft_ros.monitor.arm import ARM_JOINTS, arm_points
 from expo_ft_ros.monitor.paths import DRIVER_COLOURS, Colour, box_edges, q_colours
 from expo_ft_ros.monitor.view import View
 from expo_ft_ros.tasks import TaskConfig
@@ -55,7 +55,7 @@ class Scene:
         self._executed.draw(_segments(executed), colours)
 
     def _show_arm(self, view: View) -> None:
-        arm = arm_points(view.joints) if len(view.joints) == 7 else np.zeros((0, 3))
+        arm = arm_points(view.joints) if len(view.joints) == ARM_JOINTS else np.zeros((0, 3))
         self._arm.draw(_segments(arm), _ARM)
         self._tool.visible = view.position is not None
         if view.position is None:

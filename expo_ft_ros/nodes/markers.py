@@ -18,9 +18,11 @@ from expo_ft_ros.tasks import Workspace
 
 BASE, EDITED, CHOSEN, EDITS = "base", "edited", "chosen", "edits"
 EXECUTED, WORKSPACE, REGIONS, STATE = "executed", "workspace", "regions", "state"
+ARM = "arm"
 
 _THIN, _THICK, _SHAFT = 0.0015, 0.005, 0.002  # [m]
-_WHITE = (255, 255, 255)
+_ARM_WIDTH = 0.015
+_WHITE, _GREY = (255, 255, 255), (150, 150, 155)
 
 
 def forget(header: Header) -> Marker:
@@ -90,6 +92,14 @@ def executed_path(header: Header, points: NDArray[np.floating[Any]]) -> Path:
         for p in points
     ]
     return Path(header=header, poses=poses)
+
+
+def arm_marker(header: Header, points: NDArray[np.floating[Any]]) -> Marker:
+    """The arm as a line, (N, 3) from the base to the flange [m], seen also without its model."""
+    marker = _marker(header, ARM, 0, Marker.LINE_STRIP, _GREY)
+    marker.scale.x = _ARM_WIDTH
+    marker.points = [_point(p) for p in points]
+    return marker
 
 
 def surrounding_markers(

@@ -32,6 +32,7 @@ from expo_ft_ros.data.messages import (
     verdict_from_msg,
 )
 from expo_ft_ros.data.types import Source
+from expo_ft_ros.monitor.arm import ARM_JOINTS, arm_points
 from expo_ft_ros.monitor.console import Console
 from expo_ft_ros.monitor.controls import NotDone
 from expo_ft_ros.monitor.plot import QPlot
@@ -254,6 +255,8 @@ class MonitorNode(GraphNode[MonitorParameters]):
             *markers.surrounding_markers(header, workspace, self._classifier.heights),
             markers.state_marker(header, workspace, _words(view)),
         ]
+        if len(view.joints) == ARM_JOINTS:
+            shown.append(markers.arm_marker(header, arm_points(view.joints)))
         if len(view.paths):
             shown += markers.candidate_markers(
                 header, view.paths, view.q, view.edited.tolist(), view.chosen

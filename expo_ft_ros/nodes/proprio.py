@@ -21,7 +21,7 @@ class ProprioParameters(NodeParameters):
     """Parameters of the proprio node."""
 
     finger_joints: tuple[str, ...] = parameter(
-        ("finger_joint1", "finger_joint2"),
+        ("fr3_finger_joint1", "fr3_finger_joint2"),
         "Joints whose positions [m] add up to the gripper's opening; the others are the arm's.",
     )
     slop: float = parameter(

@@ -34,6 +34,7 @@ from expo_ft_ros.nodes.convert import (
 from expo_ft_ros.nodes.process import main as run_nodes
 from expo_ft_ros.nodes.schedule import RESEND_AFTER
 from expo_ft_ros.nodes.snapshot import refuse_tomorrow
+from expo_ft_ros.sim.franka import FINGERS, JOINTS
 from expo_ft_ros.sim.world import CAMERAS, World
 from expo_ft_ros.srv import ResetScene
 from expo_ft_ros.tasks import load_task
@@ -217,8 +218,7 @@ class SimNode(GraphNode[SimParameters]):
     def _send_robot(self, header: Header) -> None:
         proprio = self._world.proprio()
         fingers = [proprio.gripper_width / 2] * 2
-        arm = [f"joint{i + 1}" for i in range(len(proprio.joints))]
-        joints = JointState(header=header, name=[*arm, "finger_joint1", "finger_joint2"])
+        joints = JointState(header=header, name=[*JOINTS, *FINGERS])
         joints.position = to_array([*proprio.joints, *fingers], "d")
         self._send(self._joints_out, joints)
         twist = TwistStamped(header=header, twist=twist_of(proprio.linear, proprio.angular))

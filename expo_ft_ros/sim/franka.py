@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 JOINTS = tuple(f"fr3_joint{i}" for i in range(1, 8))
-FINGERS = ("finger_joint1", "finger_joint2")
+FINGERS = ("fr3_finger_joint1", "fr3_finger_joint2")
 TCP = "tcp"
 HAND = "hand"
 MAX_WIDTH = 0.08

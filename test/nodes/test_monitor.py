@@ -16,13 +16,14 @@ from visualization_msgs.msg import Marker
 
 from expo_ft_ros.data.messages import candidates_from_msg
 from expo_ft_ros.data.types import Source
+from expo_ft_ros.monitor.arm import arm_points
 from expo_ft_ros.monitor.controls import NotDone
 from expo_ft_ros.monitor.paths import DRIVER_COLOURS
 from expo_ft_ros.nodes.convert import array_to_image, header_of, to_array
 from expo_ft_ros.nodes.monitor import MonitorNode
 
 BRIGHTNESS = np.array([0.2126, 0.7152, 0.0722])
-KINDS = {"base", "edited", "chosen", "edits", "executed", "workspace", "regions", "state"}
+KINDS = {"base", "edited", "chosen", "edits", "executed", "workspace", "regions", "state", "arm"}
 
 
 class Monitored:
@@ -35,7 +36,7 @@ class Monitored:
         self.path = self.probe.gather("monitor/executed")
         self.out = {
             name: self.probe.publisher(name)
-            for name in ("episode/state", "observation", "step", "policy/candidates")
+            for name in ("episode/state", "proprio", "observation", "step", "policy/candidates")
         }
         self.cameras = [
             self.probe.publisher(f"camera/{view}/image_raw") for view in ("side", "wrist")
@@ -54,6 +55,7 @@ class Monitored:
         proprio = Proprio(gripper_width=0.08, joint_positions=[0.0] * 7)
         proprio.pose.position.x, proprio.pose.position.z = x, 0.2
         proprio.pose.orientation.x, proprio.pose.orientation.w = 1.0, 0.0
+        self.out["proprio"].publish(proprio)
         image = array_to_image(np.full((224, 224, 3), 80, np.uint8), header_of(0))
         for camera in self.cameras:
             camera.publish(image)
@@ -90,7 +92,8 @@ def test_sixteen_paths_the_best_is_chosen_and_the_better_is_the_brighter(graph):
     world.observe(5, 0.45)
     q = np.random.default_rng(1).permutation(np.linspace(0.1, 0.9, 16))
     message = world.choose(5, q)
-    world.probe.until(lambda: world.markers("chosen"), "the chosen path")
+    shown = ("chosen", "arm")
+    world.probe.until(lambda: all(map(world.markers, shown)), "the chosen path, the arm")
     paths = world.markers("base") + world.markers("edited")
     assert [m.id for m in paths] == list(range(16))
     assert {m.type for m in world.markers("base")} == {Marker.LINE_STRIP}
@@ -106,6 +109,8 @@ def test_sixteen_paths_the_best_is_chosen_and_the_better_is_the_brighter(graph):
     assert len(world.markers("edits")) == 8
     assert {m.header.frame_id for m in world.seen[-1].markers} == {"base"}
     assert {m.ns for m in world.seen[-1].markers if m.ns} >= KINDS - {"executed"}
+    arm = arm_points(np.zeros(7))
+    np.testing.assert_allclose(places(world.markers("arm")[0]), arm, atol=1e-9)
     texts = [m.text for m in world.markers("regions") if m.text]
     assert texts == ["lifted", "grasped below"]
 

@@ -111,7 +111,7 @@ class Arm:
 
     def show(self, joints, width: float) -> None:
         header = header_of(time.time_ns(), "base")
-        names = ["finger_joint1", "finger_joint2"]
+        names = ["fr3_finger_joint1", "fr3_finger_joint2"]
         joints.publish(JointState(header=header, name=names, position=[width / 2] * 2))
         self.twist.publish(TwistStamped(header=header))
         pose = PoseStamped(header=header)

@@ -79,7 +79,7 @@ def test_proprio_joins_what_has_one_stamp(graph):
 
     def show(time_ns: int, *, with_pose: bool = True) -> None:
         header = header_of(time_ns, "base")
-        names = ["finger_joint2", *(f"joint{i}" for i in range(7)), "finger_joint1"]
+        names = ["fr3_finger_joint2", *(f"joint{i}" for i in range(7)), "fr3_finger_joint1"]
         positions = [0.01, *np.arange(7.0), 0.02]
         joints.publish(JointState(header=header, name=names, position=positions))
         message = TwistStamped(header=header)
@@ -117,7 +117,7 @@ def test_a_driver_s_stamp_of_tomorrow_keeps_no_later_state_away(graph):
     pose.publish(PoseStamped(header=header_of(now + 10**13, "base")))
     probe.spin(0.2)
     header = header_of(now, "base")
-    names = ["finger_joint1", "finger_joint2"]
+    names = ["fr3_finger_joint1", "fr3_finger_joint2"]
     joints.publish(JointState(header=header, name=names, position=[0.01, 0.02]))
     twist.publish(TwistStamped(header=header))
     pose.publish(PoseStamped(header=header))

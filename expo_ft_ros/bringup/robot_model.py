@@ -1,0 +1,49 @@
+"""The simulated arm's model for rviz, where the ROS installation has what it takes.
+
+python -m expo_ft_ros.bringup.robot_model FOLDER
+
+Becomes robot_state_publisher of franka_description's FR3, whose joints have the names that the
+simulation uses; FOLDER gets robot.urdf. On a robot its own driver does this (franka_ros2 does).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+MODEL = "share/franka_description/robots/fr3/fr3.urdf.xacro"
+PUBLISHER = "lib/robot_state_publisher/robot_state_publisher"
+URDF_FILE = "robot.urdf"
+
+
+def is_installed() -> bool:
+    """Whether there are robot_state_publisher, xacro and franka_description."""
+    return None not in (shutil.which("xacro"), _installed(MODEL), _installed(PUBLISHER))
+
+
+def main(folder: Path) -> int:
+    """Writes the URDF and becomes the publisher; returns only where that fails."""
+    model, publisher = _installed(MODEL), _installed(PUBLISHER)
+    if model is None or publisher is None:
+        print(f"{MODEL} or {PUBLISHER} is in no folder of AMENT_PREFIX_PATH", file=sys.stderr)
+        return 1
+    made = subprocess.run(["xacro", str(model), "hand:=true"], stdout=subprocess.PIPE, check=False)
+    if made.returncode:
+        print(f"xacro could not read {model} (its words are above)", file=sys.stderr)
+        return 1
+    urdf = folder / URDF_FILE
+    urdf.write_bytes(made.stdout)
+    os.execv(publisher, [str(publisher), str(urdf)])
+
+
+def _installed(name: str) -> Path | None:
+    prefixes = os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)
+    paths = (Path(prefix) / name for prefix in prefixes if prefix)
+    return next((path for path in paths if path.is_file()), None)
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))
