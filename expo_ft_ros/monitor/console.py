@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -22,14 +23,18 @@ from expo_ft_ros.monitor.server import HiddenServer, page
 from expo_ft_ros.monitor.view import View
 from expo_ft_ros.tasks import TaskConfig
 
-# Where a scene is looked at from, and where to: on a narrow screen the panel covers the lower part.
-_WIDE = (1.2, -0.85, 0.8), (0.36, 0.0, 0.24)
-_NARROW = (1.65, -1.2, 0.45), (0.36, 0.0, -0.35)
+# Where a scene is looked at from, and where to, from the middle of the workspace [m]: on a narrow
+# screen the panel covers the lower part.
+_WIDE = np.array([[0.62, -0.48, 0.3], [0.0, 0.0, 0.0]])
+_NARROW = np.array([[0.85, -0.65, 0.0], [0.0, 0.0, -0.4]])
 _NARROW_WIDTH = 576  # [px]
 _PHONE = """<style>@media (max-width: 36em) {
   div[style*="width: 20em"] { width: 100vw !important; }
 }</style>"""
 _NO_POINTS: Any = {"show": False}
+_NO_TICKS: Any = {"show": False}
+# The y axis is wide enough for a minus and three digits [px].
+_AXES = uplot.Axis(ticks=_NO_TICKS), uplot.Axis(ticks=_NO_TICKS, size=60)
 _BLANK = np.zeros((224, 224, 3), np.uint8)
 _log = logging.getLogger(__name__)
 
@@ -46,9 +51,10 @@ class Console:
         port: int,
         token: str = "",
         episodes: Path | None = None,
+        heights: Mapping[str, float] = MappingProxyType({}),
     ) -> None:
         """actions: as of `controls.Controls`; host, port, token: as of `gate.Gate`; episodes: the
-        run's folder of recordings.
+        run's folder of recordings; heights: as of a classifier, name -> [m].
 
         Raises ConfigError as `Gate`.
         """
@@ -68,7 +74,7 @@ class Console:
         self._last: View | None = None
         self._failed = False
         self._player: Player | None = None
-        self._build(task, episodes)
+        self._build(task, episodes, heights)
 
     @property
     def url(self) -> str:
@@ -108,28 +114,33 @@ class Console:
         self._server.stop()
 
     # -- what is on the page --------------------------------------------------------------------
-    def _build(self, task: TaskConfig, episodes: Path | None) -> None:
+    def _build(self, task: TaskConfig, episodes: Path | None, heights: Mapping[str, float]) -> None:
         server, gui = self._server, self._server.gui
         gui.configure_theme(
             dark_mode=True, show_logo=False, show_share_button=False, brand_color=(64, 110, 190)
         )
-        server.initial_camera.position, server.initial_camera.look_at = _WIDE
-        server.on_client_connect(_look_from)
-        furnish(server.scene, task)
+        wide, narrow = _around(task, _WIDE), _around(task, _NARROW)
+        server.initial_camera.position, server.initial_camera.look_at = wide
+
+        @server.on_client_connect
+        def _(client: viser.ClientHandle) -> None:
+            if client.camera.image_width < _NARROW_WIDTH:
+                client.camera.position, client.camera.look_at = narrow
+
+        furnish(server.scene, task, heights)
         self._scene = Scene(server.scene, "/live")
 
         gui.add_html(markup.STYLE + _PHONE)
         tabs = gui.add_tab_group()
         with tabs.add_tab("Episode"):
-            self._q_plot = _q_plot(gui)
+            self._q_plot = _q_plot(gui, task.max_steps)
             self._status = gui.add_html("")
         with tabs.add_tab("Training"):
             self._curves = _curves(gui)
         with tabs.add_tab("Health"):
             self._health = gui.add_html("")
         if episodes is not None:
-            with tabs.add_tab("Recorded"):
-                self._player = Player(server, task, episodes, self._scene)
+            self._player = Player(server, tabs, task, episodes, self._scene)
         gui.main_panel.dock_right()
         gui.main_panel.set_width(360)
 
@@ -156,9 +167,9 @@ class Console:
             _plot(self._curves, view.curves)
 
 
-def _look_from(client: viser.ClientHandle) -> None:
-    if client.camera.image_width < _NARROW_WIDTH:
-        client.camera.position, client.camera.look_at = _NARROW
+def _around(task: TaskConfig, points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(n, 3) points from the middle of the workspace, in the base frame [m]."""
+    return np.asarray((np.array(task.workspace.low) + task.workspace.high) / 2 + points)
 
 
 def _replace(
@@ -172,7 +183,8 @@ def _same(one: NDArray[Any], other: NDArray[Any]) -> bool:
     return one is other or np.array_equal(one, other, equal_nan=one.dtype.kind == "f")
 
 
-def _q_plot(gui: viser.GuiApi) -> viser.GuiUplotHandle:
+def _q_plot(gui: viser.GuiApi, max_steps: int) -> viser.GuiUplotHandle:
+    """Over the whole of an episode: where an axis grows, viser may keep an earlier one's end."""
     return gui.add_uplot(
         tuple(np.zeros(0) for _ in range(4)),
         (
@@ -182,7 +194,8 @@ def _q_plot(gui: viser.GuiApi) -> viser.GuiUplotHandle:
             uplot.Series(label="chosen", stroke="#fde725", width=2),
         ),
         bands=(uplot.Band(series=(2, 1), fill="rgba(90,100,114,0.25)"),),
-        scales={"x": uplot.Scale(time=False)},
+        scales={"x": uplot.Scale(time=False, range=(0, max_steps))},
+        axes=_AXES,
         title="Q over the episode",
         height=150,
         visible=False,
@@ -194,10 +207,11 @@ def _curves(gui: viser.GuiApi) -> viser.GuiUplotHandle:
         tuple(np.zeros(0) for _ in range(3)),
         (
             uplot.Series(label="minutes"),
-            uplot.Series(label="success", stroke="#4cc38a", width=2),
+            uplot.Series(label="success (with help)", stroke="#4cc38a", width=2),
             uplot.Series(label="by a person", stroke="#ff8c00", width=2),
         ),
         scales={"x": uplot.Scale(time=False), "y": uplot.Scale(range=(0, 1.08))},
+        axes=_AXES,
         title="Success and intervention",
         height=220,
         visible=False,
@@ -207,6 +221,7 @@ def _curves(gui: viser.GuiApi) -> viser.GuiUplotHandle:
 def _plot(handle: viser.GuiUplotHandle, rows: NDArray[np.floating[Any]]) -> None:
     """rows: (n, series), the first being x; those that hold no number but x are left out."""
     known = rows[np.isfinite(rows[:, 1:]).any(axis=1)]
-    handle.visible = len(known) > 0
     if len(known):
         handle.data = tuple(np.ascontiguousarray(column, np.float64) for column in known.T)
+    # Last: it isn't drawn with what was there before.
+    handle.visible = len(known) > 0

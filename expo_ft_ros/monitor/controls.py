@@ -15,6 +15,7 @@ from typing import Any
 from websockets.asyncio.server import ServerConnection, broadcast
 from websockets.exceptions import ConnectionClosed
 
+from expo_ft_ros.control.arbitration import DEVICE_LOST
 from expo_ft_ros.control.episode import State
 from expo_ft_ros.monitor import markup
 from expo_ft_ros.monitor.controls_page import BUTTONS
@@ -61,7 +62,7 @@ class Controls:
             "reply": "",
             "alarm": "",
             "episode": 0,
-            "stopped": False,
+            "idle": _idle(View()),
             "beat": 0,
         }
         self._beats = {0: time.monotonic()}
@@ -71,7 +72,7 @@ class Controls:
         what = {
             "state": markup.state_html(view),
             "episode": view.episode.episode,
-            "stopped": view.episode.state == State.STOPPED,
+            "idle": _idle(view),
         }
         if self._loop is None:
             self._told |= what
@@ -157,3 +158,14 @@ class Controls:
     def _tell(self, **what: Any) -> None:
         self._told |= what
         broadcast(self._open, json.dumps(what))
+
+
+def _idle(view: View) -> list[str]:
+    """The buttons that would do nothing now."""
+    lost = any(DEVICE_LOST in each.message for each in view.diagnostics)
+    does = {
+        "resume": view.episode.paused,
+        "acknowledge": lost or view.cause == DEVICE_LOST,
+        "release": view.episode.state == State.STOPPED,
+    }
+    return [name for name, something in does.items() if not something]

@@ -14,8 +14,9 @@ SCENE = "/scene"
 
 SOCKET = "/controls"
 """Path of the websocket. To the page: {"state", "reply" or "alarm": HTML, "episode": its number,
-"stopped": whether a stop is latched, "beat": a number that grows twice a second}. From it:
-{"button": name, "beat" and "episode": what it had last heard when the button was pressed}."""
+"idle": names of the buttons that would do nothing now, "beat": a number that grows twice a second}.
+From it: {"button": name, "beat" and "episode": what it had last heard when the button was
+pressed}."""
 
 
 class Button(NamedTuple):
@@ -73,11 +74,11 @@ _SCRIPT = """
 const QUIET = 2500;
 const buttons = [...document.querySelectorAll("button")];
 const frame = document.querySelector("iframe");
-let socket, silence, beat = 0, episode = 0, stopped = false, lost = true;
+let socket, silence, beat = 0, episode = 0, idle = [], lost = true;
 function show() {
   document.body.classList.toggle("lost", lost);
   for (const button of buttons)
-    button.disabled = lost || (button.id === "release" && !stopped);
+    button.disabled = lost || idle.includes(button.id);
 }
 function press(button) {
   document.getElementById("reply").textContent = button.textContent + " ...";
@@ -109,7 +110,7 @@ function connect() {
     const told = JSON.parse(event.data);
     for (const id of ["state", "reply", "alarm"])
       if (id in told) document.getElementById(id).innerHTML = told[id];
-    ({beat = beat, episode = episode, stopped = stopped} = told);
+    ({beat = beat, episode = episode, idle = idle} = told);
     if (lost) {
       // Drawn before the scene is. viser looks for its server only while it has the focus.
       frame.onload = () => frame.contentWindow.focus();

@@ -19,7 +19,8 @@ STYLE = """<style>
 .xf b { font-weight: 600; }
 .xf-dim { color: #8b939d; }
 .xf-state { display: flex; align-items: baseline; gap: .6em; }
-.xf-state b { font-size: 21px; letter-spacing: .02em; color: var(--c); white-space: nowrap; }
+.xf-state b { flex: none; font-size: 21px; letter-spacing: .02em; color: var(--c);
+  white-space: nowrap; }
 .xf-dot { display: inline-block; width: .62em; height: .62em; border-radius: 50%;
   margin-right: .5em; background: var(--c); }
 .xf-note { margin-top: .5em; padding: .45em .7em; border-left: 3px solid var(--c);
@@ -58,7 +59,8 @@ def state_html(view: View) -> str:
         f"<b>{escape(episode.state)}</b><span>{' · '.join(known)}</span></div>",
         f"<div>{_dot(_css(DRIVER_COLOURS[view.driver]))}{_driver(view)}</div>",
     ]
-    lines += [f'<div class="xf-dim">{escape(view.reward)}</div>'] if view.reward else []
+    if view.reward:
+        lines.append(f'<div class="xf-dim">classifier: {escape(view.reward)}</div>')
     if episode.asked:
         lines.append(_note(_WARN, f"<b>Please: {escape(episode.asked)}</b><br>then press Reset"))
     if episode.paused and episode.state != State.PAUSED:
@@ -82,6 +84,11 @@ def reply_html(words: str, *, failed: bool = False) -> str:
 def alarm_html(words: str) -> str:
     """What must not be overlooked."""
     return _block(_note(_BAD, f"<b>{escape(words)}</b>"))
+
+
+def recorded_html(title: str) -> str:
+    """That what the scene shows is over."""
+    return _block(_note(_BUSY, f"<b>The scene shows a recording: episode {escape(title)}</b>"))
 
 
 def q_html(
@@ -143,7 +150,7 @@ def _driver(view: View) -> str:
     if view.driver is Source.HOLD:
         return f"held: {cause}" if cause else "nobody drives"
     words = f"<b>{_DRIVERS[view.driver]}</b>"
-    return f'{words} <span class="xf-dim">{cause}</span>' if cause else words
+    return f'{words} <span class="xf-dim">altered: {cause}</span>' if cause else words
 
 
 def _note(colour: str, html: str) -> str:

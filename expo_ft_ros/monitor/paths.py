@@ -22,6 +22,8 @@ DRIVER_COLOURS: dict[Source, Colour] = {
 }
 """Who drove, as RGB: the same in every view."""
 
+_DARKEST = 0.35  # share of viridis that is left out
+
 
 def tool_paths(
     position: NDArray[np.floating[Any]],
@@ -47,8 +49,11 @@ def box_edges(low: Sequence[float], high: Sequence[float]) -> NDArray[np.float64
 
 
 def q_colours(q: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
-    """(N, 3) RGB, dark violet for the least of q (N,) to yellow for the greatest (viridis), so that
-    the brighter is the better; all bright where they are equal, grey where one is no number."""
+    """(N, 3) RGB, blue for the least of q (N,) to yellow for the greatest, so that the brighter is
+    the better; all bright where they are equal, grey where one is no number.
+
+    Viridis without its lowest part, which can't be told from a dark background.
+    """
     values = np.asarray(q, dtype=np.float64)
     known = np.isfinite(values)
     colours = np.full((len(values), 3), 140, np.uint8)
@@ -56,6 +61,6 @@ def q_colours(q: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
         return colours
     low, high = values[known].min(), values[known].max()
     share = (values[known] - low) / (high - low) if high > low else np.ones(known.sum())
-    bytes_ = np.round(255 * share).astype(np.uint8)[:, None]
+    bytes_ = np.round(255 * (_DARKEST + (1 - _DARKEST) * share)).astype(np.uint8)[:, None]
     colours[known] = cv2.applyColorMap(bytes_, cv2.COLORMAP_VIRIDIS)[:, 0, ::-1]
     return colours

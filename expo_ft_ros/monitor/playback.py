@@ -11,7 +11,7 @@ import numpy as np
 import viser
 
 from expo_ft_ros.data.recorded import RecordedEpisode, read_recorded
-from expo_ft_ros.monitor.markup import q_html, reply_html
+from expo_ft_ros.monitor.markup import q_html, recorded_html, reply_html
 from expo_ft_ros.monitor.recording import recorded_view
 from expo_ft_ros.monitor.scene3d import Scene
 from expo_ft_ros.tasks import TaskConfig
@@ -24,12 +24,18 @@ _log = logging.getLogger(__name__)
 
 
 class Player:
-    """The controls go where it is made; while an episode is chosen the scene shows that one."""
+    """A tab of its own; while an episode is chosen the scene shows that one, and it is said so."""
 
     def __init__(
-        self, server: viser.ViserServer, task: TaskConfig, episodes: Path, live: Scene
+        self,
+        server: viser.ViserServer,
+        tabs: viser.GuiTabGroupHandle,
+        task: TaskConfig,
+        episodes: Path,
+        live: Scene,
     ) -> None:
-        """episodes: folder of recordings, which may still be missing; live: hidden meanwhile."""
+        """tabs: which get one more; episodes: folder of recordings, which may still be missing;
+        live: hidden meanwhile."""
         self._server, self._task, self._folder, self._live = server, task, episodes, live
         self._scene = Scene(server.scene, "/recorded", visible=False)
         low, high = np.array(task.workspace.low), np.array(task.workspace.high)
@@ -37,17 +43,22 @@ class Player:
             "/recorded/title", "", position=np.array([*(low + high)[:2] / 2, high[2] + 0.1])
         )
         gui = server.gui
-        self._chosen: Any = gui.add_dropdown("episode", (LIVE,))
-        self._words = gui.add_html("")
-        self._image = gui.add_image(np.zeros((8, 16, 3), np.uint8), visible=False)
-        self._step: Any = gui.add_slider("step", 0, 1, 1, 0, visible=False)
-        self._playing: Any = gui.add_checkbox("play", False, visible=False)
-        self._q = gui.add_html("", visible=False)
+        # On top of all tabs, and for every browser: the scene is not what happens now.
+        self._notice = gui.add_html("", visible=False, order=-2)
+        self._to_live = gui.add_button("live", visible=False, order=-1, hint="Ends the recording")
+        with tabs.add_tab("Recorded"):
+            self._chosen: Any = gui.add_dropdown("episode", (LIVE,))
+            self._words = gui.add_html("")
+            self._image = gui.add_image(np.zeros((8, 16, 3), np.uint8), visible=False)
+            self._step: Any = gui.add_slider("step", 0, 1, 1, 0, visible=False)
+            self._playing: Any = gui.add_checkbox("play", False, visible=False)
+            self._q = gui.add_html("", visible=False)
         self._recorded: RecordedEpisode | None = None
         self._shown: tuple[str, int] = (LIVE, 0)
         self._changed, self._closing = threading.Condition(), False
         for control in (self._chosen, self._step, self._playing):
             control.on_update(self._wake)
+        self._to_live.on_click(self._go_live)
         self._thread = threading.Thread(target=self._run, name="playback", daemon=True)
         self._thread.start()
 
@@ -60,6 +71,10 @@ class Player:
     def _wake(self, _: object = None) -> None:
         with self._changed:
             self._changed.notify()
+
+    def _go_live(self, _: object) -> None:
+        self._chosen.value = LIVE
+        self._wake()
 
     def _run(self) -> None:
         while not self._closing:
@@ -88,10 +103,9 @@ class Player:
         title, step = self._wanted
         if title != self._shown[0]:
             self._open(title, files.get(title))
-        elif self._recorded is not None and self._playing.value:
-            if step == self._shown[1]:
-                self._step.value = min(step + 1, len(self._recorded.episode))
-            self._playing.value = self._step.value < len(self._recorded.episode)
+        elif self._recorded is not None and self._playing.value and step == self._shown[1]:
+            # After its end it begins anew.
+            self._step.value = (step + 1) % (len(self._recorded.episode) + 1)
         self._shown = (title, int(self._step.value))
         if self._recorded is not None:
             self._draw(self._recorded, self._shown[1])
@@ -110,6 +124,7 @@ class Player:
             return
         self._words.content = reply_html(recorded.summary)
         self._label.text = f"recorded: {title}"
+        self._notice.content = recorded_html(title)
         self._step.max, self._step.value = len(recorded.episode), 0
         self._playing.value = False
         self._recorded = recorded
@@ -117,7 +132,8 @@ class Player:
 
     def _show_controls(self, shown: bool) -> None:
         with self._server.atomic():
-            for control in (self._image, self._step, self._playing, self._q):
+            shown_with_it = (self._image, self._step, self._playing, self._q)
+            for control in (self._notice, self._to_live, *shown_with_it):
                 control.visible = shown
             self._scene.visible, self._live.visible = shown, not shown
 

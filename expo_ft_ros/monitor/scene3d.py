@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,7 @@ from expo_ft_ros.tasks import TaskConfig
 Points = NDArray[np.floating[Any]]
 
 _GRID, _BOX, _ARM, _HAND = (52, 56, 62), (96, 104, 114), (150, 156, 164), (214, 218, 224)
+_REGION = (150, 105, 180)  # of no Q and no driver
 _CENTRE, _HALF = 0.3, 0.7  # of the table: in front of the base, half of its sides [m]
 _FINGERS = 0.045  # from the tool centre point back to the hand [m]
 _FLANGE = 0.1034  # and to the flange
@@ -29,9 +32,8 @@ class Scene:
         """root: of the names in the scene, as "/live"."""
         self._root = scene.add_frame(root, show_axes=False, visible=visible)
         self._arm = _Lines(scene, f"{root}/arm", 0.045, world=True)
-        self._tool = scene.add_frame(
-            f"{root}/tool", axes_length=0.06, axes_radius=0.003, origin_radius=0.005, visible=False
-        )
+        # Without its axes: their hues are those of a high and a low Q.
+        self._tool = scene.add_frame(f"{root}/tool", show_axes=False, visible=False)
         self._hand = _Lines(scene, f"{root}/tool/hand", 0.014, world=True)
         self._candidates = _Lines(scene, f"{root}/candidates", 2.0)
         self._chosen = _Lines(scene, f"{root}/chosen", 6.0)
@@ -84,8 +86,11 @@ class Scene:
         self._chosen.draw(segments[~gap & chosen], colours[~gap & chosen])
 
 
-def furnish(scene: viser.SceneApi, task: TaskConfig) -> None:
-    """What stands still: the table's plane and the box that the tool stays in."""
+def furnish(
+    scene: viser.SceneApi, task: TaskConfig, heights: Mapping[str, float] = MappingProxyType({})
+) -> None:
+    """What stands still: the table's plane, the box that the tool stays in, and in it the heights
+    that the classifier counts, each by its name [m]."""
     scene.configure_default_lights(cast_shadow=False)
     # As lines: viser's grid and shadows take a browser without a GPU most of its time.
     across = np.linspace(-_HALF, _HALF, 15)
@@ -94,6 +99,18 @@ def furnish(scene: viser.SceneApi, task: TaskConfig) -> None:
     _Lines(scene, "/table", 1.0).draw(table, _GRID)
     edges = box_edges(task.workspace.low, task.workspace.high)
     _Lines(scene, "/workspace", 1.5).draw(edges, _BOX)
+    for number, (name, height) in enumerate(heights.items()):
+        corners = _level(task, height)
+        outline = _segments(np.concatenate([corners, corners[:1]]))
+        _Lines(scene, f"/heights/{number}", 1.5).draw(outline, _REGION)
+        scene.add_label(f"/heights/{number}/name", name, position=corners[0], font_screen_scale=0.8)
+
+
+def _level(task: TaskConfig, height: float) -> Points:
+    """(4, 3) corners of the workspace at that height [m]."""
+    (left, near, _), (right, far, _) = task.workspace.low, task.workspace.high
+    sides = [[left, near], [right, near], [right, far], [left, far]]
+    return np.array([[*side, height] for side in sides])
 
 
 class _Lines:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections import deque
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +20,10 @@ from expo_ft_ros.rewards import Classifier
 from expo_ft_ros.tasks import TaskConfig
 
 _CURVE_STEP = 0.05  # between two points of a curve [min]
-_SILENT_AFTER = 3.0  # a node says how it is each second [s]
+# A node of the graph says how it is each second, a robot's driver maybe every ten: silent is who
+# says nothing for three times his own longest interval of late, within these bounds [s].
+_SILENT_AFTER = 3.0, 30.0
+_INTERVALS = 5
 _MOST_NODES = 100  # of whom anybody can invent more
 
 
@@ -42,7 +47,8 @@ class Watch:
         self._q: dict[int, tuple[float, float, float]] = {}
         self._curves: list[tuple[float, float, float]] = []
         self._status: dict[str, Mapping[str, str]] = {}
-        self._diagnostics: dict[str, tuple[float, Diagnostic]] = {}
+        self._diagnostics: dict[str, Diagnostic] = {}
+        self._heard: dict[str, deque[float]] = {}
 
     def take_episode(self, snapshot: EpisodeSnapshot) -> None:
         """The episode's state; with a new episode the path begins anew."""
@@ -104,9 +110,11 @@ class Watch:
             self._curves.append((minutes, success, intervention))
 
     def take_diagnostic(self, diagnostic: Diagnostic, time: float) -> None:
-        """What a node says of its health, about once a second. time: as of `view`."""
-        if diagnostic.name in self._diagnostics or len(self._diagnostics) < _MOST_NODES:
-            self._diagnostics[diagnostic.name] = (time, diagnostic)
+        """What a node says of its health, once in a while. time: as of `view`."""
+        name = diagnostic.name
+        if name in self._diagnostics or len(self._diagnostics) < _MOST_NODES:
+            self._diagnostics[name] = diagnostic
+            self._heard.setdefault(name, deque(maxlen=_INTERVALS + 1)).append(time)
 
     def view(self, time: float, *, images: bool = True) -> View:
         """How things stand. time: of the run [s]; images: false leaves the drawing out, which is
@@ -115,7 +123,9 @@ class Watch:
             self._view,
             time=time,
             status={k: v for words in self._status.values() for k, v in words.items()},
-            diagnostics=tuple(_aged(*each, time) for each in self._diagnostics.values()),
+            diagnostics=tuple(
+                _aged(each, self._heard[name], time) for name, each in self._diagnostics.items()
+            ),
             curves=np.array(self._curves).reshape(-1, 3),
             q_history=self._q_history(),
             **self._driven(),
@@ -179,10 +189,14 @@ class Watch:
         return np.array(sorted(rows), dtype=np.float64).reshape(-1, 4)
 
 
-def _aged(heard: float, diagnostic: Diagnostic, now: float) -> Diagnostic:
-    """A node of which nothing is heard any more isn't well, whatever it said last."""
-    silent = now - heard
-    if silent <= _SILENT_AFTER:
+def _aged(diagnostic: Diagnostic, heard: Sequence[float], now: float) -> Diagnostic:
+    """A node of which nothing is heard any more isn't well, whatever it said last. heard: when,
+    the newest last [s]."""
+    silent = now - heard[-1]
+    shortest, longest = _SILENT_AFTER
+    # Also between two of a kind it may speak: at a change.
+    usual = max((b - a for a, b in itertools.pairwise(heard)), default=longest)
+    if silent <= min(max(3 * usual, shortest), longest):
         return diagnostic
     words = f"nothing heard for {silent:.0f} s (last: {diagnostic.message})"
     return Diagnostic(Level.STALE, diagnostic.name, words)

@@ -142,6 +142,7 @@ class MonitorNode(GraphNode[MonitorParameters]):
             port=wanted.console_port,
             token=console_token(),
             episodes=run / "episodes" if run is not None else None,
+            heights=self._classifier.heights,
         )
         # Not console.url: a log holds no token.
         address = console_address(wanted.console_host, wanted.console_port)

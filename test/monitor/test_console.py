@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from expo_ft_ros.configuration import ConfigError
+from expo_ft_ros.control.arbitration import DEVICE_LOST
 from expo_ft_ros.control.episode import EpisodeSnapshot
 from expo_ft_ros.monitor.console import Console
 from expo_ft_ros.monitor.controls_page import BUTTONS
@@ -31,7 +32,8 @@ class Played:
         self.calls: list[str] = []
         self.answers: dict[str, object] = {}
         actions = {name: self._action(name) for name in BUTTONS}
-        self.console = Console(actions, TASK, **{"port": 0, **options})
+        shown = {"port": 0, "heights": {"lifted": 0.12}, **options}
+        self.console = Console(actions, TASK, **shown)
         self.view = make_view()
         self._over, self._paused = threading.Event(), False
         self._thread = threading.Thread(target=self._feed)
@@ -146,18 +148,36 @@ def test_both_cameras_change(visit, played):
 
 
 def test_every_button_reaches_its_action_and_its_reply_is_shown(visit, played):
+    # There is nothing to go on from, or to release, before.
+    for name in ("resume", "acknowledge", "release"):
+        assert visit.button(BUTTONS[name].label).is_disabled()
+    stopped = EpisodeSnapshot(12, "stopped", "rl", cause="estop", paused=True)
+    played.view = make_view(episode=stopped, cause=DEVICE_LOST)
     for count, (name, (label, _)) in enumerate(BUTTONS.items(), start=1):
-        if name == "release":
-            # There is nothing to release before.
-            assert visit.button(label).is_disabled()
-            stopped = EpisodeSnapshot(12, "stopped", "rl", cause="estop")
-            played.view = replace(make_view(), episode=stopped)
         visit.button(label).click()
         visit.read(f"{label}: taken: {name}")
         assert played.calls[-1] == name
         assert len(played.calls) == count
     assert set(played.calls) == set(BUTTONS)
     assert visit.complaints == []
+
+
+def test_the_q_plot_is_of_the_whole_episode(visit, played):
+    visit.open("Episode")
+    for step in (34, 50):
+        played.view = make_view(step)
+        visit.read(f"step {step}/120")
+        wait_until(lambda step=step: x_axis(visit)[2:] == [step // 8 * 8], "the newest point")
+        assert x_axis(visit)[:2] == [0, TASK.max_steps]
+
+
+def x_axis(visit: Visit) -> list[float]:
+    """Its ends, and where the newest point is, of the plot that is seen."""
+    (plot,) = visit.scene.evaluate(
+        "Object.values(window.__viserTestpoints.uplots).map(({chart}) => "
+        "[chart.scales.x.min, chart.scales.x.max, chart.data[0].at(-1)])"
+    )
+    return list(plot)
 
 
 def test_an_action_that_hangs_or_fails_holds_up_nothing(visit, played):
@@ -256,16 +276,31 @@ def test_a_recorded_episode_is_played(browser, tmp_path):
         visit.scene.get_by_role("checkbox", name="play").click()
         wait_until(lambda: visit.images()[-1] != before, "another image")
         visit.read("4 candidates")
-        # What happens now stays in sight, and so does the way to stop it.
+        # It begins anew after its end.
+        steps = [shown_step(visit)]
+        wait_until(lambda: steps.append(shown_step(visit)) or steps[-1] < steps[-2], "its start")
+        assert visit.scene.get_by_role("checkbox", name="play").is_checked()
+        # Whatever else is looked at, it is said that the scene isn't what happens now; that stays
+        # in sight, and so does the way to stop it.
+        visit.open("Health")
+        visit.read("The scene shows a recording: episode 000003")
         visit.read("episode 12 · step 34/120")
         assert visit.on_screen(visit.button("E-STOP"))
-        visit.scene.get_by_role("combobox", name="episode").click()
-        visit.scene.get_by_role("option", name="none").click()
+        live = visit.scene.get_by_role("button", name="live", exact=True)
+        live.click()
+        live.wait_for(state="hidden")
+        visit.open("Recorded")
         wait_until(lambda: len(visit.images()) == 2, "the live images alone")
         assert visit.complaints == []
     finally:
         visit.close()
         played.close()
+
+
+def shown_step(visit: Visit) -> int:
+    """Of the recording that is played."""
+    visit.page.wait_for_timeout(20)
+    return int(visit.scene.get_by_role("slider").get_attribute("aria-valuenow"))
 
 
 def test_a_view_that_is_none_does_not_reach_the_caller(visit, played, caplog):

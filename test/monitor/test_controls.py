@@ -12,10 +12,12 @@ from dataclasses import replace
 import pytest
 from websockets.sync.client import ClientConnection, connect
 
+from expo_ft_ros.control.arbitration import DEVICE_LOST
 from expo_ft_ros.control.episode import EpisodeSnapshot
 from expo_ft_ros.monitor.controls import Controls, NotDone
 from expo_ft_ros.monitor.controls_page import BUTTONS, SOCKET, page
 from expo_ft_ros.monitor.gate import Gate
+from expo_ft_ros.monitor.view import Diagnostic, Level
 from test.monitor.views import make_view
 
 HOSTILE = '{"button": ["estop"], "beat": Infinity, "episode": 0}'
@@ -85,11 +87,26 @@ def test_every_page_is_told_the_same(served):
         served.show(4, "stopped")
         for each in (one, other):
             each.until("state", "episode 4")
-            assert each.told["stopped"] is True
+            assert "release" not in each.told["idle"]
         one.press("release")
         for each in (one, other):
             each.until("reply", "Release: taken")
     assert served.calls == ["release"]
+
+
+def test_a_button_that_would_do_nothing_is_told(served):
+    lost = Diagnostic(Level.ERROR, "teleop", DEVICE_LOST)
+    for changes, means in (
+        ({}, set()),
+        ({"episode": EpisodeSnapshot(3, "paused", paused=True)}, {"resume"}),
+        ({"episode": EpisodeSnapshot(3, "ended", paused=True)}, {"resume"}),
+        ({"episode": EpisodeSnapshot(3, "stopped", paused=True)}, {"resume", "release"}),
+        ({"cause": DEVICE_LOST}, {"acknowledge"}),
+        ({"diagnostics": (lost,)}, {"acknowledge"}),
+    ):
+        served.controls.show(make_view(**changes))
+        with open_page(served) as each:
+            assert {"resume", "acknowledge", "release"} - set(each.told["idle"]) == means
 
 
 def test_a_verdict_on_an_episode_that_is_over_is_not_passed_on(served):

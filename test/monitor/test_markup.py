@@ -37,6 +37,9 @@ def test_what_a_person_must_know_is_said():
     assert "held: camera/side is 0.4 s old" in state_html(View(cause="camera/side is 0.4 s old"))
     assert "person drives" in state_html(View(driver=Source.HUMAN))
     assert "no episode yet" in state_html(View())
+    altered = state_html(View(driver=Source.POLICY, cause="workspace", reward="gripper open"))
+    assert "altered: workspace" in altered
+    assert "classifier: gripper open" in altered
 
 
 def test_the_worst_comes_first():

@@ -42,6 +42,18 @@ def test_the_greater_q_is_never_the_darker(q):
         assert brightness[order[-1]] > brightness[order[0]] + 100
 
 
+def test_the_least_q_is_seen_on_a_dark_page():
+    page, least = luminance(np.array([20, 20, 20])), luminance(q_colours(np.arange(16))[0])
+    assert (least + 0.05) / (page + 0.05) > 3  # WCAG 2.1, 1.4.11
+
+
+def luminance(colour: np.ndarray) -> float:
+    """As WCAG 2.1 defines it."""
+    share = colour / 255
+    linear = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
+    return float(linear @ WEIGHTS)
+
+
 def test_what_is_no_number_is_grey():
     colours = q_colours(np.array([np.nan, 1.0, 2.0]))
     assert colours[0].tolist() == [140, 140, 140]

@@ -117,12 +117,41 @@ def test_curves_have_a_point_each_few_seconds_and_diagnostics_the_newest_of_each
     assert view.diagnostics == (Diagnostic(Level.ERROR, "camera", "no image"),)
 
 
+def levels(seen: Watch, time: float) -> list[Level]:
+    return [each.level for each in seen.view(time).diagnostics]
+
+
 def test_who_falls_silent_is_not_well_whatever_he_said_last():
     seen = watch()
-    seen.take_diagnostic(Diagnostic(Level.OK, "camera", "ready"), 1.0)
+    for time in (0.0, 0.1, 1.0):
+        seen.take_diagnostic(Diagnostic(Level.OK, "camera", "ready"), time)
     (silent,) = seen.view(6.0).diagnostics
     assert silent.level is Level.STALE
     assert silent.message == "nothing heard for 5 s (last: ready)"
+
+
+@pytest.mark.parametrize("period", [5.0, 10.0])
+def test_a_driver_that_speaks_seldom_is_not_silent_in_between(period):
+    seen = watch()
+    for number in range(20):
+        seen.take_diagnostic(Diagnostic(Level.OK, "driver", "fine"), number * period)
+        assert levels(seen, (number + 0.99) * period) == [Level.OK]
+    assert levels(seen, 19 * period + 31) == [Level.STALE]
+
+
+def test_who_hung_once_is_watched_as_closely_as_before():
+    seen = watch()
+    for time in (0.0, 1.0, 20.0, 21.0, 22.0, 23.0, 24.0, 25.0):
+        seen.take_diagnostic(Diagnostic(Level.OK, "camera", "ready"), time)
+    assert levels(seen, 27.0) == [Level.OK]
+    assert levels(seen, 29.0) == [Level.STALE]
+
+
+def test_who_has_spoken_once_only_is_not_silent_at_once():
+    seen = watch()
+    seen.take_diagnostic(Diagnostic(Level.OK, "driver", "fine"), 0.0)
+    assert levels(seen, 29.0) == [Level.OK]
+    assert levels(seen, 31.0) == [Level.STALE]
 
 
 def test_what_is_not_said_again_is_gone():
