@@ -1,17 +1,20 @@
 """Every command in the documents: run on a recorded run, or, where it would take minutes, read.
 
 A graph's commands are run by the tests of the graph; here their options are parsed. ROS 2's own
-commands are held against the tables of topics, services and launch files.
+commands are held against the tables of topics, services and launch files, and what a service is
+asked for against its type.
 """
 
 from __future__ import annotations
 
+import importlib
 import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 pytest.importorskip("expo_ft_ros.msg", reason="the messages are not built")
 
@@ -30,33 +33,51 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 QUICK = ("report", "episodes", "export")
 # What they do is looked at by tests of their own.
 ELSEWHERE = ("doctor", "test", "bench", "keyboard", "screenshots")
-SYSTEM = ("git", "pip", "colcon", "apt-get", "export")
+SYSTEM = ("git", "pip", "colcon", "apt-get", "export", "echo")
+# For what the text leaves to the reader.
+EXAMPLES = {"<number>": "12", "<folder>": "dataset"}
+# What YAML makes of a field of that type.
+PYTHON = {"boolean": bool, "string": str, "uint32": int, "uint64": int}
+
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
 def commands() -> Iterator[tuple[str, str]]:
     """(page, command) of each line of the pages' sh blocks."""
     for page in PAGES:
-        for block in re.findall(r"^```sh\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL):
-            for text in block.splitlines():
+        for kind, block in BLOCK.findall(page.read_text()):
+            for text in block.splitlines() if kind == "sh" else ():
                 words = re.sub(r"\s+#.*$", "", text).strip()
                 if words and not words.startswith("#"):
                     yield page.name, words
 
 
-ALL = sorted(set(commands()))
+def mentioned() -> Iterator[tuple[str, str]]:
+    """(page, command) of each of ours in the text; what is [optional] is left out."""
+    for page in PAGES:
+        for text in re.findall(r"`(\./expo-ft\s[^`]+)`", BLOCK.sub("", page.read_text())):
+            command = " ".join(word for word in text.split() if not word.startswith("["))
+            for name, example in EXAMPLES.items():
+                command = command.replace(name, example)
+            yield page.name, command
+
+
+ALL = sorted({*commands(), *mentioned()})
 
 
 @pytest.fixture
 def runs(tmp_path, monkeypatch):
-    """Where the documents' examples are: runs with episodes 12 and 13."""
+    """Where the documents' examples are: runs with a demonstration and the episodes 12 and 13."""
     monkeypatch.setenv("EXPO_FT_RUNS", str(tmp_path / "runs"))
     monkeypatch.chdir(tmp_path)
     for name in ("first", "second"):
-        numbers = (12, 13)
-        run = make_run(tmp_path / "runs" / name, [line(n, "rl") for n in numbers], summary={})
+        stages = {11: "collect", 12: "rl", 13: "rl"}
+        lines = [line(number, stage) for number, stage in stages.items()]
+        run = make_run(tmp_path / "runs" / name, lines, summary={})
         chosen = {0: choice((0, 1, 0), (1, 0, 0), q=(0.1, 0.8), chosen=1)}
-        for number in numbers:
-            record(run / "episodes", number, [Source.POLICY] * 3 + [Source.HUMAN], chosen)
+        for number, stage in stages.items():
+            drivers = [Source.POLICY] * 3 + [Source.HUMAN]
+            record(run / "episodes", number, drivers, chosen, stage=stage)
         (run / "progress.json").write_text('{"session": {"episode": 14}}')
     return tmp_path
 
@@ -64,7 +85,7 @@ def runs(tmp_path, monkeypatch):
 @pytest.mark.parametrize(("page", "command"), ALL, ids=[f"{p}: {c}" for p, c in ALL])
 def test_a_documented_command_is_one(page, command, runs):
     words = shlex.split(command)
-    assert not any("<" in word for word in words), "a sh block is to be typed as it stands"
+    assert not any("<" in word for word in words), "to be typed as it stands, or see EXAMPLES"
     if words[0] == "./expo-ft":
         run_ours(words[1:])
     elif words[:3] == ["ros2", "service", "call"]:
@@ -84,6 +105,8 @@ def run_ours(words: list[str]) -> None:
         assert cli.main(words) == 0
     elif command == "test":
         assert all((ROOT / word).exists() for word in rest if word.startswith("test/"))
+    elif command == "python":
+        assert (ROOT / rest[0]).is_file()
     elif command == "bench":
         assert rest[0] in cli.BENCHES
     else:
@@ -99,9 +122,17 @@ def parse(command: str, words: list[str]) -> None:
 
 
 def call_service(words: list[str]) -> None:
-    name, kind = words[0], words[1].replace("/srv/", "/")
+    (name, kind), rest = words[:2], words[2:]
     known = {("/" + entry.lstrip("/")): service.type for entry, service in SERVICES.items()}
-    assert known[name] == kind
+    assert known[name] == kind.replace("/srv/", "/")
+    package, _, service = kind.partition("/srv/")
+    request = getattr(importlib.import_module(f"{package}.srv"), service).Request
+    fields = request.get_fields_and_field_types()
+    assert len(rest) <= 1, "the request is one word: quote it"
+    values = yaml.safe_load(rest[0]) if rest else {}
+    assert {name: PYTHON[kind] for name, kind in fields.items()} == {
+        name: type(value) for name, value in values.items()
+    }
 
 
 def test_links_and_pictures_lead_somewhere():

@@ -69,11 +69,12 @@ class RunOptions(TaskOptions):
         le=1.0,
         description="Share of the online episodes in which the scripted operator helps at all.",
     )
-    scene_reset: Literal["automatic", "asked", "scripted"] = Field(
+    scene_reset: Literal["automatic", "asked", "scripted", "person"] = Field(
         "automatic",
         description="asked: where the classifier finds the scene in need of a person (too few "
         "candies left, say), and after a stop, the next episode waits for /reset_episode. "
-        "scripted: the same, and the arm resets the scene by the task's reset_script.",
+        "scripted: the same, and the arm resets the scene by the task's reset_script. person: each "
+        "time, for a robot without a reset of its own.",
     )
     decision_time: float | None = Field(
         None,
@@ -370,8 +371,8 @@ def make_options(values: dict[str, Any], model: type[Options]) -> Options:
     except ConfigError as error:
         raise ConfigError(f"task:={options.task}: {error}") from None
     _require_demonstrator(options)
-    if isinstance(options, RunOptions) and options.scene_reset == "scripted":
-        _require_script(options, task)
+    if isinstance(options, RunOptions):
+        _require_possible_reset(options, task)
     _require_known(options, "algorithm", ALGORITHM_NAMES)
     _require_known(options, "preset", known_names("presets"))
     _require_known(options, "size", known_names("sizes"))
@@ -402,13 +403,13 @@ def _require_demonstrator(options: TaskOptions) -> None:
         )
 
 
-def _require_script(options: RunOptions, task: TaskConfig) -> None:
-    if not options.realtime:
+def _require_possible_reset(options: RunOptions, task: TaskConfig) -> None:
+    if options.scene_reset in ("scripted", "person") and not options.realtime:
         raise ConfigError(
-            "scene_reset:=scripted: moves the arm between episodes, which lock-step has none of "
-            "(add realtime:=true, or take scene_reset:=asked)"
+            f"scene_reset:={options.scene_reset}: takes time between episodes, of which lock-step "
+            "has none (add realtime:=true, or take scene_reset:=asked)"
         )
-    if not task.reset_script:
+    if options.scene_reset == "scripted" and not task.reset_script:
         raise ConfigError(
             f"scene_reset:=scripted: config/tasks/{task.name}.yaml has no reset_script (write one)"
         )

@@ -56,6 +56,7 @@ def test_an_empty_value_is_the_default():
         ),
         ("mode:=fast", "mode:=fast"),
         ("scene_reset:=scripted", "scene_reset:=scripted: .*add realtime:=true"),
+        ("scene_reset:=person", "scene_reset:=person: .*add realtime:=true"),
         ("robot:=ur5", "robot:=ur5: .*known: sim"),
         ("task:=cube_pik", "did you mean cube_pick"),
         ("preset:=huge", "preset:=huge: no such preset .*recommended"),
