@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from expo_ft_ros.bringup.topics import ALIVE_WITHIN, SERVICES, TOPICS
+from expo_ft_ros.bringup.topics import ALIVE_WITHIN, MAY_COMPUTE, SERVICES, TOPICS
 from expo_ft_ros.control import episode, teleop
 from expo_ft_ros.control.safety import SafetyConfig
 from expo_ft_ros.control.teleop import TeleopConfig
@@ -63,7 +63,9 @@ def _stops() -> Iterator[str]:
     rows = [(f"`{name}`", f"{limit:g} s") for name, limit in safety.deadlines.items()]
     yield from _table(("newest sample of", "greatest age"), rows)
     yield "So does any node that has not said on `nodes/alive` that it lives for"
-    yield f"{ALIVE_WITHIN:g} s: it has ended, is stopped, or hangs in a callback. Who takes a"
+    yield f"{ALIVE_WITHIN:g} s: it has ended, is stopped, or hangs in a callback. (policy, learner"
+    yield f"and reward compute in theirs: a callback may take {MAY_COMPUTE:g} s, unless a chunk or"
+    yield "a verdict that is owed stops the arm.) Who takes a"
     yield "node's place has to say so, too. sim, which stands for the robot, stops the arm when no"
     yield "command comes for its `command_timeout`; a robot's adapter must, too.\n"
 

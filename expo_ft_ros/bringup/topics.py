@@ -20,6 +20,7 @@ TICK_DEPTH = 50
 # The arm stops within 250 ms of any node's end: a beat, this age, and what it takes to be told.
 HEARTBEAT = 0.04
 ALIVE_WITHIN = 0.15
+MAY_COMPUTE = 2.0
 
 
 @dataclass(frozen=True)

@@ -24,18 +24,23 @@ from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.subscription import Subscription
 from rclpy.timer import Timer
+from rclpy.utilities import get_rmw_implementation_identifier
 from std_msgs.msg import String
 
 from expo_ft_ros.bringup.topics import HEARTBEAT
 from expo_ft_ros.bringup.topics import service as service_entry
 from expo_ft_ros.bringup.topics import topic as topic_entry
 from expo_ft_ros.data.messages import BadMessage, is_zero, nanoseconds
+from expo_ft_ros.nodes.heart import Heart
 from expo_ft_ros.nodes.one_sender import OneSender
 from expo_ft_ros.nodes.parameters import declare, parameter, read
 from expo_ft_ros.nodes.qos import message_type, qos_of, reader_qos, service_type
 
 READY_PERIOD = 0.05
 DIAGNOSTICS_PERIOD = 1.0
+DROPPED_SHOWN = 5.0
+"""How long a dropped message is on /diagnostics after the last one [s]."""
+_WAITING = "waiting for the other nodes"
 _EVERY = ("every",)
 _WITH_INFO = inspect.signature(lambda message, info: None)
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
@@ -69,12 +74,15 @@ class GraphNode(LifecycleNode, Generic[P]):
     """A node of the graph.
 
     Class attributes: `NAME`, its default name; `PARAMETERS`, a frozen dataclass whose fields are
-    the node's parameters (see `parameters.parameter`); `URGENT`, whether its messages must not wait
-    for those who compute on its core.
+    the node's parameters (see `parameters.parameter`); `URGENT`, where its messages must not wait
+    for those who compute on its core, its real-time priority (`control.scheduling`), else 0;
+    `COMPUTES`, how long a callback of it may take before the node counts as hanging [s], 0 for
+    `topics.ALIVE_WITHIN`.
     """
 
     NAME: ClassVar[str] = "node"
-    URGENT: ClassVar[bool] = False
+    URGENT: ClassVar[int] = 0
+    COMPUTES: ClassVar[float] = 0.0
     PARAMETERS: ClassVar[type[NodeParameters]] = NodeParameters
 
     parameters: P
@@ -87,9 +95,14 @@ class GraphNode(LifecycleNode, Generic[P]):
         self.exit_code: int | None = None
         self._entities: list[tuple[Callable[[Any], bool], Any]] = []
         self._needed: list[Callable[[], bool]] = []
+        self._senders: list[OneSender] = []
         self._held: list[Callable[[], None]] = []
         self._level, self._message = OK, "starting"
         self._crowded = ""
+        self._dropped, self._dropped_at = "", 0.0
+        self._found_others = False
+        self._alive: Publisher[Any] | None = None
+        self._heart: Heart | None = None
         self._values: dict[str, str] = {}
         self._diagnostics: Publisher[Any] | None = None
         self._ready_publisher: Publisher[Any] | None = None
@@ -121,9 +134,10 @@ class GraphNode(LifecycleNode, Generic[P]):
             self._diagnostics = self.publisher("/diagnostics")
             self._ready_publisher = self.publisher("nodes/ready")
             if not self.parameters.lockstep:
-                alive = self.publisher("nodes/alive")
-                self.wall_timer(HEARTBEAT, lambda: alive.publish(String(data=self.get_name())))
+                self._alive = self.publisher("nodes/alive")
+                self.wall_timer(HEARTBEAT, self._show_life)
             self.wall_timer(DIAGNOSTICS_PERIOD, self._publish_diagnostics)
+            self.wall_timer(DIAGNOSTICS_PERIOD, self._meet_senders)
             self._setup()
         except Exception:  # noqa: BLE001 (rclpy would swallow it)
             self._log_failure("configuring")
@@ -136,7 +150,7 @@ class GraphNode(LifecycleNode, Generic[P]):
         try:
             self.active = True
             if self._message == "starting":
-                self._message = "waiting for the other nodes"
+                self._message = _WAITING
             self._start()
             held, self._held = self._held, []
             for deliver in held:
@@ -274,7 +288,8 @@ class GraphNode(LifecycleNode, Generic[P]):
                 newest = stamp
             except BadMessage as error:
                 # Dropped: where it is missed, a deadline stops the arm.
-                self.report(ERROR, f"{name}: {error}")
+                self._dropped, self._dropped_at = f"{name}: {error}", self.wall_time()
+                self.report(ERROR, self._dropped)
                 self.get_logger().error(f"dropped on {name}: {error}", throttle_duration_sec=2.0)
 
         def guarded(*given: Any) -> None:
@@ -297,18 +312,25 @@ class GraphNode(LifecycleNode, Generic[P]):
         if needed:
             self._needed.append(lambda: made.get_publisher_count() > 0)
         if not many:
-            self._needed.append(lambda: self._is_alone(name, made.get_publisher_count(), sender))
+            self._senders.append(sender)
+            self._needed.append(lambda: self._is_alone(name, made.get_publisher_count()))
         return made
 
-    def _is_alone(self, name: str, publishers: int, sender: OneSender) -> bool:
+    def _is_alone(self, name: str, publishers: int) -> bool:
         if publishers > 1:
             self._crowded = f"{name}: {_not_alone(publishers)}"
             self.report(ERROR, self._crowded)
-        sender.meet()
         return publishers <= 1
 
+    def _meet_senders(self) -> None:
+        for sender in self._senders:
+            sender.meet()
+
     def _identities(self, name: str) -> list[bytes]:
-        """Of all who publish a topic."""
+        """Of all who publish a topic; other middlewares give messages another name of their sender
+        than this one (rmw_cyclonedds, issue 446)."""
+        if not get_rmw_implementation_identifier().startswith("rmw_fastrtps"):
+            return []
         return [bytes(it.endpoint_gid) for it in self.get_publishers_info_by_topic(name)]
 
     def service(self, name: str, callback: Callable[[Any, Any], Any]) -> None:
@@ -355,6 +377,10 @@ class GraphNode(LifecycleNode, Generic[P]):
     def _publish_diagnostics(self) -> None:
         if self._diagnostics is None:
             return
+        shown = self.wall_time() - self._dropped_at < DROPPED_SHOWN
+        if self._message == self._dropped and not shown:
+            # Nodes that have more to say of themselves do so by and by.
+            self._level, self._message = OK, "ready" if self._found_others else _WAITING
         status = DiagnosticStatus(
             level=self._level,
             name=self.get_name(),
@@ -365,14 +391,28 @@ class GraphNode(LifecycleNode, Generic[P]):
         message.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(message)
 
+    def _show_life(self) -> None:
+        if not self.COMPUTES:
+            self._say_alive()
+        elif self._heart is None:
+            self._heart = Heart(self._say_alive, HEARTBEAT, self.COMPUTES)
+        else:
+            self._heart.touch()
+
+    def _say_alive(self) -> None:
+        if self._alive is not None:
+            self._alive.publish(String(data=self.get_name()))
+
     def _look_for_others(self) -> None:
         if not all(found() for found in self._needed) or not self._is_ready():
             return
+        self._meet_senders()
         if self._ready_publisher is not None:
             self._ready_publisher.publish(String(data=self.get_name()))
         if self._ready_timer is not None:
             self._ready_timer.cancel()
-        if self._message in ("waiting for the other nodes", self._crowded):
+        self._found_others = True
+        if self._message in (_WAITING, self._crowded):
             self.report(OK, "ready")
 
     # -- ending ---------------------------------------------------------------------------------
@@ -390,12 +430,16 @@ class GraphNode(LifecycleNode, Generic[P]):
             self._teardown()
         except Exception:  # noqa: BLE001 (the rest must still be freed)
             self._log_failure("tearing down")
+        if self._heart is not None:
+            self._heart.stop()
+            self._heart = None
         for destroy, entity in reversed(self._entities):
             destroy(entity)
         self._entities.clear()
         self._needed.clear()
+        self._senders.clear()
         self._held.clear()
-        self._diagnostics = self._ready_publisher = self._ready_timer = None
+        self._diagnostics = self._ready_publisher = self._ready_timer = self._alive = None
 
     def _log_failure(self, doing: str) -> None:
         self.get_logger().error(f"failed while {doing}:\n{traceback.format_exc()}")

@@ -16,6 +16,7 @@ from typing import Any
 from std_srvs.srv import Trigger
 
 from expo_ft_ros.bringup.run_folder import first_uncounted
+from expo_ft_ros.bringup.topics import MAY_COMPUTE
 from expo_ft_ros.control.plans import plan_from_msg
 from expo_ft_ros.control.session import LEARNED_STAGES
 from expo_ft_ros.data.episode import Episode
@@ -64,6 +65,7 @@ class LearnerNode(GraphNode[LearnerParameters]):
     """Jobs go to the worker in the order in which they came."""
 
     NAME = "learner"
+    COMPUTES = MAY_COMPUTE
     PARAMETERS = LearnerParameters
 
     def __init__(self, shared: SharedAgent | None = None) -> None:

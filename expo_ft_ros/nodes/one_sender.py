@@ -13,8 +13,9 @@ from typing import Any
 class OneSender:
     """Knows a topic's sender by the identity that the middleware gives with each message.
 
-    publishers: how many there are at the moment; identities: theirs, asked for seldom;
-    unforgiving: whoever was refused once is never believed, also when the sender is gone.
+    publishers: how many there are at the moment; identities: theirs, asked for seldom, none where
+    the middleware doesn't tell them by the names that messages bear; unforgiving: whoever was
+    refused once is never believed, also when the sender is gone.
     """
 
     def __init__(
@@ -28,17 +29,21 @@ class OneSender:
         self._unforgiving = unforgiving
         self._gid: bytes | None = None
         self._refused: set[bytes] = set()
+        self._met = False
 
     def meet(self) -> None:
-        """Takes for the sender who is there alone, also where he hasn't said anything yet.
+        """Takes for the sender who is there alone, also where he hasn't said anything yet; to be
+        called now and then.
 
-        Of a command a zero is believed of anybody, so that its sender may be silent in this sense
-        for long, and the first other word comes when somebody else is there as well.
+        A person's device is silent for long, and of a command a zero is believed of anybody: when
+        the first other word comes, somebody else may be there as well.
         """
-        if self._gid is None and self._publishers() == 1:
+        if self._publishers() != 1:
+            self._met = False
+        elif not self._met:
             there = list(self._identities())
-            if len(there) == 1:
-                self._gid = there[0]
+            if len(there) == 1 and there[0] not in self._refused:
+                self._gid, self._met = there[0], True
 
     def knows(self, info: Mapping[str, Any]) -> bool:
         """Whether a message is the sender's, by what rclpy says of it (`MessageInfo`).
@@ -61,6 +66,4 @@ class OneSender:
 
     def _is_alone(self, gid: bytes) -> bool:
         """A message may come before its sender is counted: then those who are, are others."""
-        if self._publishers() > 1:
-            return False
-        return self._gid is None or self._gid not in self._identities()
+        return self._publishers() <= 1 and list(self._identities()) in ([], [gid])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from expo_ft_ros.bringup.topics import MAY_COMPUTE
 from expo_ft_ros.control.plans import plan_from_msg
 from expo_ft_ros.data.messages import observation_from_msg
 from expo_ft_ros.data.types import ActionChunk
@@ -21,6 +22,7 @@ class PolicyNode(GraphNode[LearningParameters]):
     """An observation that comes again is answered by the same chunk again."""
 
     NAME = "policy"
+    COMPUTES = MAY_COMPUTE
     PARAMETERS = LearningParameters
 
     def __init__(self, shared: SharedAgent | None = None) -> None:

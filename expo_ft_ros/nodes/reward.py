@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from expo_ft_ros.bringup.topics import MAY_COMPUTE
 from expo_ft_ros.data.messages import observation_from_msg
 from expo_ft_ros.msg import Observation as ObservationMsg
 from expo_ft_ros.msg import Reward as RewardMsg
@@ -27,6 +28,7 @@ class RewardNode(GraphNode[RewardParameters]):
     """One verdict an observation; the same one again when the observation comes again."""
 
     NAME = "reward"
+    COMPUTES = MAY_COMPUTE
     PARAMETERS = RewardParameters
 
     def _setup(self) -> None:

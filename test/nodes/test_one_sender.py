@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 
 import pytest
+from expo_ft_ros.msg import Observation
 from geometry_msgs.msg import PoseStamped, TwistStamped
 from hypothesis import given
 from hypothesis import strategies as st
 from sensor_msgs.msg import JointState
 
+from expo_ft_ros.nodes.base import DROPPED_SHOWN
 from expo_ft_ros.nodes.convert import header_of
 from expo_ft_ros.nodes.one_sender import OneSender
 
@@ -64,6 +66,53 @@ def test_who_was_met_alone_is_the_sender_though_he_was_silent():
     one.meet()
     assert not takes(one, 1)
     assert takes(one, 0)
+
+
+def test_who_comes_later_and_is_silent_is_met_and_who_comes_in_his_place():
+    publishers = Publishers()
+    one = publishers.sender()
+    one.meet()
+    publishers.become(0)
+    one.meet()
+    publishers.become(0, 1)
+    one.meet()
+    assert takes(one, 0)
+    assert not takes(one, 1)
+    publishers.become()
+    one.meet()
+    publishers.become(2)
+    one.meet()
+    publishers.become(1, 2)
+    assert takes(one, 2)
+
+
+def test_who_was_refused_is_not_met():
+    publishers = Publishers(0)
+    one = publishers.sender(unforgiving=True)
+    one.meet()
+    publishers.become(0, 1)
+    assert not takes(one, 1)
+    publishers.become(1)
+    one.meet()
+    assert not takes(one, 1)
+
+
+def test_who_speaks_before_he_is_counted_is_not_the_one_who_is():
+    publishers = Publishers(0)
+    one = publishers.sender()
+    assert not takes(one, 1)
+    assert takes(one, 0)
+
+
+def test_where_identities_are_not_told_who_is_heard_alone_is_the_sender():
+    """Of Cyclone DDS."""
+    count = 1
+    one = OneSender(lambda: count, list)
+    one.meet()
+    assert takes(one, 0)
+    count = 2
+    assert takes(one, 0)
+    assert not takes(one, 1)
 
 
 @pytest.mark.parametrize("there", [(), (0, 1)])
@@ -155,6 +204,29 @@ def test_a_second_driver_is_not_heard_also_where_he_is_the_first_to_speak(graph)
     arm.show(arm.joints, 0.02)
     arm.probe.until(lambda: arm.got, "the first one's state")
     assert arm.widths() == {0.02}
+
+
+def test_what_a_second_one_said_is_an_error_for_some_seconds_only(graph):
+    """Of a node that has nothing else to say of itself."""
+    probe = graph.probe
+    first = probe.publisher("observation")
+    health, ready = probe.gather("/diagnostics"), probe.gather("nodes/ready")
+    probe.gather("reward")
+    graph.start("reward")
+    probe.until(lambda: ready, "ready")
+    second = probe.publisher("observation")
+    probe.matched()
+
+    def newest() -> str:
+        return next(
+            (s.message for m in reversed(health) for s in m.status if s.name == "reward"), ""
+        )
+
+    while "2 publish here" not in newest():
+        second.publish(Observation())
+        probe.spin(0.05)
+    probe.until(lambda: newest() == "ready", "its health", timeout=DROPPED_SHOWN + 5)
+    assert first.get_subscription_count() == 1
 
 
 def test_with_two_drivers_a_node_is_not_ready(graph):

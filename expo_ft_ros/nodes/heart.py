@@ -1,0 +1,36 @@
+"""Signs of life of a node whose callbacks may take long: a thread beats while they do."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+
+class Heart:
+    """Beats once a period, as long as `touch` was called within `patience` [s].
+
+    The executor touches it between its callbacks, so that a callback that computes is no sign of
+    death, and one that hangs is. beat: called in a thread of the heart's own.
+    """
+
+    def __init__(self, beat: Callable[[], None], period: float, patience: float) -> None:
+        self._beat, self._period, self._patience = beat, period, patience
+        self._touched = time.monotonic()
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="heart", daemon=True)
+        self._thread.start()
+
+    def touch(self) -> None:
+        """Whoever is watched is not stuck."""
+        self._touched = time.monotonic()
+
+    def stop(self) -> None:
+        """Returns once the last beat is over."""
+        self._stopped.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stopped.wait(self._period):
+            if time.monotonic() - self._touched < self._patience:
+                self._beat()

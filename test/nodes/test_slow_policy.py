@@ -1,0 +1,25 @@
+"""A policy that needs three periods for a chunk drives all the same, in real time."""
+
+from dataclasses import replace
+
+from expo_ft_ros.bringup.environment import ros_environment
+from expo_ft_ros.bringup.runner import Runner
+from expo_ft_ros.data.episode_store import load_episodes
+from expo_ft_ros.data.types import Source
+from test.nodes import slow_policy
+from test.nodes.tiny_training import specs
+
+
+def test_it_is_asked_early_enough_and_its_silence_is_no_death(graph):
+    folder = graph.folder
+    slow = [
+        replace(spec, module=slow_policy.__name__) if spec.name == "agent" else spec
+        for spec in specs(folder, "sync", realtime=True, demos=0)
+    ]
+    environment = {**ros_environment(folder), "ROS_DOMAIN_ID": str(graph.domain)}
+    result = Runner(slow, folder, env=environment).run()
+    assert result.code == 0, f"{result.cause}\n{result.tail}"
+    trials = [e for e in load_episodes(folder / "episodes") if e.outcome.stage != "collect"]
+    assert trials
+    for trial in trials:
+        assert (trial.source == Source.POLICY).mean() > 0.5
