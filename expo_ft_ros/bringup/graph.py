@@ -275,7 +275,7 @@ def _with_session(
     specs = [*specs, _node("session", options, run_dir, parameters, rank=RANK_SESSION)]
     if options.rviz or options.console:
         specs.append(_monitor(options, run_dir))
-    return [*specs, *_rviz(run_dir)] if options.rviz else specs
+    return [*specs, *_rviz(options, run_dir)] if options.rviz else specs
 
 
 def _with_listeners(specs: list[NodeSpec]) -> list[NodeSpec]:
@@ -316,10 +316,12 @@ def _monitor(options: RunOptions, run_dir: Path) -> NodeSpec:
     return replace(spec, vital=False)
 
 
-def _rviz(run_dir: Path) -> list[NodeSpec]:
+def _rviz(options: RunOptions, run_dir: Path) -> list[NodeSpec]:
     """rviz2, closing whose window does not end the run, and the arm's model where there is one."""
     view = config_dir().parent / "rviz" / "expo_ft.rviz"
-    arguments = ("-d", str(view)) if view.is_file() else ()
+    arguments = ["-d", str(view)] if view.is_file() else []
+    if not options.realtime:
+        arguments += ["--ros-args", "-p", "use_sim_time:=true"]
     specs = [NodeSpec("rviz", command=(find_rviz(), *arguments), rank=RANK_SESSION, vital=False)]
     if robot_model.is_installed():
         command = (sys.executable, "-m", robot_model.__name__, str(run_dir))

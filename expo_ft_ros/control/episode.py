@@ -165,7 +165,7 @@ class EpisodeMachine:
         self._asked: tuple[str, ...] = ()
         self._told_at = self._word_at = self._decided_at = -math.inf
         self._acted_on = 0
-        self._driven = False
+        self._driven_from = math.inf
         self._held = 0
         self._ask("look at the scene: the run starts")
 
@@ -233,8 +233,9 @@ class EpisodeMachine:
         human = record.human_steps + int(source is Source.HUMAN)
         self._record = replace(record, steps=record.steps + 1, human_steps=human)
         self._acted_on = record.last_observation
-        self._held += kept and self._driven
-        self._driven |= source is not Source.HOLD
+        self._held += kept and self._driven_from < math.inf
+        if source is not Source.HOLD:
+            self._driven_from = min(self._driven_from, self._acted_on)
         return Reply(True, "")
 
     def verdict(self, success: bool, number: int, human_reset: str = "") -> Reply:
@@ -374,7 +375,7 @@ class EpisodeMachine:
     def _begin(self, plan: Plan) -> None:
         self.plan = plan
         self._record = EpisodeSnapshot(episode=plan.episode, stage=plan.stage)
-        self._driven, self._held = False, 0
+        self._driven_from, self._held = math.inf, 0
         if self.scene_reset is SceneReset.PERSON and not self._asked:
             self._state = TRANSITIONS[self._state, Event.RESET_DONE]
 
@@ -387,8 +388,8 @@ class EpisodeMachine:
         """What the episode has come to, as long as nobody says otherwise."""
         success, terminated, discarded = OUTCOMES[event]
         record = self._record
-        unseen = record.last_observation <= record.first_observation
-        nothing_happened = not self._driven or unseen
+        # A verdict comes some ticks late: who drove meanwhile had no part in it.
+        nothing_happened = self._driven_from >= record.last_observation
         judged = event in (Event.MARK_SUCCESS, Event.MARK_FAILURE)
         counts = not judged and (not success or record.stage.startswith("eval"))
         kept_from = counts and self._held > HELD_SHARE * record.steps

@@ -13,8 +13,9 @@ SHORT_SLICE = 100_000
 SINCE = (6, 12)
 """The first Linux that keeps it."""
 
-REALTIME_PRIORITY = 1
-"""Below all that a robot's driver asks for (ros2_control: 50, libfranka: 99)."""
+TICK_PRIORITY, DEVICE_PRIORITY = 2, 1
+"""Real-time priorities of the control loop and of a person's way to it: below all that a robot's
+driver asks for (ros2_control: 50, libfranka: 99)."""
 
 # sched_setattr(2), of which glibc has had a function since 2.41 only.
 _SYSCALL = {"x86_64": 314, "aarch64": 274}
@@ -54,15 +55,15 @@ def wake_early() -> bool:
     return done == 0
 
 
-def come_first() -> bool:
+def come_first(priority: int = DEVICE_PRIORITY) -> bool:
     """Has the calling thread, and those it will start, come before all without a real-time
     priority (SCHED_FIFO); whether it may, which takes CAP_SYS_NICE or a limit on `rtprio`.
 
     Not for a thread that computes for long: whoever is on its core waits.
     """
     try:
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(REALTIME_PRIORITY))
-    except PermissionError:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
+    except OSError:  # Not allowed, or a sandbox's kernel that doesn't know it.
         return False
     return True
 

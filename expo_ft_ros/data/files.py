@@ -9,12 +9,16 @@ from pathlib import Path
 from typing import Any
 
 
-def write_atomically(path: Path, content: Mapping[str, Any]) -> None:
-    """JSON, in place of what the file held."""
+def write_atomically(path: Path, content: Mapping[str, Any], *, durable: bool = True) -> None:
+    """JSON, in place of what the file held. durable: waits for the disk, which a loss of power
+    takes; else only who reads it never finds a part."""
     partial = path.with_suffix(".partial")
     with partial.open("w") as file:
         json.dump(content, file, indent=1)
-    put_in_place(partial, path)
+    if durable:
+        put_in_place(partial, path)
+    else:
+        partial.replace(path)
 
 
 def put_in_place(partial: Path, path: Path) -> None:

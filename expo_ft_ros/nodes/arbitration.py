@@ -26,6 +26,7 @@ from expo_ft_ros.control.episode import Reply, SceneReset, State, request_to_per
 from expo_ft_ros.control.loop import ControlLoop
 from expo_ft_ros.control.plans import plan_from_msg
 from expo_ft_ros.control.safety import Heartbeats, SafetyConfig
+from expo_ft_ros.control.scheduling import TICK_PRIORITY
 from expo_ft_ros.control.session import Plan
 from expo_ft_ros.data.messages import (
     chunk_from_msg,
@@ -95,7 +96,7 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
     """The host of a schedule: turns messages into its inputs and its decisions into messages."""
 
     NAME = "arbitration"
-    URGENT = True
+    URGENT = TICK_PRIORITY
     PARAMETERS = ArbitrationParameters
     loop: ControlLoop
     inputs: Inputs
@@ -214,7 +215,10 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
         lockstep = self.parameters.lockstep
 
         def take(message: Any) -> None:
+            lost = self.inputs.device_lost
             self.inputs.put(name, message, None if lockstep else self.now_ns())
+            if self.inputs.device_lost and not lost and not lockstep:
+                self._schedule.hold()  # The next tick would be a period later.
             self._schedule.advance()
 
         return take

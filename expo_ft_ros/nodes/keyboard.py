@@ -15,6 +15,7 @@ from sensor_msgs.msg import Joy
 
 from expo_ft_ros.bringup.terminal import Terminal
 from expo_ft_ros.control.keyboard import Keyboard, KeyboardConfig, key_map
+from expo_ft_ros.control.scheduling import DEVICE_PRIORITY
 from expo_ft_ros.nodes.base import GraphNode, NodeParameters, parameter
 from expo_ft_ros.nodes.convert import header_of
 from expo_ft_ros.nodes.process import main as run_nodes
@@ -36,7 +37,7 @@ class KeyboardNode(GraphNode[KeyboardParameters]):
     """Publishes what is held, `rate` times a second, also at rest."""
 
     NAME = "keyboard"
-    URGENT = True
+    URGENT = DEVICE_PRIORITY
     PARAMETERS = KeyboardParameters
 
     def _setup(self) -> None:

@@ -92,7 +92,7 @@ def run(*factories: Callable[[], AnyNode], args: list[str] | None = None) -> int
     """
     stop = StopSignals()
     die_with_parent()
-    urgent = any(getattr(factory, "URGENT", False) for factory in factories)
+    urgent = max((getattr(factory, "URGENT", 0) for factory in factories), default=0)
     if urgent:
         wake_early()  # Before there are other threads.
     argv = list(sys.argv if args is None else args)
@@ -108,7 +108,7 @@ def run(*factories: Callable[[], AnyNode], args: list[str] | None = None) -> int
         for node in nodes:
             node.start()
         if urgent and not any(node.parameters.lockstep for node in nodes):
-            come_first()  # After the middleware's threads have begun, before the executor's.
+            come_first(urgent)  # After the middleware's threads have begun, before the executor's.
         executor = make_executor()
         for node in nodes:
             executor.add_node(node)

@@ -349,7 +349,8 @@ class SessionNode(GraphNode[SessionParameters]):
             "eval_after": run_files.evaluation(self._session, "eval_after"),
             "time": time.time(),
         }
-        write_atomically(self._folder / STATUS_FILE, content)
+        # Every half second, while the arm moves: nothing that a disk may be slow at.
+        write_atomically(self._folder / STATUS_FILE, content, durable=False)
 
     def _status(self) -> dict[str, Any]:
         session = self._session

@@ -78,12 +78,14 @@ class Inputs:
             BadMessage: for one that is broken, or stamped ahead; the newest good one stays.
         """
         _CHECKS[name](message)
-        stamp = nanoseconds(message.header.stamp)
+        stamp, newest = nanoseconds(message.header.stamp), self._stamps.get(name, 0)
         if now_ns is not None:
             refuse_tomorrow(stamp, now_ns)
             # A little ahead is fresh, but it stays so no longer than another.
             stamp = min(stamp, now_ns)
-        if stamp >= self._stamps.get(name, 0):
+            if newest > now_ns:
+                newest = 0  # The clock was set back.
+        if stamp >= newest:
             self._messages[name] = message
             self._stamps[name] = stamp
         if isinstance(message, TeleopCommand) and (sent := nanoseconds(message.reading)):

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from sensor_msgs.msg import Joy
 
+from expo_ft_ros.control.scheduling import DEVICE_PRIORITY
 from expo_ft_ros.nodes.base import ERROR, OK, GraphNode, NodeParameters, parameter
 from expo_ft_ros.nodes.convert import header_of, twist_of
 from expo_ft_ros.nodes.process import main as run_nodes
@@ -67,7 +68,7 @@ class SpaceMouseNode(GraphNode[SpaceMouseParameters]):
     """Publishes each change of the device."""
 
     NAME = "spacemouse"
-    URGENT = True
+    URGENT = DEVICE_PRIORITY
     PARAMETERS = SpaceMouseParameters
 
     def _setup(self) -> None:

@@ -19,6 +19,7 @@ from std_srvs.srv import Trigger
 from expo_ft_ros.control.arbitration import DEVICE_LOST, GRIPPER
 from expo_ft_ros.control.gripper import GripperLatch
 from expo_ft_ros.control.safety import SafetyConfig
+from expo_ft_ros.control.scheduling import DEVICE_PRIORITY
 from expo_ft_ros.control.teleop import (
     CONFIG_FILES,
     Takeover,
@@ -33,7 +34,7 @@ from expo_ft_ros.nodes.convert import header_of, stamp_of
 from expo_ft_ros.nodes.process import main as run_nodes
 from expo_ft_ros.tasks import load_task
 
-_HEARTBEAT = 0.1
+_HEARTBEAT, _LOOK = 0.1, 0.02  # [s] told, and looked whether the device hangs
 _TWIST = 6
 _UNREST = (
     "the device was never seen at rest: let go of it; if that doesn't help, an axis of config/{} "
@@ -58,7 +59,7 @@ class TeleopNode(GraphNode[TeleopParameters]):
     """Thin over `control.teleop.TeleopMapper`."""
 
     NAME = "teleop"
-    URGENT = True
+    URGENT = DEVICE_PRIORITY
     PARAMETERS = TeleopParameters
 
     def _setup(self) -> None:
@@ -78,6 +79,7 @@ class TeleopNode(GraphNode[TeleopParameters]):
         self._mapper = TeleopMapper(self._config, period, self._latch)
         self._buttons: list[int] = []
         self._sent: TeleopCommand | None = None
+        self._sent_at = 0.0
         self._time_ns = 0
         self._out = self.publisher("teleop/command", needed=1)
         # The person may come later: neither is needed.
@@ -93,7 +95,7 @@ class TeleopNode(GraphNode[TeleopParameters]):
         if self.parameters.lockstep:
             self.subscription("/clock", self._on_clock)
         else:
-            self.wall_timer(_HEARTBEAT, self._beat)
+            self.wall_timer(_LOOK, self._beat)
 
     def _is_ready(self) -> bool:
         return not self.parameters.device_needed or self._device.get_publisher_count() > 0
@@ -105,7 +107,7 @@ class TeleopNode(GraphNode[TeleopParameters]):
         """spacenav_node repeats the buttons a thousand times a second: only a change is news."""
         buttons = list(message.buttons)
         state = self._update(None, buttons)
-        if buttons != self._buttons:
+        if buttons != self._buttons or self._is_news(state):
             self._buttons = buttons
             self._input(state, sent_ns)
 
@@ -154,7 +156,13 @@ class TeleopNode(GraphNode[TeleopParameters]):
         """A driver that has gone away is a lost device; one that is silent is not."""
         heard = self._sent is not None and self._sent.connected
         lost = heard and self._device.get_publisher_count() == 0
-        self._publish(self._update(None, None, lost=lost))
+        state = self._update(None, None, lost=lost)
+        if self._is_news(state) or self.wall_time() - self._sent_at >= _HEARTBEAT - _LOOK / 2:
+            self._publish(state)
+
+    def _is_news(self, state: TeleopState) -> bool:
+        sent = self._sent
+        return sent is None or (state.connected, state.engaged) != (sent.connected, sent.engaged)
 
     def _update(
         self,
@@ -164,7 +172,9 @@ class TeleopNode(GraphNode[TeleopParameters]):
         lost: bool = False,
     ) -> TeleopState:
         try:
-            return self._mapper.update(twist, buttons, 1e-9 * self._now(), lost)
+            # Of a clock that nobody sets back.
+            now = 1e-9 * self._time_ns if self.parameters.lockstep else self.wall_time()
+            return self._mapper.update(twist, buttons, now, lost)
         except ValueError as error:
             raise BadMessage(str(error)) from error
 
@@ -183,6 +193,7 @@ class TeleopNode(GraphNode[TeleopParameters]):
             reading=stamp_of(reading_ns),
             action=np.asarray(state.action, dtype=np.float32),
         )
+        self._sent_at = self.wall_time()
         self._out.publish(self._sent)
         if self._mapper.waits_for_rest:
             self.report(WARN, _UNREST.format(self._file))

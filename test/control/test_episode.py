@@ -59,6 +59,18 @@ def test_a_verdict_that_comes_late_is_of_its_own_observation():
     assert machine.snapshot().success
 
 
+def test_a_success_that_was_there_before_anybody_drove_is_discarded():
+    """A scene that was not reset; its verdict comes when the second step has been executed."""
+    machine = EpisodeMachine()
+    machine.start(plan())
+    machine.reset_done()
+    step(machine, 1, Source.HOLD)
+    step(machine, 2, Source.POLICY)
+    machine.verdict(True, 2)
+    snapshot = machine.snapshot()
+    assert (snapshot.success, snapshot.discarded) == (True, True)
+
+
 def test_while_the_last_verdict_is_awaited_no_further_observation_belongs_to_it():
     """In real time the robot stands for some ticks then; nothing was done between them."""
     machine = running(steps=MAX_STEPS)

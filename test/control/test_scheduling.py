@@ -1,6 +1,7 @@
 """The slice that the kernel keeps for a node's threads, asked of the kernel."""
 
 import ctypes
+import errno
 import json
 import os
 import platform
@@ -11,7 +12,7 @@ import threading
 import pytest
 
 from expo_ft_ros.control.scheduling import (
-    REALTIME_PRIORITY,
+    DEVICE_PRIORITY,
     SHORT_SLICE,
     SINCE,
     come_first,
@@ -82,13 +83,14 @@ def test_a_thread_comes_first_and_no_other_does():
     thread.join()
     granted, got = seen
     assert granted == may_come_first()
-    assert got == ((os.SCHED_FIFO, REALTIME_PRIORITY) if granted else (before, 0))
+    assert got == ((os.SCHED_FIFO, DEVICE_PRIORITY) if granted else (before, 0))
     assert os.sched_getscheduler(0) == before
 
 
-def test_who_may_not_come_first_is_told_so(monkeypatch):
+@pytest.mark.parametrize("error", [errno.EPERM, errno.EINVAL, errno.ENOSYS])
+def test_who_may_not_come_first_is_told_so(monkeypatch, error):
     def refuse(*_):
-        raise PermissionError
+        raise OSError(error, "refused")
 
     monkeypatch.setattr(os, "sched_setscheduler", refuse)
     assert not come_first()

@@ -50,7 +50,7 @@ class World:
         self.observations, self.chunks, self.success = [], [], False
         self.human_reset, self.resets = "", 0
         self.answer = answer
-        self.human = None
+        self.human, self.connected = None, True
         self.ticked, self.just_reset = 0, False
         self.steps = probe.gather("step")
         self.twists = probe.gather("robot/twist_cmd")
@@ -94,7 +94,7 @@ class World:
         self.out["camera/wrist/image_raw"].publish(image)
         command = TeleopCommand(header=header)
         if self.human is not None:
-            command.connected = command.engaged = True
+            command.connected, command.engaged = self.connected, True
             command.action = np.asarray(self.human, np.float32)
             command.reading = stamp_of(time.time_ns())
         self.out["teleop/command"].publish(command)

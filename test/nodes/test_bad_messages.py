@@ -31,7 +31,7 @@ BAD = st.sampled_from([math.nan, math.inf, -math.inf])
 SIZES = st.integers(0, 2**31)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(bad=BAD, place=st.integers(0, 6), message=st.sampled_from([Step(), TeleopCommand()]))
 def test_an_action_that_is_none_is_refused(bad, place, message):
     message = copy.deepcopy(message)
@@ -42,14 +42,14 @@ def test_an_action_that_is_none_is_refused(bad, place, message):
         decode(message)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(source=st.integers(3, 255))
 def test_a_source_that_is_none_is_refused(source):
     with pytest.raises(BadMessage, match="source"):
         step_from_msg(Step(source=source))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(horizon=st.integers(0, 40), count=st.integers(0, 300), bad=st.none() | BAD)
 def test_a_chunk_that_is_none_is_refused(horizon, count, bad):
     message = ActionChunk(horizon=horizon, actions=[0.0] * count)
@@ -62,7 +62,7 @@ def test_a_chunk_that_is_none_is_refused(horizon, count, bad):
         chunk_from_msg(message)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     height=SIZES, width=SIZES, step=SIZES, count=st.integers(0, 500), encoding=st.text(max_size=8)
 )
@@ -78,7 +78,7 @@ def test_an_image_that_contradicts_itself_is_refused(height, width, step, count,
         image_to_array(message)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(bad=BAD, place=st.sampled_from(["position", "quaternion", "twist", "width", "joint"]))
 def test_a_state_that_is_none_is_refused(bad, place):
     message = Proprio(gripper_width=0.04, joint_positions=[0.0] * 7)
@@ -98,7 +98,7 @@ def test_a_state_that_is_none_is_refused(bad, place):
         proprio_from_msg(message)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(bad=BAD)
 def test_a_reward_that_is_none_is_refused(bad):
     with pytest.raises(BadMessage):
@@ -117,7 +117,7 @@ def spoilt(message, rng: np.random.Generator):
     return message
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 2**31))
 def test_an_episode_is_what_it_is_without_its_broken_parts(seed):
     """Each part may come spoilt before it comes sound."""
@@ -134,7 +134,7 @@ def test_an_episode_is_what_it_is_without_its_broken_parts(seed):
     assert_same(episode, of_live(said))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 2**31))
 def test_an_episode_is_what_it_is_in_whatever_order_its_parts_come(seed):
     """Each once or twice; and of a step that was cut short, what was told before as well."""

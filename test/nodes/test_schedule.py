@@ -423,3 +423,17 @@ def test_lockstep_sends_again_what_nobody_seems_to_have_heard():
     assert len(run.desk.sent) == commands + 1
     np.testing.assert_array_equal(run.desk.sent[-1], run.desk.sent[-2])
     assert run.desk.order[-1] == "again"
+
+
+def test_a_clock_that_is_set_back_takes_no_input_away():
+    inputs = Inputs(teleop=False)
+
+    def put(stamp_s: int, now_s: float) -> float | None:
+        header = header_of(10**9 * stamp_s)
+        inputs.put(PROPRIO, proprio_to_msg(PROPRIO_NOW, header), round(1e9 * now_s))
+        return inputs.stamps()[PROPRIO]
+
+    assert put(100, 100) == 100
+    assert put(99, 100.1) == 100, "late"
+    assert put(5, 5.0) == 5, "an hour back"
+    assert put(4, 5.1) == 5, "late again"

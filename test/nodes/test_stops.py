@@ -116,6 +116,22 @@ def test_what_a_pause_cuts_short_is_recorded_as_that(graph):
     assert told(world, "paused")
 
 
+def test_a_device_that_hangs_stops_the_arm_before_the_next_tick(graph):
+    world = World(graph, lockstep=False)
+    world.human = [0.5, 0, 0, 0, 0, 0, 0]
+    world.probe.node.create_timer(0.02, world.show)
+    world.begin()
+    cut = False
+    while not cut:
+        # Where the loss comes right at a tick nothing was cut short.
+        world.connected = True
+        world.probe.until(lambda: world.steps and world.steps[-1].executed[0] > 0, "a push")
+        world.connected = False
+        world.probe.until(lambda: world.steps[-1].source == Source.HOLD, "the stop")
+        cut = any("cut short" in step.cause for step in world.steps[-3:])
+    assert not world.twists[-1].twist.linear.x
+
+
 def test_a_person_overrules_the_classifier_before_the_episode_is_committed(graph):
     world = World(graph, lockstep=True, decision_time=30.0)
     world.begin()

@@ -80,7 +80,7 @@ def test_inversion_finds_noise_that_leads_back(vla, seen):
 values = hnp.arrays(np.float32, (20, 7), elements=st.floats(-1, 1, width=32))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(samples=values, given_=values)
 def test_normalisation_comes_back(samples, given_):
     normaliser = QuantileNormaliser(7, floor=0.2)
