@@ -24,6 +24,7 @@ _CURVE_STEP = 0.05  # between two points of a curve [min]
 # says nothing for three times his own longest interval of late, within these bounds [s].
 _SILENT_AFTER = 3.0, 30.0
 _INTERVALS = 5
+_TICKS = 100  # whose lateness is shown
 _MOST_NODES = 100  # of whom anybody can invent more
 
 
@@ -47,6 +48,8 @@ class Watch:
         self._q: dict[int, tuple[float, float, float]] = {}
         self._curves: list[tuple[float, float, float]] = []
         self._status: dict[str, Mapping[str, str]] = {}
+        self._late: deque[float] = deque(maxlen=_TICKS)
+        self._timings: dict[str, str] = {}
         self._diagnostics: dict[str, Diagnostic] = {}
         self._heard: dict[str, deque[float]] = {}
 
@@ -98,6 +101,18 @@ class Watch:
     def take_reward(self, words: str) -> None:
         """The classifier's newest words."""
         self._view = replace(self._view, reward=words)
+
+    def take_lateness(self, late: float) -> None:
+        """How late a tick was [s]."""
+        self._late.append(late)
+        worst = 1e3 * max(self._late)
+        self._timings["ticks"] = f"late by {worst:.1f} ms at most (of {len(self._late)})"
+        self.take_status("timings", self._timings)
+
+    def take_chunk_time(self, seconds: float) -> None:
+        """How long after its observation a chunk came [s]."""
+        self._timings["chunk"] = f"{1e3 * seconds:.0f} ms after its observation"
+        self.take_status("timings", self._timings)
 
     def take_status(self, of: str, words: Mapping[str, str]) -> None:
         """Lines of the status; they take the place of all that `of` has said before."""

@@ -26,6 +26,7 @@ from expo_ft_ros.control.episode import EpisodeSnapshot
 from expo_ft_ros.data.messages import (
     candidates_from_msg,
     image_to_array,
+    nanoseconds,
     observation_from_msg,
     proprio_from_msg,
     step_from_msg,
@@ -194,9 +195,13 @@ class MonitorNode(GraphNode[MonitorParameters]):
 
     def _on_step(self, message: Step) -> None:
         self._watch.take_step(step_from_msg(message))
+        if not self.parameters.lockstep and math.isfinite(message.lateness):
+            self._watch.take_lateness(message.lateness)
 
     def _on_candidates(self, message: Candidates) -> None:
         self._watch.take_candidates(candidates_from_msg(message))
+        if not self.parameters.lockstep:
+            self._watch.take_chunk_time(1e-9 * (self.now_ns() - nanoseconds(message.header.stamp)))
 
     def _on_reward(self, message: Reward) -> None:
         self._watch.take_reward(verdict_from_msg(message).reason)

@@ -205,3 +205,15 @@ def test_what_the_classifier_says_is_on_the_side_image():
     seen.take_reward("lifted 0.05 m of 0.12 m")
     assert seen.view(0.0).side.any()
     assert not seen.view(0.0).wrist.any()
+
+
+def test_timings_are_of_the_last_ticks_and_the_newest_chunk():
+    made = watch()
+    made.take_lateness(0.0301)
+    for _ in range(99):
+        made.take_lateness(0.0004)
+    made.take_chunk_time(0.0612)
+    assert made.view(0.0).status["ticks"] == "late by 30.1 ms at most (of 100)"
+    assert made.view(0.0).status["chunk"] == "61 ms after its observation"
+    made.take_lateness(0.0004)
+    assert made.view(0.0).status["ticks"].startswith("late by 0.4 ms")

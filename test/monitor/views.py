@@ -52,8 +52,9 @@ def make_view(step: int = 34, **changes: object) -> View:
         "status": {
             "learner": "update, version 41",
             "transitions": "5120 (1304 by a person)",
-            "control": "10.0 Hz, late by 0.4 ms",
-            "policy": "61 ms a chunk",
+            "control": "10.0 Hz",
+            "ticks": "late by 0.4 ms at most (of 100)",
+            "chunk": "61 ms after its observation",
             "time left": "7:20",
         },
         "diagnostics": (
