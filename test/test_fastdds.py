@@ -120,5 +120,5 @@ def test_what_the_control_loop_tells_beside_commands_is_sent_by_a_thread(topic, 
         timeout=40,
         check=True,
     )
-    # Fast DDS's thread is woken once a message, or hardly at all.
-    assert (int(done.stdout) > IMAGES / 2) == by_a_thread
+    # Fast DDS's thread is woken once a message, on a busy machine once for several, or not at all.
+    assert (int(done.stdout) > IMAGES / 6) == by_a_thread

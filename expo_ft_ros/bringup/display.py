@@ -201,7 +201,11 @@ def status_rows(status: Mapping[str, Any]) -> list[tuple[str, str]]:
     if status.get("stage") and (done or total):
         rows.append(("episodes", f"{done}/{total}" if total else str(done)))
     if status.get("env_steps_total") and status.get("stage") in ("rl", "eval_after", "done"):
-        rows.append(("online steps", f"{status.get('env_steps', 0)}/{status['env_steps_total']}"))
+        # The episode in which they were reached is driven to its end.
+        steps, asked = int(status.get("env_steps", 0)), int(status["env_steps_total"])
+        rows.append(
+            ("online steps", f"{steps} ({asked} asked)" if steps > asked else f"{steps}/{asked}")
+        )
     for key, name in (
         ("success_rate", "success of last 20"),
         ("intervention_rate", "steps by a person"),

@@ -15,6 +15,7 @@ from expo_ft_ros.bringup.display import (
     format_line,
     format_summary,
     read_status,
+    status_rows,
     wilson,
 )
 
@@ -157,3 +158,9 @@ def test_the_summary_of_an_evaluation():
 
 def test_a_summary_without_evaluations():
     assert format_summary({"eval_before": {"successes": 0, "trials": 0}}) == ""
+
+
+@pytest.mark.parametrize(("steps", "shown"), [(499, "499/500"), (566, "566 (500 asked)")])
+def test_steps_beyond_those_asked_for_are_told_as_that(steps, shown):
+    status = {"stage": "done", "env_steps": steps, "env_steps_total": 500}
+    assert dict(status_rows(status))["online steps"] == shown
