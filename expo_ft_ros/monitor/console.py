@@ -133,6 +133,7 @@ class Console:
         gui.add_html(markup.STYLE + _PHONE)
         tabs = gui.add_tab_group()
         with tabs.add_tab("Episode"):
+            self._q = gui.add_html("")
             self._q_plot = _q_plot(gui, task.max_steps)
             self._status = gui.add_html("")
         with tabs.add_tab("Training"):
@@ -148,7 +149,6 @@ class Console:
         with cameras.add_tab("Cameras"):
             self._side = gui.add_image(_BLANK, label="side", format="jpeg", jpeg_quality=80)
             self._wrist = gui.add_image(_BLANK, label="wrist", format="jpeg", jpeg_quality=80)
-            self._q = gui.add_html("")
         cameras.dock_left()
         cameras.set_width(290)
 

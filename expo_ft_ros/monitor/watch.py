@@ -47,7 +47,8 @@ class Watch:
         self._first = 0
         self._q: dict[int, tuple[float, float, float]] = {}
         self._curves: list[tuple[float, float, float]] = []
-        self._status: dict[str, Mapping[str, str]] = {}
+        # In the order in which they are shown.
+        self._status: dict[str, Mapping[str, str]] = {"session": {}, "timings": {}}
         self._late: deque[float] = deque(maxlen=_TICKS)
         self._timings: dict[str, str] = {}
         self._diagnostics: dict[str, Diagnostic] = {}
