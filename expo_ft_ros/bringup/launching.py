@@ -15,7 +15,7 @@ from expo_ft_ros.bringup.commands import GRAPH_COMMANDS
 from expo_ft_ros.bringup.environment import claim_domain, ros_environment
 from expo_ft_ros.bringup.graph import NodeSpec
 from expo_ft_ros.bringup.options import describe
-from expo_ft_ros.bringup.process import PARENT_PID_VARIABLE
+from expo_ft_ros.bringup.parent import PARENT_PID_VARIABLE
 from expo_ft_ros.bringup.run_folder import Run, RunFinished
 from expo_ft_ros.bringup.runner import ARBITRATION, STOP_COMMAND
 from expo_ft_ros.configuration import ConfigError

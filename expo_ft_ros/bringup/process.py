@@ -11,9 +11,7 @@ from pathlib import Path
 import yaml
 
 from expo_ft_ros.bringup.graph import NodeSpec
-
-PARENT_PID_VARIABLE = "EXPO_FT_PARENT_PID"
-"""Tells a node whose death it must not outlive (`nodes/base.py`)."""
+from expo_ft_ros.bringup.parent import PARENT_PID_VARIABLE
 
 # Set by the ROS wheels' start hook once per Python start; inherited, it would skip that of a child
 # and leave it without its library path.

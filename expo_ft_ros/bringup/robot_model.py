@@ -3,7 +3,7 @@
 python -m expo_ft_ros.bringup.robot_model FOLDER
 
 Becomes robot_state_publisher of franka_description's FR3, whose joints have the names that the
-simulation uses; FOLDER gets robot.urdf. On a robot its own driver does this (franka_ros2 does).
+simulation uses; FOLDER gets its parameters. On a robot its own driver does this (franka_ros2 does).
 """
 
 from __future__ import annotations
@@ -14,9 +14,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import yaml
+
+from expo_ft_ros.bringup.parent import die_with_parent
+
 MODEL = "share/franka_description/robots/fr3/fr3.urdf.xacro"
 PUBLISHER = "lib/robot_state_publisher/robot_state_publisher"
-URDF_FILE = "robot.urdf"
+PARAMETERS_FILE = "robot_state_publisher.yaml"
 
 
 def is_installed() -> bool:
@@ -25,18 +29,22 @@ def is_installed() -> bool:
 
 
 def main(folder: Path) -> int:
-    """Writes the URDF and becomes the publisher; returns only where that fails."""
+    """Writes the URDF as a parameter and becomes the publisher; returns only where that fails."""
+    die_with_parent()
     model, publisher = _installed(MODEL), _installed(PUBLISHER)
     if model is None or publisher is None:
         print(f"{MODEL} or {PUBLISHER} is in no folder of AMENT_PREFIX_PATH", file=sys.stderr)
         return 1
-    made = subprocess.run(["xacro", str(model), "hand:=true"], stdout=subprocess.PIPE, check=False)
+    made = subprocess.run(
+        ["xacro", str(model), "hand:=true"], stdout=subprocess.PIPE, text=True, check=False
+    )
     if made.returncode:
         print(f"xacro could not read {model} (its words are above)", file=sys.stderr)
         return 1
-    urdf = folder / URDF_FILE
-    urdf.write_bytes(made.stdout)
-    os.execv(publisher, [str(publisher), str(urdf)])
+    parameters = folder / PARAMETERS_FILE
+    content = {"/**": {"ros__parameters": {"robot_description": made.stdout}}}
+    parameters.write_text(yaml.safe_dump(content))
+    os.execv(publisher, [str(publisher), "--ros-args", "--params-file", str(parameters)])
 
 
 def _installed(name: str) -> Path | None:

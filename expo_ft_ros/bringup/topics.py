@@ -312,7 +312,7 @@ TOPICS: Mapping[str, Topic] = _table(
         "std_msgs/String",
         "every",
         "arbitration",
-        "A node's name, in real time every 40 ms while it is active and its callbacks return.",
+        "A node's name, in real time every 40 ms while it is active and doesn't hang.",
     ),
     _topic(
         "/diagnostics",

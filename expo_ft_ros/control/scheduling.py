@@ -69,9 +69,10 @@ def come_first(priority: int = DEVICE_PRIORITY) -> bool:
 
 
 def may_come_first() -> bool:
-    """Whether `come_first` would be granted; changes nothing for the calling thread."""
+    """Whether the tick would be granted what it asks of `come_first`; changes nothing for the
+    calling thread."""
     answers: list[bool] = []
-    thread = threading.Thread(target=lambda: answers.append(come_first()))
+    thread = threading.Thread(target=lambda: answers.append(come_first(TICK_PRIORITY)))
     thread.start()
     thread.join()
     return answers[0]

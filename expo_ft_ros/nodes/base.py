@@ -22,6 +22,7 @@ from rclpy.clock_type import ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.node import Node
 from rclpy.publisher import Publisher
+from rclpy.qos import QoSCompatibility, QoSProfile, qos_check_compatible
 from rclpy.subscription import Subscription
 from rclpy.timer import Timer
 from rclpy.utilities import get_rmw_implementation_identifier
@@ -61,6 +62,10 @@ class NodeParameters:
 
 
 P = TypeVar("P", bound=NodeParameters)
+
+
+def _fits(writer: QoSProfile, reader: QoSProfile) -> bool:
+    return qos_check_compatible(writer, reader)[0] != QoSCompatibility.ERROR
 
 
 def _not_alone(publishers: int) -> str:
@@ -257,9 +262,10 @@ class GraphNode(LifecycleNode, Generic[P]):
         latched = entry.durability == "transient_local"
         newest = 0
         many = entry.senders == _EVERY
+        qos = reader_qos(entry, lockstep=self.parameters.lockstep)
         sender = OneSender(
             lambda: made.get_publisher_count(),
-            lambda: self._identities(made.topic_name),
+            lambda: self._identities(made.topic_name, qos),
             unforgiving=entry.commands,
         )
         # `nodes/stop.py` may have to, while one that has died seems to be there. In lock-step the
@@ -306,7 +312,7 @@ class GraphNode(LifecycleNode, Generic[P]):
             message_type(type_name or entry.type),
             remapped or name,
             guarded,
-            reader_qos(entry, lockstep=self.parameters.lockstep),
+            qos,
         )
         self._entities.append((self.destroy_subscription, made))
         if needed:
@@ -326,12 +332,14 @@ class GraphNode(LifecycleNode, Generic[P]):
         for sender in self._senders:
             sender.meet()
 
-    def _identities(self, name: str) -> list[bytes]:
+    def _identities(self, name: str, qos: QoSProfile) -> list[bytes]:
         """Of all who publish a topic; other middlewares give messages another name of their sender
         than this one (rmw_cyclonedds, issue 446)."""
         if not get_rmw_implementation_identifier().startswith("rmw_fastrtps"):
             return []
-        return [bytes(it.endpoint_gid) for it in self.get_publishers_info_by_topic(name)]
+        found = self.get_publishers_info_by_topic(name)
+        # Who can't be heard isn't counted either.
+        return [bytes(it.endpoint_gid) for it in found if _fits(it.qos_profile, qos)]
 
     def service(self, name: str, callback: Callable[[Any, Any], Any]) -> None:
         """Offers a service of the table."""
@@ -420,19 +428,23 @@ class GraphNode(LifecycleNode, Generic[P]):
         if not self.active:
             return
         self.active = False
+        self._stop_heart()
         try:
             self._safety_action()
         except Exception:  # noqa: BLE001 (teardown must go on)
             self._log_failure("making safe")
+
+    def _stop_heart(self) -> None:
+        if self._heart is not None:
+            self._heart.stop()
+            self._heart = None
 
     def _undo(self) -> None:
         try:
             self._teardown()
         except Exception:  # noqa: BLE001 (the rest must still be freed)
             self._log_failure("tearing down")
-        if self._heart is not None:
-            self._heart.stop()
-            self._heart = None
+        self._stop_heart()
         for destroy, entity in reversed(self._entities):
             destroy(entity)
         self._entities.clear()

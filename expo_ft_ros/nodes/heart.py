@@ -21,6 +21,11 @@ class Heart:
         self._thread = threading.Thread(target=self._run, name="heart", daemon=True)
         self._thread.start()
 
+    @property
+    def is_beating(self) -> bool:
+        """Whether its thread runs."""
+        return self._thread.is_alive()
+
     def touch(self) -> None:
         """Whoever is watched is not stuck."""
         self._touched = time.monotonic()

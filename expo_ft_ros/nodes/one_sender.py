@@ -29,7 +29,6 @@ class OneSender:
         self._unforgiving = unforgiving
         self._gid: bytes | None = None
         self._refused: set[bytes] = set()
-        self._met = False
 
     def meet(self) -> None:
         """Takes for the sender who is there alone, also where he hasn't said anything yet; to be
@@ -38,12 +37,9 @@ class OneSender:
         A person's device is silent for long, and of a command a zero is believed of anybody: when
         the first other word comes, somebody else may be there as well.
         """
-        if self._publishers() != 1:
-            self._met = False
-        elif not self._met:
-            there = list(self._identities())
-            if len(there) == 1 and there[0] not in self._refused:
-                self._gid, self._met = there[0], True
+        there = list(self._identities()) if self._publishers() == 1 else []
+        if len(there) == 1 and there[0] not in self._refused:
+            self._gid = there[0]
 
     def knows(self, info: Mapping[str, Any]) -> bool:
         """Whether a message is the sender's, by what rclpy says of it (`MessageInfo`).

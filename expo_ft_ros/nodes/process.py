@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import sys
@@ -16,13 +15,12 @@ from rclpy.executors import Executor, SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 
-from expo_ft_ros.bringup.process import PARENT_PID_VARIABLE
+from expo_ft_ros.bringup.parent import die_with_parent
 from expo_ft_ros.control.scheduling import come_first, wake_early
 from expo_ft_ros.nodes.base import GraphNode
 
 AnyNode = GraphNode[Any]
 
-_PR_SET_PDEATHSIG = 1
 # How long after its last word a node that ends by itself goes on [s].
 _SPIN = 0.1
 
@@ -62,23 +60,6 @@ def make_executor() -> Executor:
         return SingleThreadedExecutor()
     made: Executor = EventsExecutor()
     return made
-
-
-def die_with_parent() -> None:
-    """Asks the kernel for SIGTERM when the runner that started this process dies.
-
-    Raises:
-        RuntimeError: when it is gone already.
-    """
-    parent = os.environ.get(PARENT_PID_VARIABLE)
-    if not parent:
-        return
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-    if os.getppid() != int(parent):
-        raise RuntimeError(
-            f"the process that started this one ({PARENT_PID_VARIABLE}={parent}) is gone; "
-            f"unset {PARENT_PID_VARIABLE} to start a node by hand"
-        )
 
 
 def run(*factories: Callable[[], AnyNode], args: list[str] | None = None) -> int:

@@ -448,7 +448,7 @@ class Realtime:
         if (
             host.loop.episode.state is State.RESETTING
             and valid_from is not None
-            and host.inputs.oldest_ns() >= valid_from
+            and host.inputs.oldest_ns() >= min(valid_from, self._now_ns())
         ):
             self._chunk = None
             host.loop.reset_done()

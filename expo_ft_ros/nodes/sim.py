@@ -130,7 +130,11 @@ class SimNode(GraphNode[SimParameters]):
         stamp, before = nanoseconds(header.stamp), self._arrived.get(kind, 0)
         if self.parameters.lockstep:
             return before < stamp == self._time_ns
-        refuse_tomorrow(stamp, self._wall_ns())
+        now = self._wall_ns()
+        refuse_tomorrow(stamp, now)
+        stamp = min(stamp, now)
+        if before > now:
+            before = 0  # The clock was set back.
         self._arrived[kind] = max(before, stamp)
         return stamp >= before or still
 

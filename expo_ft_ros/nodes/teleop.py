@@ -1,6 +1,6 @@
 """What the person asks for: the topics of an input device through the teleop mapper.
 
-In real time a command goes out on every input and at least ten times a second. In lock-step there
+In real time a command goes out on every input and some ten times a second. In lock-step there
 is exactly one for each time of the simulation, so that a run doesn't depend on who was faster.
 """
 

@@ -1,12 +1,12 @@
 """The arm's model is published where ROS has what that takes; nothing is asked for elsewhere."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from expo_ft_ros.bringup import graph, robot_model
 from expo_ft_ros.bringup.options import SimOptions
@@ -30,7 +30,7 @@ def ros(tmp_path, monkeypatch):
     install(prefix / robot_model.PUBLISHER, program)
     install(prefix / "bin/xacro", program)
     monkeypatch.setenv("AMENT_PREFIX_PATH", str(prefix))
-    monkeypatch.setenv("PATH", f"{prefix / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("PATH", str(prefix / "bin"))
     return prefix
 
 
@@ -41,9 +41,10 @@ def test_the_publisher_gets_the_urdf_of_the_arm_with_its_hand(ros, tmp_path):
         text=True,
         check=True,
     )
-    urdf = tmp_path / robot_model.URDF_FILE
-    assert json.loads(done.stdout) == [str(urdf)]
-    assert json.loads(urdf.read_text()) == [str(ros / robot_model.MODEL), "hand:=true"]
+    file = tmp_path / robot_model.PARAMETERS_FILE
+    assert json.loads(done.stdout) == ["--ros-args", "--params-file", str(file)]
+    urdf = yaml.safe_load(file.read_text())["/**"]["ros__parameters"]["robot_description"]
+    assert json.loads(urdf) == [str(ros / robot_model.MODEL), "hand:=true"]
 
 
 @pytest.mark.parametrize("lacking", ["bin/xacro", robot_model.MODEL, robot_model.PUBLISHER])

@@ -78,7 +78,7 @@ def test_who_comes_later_and_is_silent_is_met_and_who_comes_in_his_place():
     one.meet()
     assert takes(one, 0)
     assert not takes(one, 1)
-    publishers.become()
+    publishers.become(0)
     one.meet()
     publishers.become(2)
     one.meet()
