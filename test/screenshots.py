@@ -24,7 +24,7 @@ def main() -> int:
         visit = Visit(browser, url, DESKTOP)
         visit.picture(IMAGES / "console.png", *_DRIVEN)
         visit.open("Training")
-        visit.picture(IMAGES / "console_curves.png", *_DRIVEN)
+        visit.picture(IMAGES / "console_curves.png", _DRIVEN[0])
         visit.close()
         visit = Visit(browser, url, PHONE)
         visit.picture(IMAGES / "console_phone.png", _DRIVEN[0])
