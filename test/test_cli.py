@@ -18,6 +18,8 @@ ROOT = Path(__file__).parents[1]
 def runs(tmp_path, monkeypatch):
     folder = tmp_path / "runs"
     monkeypatch.setenv("EXPO_FT_RUNS", str(folder))
+    # Also beside a graph that runs on this machine.
+    monkeypatch.setenv("EXPO_FT_ISOLATE", "1")
     return folder
 
 

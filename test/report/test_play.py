@@ -13,7 +13,7 @@ pytest.importorskip("expo_ft_ros.msg", reason="the messages are not built")
 from expo_ft_ros import cli
 from expo_ft_ros.data.recorded import read_recorded
 from expo_ft_ros.data.types import Source
-from expo_ft_ros.monitor.paths import DRIVER_COLOURS
+from expo_ft_ros.monitor.paths import DRIVER_COLOURS, q_colours
 from expo_ft_ros.report.play import counted, write_video
 from expo_ft_ros.report.scene import BADGE, CAMERA, CAMERAS, HEIGHT, VERDICT, WIDTH, EpisodeScene
 from expo_ft_ros.tasks import RobotLimits
@@ -22,8 +22,8 @@ from test.report.runs import line, make_run
 
 P, H, N = Source.POLICY, Source.HUMAN, Source.HOLD
 SOURCES = [P, P, H, H, P, N]
-BEST, WORST = (253, 231, 37), (68, 1, 84)  # of viridis
-MIDDLE, GREY = (40, 130, 142), (140, 140, 140)
+WORST, MIDDLE, BEST = q_colours(np.array([0.1, 0.45, 0.8])).astype(int)
+GREY = (140, 140, 140)
 CHOICES = {
     # Along x the best and an edit, along y the worst; three later others, without values.
     0: choice((0, 1, 0), (0, 0.5, 0.5), (1, 0, 0), q=(0.1, 0.45, 0.8), edits=1, chosen=2),
