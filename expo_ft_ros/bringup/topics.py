@@ -20,6 +20,8 @@ TICK_DEPTH = 50
 # The arm stops within 250 ms of any node's end: a beat, this age, and what it takes to be told.
 HEARTBEAT = 0.04
 ALIVE_WITHIN = 0.15
+# Who computes in a callback seems alive for so long: longer than the deadlines of what he owes (1 s
+# for a chunk, 0.5 s for a verdict), which stop the arm before that.
 MAY_COMPUTE = 2.0
 
 

@@ -168,6 +168,12 @@ class Arm:
         self.pose.publish(pose)
         self.probe.spin(0.05)
 
+    def hear_of_two(self, second) -> None:
+        """Shows the second one's state until it is said that there are two."""
+        self.probe.matched()
+        while not self.says("joint_states: 2 publish here"):
+            self.show(second, 0.07)
+
     def says(self, words: str) -> bool:
         return any(words in status.message for m in self.health for status in m.status)
 
@@ -182,9 +188,7 @@ def test_a_second_driver_is_not_heard_until_the_first_is_gone(graph):
     arm.show(arm.joints, 0.01)
     arm.probe.until(lambda: arm.got, "a state")
     second = arm.probe.publisher("joint_states")
-    arm.probe.matched()
-    while not arm.says("joint_states: 2 publish here"):
-        arm.show(second, 0.07)
+    arm.hear_of_two(second)
     arm.show(arm.joints, 0.02)
     arm.probe.until(lambda: 0.02 in arm.widths(), "the first one's state")
     assert 0.07 not in arm.widths()
@@ -198,9 +202,7 @@ def test_a_second_driver_is_not_heard_also_where_he_is_the_first_to_speak(graph)
     graph.start("proprio")
     arm.probe.until(lambda: arm.ready, "ready")
     second = arm.probe.publisher("joint_states")
-    arm.probe.matched()
-    while not arm.says("joint_states: 2 publish here"):
-        arm.show(second, 0.07)
+    arm.hear_of_two(second)
     arm.show(arm.joints, 0.02)
     arm.probe.until(lambda: arm.got, "the first one's state")
     assert arm.widths() == {0.02}
