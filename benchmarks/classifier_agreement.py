@@ -18,14 +18,14 @@ from pathlib import Path
 
 import numpy as np
 
-from expo_ft_ros.bringup.machine import machine
-from expo_ft_ros.control.safety import SafetyConfig, SafetyFilter
+from expo_ft_ros.control.safety_filter import SafetyConfig, SafetyFilter
 from expo_ft_ros.data.types import Observation
-from expo_ft_ros.rewards import make_classifier
-from expo_ft_ros.sim.operators import IDLE, Mode, OperatorView, make_operator
-from expo_ft_ros.sim.operators.candy_scoop_watch import Scene
-from expo_ft_ros.sim.scenes.base import ObjectPose
-from expo_ft_ros.sim.scenes.candy_scoop import (
+from expo_ft_ros.experiment.machine import machine
+from expo_ft_ros.sim.scene import ObjectPose
+from expo_ft_ros.sim.world import World
+from expo_ft_ros.tasks import TaskConfig, load_task
+from expo_ft_ros.tasks.candy_scoop.failure_detector import Scene
+from expo_ft_ros.tasks.candy_scoop.scene import (
     BIN,
     BIN_AT,
     BIN_HALF,
@@ -35,8 +35,9 @@ from expo_ft_ros.sim.scenes.candy_scoop import (
     TARGET,
     in_bowl,
 )
-from expo_ft_ros.sim.world import World
-from expo_ft_ros.tasks import TaskConfig, load_task
+from expo_ft_ros.tasks.classifiers import make_classifier
+from expo_ft_ros.tasks.experts import IDLE, Mode, OperatorView, make_operator
+from expo_ft_ros.tasks.scenes import make_world
 
 RESULTS = Path(__file__).parent / "results"
 NEAR_FAILURE_STEPS = 115  # time for all that goes wrong [ticks]
@@ -197,7 +198,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=10_000, help="of the first episode")
     options = parser.parse_args()
     task = load_task("candy_scoop")
-    world = World(task)
+    world = make_world(task)
     began, played = time.perf_counter(), []
     for i in range(options.episodes):
         failure = NEAR_FAILURES[i % len(NEAR_FAILURES)]

@@ -28,8 +28,8 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from expo_ft_ros.bringup.bench import results_folder  # noqa: E402
-from expo_ft_ros.bringup.machine import machine  # noqa: E402
+from expo_ft_ros.cli.bench_graph import results_folder  # noqa: E402
+from expo_ft_ros.experiment.machine import machine  # noqa: E402
 from test.console_run import graph_with_console  # noqa: E402
 from test.monitor.browser import DESKTOP, Visit, chromium, wait_until  # noqa: E402
 

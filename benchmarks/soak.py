@@ -22,19 +22,19 @@ from typing import Any
 
 import numpy as np
 
-from expo_ft_ros.bringup.bench import results_folder
-from expo_ft_ros.bringup.environment import claim_domain, require_ros, ros_environment
-from expo_ft_ros.bringup.graph import train_graph
-from expo_ft_ros.bringup.machine import machine
-from expo_ft_ros.bringup.options import TrainOptions
-from expo_ft_ros.bringup.run_folder import first_uncounted
 from expo_ft_ros.bringup.runner import Runner
-from expo_ft_ros.control.session import LEARNED_STAGES
-from expo_ft_ros.data.bag import read_bag
-from expo_ft_ros.data.episode_store import load_episode, whole_files
-from expo_ft_ros.data.replay import ReplayBuffer
+from expo_ft_ros.cli.bench_graph import results_folder
+from expo_ft_ros.control.plan import LEARNED_STAGES
+from expo_ft_ros.experiment.environment import claim_domain, require_ros, ros_environment
+from expo_ft_ros.experiment.machine import machine
+from expo_ft_ros.experiment.options import TrainOptions
+from expo_ft_ros.experiment.run_folder import first_uncounted
+from expo_ft_ros.graph.specs import train_graph
+from expo_ft_ros.recording.episode_store import load_episode, whole_files
+from expo_ft_ros.recording.mcap_file import read_bag
 from expo_ft_ros.rl.checkpoint import load_state
 from expo_ft_ros.rl.config import load_preset
+from expo_ft_ros.rl.replay_buffer import ReplayBuffer
 from expo_ft_ros.sim.render import choose_gl
 
 EVERY = 10.0  # seconds between two samples of memory

@@ -85,7 +85,7 @@ def check_ros() -> Check:
 
 def check_interfaces() -> Check:
     """The type of every topic and service of the graph imports."""
-    from expo_ft_ros.bringup.topics import SERVICES, TOPICS
+    from expo_ft_ros.graph.topics import SERVICES, TOPICS
 
     for kind, table in (("msg", TOPICS), ("srv", SERVICES)):
         for entry in table.values():
@@ -231,7 +231,7 @@ def check_disk(folder: Path = Path()) -> Check:
 
 def check_kernel() -> Check:
     """Whether the control loop is let in as soon as it is woken."""
-    from expo_ft_ros.control.scheduling import SINCE
+    from expo_ft_ros.control.thread_priority import SINCE
 
     release = platform.release()
     found = tuple(int(part) for part in re.findall(r"\d+", release)[:2])
@@ -246,7 +246,7 @@ def check_kernel() -> Check:
 
 def check_priority() -> Check:
     """Whether the control loop may come before all else that runs."""
-    from expo_ft_ros.control.scheduling import may_come_first
+    from expo_ft_ros.control.thread_priority import may_come_first
 
     if may_come_first():
         return Check("priority", "ok", "real-time priority is granted")

@@ -2,7 +2,7 @@
 
     ros2 launch expo_ft_ros collect.launch.py demos:=10
 
-Arguments: `--show-args`. The graph itself is in expo_ft_ros/bringup/graph.py.
+Arguments: `--show-args`. The graph itself is in expo_ft_ros/graph/specs.py.
 """
 
 from expo_ft_ros.bringup.launching import launch_description

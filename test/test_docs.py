@@ -18,11 +18,11 @@ import yaml
 
 pytest.importorskip("expo_ft_ros.msg", reason="the messages are not built")
 
-from expo_ft_ros import cli
 from expo_ft_ros.bringup.commands import GRAPH_COMMANDS
-from expo_ft_ros.bringup.options import parse_arguments
-from expo_ft_ros.bringup.topics import SERVICES
+from expo_ft_ros.cli import main as cli
 from expo_ft_ros.data.types import Source
+from expo_ft_ros.experiment.options import parse_arguments
+from expo_ft_ros.graph.topics import SERVICES
 from test.report.recordings import choice, record
 from test.report.runs import line, make_run
 

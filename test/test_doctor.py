@@ -55,9 +55,9 @@ def test_a_kernel_without_short_slices_is_named(monkeypatch, release, status):
 
 @pytest.mark.parametrize(("granted", "status"), [(True, "ok"), (False, "missing")])
 def test_a_user_without_real_time_priority_is_told_of_it(monkeypatch, granted, status):
-    from expo_ft_ros.control import scheduling
+    from expo_ft_ros.control import thread_priority
 
-    monkeypatch.setattr(scheduling, "may_come_first", lambda: granted)
+    monkeypatch.setattr(thread_priority, "may_come_first", lambda: granted)
     check = doctor.check_priority()
     assert check.status == status
     assert granted or "rtprio" in check.remedy

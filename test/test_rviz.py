@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from expo_ft_ros.bringup.topics import TOPICS
+from expo_ft_ros.graph.topics import TOPICS
 
 FILE = Path(__file__).resolve().parents[1] / "rviz" / "expo_ft.rviz"
 MANAGER = yaml.safe_load(FILE.read_text())["Visualization Manager"]

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from expo_ft_ros.bringup.display import Display
-from expo_ft_ros.bringup.environment import ros_environment
-from expo_ft_ros.bringup.graph import NodeSpec, collect_graph, eval_graph, sim_graph, train_graph
-from expo_ft_ros.bringup.options import (
+from expo_ft_ros.bringup.runner import Runner, RunResult
+from expo_ft_ros.experiment.environment import ros_environment
+from expo_ft_ros.experiment.options import (
     CollectOptions,
     EvalOptions,
     RunOptions,
@@ -19,8 +18,9 @@ from expo_ft_ros.bringup.options import (
     TrainOptions,
     parse_arguments,
 )
-from expo_ft_ros.bringup.run_folder import Run, find_checkpoint, open_run, trained_with
-from expo_ft_ros.bringup.runner import Runner, RunResult
+from expo_ft_ros.experiment.progress import Display
+from expo_ft_ros.experiment.run_folder import Run, find_checkpoint, open_run, trained_with
+from expo_ft_ros.graph.specs import NodeSpec, collect_graph, eval_graph, sim_graph, train_graph
 
 Opened = tuple[Run[Any], list[NodeSpec]]
 

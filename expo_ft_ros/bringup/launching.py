@@ -12,13 +12,13 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from expo_ft_ros.bringup.commands import GRAPH_COMMANDS
-from expo_ft_ros.bringup.environment import claim_domain, ros_environment
-from expo_ft_ros.bringup.graph import NodeSpec
-from expo_ft_ros.bringup.options import describe
-from expo_ft_ros.bringup.parent import PARENT_PID_VARIABLE
-from expo_ft_ros.bringup.run_folder import Run, RunFinished
 from expo_ft_ros.bringup.runner import ARBITRATION, STOP_COMMAND
 from expo_ft_ros.configuration import ConfigError
+from expo_ft_ros.experiment.environment import claim_domain, ros_environment
+from expo_ft_ros.experiment.options import describe
+from expo_ft_ros.experiment.run_folder import Run, RunFinished
+from expo_ft_ros.graph.parent_process import PARENT_PID_VARIABLE
+from expo_ft_ros.graph.specs import NodeSpec
 
 if TYPE_CHECKING:
     from launch.action import Action

@@ -16,13 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType, TracebackType
 
-from expo_ft_ros.bringup.graph import NodeSpec
 from expo_ft_ros.bringup.process import (
     NodeProcess,
     child_environment,
     describe_exit,
     log_tail,
 )
+from expo_ft_ros.graph.specs import NodeSpec
 
 SESSION = "session"
 """When the node of this name ends with 0 the run is complete."""

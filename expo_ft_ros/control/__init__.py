@@ -1,10 +1,9 @@
 """Control: what is executed at each tick, and why. Pure Python and NumPy, the time passed in.
 
-executor     which slot of which chunk is due
-arbitration  where a person's correction is spliced in
-safety       what stops the arm, and after how long (config/safety.yaml)
-teleop       takeover and the latched gripper (config/teleop.yaml)
-episode      the life of an episode, and what people ask for
-session      the stages of a run
-loop         one tick, made of the above
+chunk_executor   which slot of which chunk is due
+arbiter          where a human correction is spliced in
+safety_filter    what stops the arm, and after how long (config/safety.yaml)
+episode_machine  the life of an episode, and what operators ask for
+plan             what the session wants next
+loop             one tick, made of the above
 """

@@ -16,19 +16,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from expo_ft_ros.configuration import ConfigError
-from expo_ft_ros.control.arbitration import GRIPPER, Arbiter, Choice
-from expo_ft_ros.control.episode import (
+from expo_ft_ros.control.arbiter import GRIPPER, Arbiter, Choice
+from expo_ft_ros.control.chunk_executor import NO_SLOT, ChunkExecutor, Proposal
+from expo_ft_ros.control.episode_machine import (
     EpisodeMachine,
     EpisodeSnapshot,
     Reply,
     SceneReset,
     State,
 )
-from expo_ft_ros.control.executor import NO_SLOT, ChunkExecutor, Proposal
+from expo_ft_ros.control.plan import Plan
 from expo_ft_ros.control.reset_script import ResetScript
-from expo_ft_ros.control.safety import Deadlines, Filtered, SafetyConfig, SafetyFilter
-from expo_ft_ros.control.session import Plan
-from expo_ft_ros.control.teleop import TeleopState
+from expo_ft_ros.control.safety_filter import Deadlines, Filtered, SafetyConfig, SafetyFilter
 from expo_ft_ros.data.types import (
     ACTION_DIM,
     ActionChunk,
@@ -38,6 +37,7 @@ from expo_ft_ros.data.types import (
     Source,
     Step,
 )
+from expo_ft_ros.devices.teleop import TeleopState
 from expo_ft_ros.tasks import TaskConfig
 
 

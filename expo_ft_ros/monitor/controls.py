@@ -15,8 +15,8 @@ from typing import Any
 from websockets.asyncio.server import ServerConnection, broadcast
 from websockets.exceptions import ConnectionClosed
 
-from expo_ft_ros.control.arbitration import DEVICE_LOST
-from expo_ft_ros.control.episode import State
+from expo_ft_ros.control.arbiter import DEVICE_LOST
+from expo_ft_ros.control.episode_machine import State
 from expo_ft_ros.monitor import markup
 from expo_ft_ros.monitor.controls_page import BUTTONS
 from expo_ft_ros.monitor.view import View

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from expo_ft_ros.control.episode import State
+from expo_ft_ros.control.episode_machine import State
 from expo_ft_ros.data.types import Source
 from expo_ft_ros.monitor.paths import DRIVER_COLOURS, Colour, q_colours
 from expo_ft_ros.monitor.view import Diagnostic, Level, View

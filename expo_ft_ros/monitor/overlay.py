@@ -7,7 +7,7 @@ import numpy as np
 
 from expo_ft_ros.data.types import ImageArray
 from expo_ft_ros.monitor.paths import Colour
-from expo_ft_ros.rewards.base import Marks
+from expo_ft_ros.tasks.reward import Marks
 
 MASK: Colour = (255, 0, 255)
 REGION: Colour = (0, 255, 255)

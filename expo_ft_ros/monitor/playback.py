@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import viser
 
-from expo_ft_ros.data.recorded import RecordedEpisode, read_recorded
 from expo_ft_ros.monitor.markup import q_html, recorded_html, reply_html
 from expo_ft_ros.monitor.recording import recorded_view
 from expo_ft_ros.monitor.scene3d import Scene
+from expo_ft_ros.recording.recorded_episode import RecordedEpisode, read_recorded
 from expo_ft_ros.tasks import TaskConfig
 
 LIVE = "none: what happens now"

@@ -8,11 +8,11 @@ import numpy as np
 import viser.transforms
 from numpy.typing import NDArray
 
-from expo_ft_ros.control.episode import EpisodeSnapshot
-from expo_ft_ros.data.recorded import RecordedEpisode
+from expo_ft_ros.control.episode_machine import EpisodeSnapshot
 from expo_ft_ros.data.types import FloatArray, Source
 from expo_ft_ros.monitor.paths import tool_paths
 from expo_ft_ros.monitor.view import View
+from expo_ft_ros.recording.recorded_episode import RecordedEpisode
 from expo_ft_ros.tasks import TaskConfig
 
 

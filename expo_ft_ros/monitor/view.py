@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from expo_ft_ros.control.episode import EpisodeSnapshot
+from expo_ft_ros.control.episode_machine import EpisodeSnapshot
 from expo_ft_ros.data.types import FloatArray, ImageArray, Source
 
 

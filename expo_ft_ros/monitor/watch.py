@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from expo_ft_ros.control.episode import EpisodeSnapshot, State
+from expo_ft_ros.control.episode_machine import EpisodeSnapshot, State
 from expo_ft_ros.data.rotation import TOOL_DOWN
 from expo_ft_ros.data.types import Candidates, ImageArray, Observation, Proprio, Source, Step
 from expo_ft_ros.monitor.overlay import draw_marks
 from expo_ft_ros.monitor.paths import tool_paths
 from expo_ft_ros.monitor.view import Diagnostic, Level, View
-from expo_ft_ros.rewards import Classifier
 from expo_ft_ros.tasks import TaskConfig
+from expo_ft_ros.tasks.classifiers import Classifier
 
 _CURVE_STEP = 0.05  # between two points of a curve [min]
 # A node of the graph says how it is each second, a robot's driver maybe every ten: silent is who

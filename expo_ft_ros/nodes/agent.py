@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from expo_ft_ros.nodes.learner import LearnerNode
 from expo_ft_ros.nodes.policy import PolicyNode
-from expo_ft_ros.nodes.process import main as run_nodes
-from expo_ft_ros.nodes.shared_agent import SharedAgent
+from expo_ft_ros.ros.agent_handle import SharedAgent
+from expo_ft_ros.ros.process import main as run_nodes
 
 
 def main() -> None:

@@ -20,32 +20,32 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 from std_srvs.srv import SetBool, Trigger
 
-from expo_ft_ros.bringup.topics import ALIVE_WITHIN
-from expo_ft_ros.control.arbitration import DEVICE_LOST
-from expo_ft_ros.control.episode import Reply, SceneReset, State, request_to_person
+from expo_ft_ros.control.arbiter import DEVICE_LOST
+from expo_ft_ros.control.episode_machine import Reply, SceneReset, State, request_to_person
 from expo_ft_ros.control.loop import ControlLoop
-from expo_ft_ros.control.plans import plan_from_msg
-from expo_ft_ros.control.safety import Heartbeats, SafetyConfig
-from expo_ft_ros.control.scheduling import TICK_PRIORITY
-from expo_ft_ros.control.session import Plan
-from expo_ft_ros.data.messages import (
-    chunk_from_msg,
-    nanoseconds,
-    observation_from_msg,
-    verdict_from_msg,
-)
+from expo_ft_ros.control.plan import Plan
+from expo_ft_ros.control.safety_filter import Heartbeats, SafetyConfig
+from expo_ft_ros.control.thread_priority import TICK_PRIORITY
 from expo_ft_ros.data.types import FloatArray, Observation, Source, Step
+from expo_ft_ros.experiment.stop_latch import latch_stop, release_stop, stop_cause
+from expo_ft_ros.graph.topics import ALIVE_WITHIN
 from expo_ft_ros.msg import ActionChunk as ActionChunkMsg
 from expo_ft_ros.msg import EpisodeState, SessionPlan
 from expo_ft_ros.msg import Observation as ObservationMsg
 from expo_ft_ros.msg import Reward as RewardMsg
 from expo_ft_ros.msg import Step as StepMsg
-from expo_ft_ros.nodes.base import ERROR, OK, WARN, GraphNode, NodeParameters, parameter
-from expo_ft_ros.nodes.convert import BASE_FRAME, header_of, step_to_msg, to_array, twist_of
-from expo_ft_ros.nodes.process import main as run_nodes
-from expo_ft_ros.nodes.schedule import ZERO, Lockstep, Realtime, Schedule, Tick
-from expo_ft_ros.nodes.snapshot import PROPRIO, SIDE, TELEOP, WRIST, Inputs, Snapshot
-from expo_ft_ros.nodes.stop_latch import latch_stop, release_stop, stop_cause
+from expo_ft_ros.recording.messages import (
+    chunk_from_msg,
+    nanoseconds,
+    observation_from_msg,
+    verdict_from_msg,
+)
+from expo_ft_ros.ros.graph_node import ERROR, OK, WARN, GraphNode, NodeParameters, parameter
+from expo_ft_ros.ros.messages import BASE_FRAME, header_of, step_to_msg, to_array, twist_of
+from expo_ft_ros.ros.plans import plan_from_msg
+from expo_ft_ros.ros.process import main as run_nodes
+from expo_ft_ros.ros.schedule import ZERO, Lockstep, Realtime, Schedule, Tick
+from expo_ft_ros.ros.snapshot import PROPRIO, SIDE, TELEOP, WRIST, Inputs, Snapshot
 from expo_ft_ros.srv import ResetScene
 from expo_ft_ros.tasks import load_task
 

@@ -10,11 +10,11 @@ from rclpy.publisher import Publisher
 from sensor_msgs.msg import CompressedImage, Image
 
 from expo_ft_ros.data.images import resize_image
-from expo_ft_ros.data.messages import compressed_to_array, image_to_array
 from expo_ft_ros.data.types import ImageArray
-from expo_ft_ros.nodes.base import ERROR, OK, GraphNode, NodeParameters, parameter
-from expo_ft_ros.nodes.convert import array_to_image
-from expo_ft_ros.nodes.process import main as run_nodes
+from expo_ft_ros.recording.messages import compressed_to_array, image_to_array
+from expo_ft_ros.ros.graph_node import ERROR, OK, GraphNode, NodeParameters, parameter
+from expo_ft_ros.ros.messages import array_to_image
+from expo_ft_ros.ros.process import main as run_nodes
 
 VIEWS = ("side", "wrist")
 _COMPRESSED = "sensor_msgs/CompressedImage"

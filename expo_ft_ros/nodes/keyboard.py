@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from rclpy.duration import Duration
 from sensor_msgs.msg import Joy
 
-from expo_ft_ros.bringup.terminal import Terminal
-from expo_ft_ros.control.keyboard import Keyboard, KeyboardConfig, key_map
-from expo_ft_ros.control.scheduling import DEVICE_PRIORITY
-from expo_ft_ros.nodes.base import GraphNode, NodeParameters, parameter
-from expo_ft_ros.nodes.convert import header_of
-from expo_ft_ros.nodes.process import main as run_nodes
+from expo_ft_ros.control.thread_priority import DEVICE_PRIORITY
+from expo_ft_ros.devices.keyboard import Keyboard, KeyboardConfig, key_map
+from expo_ft_ros.devices.terminal import Terminal
+from expo_ft_ros.ros.graph_node import GraphNode, NodeParameters, parameter
+from expo_ft_ros.ros.messages import header_of
+from expo_ft_ros.ros.process import main as run_nodes
 
 # The end of a publisher may overtake its last message; a listener that hangs must not keep it.
 _LAST_WORD = Duration(seconds=0.2)

@@ -15,25 +15,25 @@ from typing import Any
 
 from std_srvs.srv import Trigger
 
-from expo_ft_ros.bringup.run_folder import first_uncounted
-from expo_ft_ros.bringup.topics import MAY_COMPUTE
-from expo_ft_ros.control.plans import plan_from_msg
-from expo_ft_ros.control.session import LEARNED_STAGES
+from expo_ft_ros.control.plan import LEARNED_STAGES
 from expo_ft_ros.data.episode import Episode
-from expo_ft_ros.data.episode_store import load_episodes
-from expo_ft_ros.data.gathering import EpisodeGatherer
-from expo_ft_ros.data.lerobot import read_dataset
+from expo_ft_ros.experiment.run_folder import first_uncounted
+from expo_ft_ros.graph.topics import MAY_COMPUTE
 from expo_ft_ros.msg import LearnerStatus, SessionPlan
-from expo_ft_ros.nodes.assembling import EpisodeFeed
-from expo_ft_ros.nodes.base import OK, GraphNode, parameter
-from expo_ft_ros.nodes.convert import to_array
-from expo_ft_ros.nodes.process import main as run_nodes
-from expo_ft_ros.nodes.shared_agent import (
+from expo_ft_ros.recording.episode_builder import EpisodeGatherer
+from expo_ft_ros.recording.episode_store import load_episodes
+from expo_ft_ros.recording.lerobot import read_dataset
+from expo_ft_ros.ros.agent_handle import (
     CHECKPOINTS,
     LIVE_WEIGHTS,
     LearningParameters,
     SharedAgent,
 )
+from expo_ft_ros.ros.episode_subscriber import EpisodeFeed
+from expo_ft_ros.ros.graph_node import OK, GraphNode, parameter
+from expo_ft_ros.ros.messages import to_array
+from expo_ft_ros.ros.plans import plan_from_msg
+from expo_ft_ros.ros.process import main as run_nodes
 from expo_ft_ros.tasks import load_task
 
 IDLE, IMITATION, UPDATE = "idle", "imitation", "update"

@@ -20,19 +20,11 @@ from rclpy.client import Client
 from sensor_msgs.msg import Image
 from std_srvs.srv import SetBool, Trigger
 
-from expo_ft_ros.bringup.console import CONSOLE_PORT, console_address, console_token
-from expo_ft_ros.bringup.display import status_rows
-from expo_ft_ros.control.episode import EpisodeSnapshot
-from expo_ft_ros.data.messages import (
-    candidates_from_msg,
-    image_to_array,
-    nanoseconds,
-    observation_from_msg,
-    proprio_from_msg,
-    step_from_msg,
-    verdict_from_msg,
-)
+from expo_ft_ros.control.episode_machine import EpisodeSnapshot
 from expo_ft_ros.data.types import Source
+from expo_ft_ros.experiment.progress import status_rows
+from expo_ft_ros.experiment.run_files import told_rates
+from expo_ft_ros.monitor.address import CONSOLE_PORT, console_address, console_token
 from expo_ft_ros.monitor.arm import ARM_JOINTS, arm_points
 from expo_ft_ros.monitor.console import Console
 from expo_ft_ros.monitor.controls import NotDone
@@ -49,13 +41,21 @@ from expo_ft_ros.msg import (
     SessionStatus,
     Step,
 )
-from expo_ft_ros.nodes import markers
-from expo_ft_ros.nodes.base import GraphNode, NodeParameters, parameter
-from expo_ft_ros.nodes.convert import BASE_FRAME, array_to_image, header_of
-from expo_ft_ros.nodes.process import main as run_nodes
-from expo_ft_ros.nodes.run_files import told_rates
-from expo_ft_ros.rewards import make_classifier
+from expo_ft_ros.recording.messages import (
+    candidates_from_msg,
+    image_to_array,
+    nanoseconds,
+    observation_from_msg,
+    proprio_from_msg,
+    step_from_msg,
+    verdict_from_msg,
+)
+from expo_ft_ros.ros import markers
+from expo_ft_ros.ros.graph_node import GraphNode, NodeParameters, parameter
+from expo_ft_ros.ros.messages import BASE_FRAME, array_to_image, header_of
+from expo_ft_ros.ros.process import main as run_nodes
 from expo_ft_ros.tasks import load_task
+from expo_ft_ros.tasks.classifiers import make_classifier
 
 SHOW_PERIOD = 0.2
 _PLOT_EVERY = 5  # of them
@@ -74,7 +74,7 @@ class MonitorParameters(NodeParameters):
 
 
 class MonitorNode(GraphNode[MonitorParameters]):
-    """Thin over `monitor.watch.Watch`, `nodes.markers` and `monitor.console.Console`."""
+    """Thin over `monitor.watch.Watch`, `ros.markers` and `monitor.console.Console`."""
 
     NAME = "monitor"
     PARAMETERS = MonitorParameters

@@ -15,17 +15,17 @@ from numpy.typing import NDArray
 from sensor_msgs.msg import Joy
 from std_msgs.msg import Header
 
-from expo_ft_ros.control.plans import plan_from_msg
-from expo_ft_ros.control.teleop import TeleopConfig
-from expo_ft_ros.data.messages import nanoseconds, pose_arrays, proprio_from_msg
+from expo_ft_ros.devices.teleop import TeleopConfig
 from expo_ft_ros.msg import EpisodeState, SessionPlan, SimState, Step
 from expo_ft_ros.msg import Proprio as ProprioMsg
-from expo_ft_ros.nodes.base import GraphNode, NodeParameters, parameter
-from expo_ft_ros.nodes.convert import twist_of
-from expo_ft_ros.nodes.process import main as run_nodes
-from expo_ft_ros.sim.operators import IDLE, Mode, OperatorCommand, OperatorView, make_operator
-from expo_ft_ros.sim.operators.hand import Hand
+from expo_ft_ros.recording.messages import nanoseconds, pose_arrays, proprio_from_msg
+from expo_ft_ros.ros.graph_node import GraphNode, NodeParameters, parameter
+from expo_ft_ros.ros.messages import twist_of
+from expo_ft_ros.ros.plans import plan_from_msg
+from expo_ft_ros.ros.process import main as run_nodes
 from expo_ft_ros.tasks import load_task
+from expo_ft_ros.tasks.experts import IDLE, Mode, OperatorCommand, OperatorView, make_operator
+from expo_ft_ros.tasks.spacemouse_emulator import Hand
 
 NOBODY = "none"
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from expo_ft_ros.bringup.topics import MAY_COMPUTE
-from expo_ft_ros.control.plans import plan_from_msg
-from expo_ft_ros.data.messages import observation_from_msg
 from expo_ft_ros.data.types import ActionChunk
+from expo_ft_ros.graph.topics import MAY_COMPUTE
 from expo_ft_ros.msg import ActionChunk as ActionChunkMsg
 from expo_ft_ros.msg import Candidates, LearnerStatus, SessionPlan
 from expo_ft_ros.msg import Observation as ObservationMsg
-from expo_ft_ros.nodes.base import GraphNode
-from expo_ft_ros.nodes.convert import chunk_to_msg, to_array
-from expo_ft_ros.nodes.process import main as run_nodes
-from expo_ft_ros.nodes.shared_agent import LIVE_WEIGHTS, LearningParameters, SharedAgent
+from expo_ft_ros.recording.messages import observation_from_msg
 from expo_ft_ros.rl.agent import ActResult
+from expo_ft_ros.ros.agent_handle import LIVE_WEIGHTS, LearningParameters, SharedAgent
+from expo_ft_ros.ros.graph_node import GraphNode
+from expo_ft_ros.ros.messages import chunk_to_msg, to_array
+from expo_ft_ros.ros.plans import plan_from_msg
+from expo_ft_ros.ros.process import main as run_nodes
 
 
 class PolicyNode(GraphNode[LearningParameters]):

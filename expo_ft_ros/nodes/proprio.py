@@ -9,11 +9,11 @@ import numpy as np
 from geometry_msgs.msg import PoseStamped, TwistStamped
 from sensor_msgs.msg import JointState
 
-from expo_ft_ros.data.messages import nanoseconds
 from expo_ft_ros.msg import Proprio as ProprioMsg
-from expo_ft_ros.nodes.base import ERROR, OK, GraphNode, NodeParameters, parameter
-from expo_ft_ros.nodes.convert import to_array
-from expo_ft_ros.nodes.process import main as run_nodes
+from expo_ft_ros.recording.messages import nanoseconds
+from expo_ft_ros.ros.graph_node import ERROR, OK, GraphNode, NodeParameters, parameter
+from expo_ft_ros.ros.messages import to_array
+from expo_ft_ros.ros.process import main as run_nodes
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,12 @@ from typing import Any
 from rclpy.serialization import serialize_message
 from sensor_msgs.msg import Image
 
-from expo_ft_ros.bringup.run_folder import first_uncounted
-from expo_ft_ros.bringup.topics import topic as topic_entry
-from expo_ft_ros.data.bag import BagWriter, TopicType
 from expo_ft_ros.data.episode import Episode
-from expo_ft_ros.data.episode_store import (
+from expo_ft_ros.experiment.run_folder import first_uncounted
+from expo_ft_ros.graph.topics import topic as topic_entry
+from expo_ft_ros.msg import EpisodeRecorded, Observation
+from expo_ft_ros.recording.episode_builder import PARTS, EpisodeGatherer
+from expo_ft_ros.recording.episode_store import (
     IMAGE_TOPICS,
     INCOMPLETE,
     UNCOUNTED,
@@ -25,13 +26,12 @@ from expo_ft_ros.data.episode_store import (
     set_aside,
     whole_files,
 )
-from expo_ft_ros.data.gathering import PARTS, EpisodeGatherer
-from expo_ft_ros.data.messages import nanoseconds
-from expo_ft_ros.msg import EpisodeRecorded, Observation
-from expo_ft_ros.nodes.assembling import EpisodeFeed
-from expo_ft_ros.nodes.base import GraphNode, NodeParameters
-from expo_ft_ros.nodes.definitions import message_definition
-from expo_ft_ros.nodes.process import main as run_nodes
+from expo_ft_ros.recording.mcap_file import BagWriter, TopicType
+from expo_ft_ros.recording.messages import nanoseconds
+from expo_ft_ros.ros.episode_subscriber import EpisodeFeed
+from expo_ft_ros.ros.graph_node import GraphNode, NodeParameters
+from expo_ft_ros.ros.message_definitions import message_definition
+from expo_ft_ros.ros.process import main as run_nodes
 
 BESIDE = ("policy/chunk", "policy/candidates", "teleop/command")
 """What is written besides an episode's parts."""

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from expo_ft_ros.bringup.topics import MAY_COMPUTE
-from expo_ft_ros.data.messages import observation_from_msg
+from expo_ft_ros.graph.topics import MAY_COMPUTE
 from expo_ft_ros.msg import Observation as ObservationMsg
 from expo_ft_ros.msg import Reward as RewardMsg
-from expo_ft_ros.nodes.base import GraphNode, NodeParameters, parameter
-from expo_ft_ros.nodes.convert import verdict_to_msg
-from expo_ft_ros.nodes.process import main as run_nodes
-from expo_ft_ros.rewards import make_classifier
+from expo_ft_ros.recording.messages import observation_from_msg
+from expo_ft_ros.ros.graph_node import GraphNode, NodeParameters, parameter
+from expo_ft_ros.ros.messages import verdict_to_msg
+from expo_ft_ros.ros.process import main as run_nodes
 from expo_ft_ros.tasks import load_task
+from expo_ft_ros.tasks.classifiers import make_classifier
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Drives the stages of a run: says what is wanted next, keeps the books, ends with 0 when done.
 
-Thin over `control.session.Session`; what it writes is in `run_files.py`.
+Thin over `experiment.stages.Session`; what it writes is in `run_files.py`.
 """
 
 from __future__ import annotations
@@ -12,20 +12,15 @@ from typing import Any, get_args
 
 from std_msgs.msg import String
 
-from expo_ft_ros.bringup.display import STATUS_FILE
-from expo_ft_ros.bringup.run_folder import first_uncounted
-from expo_ft_ros.control.episode import request_to_person
-from expo_ft_ros.control.promises import Promises
-from expo_ft_ros.control.session import (
-    LEARNED_STAGES,
-    Operator,
-    Plan,
-    Session,
-    SessionConfig,
-    Stage,
-)
+from expo_ft_ros.control.episode_machine import request_to_person
+from expo_ft_ros.control.plan import LEARNED_STAGES, Operator, Plan, Stage
 from expo_ft_ros.data.files import write_atomically
-from expo_ft_ros.data.messages import BadMessage
+from expo_ft_ros.experiment import run_files
+from expo_ft_ros.experiment.progress import STATUS_FILE
+from expo_ft_ros.experiment.run_files import LEARNING, ROBOT, WAITING, WallClock
+from expo_ft_ros.experiment.run_folder import first_uncounted
+from expo_ft_ros.experiment.stages import Session, SessionConfig
+from expo_ft_ros.experiment.value_calibration import Promises
 from expo_ft_ros.msg import (
     Candidates,
     EpisodeRecorded,
@@ -34,10 +29,9 @@ from expo_ft_ros.msg import (
     SessionPlan,
     SessionStatus,
 )
-from expo_ft_ros.nodes import run_files
-from expo_ft_ros.nodes.base import OK, GraphNode, NodeParameters, parameter
-from expo_ft_ros.nodes.process import main as run_nodes
-from expo_ft_ros.nodes.run_files import LEARNING, ROBOT, WAITING, WallClock
+from expo_ft_ros.recording.messages import BadMessage
+from expo_ft_ros.ros.graph_node import OK, GraphNode, NodeParameters, parameter
+from expo_ft_ros.ros.process import main as run_nodes
 from expo_ft_ros.tasks import load_task
 
 STATUS_PERIOD = 0.5

@@ -18,11 +18,17 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Header
 
-from expo_ft_ros.data.messages import NANOSECONDS, BadMessage, is_zero, nanoseconds, twist_array
 from expo_ft_ros.data.types import ACTION_DIM
 from expo_ft_ros.msg import SimState
-from expo_ft_ros.nodes.base import OK, WARN, GraphNode, NodeParameters, parameter
-from expo_ft_ros.nodes.convert import (
+from expo_ft_ros.recording.messages import (
+    NANOSECONDS,
+    BadMessage,
+    is_zero,
+    nanoseconds,
+    twist_array,
+)
+from expo_ft_ros.ros.graph_node import OK, WARN, GraphNode, NodeParameters, parameter
+from expo_ft_ros.ros.messages import (
     BASE_FRAME,
     array_to_image,
     header_of,
@@ -31,13 +37,14 @@ from expo_ft_ros.nodes.convert import (
     to_array,
     twist_of,
 )
-from expo_ft_ros.nodes.process import main as run_nodes
-from expo_ft_ros.nodes.schedule import RESEND_AFTER
-from expo_ft_ros.nodes.snapshot import refuse_tomorrow
+from expo_ft_ros.ros.process import main as run_nodes
+from expo_ft_ros.ros.schedule import RESEND_AFTER
+from expo_ft_ros.ros.snapshot import refuse_tomorrow
 from expo_ft_ros.sim.franka import FINGERS, JOINTS
-from expo_ft_ros.sim.world import CAMERAS, World
+from expo_ft_ros.sim.world import CAMERAS
 from expo_ft_ros.srv import ResetScene
 from expo_ft_ros.tasks import load_task
+from expo_ft_ros.tasks.scenes import make_world
 
 _CHECK_PERIOD = 0.1
 # Zero is no stamp at all to many tools.
@@ -68,7 +75,7 @@ class SimNode(GraphNode[SimParameters]):
     def _setup(self) -> None:
         task = load_task(self.parameters.task)
         self._period_ns = round(NANOSECONDS / task.control_hz)
-        self._world = World(task, self.parameters.render_size, self.parameters.seed)
+        self._world = make_world(task, self.parameters.render_size, self.parameters.seed)
         self._world.images()
         self._resets = 1
         # Which episode's scene of which seed was reset last, and the time of its first frame [ns].

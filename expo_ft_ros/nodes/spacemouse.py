@@ -15,10 +15,10 @@ from dataclasses import dataclass
 import numpy as np
 from sensor_msgs.msg import Joy
 
-from expo_ft_ros.control.scheduling import DEVICE_PRIORITY
-from expo_ft_ros.nodes.base import ERROR, OK, GraphNode, NodeParameters, parameter
-from expo_ft_ros.nodes.convert import header_of, twist_of
-from expo_ft_ros.nodes.process import main as run_nodes
+from expo_ft_ros.control.thread_priority import DEVICE_PRIORITY
+from expo_ft_ros.ros.graph_node import ERROR, OK, GraphNode, NodeParameters, parameter
+from expo_ft_ros.ros.messages import header_of, twist_of
+from expo_ft_ros.ros.process import main as run_nodes
 
 LIBRARY = "libspnav.so.0"
 _POLL = 0.004

@@ -14,8 +14,8 @@ from rclpy.duration import Duration
 from rclpy.node import Node
 from sensor_msgs.msg import JointState
 
-from expo_ft_ros.bringup.topics import topic
-from expo_ft_ros.nodes.qos import message_type, qos_of
+from expo_ft_ros.graph.topics import topic
+from expo_ft_ros.ros.qos import message_type, qos_of
 
 # Discovery alone has been seen to take 3.6 s.
 TIMEOUT = 8.0

@@ -16,22 +16,22 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Joy
 from std_srvs.srv import Trigger
 
-from expo_ft_ros.control.arbitration import DEVICE_LOST, GRIPPER
-from expo_ft_ros.control.gripper import GripperLatch
-from expo_ft_ros.control.safety import SafetyConfig
-from expo_ft_ros.control.scheduling import DEVICE_PRIORITY
-from expo_ft_ros.control.teleop import (
+from expo_ft_ros.control.arbiter import DEVICE_LOST, GRIPPER
+from expo_ft_ros.control.safety_filter import SafetyConfig
+from expo_ft_ros.control.thread_priority import DEVICE_PRIORITY
+from expo_ft_ros.devices.gripper_latch import GripperLatch
+from expo_ft_ros.devices.teleop import (
     CONFIG_FILES,
     Takeover,
     TeleopConfig,
     TeleopMapper,
     TeleopState,
 )
-from expo_ft_ros.data.messages import BadMessage, nanoseconds, twist_array
 from expo_ft_ros.msg import EpisodeState, Step, TeleopCommand
-from expo_ft_ros.nodes.base import ERROR, OK, WARN, GraphNode, NodeParameters, parameter
-from expo_ft_ros.nodes.convert import header_of, stamp_of
-from expo_ft_ros.nodes.process import main as run_nodes
+from expo_ft_ros.recording.messages import BadMessage, nanoseconds, twist_array
+from expo_ft_ros.ros.graph_node import ERROR, OK, WARN, GraphNode, NodeParameters, parameter
+from expo_ft_ros.ros.messages import header_of, stamp_of
+from expo_ft_ros.ros.process import main as run_nodes
 from expo_ft_ros.tasks import load_task
 
 _HEARTBEAT, _LOOK = 0.1, 0.02  # [s] told, and looked whether the device hangs
@@ -56,7 +56,7 @@ class TeleopParameters(NodeParameters):
 
 
 class TeleopNode(GraphNode[TeleopParameters]):
-    """Thin over `control.teleop.TeleopMapper`."""
+    """Thin over `devices.teleop.TeleopMapper`."""
 
     NAME = "teleop"
     URGENT = DEVICE_PRIORITY

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from expo_ft_ros.bringup.display import format_duration, wilson
 from expo_ft_ros.configuration import ConfigError
+from expo_ft_ros.experiment.progress import format_duration, wilson
 from expo_ft_ros.report import page
 from expo_ft_ros.report.curves import compared_curves
 from expo_ft_ros.report.drawing import render

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from expo_ft_ros.bringup.display import wilson
+from expo_ft_ros.experiment.progress import wilson
 from expo_ft_ros.report import windows
 from expo_ft_ros.report.drawing import (
     BLUE,

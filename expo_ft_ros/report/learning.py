@@ -11,9 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from expo_ft_ros.bringup.display import format_duration
-from expo_ft_ros.data.recorded import edit_size, is_edit
 from expo_ft_ros.data.types import Candidates
+from expo_ft_ros.experiment.progress import format_duration
+from expo_ft_ros.recording.recorded_episode import edit_size, is_edit
 from expo_ft_ros.report import windows
 from expo_ft_ros.report.drawing import (
     BLUE,

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from expo_ft_ros.bringup.display import format_line, read_status, read_summary
-from expo_ft_ros.bringup.run_folder import (
+from expo_ft_ros.configuration import ConfigError
+from expo_ft_ros.experiment.progress import format_line, read_status, read_summary
+from expo_ft_ros.experiment.run_folder import (
     METRICS_FILE,
     PROGRESS_FILE,
     is_running,
     read_config,
 )
-from expo_ft_ros.configuration import ConfigError
-from expo_ft_ros.data.episode_store import episode_path
+from expo_ft_ros.recording.episode_store import episode_path
 
 EVALUATIONS = ("eval_before", "eval_after")
 FINISHED, RUNNING, STOPPED = "finished", "running", "stopped"

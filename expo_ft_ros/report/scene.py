@@ -17,9 +17,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from expo_ft_ros.data.recorded import RecordedEpisode, is_edit
 from expo_ft_ros.data.types import ImageArray, Source
 from expo_ft_ros.monitor.paths import DRIVER_COLOURS, q_colours, tool_paths
+from expo_ft_ros.recording.recorded_episode import RecordedEpisode, is_edit
 from expo_ft_ros.report.drawing import BLUE, GREY, SKY, STYLE, VERMILION
 from expo_ft_ros.tasks import RobotLimits
 

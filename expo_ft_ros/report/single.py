@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from expo_ft_ros.bringup.display import format_duration, wilson
-from expo_ft_ros.bringup.machine import machine
 from expo_ft_ros.configuration import ConfigError
-from expo_ft_ros.data.recorded import RecordedEpisode, read_choices
+from expo_ft_ros.experiment.machine import machine
+from expo_ft_ros.experiment.progress import format_duration, wilson
+from expo_ft_ros.recording.recorded_episode import RecordedEpisode, read_choices
 from expo_ft_ros.report import learning, page
 from expo_ft_ros.report.curves import training_curves
 from expo_ft_ros.report.drawing import Picture, render

@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from expo_ft_ros.data.episode import Episode
-from expo_ft_ros.data.recorded import RecordedEpisode, is_edit, read_recorded
 from expo_ft_ros.data.types import ImageArray, Source
+from expo_ft_ros.recording.recorded_episode import RecordedEpisode, is_edit, read_recorded
 from expo_ft_ros.report.drawing import BLUE, HUMAN, SKY, VERMILION, new_figure, styled
 from expo_ft_ros.report.run_data import RunData
 

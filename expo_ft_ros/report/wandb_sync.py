@@ -6,8 +6,8 @@ from pathlib import Path
 
 from tensorboard.backend.event_processing.event_accumulator import SCALARS, EventAccumulator
 
-from expo_ft_ros.bringup.run_folder import read_config
 from expo_ft_ros.configuration import ConfigError
+from expo_ft_ros.experiment.run_folder import read_config
 
 EVENTS = "tensorboard"
 

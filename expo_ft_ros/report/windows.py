@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from expo_ft_ros.bringup.display import wilson
+from expo_ft_ros.experiment.progress import wilson
 from expo_ft_ros.report.run_data import EpisodeLine, RunData
 
 WINDOW = 20

@@ -21,10 +21,10 @@ from expo_ft_ros.rl.actor_critic import Metrics, resume_optimiser
 from expo_ft_ros.rl.algorithms import Parts, Seen, make_algorithm
 from expo_ft_ros.rl.checkpoint import load_state, save_state
 from expo_ft_ros.rl.config import AgentConfig
-from expo_ft_ros.rl.due import Due
-from expo_ft_ros.rl.imitation import Imitator
 from expo_ft_ros.rl.memory import Memory
-from expo_ft_ros.rl.processor import prepare
+from expo_ft_ros.rl.torch_runtime import prepare
+from expo_ft_ros.rl.update_schedule import Due
+from expo_ft_ros.rl.vla_trainer import Imitator
 from expo_ft_ros.tasks import TaskConfig
 
 T = TypeVar("T")

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from expo_ft_ros.data.episode import Episode
-from expo_ft_ros.data.replay import CandidateCache, FeatureCache, ReplayBuffer, Window
 from expo_ft_ros.policies.base import VLA, PolicyInput
 from expo_ft_ros.rl.augment import augment
 from expo_ft_ros.rl.config import AgentConfig, Augmentation
+from expo_ft_ros.rl.replay_buffer import CandidateCache, FeatureCache, ReplayBuffer, Window
 
 _CHUNK = 64  # slots encoded at once
 

@@ -12,8 +12,7 @@ from expo_ft_ros.data.types import ACTION_DIM, ImageArray, Proprio
 from expo_ft_ros.sim import franka
 from expo_ft_ros.sim.ik import CartesianServo
 from expo_ft_ros.sim.render import Renderer, make_renderer
-from expo_ft_ros.sim.scenes import make_scene
-from expo_ft_ros.sim.scenes.base import ObjectPose
+from expo_ft_ros.sim.scene import ObjectPose, Scene
 
 if TYPE_CHECKING:
     from expo_ft_ros.tasks import TaskConfig
@@ -30,8 +29,10 @@ class World:
     same states, bit for bit. Not for use by two threads at once.
     """
 
-    def __init__(self, task: TaskConfig, render_size: int = 224, seed: int = 0) -> None:
-        self._scene = make_scene(task.scene)
+    def __init__(
+        self, task: TaskConfig, scene: Scene, render_size: int = 224, seed: int = 0
+    ) -> None:
+        self._scene = scene
         self._max_width = min(task.limits.gripper_max_width, franka.MAX_WIDTH)
         spec = mujoco.MjSpec.from_string(franka.robot_xml())
         self._scene.build(spec)

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from expo_ft_ros.bringup.graph import NodeSpec
 from expo_ft_ros.bringup.process import describe_exit, log_tail
 from expo_ft_ros.bringup.runner import Runner, RunnerConfig
+from expo_ft_ros.graph.specs import NodeSpec
 
 # A child says that it is up, writes down when it is asked to stop, and does as told.
 CHILD = """
@@ -351,7 +351,7 @@ def test_nodes_end_when_the_runner_is_killed(tmp_path):
     """The node's half of it: it asks the kernel for a signal at its parent's death."""
     (tmp_path / "mortal.py").write_text(
         "import os, signal\n"
-        "from expo_ft_ros.bringup.parent import die_with_parent\n"
+        "from expo_ft_ros.graph.parent_process import die_with_parent\n"
         "die_with_parent()\n"
         f"open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid()))\n"
         f"os.open({str(tmp_path / 'up')!r}, os.O_WRONLY)\n"
@@ -364,7 +364,7 @@ def test_nodes_end_when_the_runner_is_killed(tmp_path):
             sys.executable,
             "-c",
             "import sys; from pathlib import Path\n"
-            "from expo_ft_ros.bringup.graph import NodeSpec\n"
+            "from expo_ft_ros.graph.specs import NodeSpec\n"
             "from expo_ft_ros.bringup.runner import Runner\n"
             "Runner([NodeSpec('mortal', module='mortal')], Path(sys.argv[1])).run()",
             str(tmp_path),

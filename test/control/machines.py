@@ -1,7 +1,7 @@
 """Episode machines in a state that a test begins with, their clock turned by hand."""
 
-from expo_ft_ros.control.episode import SAME_WORD, EpisodeMachine, SceneReset, State
-from expo_ft_ros.control.session import Plan
+from expo_ft_ros.control.episode_machine import SAME_WORD, EpisodeMachine, SceneReset, State
+from expo_ft_ros.control.plan import Plan
 from expo_ft_ros.data.types import Source
 
 MAX_STEPS = 4

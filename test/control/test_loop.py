@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from expo_ft_ros.control.episode import SceneReset, State
+from expo_ft_ros.control.episode_machine import SceneReset, State
 from expo_ft_ros.control.loop import ControlLoop, TickResult
-from expo_ft_ros.control.safety import SafetyConfig
-from expo_ft_ros.control.session import Plan, Session, SessionConfig
-from expo_ft_ros.control.teleop import TeleopState
+from expo_ft_ros.control.plan import Plan
+from expo_ft_ros.control.safety_filter import SafetyConfig
 from expo_ft_ros.data.types import ActionChunk, Observation, Proprio, Source, Step
+from expo_ft_ros.devices.teleop import TeleopState
+from expo_ft_ros.experiment.stages import Session, SessionConfig
 from expo_ft_ros.tasks import load_task
 
 TASK = load_task("cube_pick", {"execute_steps": 4})

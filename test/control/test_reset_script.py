@@ -8,16 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from expo_ft_ros.configuration import ConfigError
-from expo_ft_ros.control.episode import SceneReset, State
+from expo_ft_ros.control.episode_machine import SceneReset, State
 from expo_ft_ros.control.loop import ControlLoop
+from expo_ft_ros.control.plan import Plan
 from expo_ft_ros.control.reset_script import ResetScript
-from expo_ft_ros.control.safety import SafetyConfig
-from expo_ft_ros.control.session import Plan
-from expo_ft_ros.control.teleop import TeleopState
+from expo_ft_ros.control.safety_filter import SafetyConfig
 from expo_ft_ros.data.rotation import TOOL_DOWN, turn_to
 from expo_ft_ros.data.types import Proprio
+from expo_ft_ros.devices.teleop import TeleopState
 from expo_ft_ros.sim.world import World
 from expo_ft_ros.tasks import known_tasks, load_task
+from expo_ft_ros.tasks.scenes import make_world
 
 SAFETY = SafetyConfig.load()
 IDLE = TeleopState.idle()
@@ -65,7 +66,7 @@ class Robot:
 @pytest.mark.parametrize("name", known_tasks())
 def test_in_the_simulation_every_task_gets_through_its_script(name):
     task = load_task(name)
-    world = World(task, render_size=16, seed=3)
+    world = make_world(task, render_size=16, seed=3)
     loop = ControlLoop(task, SAFETY, scene_reset=SceneReset.SCRIPTED)
     loop.begin(PLAN)
     loop.episode._clock = lambda: 1e6
@@ -93,7 +94,7 @@ def play(world: World, task, script: ResetScript) -> None:
 
 def test_a_cube_that_is_held_is_put_down_and_let_go_of_whatever_the_episode_has_come_to():
     task = load_task("cube_pick")
-    world = World(task, render_size=16, seed=4)
+    world = make_world(task, render_size=16, seed=4)
     lift(world, task)
     assert world.success()
     before = world.objects()["cube"][0]
@@ -112,7 +113,7 @@ def test_a_cube_that_is_held_is_put_down_and_let_go_of_whatever_the_episode_has_
 
 def test_an_empty_gripper_is_put_down_nowhere():
     task = load_task("cube_pick")
-    world = World(task, render_size=16, seed=4)
+    world = make_world(task, render_size=16, seed=4)
     script = ResetScript(task.reset_script, task.limits, task.period, seed=1)
     low = np.inf
     while not script.done:

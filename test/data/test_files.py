@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from expo_ft_ros.data.bag import BagWriter, TopicType
-from expo_ft_ros.data.episode_store import DISCARDED, set_aside
 from expo_ft_ros.data.files import write_atomically
+from expo_ft_ros.recording.episode_store import DISCARDED, set_aside
+from expo_ft_ros.recording.mcap_file import BagWriter, TopicType
 from expo_ft_ros.rl.checkpoint import load_state, save_state
 
 

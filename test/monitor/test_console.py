@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from expo_ft_ros.configuration import ConfigError
-from expo_ft_ros.control.arbitration import DEVICE_LOST
-from expo_ft_ros.control.episode import EpisodeSnapshot
+from expo_ft_ros.control.arbiter import DEVICE_LOST
+from expo_ft_ros.control.episode_machine import EpisodeSnapshot
 from expo_ft_ros.monitor.console import Console
 from expo_ft_ros.monitor.controls_page import BUTTONS
 from expo_ft_ros.monitor.view import Diagnostic, Level, View

@@ -12,8 +12,8 @@ from dataclasses import replace
 import pytest
 from websockets.sync.client import ClientConnection, connect
 
-from expo_ft_ros.control.arbitration import DEVICE_LOST
-from expo_ft_ros.control.episode import EpisodeSnapshot
+from expo_ft_ros.control.arbiter import DEVICE_LOST
+from expo_ft_ros.control.episode_machine import EpisodeSnapshot
 from expo_ft_ros.monitor.controls import Controls, NotDone
 from expo_ft_ros.monitor.controls_page import BUTTONS, SOCKET, page
 from expo_ft_ros.monitor.gate import Gate

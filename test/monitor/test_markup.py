@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from expo_ft_ros.control.episode import EpisodeSnapshot
+from expo_ft_ros.control.episode_machine import EpisodeSnapshot
 from expo_ft_ros.data.types import Source
 from expo_ft_ros.monitor.markup import diagnostics_html, q_html, reply_html, rows_html, state_html
 from expo_ft_ros.monitor.view import Diagnostic, Level, View

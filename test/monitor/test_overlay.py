@@ -5,7 +5,7 @@ import numpy as np
 from expo_ft_ros.data.types import Source
 from expo_ft_ros.monitor.overlay import MASK, REGION, draw_marks
 from expo_ft_ros.monitor.plot import HEIGHT, WIDTH, QPlot
-from expo_ft_ros.rewards.base import Marks
+from expo_ft_ros.tasks.reward import Marks
 
 
 def test_the_mask_is_tinted_and_regions_are_framed_where_they_are():

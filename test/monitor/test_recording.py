@@ -8,10 +8,10 @@ import pytest
 pytest.importorskip("rclpy", reason="ROS 2's rclpy is not installed")
 pytest.importorskip("expo_ft_ros.msg", reason="the messages are not built")
 
-from expo_ft_ros.data.recorded import read_recorded
 from expo_ft_ros.data.types import Source
 from expo_ft_ros.monitor.playback import episode_files
 from expo_ft_ros.monitor.recording import recorded_view
+from expo_ft_ros.recording.recorded_episode import read_recorded
 from expo_ft_ros.tasks import load_task
 from test.monitor.recordings import CHOSEN, write_episode
 

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from expo_ft_ros.control.episode import EpisodeSnapshot
+from expo_ft_ros.control.episode_machine import EpisodeSnapshot
 from expo_ft_ros.data.rotation import TOOL_DOWN
 from expo_ft_ros.data.types import Candidates, Observation, Proprio, Source, Step
 from expo_ft_ros.monitor.view import Diagnostic, Level
 from expo_ft_ros.monitor.watch import Watch
-from expo_ft_ros.rewards import make_classifier
 from expo_ft_ros.tasks import load_task
+from expo_ft_ros.tasks.classifiers import make_classifier
 
 TASK = load_task("cube_pick")
 IMAGE = np.zeros((224, 224, 3), np.uint8)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from expo_ft_ros.control.episode import EpisodeSnapshot
+from expo_ft_ros.control.episode_machine import EpisodeSnapshot
 from expo_ft_ros.data.types import Source
 from expo_ft_ros.monitor.arm import arm_points
 from expo_ft_ros.monitor.paths import tool_paths

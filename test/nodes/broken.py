@@ -1,7 +1,7 @@
 """An arbitration node whose third observation is more than it can stand."""
 
 from expo_ft_ros.nodes.arbitration import ArbitrationNode
-from expo_ft_ros.nodes.process import main
+from expo_ft_ros.ros.process import main
 
 
 class BrokenNode(ArbitrationNode):

@@ -14,9 +14,9 @@ import pytest
 pytest.importorskip("rclpy", reason="ROS 2's rclpy is not installed")
 pytest.importorskip("expo_ft_ros.msg", reason="the messages are not built")
 
-from expo_ft_ros.bringup.environment import ros_environment
-from expo_ft_ros.bringup.graph import NodeSpec
 from expo_ft_ros.bringup.process import child_environment, node_command, write_parameters
+from expo_ft_ros.experiment.environment import ros_environment
+from expo_ft_ros.graph.specs import NodeSpec
 from test.nodes.probe import Probe
 
 _DOMAINS = itertools.count(os.getpid() * 11)

@@ -21,10 +21,10 @@ from typing import Any
 
 import numpy as np
 
-from expo_ft_ros.bringup.graph import NodeSpec
-from expo_ft_ros.bringup.topics import topic
-from expo_ft_ros.data.replay import ReplayBuffer
-from expo_ft_ros.nodes.base import GraphNode
+from expo_ft_ros.graph.specs import NodeSpec
+from expo_ft_ros.graph.topics import topic
+from expo_ft_ros.rl.replay_buffer import ReplayBuffer
+from expo_ft_ros.ros.graph_node import GraphNode
 from test.nodes import mischief
 
 MODULE = "EXPO_FT_MEDDLED"

@@ -16,14 +16,14 @@ from typing import Any
 
 import numpy as np
 
-from expo_ft_ros.bringup.environment import ros_environment
-from expo_ft_ros.bringup.run_folder import first_uncounted
 from expo_ft_ros.bringup.runner import Runner
-from expo_ft_ros.bringup.topics import TOPICS
 from expo_ft_ros.data.episode import Episode
-from expo_ft_ros.data.episode_store import load_episodes
-from expo_ft_ros.data.messages import twist_array
-from expo_ft_ros.data.replay import ReplayBuffer
+from expo_ft_ros.experiment.environment import ros_environment
+from expo_ft_ros.experiment.run_folder import first_uncounted
+from expo_ft_ros.graph.topics import TOPICS
+from expo_ft_ros.recording.episode_store import load_episodes
+from expo_ft_ros.recording.messages import twist_array
+from expo_ft_ros.rl.replay_buffer import ReplayBuffer
 from expo_ft_ros.tasks import load_task
 from test.nodes import mischief
 from test.nodes.meddled import count_of, meddled, replay_arrays

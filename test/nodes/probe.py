@@ -12,8 +12,8 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 
-from expo_ft_ros.bringup.topics import service, topic
-from expo_ft_ros.nodes.qos import message_type, qos_of, service_type
+from expo_ft_ros.graph.topics import service, topic
+from expo_ft_ros.ros.qos import message_type, qos_of, service_type
 
 PATIENCE = 30.0
 

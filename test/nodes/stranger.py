@@ -26,9 +26,9 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 from std_srvs.srv import Trigger
 
-from expo_ft_ros.bringup.topics import topic
-from expo_ft_ros.nodes.process import make_executor
-from expo_ft_ros.nodes.qos import message_type, qos_of
+from expo_ft_ros.graph.topics import topic
+from expo_ft_ros.ros.process import make_executor
+from expo_ft_ros.ros.qos import message_type, qos_of
 from test.nodes import mischief
 from test.nodes.meddled import COMMANDS, MINE
 

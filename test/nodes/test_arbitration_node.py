@@ -9,9 +9,9 @@ import pytest
 from expo_ft_ros.msg import Proprio, Reward, SessionPlan, TeleopCommand
 from sensor_msgs.msg import Image
 
-from expo_ft_ros.control.episode import SAME_WORD
+from expo_ft_ros.control.episode_machine import SAME_WORD
 from expo_ft_ros.data.types import ActionChunk, Source
-from expo_ft_ros.nodes.convert import array_to_image, chunk_to_msg, header_of, stamp_of
+from expo_ft_ros.ros.messages import array_to_image, chunk_to_msg, header_of, stamp_of
 
 PERIOD = 100_000_000
 LIMITS = np.array([0.25] * 3 + [1.0] * 3 + [0.12])

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sensor_msgs.msg import Image
 
-from expo_ft_ros.data.episode_store import load_episode
-from expo_ft_ros.data.gathering import EpisodeGatherer
-from expo_ft_ros.data.messages import (
+from expo_ft_ros.recording.episode_builder import EpisodeGatherer
+from expo_ft_ros.recording.episode_store import load_episode
+from expo_ft_ros.recording.messages import (
     BadMessage,
     chunk_from_msg,
     image_to_array,
@@ -23,7 +23,7 @@ from expo_ft_ros.data.messages import (
     teleop_from_msg,
     verdict_from_msg,
 )
-from expo_ft_ros.nodes.convert import header_of
+from expo_ft_ros.ros.messages import header_of
 from test.nodes.test_arbitration_node import World
 from test.nodes.test_recording import assert_same, messages, of_live, record
 

@@ -22,16 +22,16 @@ import numpy as np
 import pytest
 
 from expo_ft_ros.bringup.process import child_environment
-from expo_ft_ros.control.safety import SafetyConfig
+from expo_ft_ros.control.safety_filter import SafetyConfig
 from expo_ft_ros.data.episode import Episode
-from expo_ft_ros.data.messages import (
+from expo_ft_ros.data.types import Source
+from expo_ft_ros.recording.messages import (
     BadMessage,
     nanoseconds,
     step_from_msg,
     twist_array,
     verdict_from_msg,
 )
-from expo_ft_ros.data.types import Source
 from expo_ft_ros.tasks import load_task
 from test.nodes.meddled import COMMANDS
 from test.nodes.meddled_training import LEAST, ROOT, SPOKEN_ON, MeddledTraining, within_limits

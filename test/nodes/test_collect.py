@@ -4,12 +4,12 @@ import json
 
 import numpy as np
 
-from expo_ft_ros.bringup.environment import ros_environment
-from expo_ft_ros.bringup.graph import collect_graph
-from expo_ft_ros.bringup.options import CollectOptions
 from expo_ft_ros.bringup.runner import Runner
-from expo_ft_ros.data.episode_store import load_episodes
 from expo_ft_ros.data.types import Source
+from expo_ft_ros.experiment.environment import ros_environment
+from expo_ft_ros.experiment.options import CollectOptions
+from expo_ft_ros.graph.specs import collect_graph
+from expo_ft_ros.recording.episode_store import load_episodes
 
 
 def _collect(graph, folder, demos):

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from expo_ft_ros.bringup.run_folder import first_uncounted
-from expo_ft_ros.data.episode_store import load_episode, whole_files
+from expo_ft_ros.experiment.run_folder import first_uncounted
+from expo_ft_ros.recording.episode_store import load_episode, whole_files
 from test.processes import processes_naming
 
 ROOT = Path(__file__).parents[2]

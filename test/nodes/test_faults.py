@@ -21,8 +21,8 @@ import numpy as np
 import pytest
 
 from expo_ft_ros.bringup.process import child_environment
-from expo_ft_ros.bringup.run_folder import first_uncounted
-from expo_ft_ros.data.episode_store import load_episodes
+from expo_ft_ros.experiment.run_folder import first_uncounted
+from expo_ft_ros.recording.episode_store import load_episodes
 from test.processes import parent_of, processes_naming
 
 WITHIN = 0.25
@@ -49,9 +49,9 @@ import sys
 from dataclasses import replace
 from collections.abc import Iterator
 from pathlib import Path
-from expo_ft_ros.bringup.environment import ros_environment
-from expo_ft_ros.bringup.graph import train_graph
-from expo_ft_ros.bringup.options import TrainOptions
+from expo_ft_ros.experiment.environment import ros_environment
+from expo_ft_ros.graph.specs import train_graph
+from expo_ft_ros.experiment.options import TrainOptions
 from expo_ft_ros.bringup.runner import Runner
 
 folder = Path(sys.argv[1])

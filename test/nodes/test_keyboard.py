@@ -17,10 +17,10 @@ import numpy as np
 import pytest
 from rosgraph_msgs.msg import Clock
 
-from expo_ft_ros.bringup.environment import ros_environment
 from expo_ft_ros.bringup.process import child_environment
-from expo_ft_ros.control.keyboard import KeyboardConfig
-from expo_ft_ros.nodes.convert import stamp_of
+from expo_ft_ros.devices.keyboard import KeyboardConfig
+from expo_ft_ros.experiment.environment import ros_environment
+from expo_ft_ros.ros.messages import stamp_of
 from test.nodes.probe import PATIENCE
 
 CONFIG = KeyboardConfig.load()
@@ -31,7 +31,7 @@ PAUSE, REPEAT = 0.4, 0.033
 """Of a keyboard's auto-repeat [s]."""
 
 BROKEN = """
-from expo_ft_ros.control.keyboard import Keyboard
+from expo_ft_ros.devices.keyboard import Keyboard
 from expo_ft_ros.nodes.keyboard import main
 def press(self, data, now):
     if data:

@@ -14,13 +14,13 @@ from rclpy.executors import SingleThreadedExecutor
 from std_srvs.srv import Trigger
 from visualization_msgs.msg import Marker
 
-from expo_ft_ros.data.messages import candidates_from_msg
 from expo_ft_ros.data.types import Source
 from expo_ft_ros.monitor.arm import arm_points
 from expo_ft_ros.monitor.controls import NotDone
 from expo_ft_ros.monitor.paths import DRIVER_COLOURS
-from expo_ft_ros.nodes.convert import array_to_image, header_of, to_array
 from expo_ft_ros.nodes.monitor import MonitorNode
+from expo_ft_ros.recording.messages import candidates_from_msg
+from expo_ft_ros.ros.messages import array_to_image, header_of, to_array
 
 BRIGHTNESS = np.array([0.2126, 0.7152, 0.0722])
 KINDS = {"base", "edited", "chosen", "edits", "executed", "workspace", "regions", "state", "arm"}

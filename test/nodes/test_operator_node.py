@@ -8,9 +8,9 @@ import numpy as np
 from expo_ft_ros.msg import EpisodeState, Proprio, SessionPlan, SimState
 from geometry_msgs.msg import Pose
 
-from expo_ft_ros.control.teleop import TeleopConfig
-from expo_ft_ros.data.messages import twist_array
-from expo_ft_ros.nodes.convert import header_of
+from expo_ft_ros.devices.teleop import TeleopConfig
+from expo_ft_ros.recording.messages import twist_array
+from expo_ft_ros.ros.messages import header_of
 
 
 def test_an_episodes_end_is_no_fall_to_zero_which_would_be_a_lost_device(graph):

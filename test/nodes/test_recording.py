@@ -15,10 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mcap.reader import make_reader
 
-from expo_ft_ros import cli
-from expo_ft_ros.data.bag import read_bag
+from expo_ft_ros.cli import main as cli
 from expo_ft_ros.data.episode import Episode
-from expo_ft_ros.data.episode_store import (
+from expo_ft_ros.data.types import Proprio, Source, Step, Verdict
+from expo_ft_ros.nodes.recorder import EpisodeFiles
+from expo_ft_ros.recording.episode_builder import EpisodeGatherer
+from expo_ft_ros.recording.episode_store import (
     UNCOUNTED,
     load_episode,
     load_episodes,
@@ -26,19 +28,17 @@ from expo_ft_ros.data.episode_store import (
     rescue_episode,
     set_aside,
 )
-from expo_ft_ros.data.gathering import EpisodeGatherer
-from expo_ft_ros.data.lerobot import read_dataset
-from expo_ft_ros.data.replay import ReplayBuffer
-from expo_ft_ros.data.types import Proprio, Source, Step, Verdict
-from expo_ft_ros.nodes.convert import (
+from expo_ft_ros.recording.lerobot import read_dataset
+from expo_ft_ros.recording.mcap_file import read_bag
+from expo_ft_ros.rl.replay_buffer import ReplayBuffer
+from expo_ft_ros.ros.message_definitions import message_definition
+from expo_ft_ros.ros.messages import (
     array_to_image,
     header_of,
     proprio_to_msg,
     step_to_msg,
     verdict_to_msg,
 )
-from expo_ft_ros.nodes.definitions import message_definition
-from expo_ft_ros.nodes.recorder import EpisodeFiles
 
 ARRAYS = ("side", "wrist", "state", "proposed", "executed", "source", "chunk", "index", "reward")
 SIZE = 32

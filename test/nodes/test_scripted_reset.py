@@ -9,9 +9,9 @@ import sys
 import numpy as np
 import pytest
 
-from expo_ft_ros.control.episode import SAME_WORD
-from expo_ft_ros.control.safety import SafetyConfig
-from expo_ft_ros.data.episode_store import load_episodes
+from expo_ft_ros.control.episode_machine import SAME_WORD
+from expo_ft_ros.control.safety_filter import SafetyConfig
+from expo_ft_ros.recording.episode_store import load_episodes
 from expo_ft_ros.tasks import load_task
 
 TASK, SAFETY = load_task("cube_pick"), SafetyConfig.load()

@@ -7,8 +7,8 @@ from geometry_msgs.msg import TwistStamped
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Header
 
-from expo_ft_ros.data.messages import nanoseconds
-from expo_ft_ros.nodes.convert import header_of, stamp_of
+from expo_ft_ros.recording.messages import nanoseconds
+from expo_ft_ros.ros.messages import header_of, stamp_of
 
 PERIOD = 100_000_000
 

@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-from expo_ft_ros.bringup.environment import ros_environment
 from expo_ft_ros.bringup.runner import Runner
-from expo_ft_ros.data.episode_store import load_episodes
 from expo_ft_ros.data.types import Source
+from expo_ft_ros.experiment.environment import ros_environment
+from expo_ft_ros.recording.episode_store import load_episodes
 from test.nodes import slow_policy
 from test.nodes.tiny_training import specs
 

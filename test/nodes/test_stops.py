@@ -9,8 +9,8 @@ from expo_ft_ros.msg import Proprio
 from std_msgs.msg import String
 
 from expo_ft_ros.data.types import Source
-from expo_ft_ros.nodes.convert import header_of
-from expo_ft_ros.nodes.stop_latch import latch_stop
+from expo_ft_ros.experiment.stop_latch import latch_stop
+from expo_ft_ros.ros.messages import header_of
 from test.nodes.test_arbitration_node import World
 
 

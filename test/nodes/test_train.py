@@ -5,7 +5,7 @@ import os
 import signal
 
 from expo_ft_ros.bringup.runner import RunResult
-from expo_ft_ros.data.lerobot import DatasetWriter
+from expo_ft_ros.recording.lerobot import DatasetWriter
 from test.data.episodes import make_episode
 from test.nodes.tiny_training import run
 

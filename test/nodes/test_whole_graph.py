@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import torch
 
-from expo_ft_ros.data.episode_store import load_episodes
 from expo_ft_ros.data.types import Source
+from expo_ft_ros.recording.episode_store import load_episodes
 from expo_ft_ros.rl.checkpoint import load_state
 from test.console_run import free_port
 from test.monitor.browser import chromium

@@ -11,10 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from expo_ft_ros.bringup.environment import ros_environment
-from expo_ft_ros.bringup.graph import NodeSpec, train_graph
-from expo_ft_ros.bringup.options import TrainOptions
 from expo_ft_ros.bringup.runner import Runner, RunResult
+from expo_ft_ros.experiment.environment import ros_environment
+from expo_ft_ros.experiment.options import TrainOptions
+from expo_ft_ros.graph.specs import NodeSpec, train_graph
 
 
 def specs(folder: Path, mode: str, **more: Any) -> list[NodeSpec]:

@@ -10,7 +10,8 @@ import numpy as np
 from expo_ft_ros.msg import Candidates, EpisodeState, Observation, SessionPlan
 
 from expo_ft_ros.data.types import Proprio, Source, Step, Verdict
-from expo_ft_ros.nodes.convert import (
+from expo_ft_ros.nodes.recorder import EpisodeFiles
+from expo_ft_ros.ros.messages import (
     array_to_image,
     header_of,
     proprio_to_msg,
@@ -18,7 +19,6 @@ from expo_ft_ros.nodes.convert import (
     to_array,
     verdict_to_msg,
 )
-from expo_ft_ros.nodes.recorder import EpisodeFiles
 
 SIDE, WRIST = (200, 60, 30), (30, 90, 200)
 START = (0.45, 0.0, 0.2)

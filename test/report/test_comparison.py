@@ -2,7 +2,7 @@
 
 import pytest
 
-from expo_ft_ros import cli
+from expo_ft_ros.cli import main as cli
 from expo_ft_ros.report.comparison import differences, titles
 from expo_ft_ros.report.run_data import read_run
 from test.report.runs import make_run, training

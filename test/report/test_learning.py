@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from expo_ft_ros.data.recorded import edit_size
 from expo_ft_ros.data.types import Candidates
+from expo_ft_ros.recording.recorded_episode import edit_size
 from expo_ft_ros.report.learning import edit_curves, edits_of, window_share
 from expo_ft_ros.report.run_data import read_run
 from test.report.runs import make_run, training

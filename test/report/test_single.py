@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from expo_ft_ros import cli
+from expo_ft_ros.cli import main as cli
 from expo_ft_ros.report.run_data import read_run
 from expo_ft_ros.report.single import write_report
 from test.report.runs import line, make_run, training

@@ -10,9 +10,9 @@ import pytest
 pytest.importorskip("rclpy", reason="ROS 2's rclpy is not installed")
 pytest.importorskip("expo_ft_ros.msg", reason="the messages are not built")
 
-from expo_ft_ros.data.episode_store import relabel
-from expo_ft_ros.data.recorded import read_choices, read_recorded
 from expo_ft_ros.data.types import Source
+from expo_ft_ros.recording.episode_store import relabel
+from expo_ft_ros.recording.recorded_episode import read_choices, read_recorded
 from expo_ft_ros.report.drawing import HUMAN
 from expo_ft_ros.report.learning import edits_of
 from expo_ft_ros.report.run_data import read_run

@@ -5,7 +5,7 @@ import importlib.util
 import pytest
 from torch.utils.tensorboard import SummaryWriter
 
-from expo_ft_ros import cli
+from expo_ft_ros.cli import main as cli
 from expo_ft_ros.configuration import ConfigError
 from expo_ft_ros.report.wandb_sync import scalars, sync
 from test.report.runs import make_run

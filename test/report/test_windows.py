@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from expo_ft_ros.bringup.display import wilson
+from expo_ft_ros.experiment.progress import wilson
 from expo_ft_ros.report import windows
 from expo_ft_ros.report.curves import compared_curves, training_curves
 from expo_ft_ros.report.run_data import read_run

@@ -7,7 +7,7 @@ import colorsys
 import numpy as np
 import pytest
 
-from expo_ft_ros.rewards.colours import Colours, part, part_outside
+from expo_ft_ros.tasks.colours import Colours, part, part_outside
 
 HUES, TOLERANCE, SATURATION, VALUE = (5.0, 120.0, 352.0), 12.0, 0.6, 0.25
 

@@ -8,6 +8,7 @@ import pytest
 
 from expo_ft_ros.sim.world import World
 from expo_ft_ros.tasks import TaskConfig, load_task
+from expo_ft_ros.tasks.scenes import make_world
 
 
 @pytest.fixture(scope="session")
@@ -17,6 +18,6 @@ def task() -> TaskConfig:
 
 @pytest.fixture(scope="module")
 def world(task: TaskConfig) -> Iterator[World]:
-    made = World(task)
+    made = make_world(task)
     yield made
     made.close()

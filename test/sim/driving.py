@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from expo_ft_ros.data.types import Observation
-from expo_ft_ros.rewards import Classifier
-from expo_ft_ros.sim.operators import IDLE, Mode, Operator, OperatorView, make_operator
 from expo_ft_ros.sim.world import World
 from expo_ft_ros.tasks import TaskConfig
+from expo_ft_ros.tasks.classifiers import Classifier
+from expo_ft_ros.tasks.experts import IDLE, Mode, Operator, OperatorView, make_operator
 
 Policy = Callable[[World, int], NDArray[np.float64]]
 Done = Callable[[World], bool]

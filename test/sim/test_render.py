@@ -12,18 +12,19 @@ import pytest
 from expo_ft_ros.configuration import ConfigError
 from expo_ft_ros.sim import gl
 from expo_ft_ros.sim.gl import RAYCAST, choose_gl, egl_works, osmesa_works
-from expo_ft_ros.sim.operators import Mode, make_operator
 from expo_ft_ros.sim.render import RayRenderer
 from expo_ft_ros.sim.world import World
 from expo_ft_ros.tasks import TaskConfig
-
-from .driving import inside, view
+from expo_ft_ros.tasks.experts import Mode, make_operator
+from expo_ft_ros.tasks.scenes import make_world
+from test.sim.driving import inside, view
 
 _PROBE = """
 import numpy as np
 from expo_ft_ros.sim.world import World
+from expo_ft_ros.tasks.scenes import make_world
 from expo_ft_ros.tasks import load_task
-world = World(load_task("cube_pick"))
+world = make_world(load_task("cube_pick"))
 side = world.images()["side"].astype(int)
 red = (side[..., 0] > 90) & (side[..., 0] > 2 * side[..., 1])
 print(world.backend, side.shape == (224, 224, 3), red.sum() > 30)
@@ -144,7 +145,7 @@ def test_choose_gl_is_idempotent() -> None:
 
 
 def test_a_closed_renderer_is_replaced(task: TaskConfig) -> None:
-    world = World(task)
+    world = make_world(task)
     before = world.images()["side"]
     world.close()
     world.close()

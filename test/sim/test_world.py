@@ -9,10 +9,10 @@ import pytest
 
 from expo_ft_ros.sim import franka
 from expo_ft_ros.sim.ik import rotation_between
-from expo_ft_ros.sim.scenes import make_scene
-from expo_ft_ros.sim.scenes.cube_pick import CUBE_HIGH, CUBE_LOW
 from expo_ft_ros.sim.world import World
 from expo_ft_ros.tasks import TaskConfig
+from expo_ft_ros.tasks.cube_pick.scene import CUBE_HIGH, CUBE_LOW
+from expo_ft_ros.tasks.scenes import make_scene, make_world
 
 
 def wxyz(quaternion: np.ndarray) -> np.ndarray:
@@ -102,7 +102,7 @@ def test_gripper_opens_and_closes_at_the_commanded_speed_within_its_range(world:
 def test_same_seed_and_actions_give_the_same_bits(task: TaskConfig) -> None:
     rng = np.random.default_rng(0)
     actions = rng.uniform(-1, 1, (25, 7)) * task.limits.scale()
-    first, second = World(task), World(task, seed=9)
+    first, second = make_world(task), make_world(task, seed=9)
     run(second, [0.1, 0.1, -0.1, 0, 0, 0.5, -0.1], 15)  # another past, images drawn or not
     second.images()
     states = []

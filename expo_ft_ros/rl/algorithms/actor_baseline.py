@@ -8,11 +8,11 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from expo_ft_ros.data.replay import Window
 from expo_ft_ros.rl.actor_critic import ActorCritic, Metrics
 from expo_ft_ros.rl.algorithms.base import Choice, Parts, Seen, WithNetworks
 from expo_ft_ros.rl.gaussian import TanhGaussian, target_entropy
 from expo_ft_ros.rl.memory import Transitions
+from expo_ft_ros.rl.replay_buffer import Window
 
 
 class ActorBaseline(WithNetworks, ABC):

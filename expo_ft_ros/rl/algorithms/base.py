@@ -13,8 +13,8 @@ from expo_ft_ros.policies.base import PolicyInput
 from expo_ft_ros.policies.flow_vla import FlowVLA
 from expo_ft_ros.rl.actor_critic import ActorCritic, Metrics, resume_optimiser
 from expo_ft_ros.rl.config import AgentConfig
-from expo_ft_ros.rl.imitation import Imitator
 from expo_ft_ros.rl.memory import Memory
+from expo_ft_ros.rl.vla_trainer import Imitator
 from expo_ft_ros.tasks import TaskConfig
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from expo_ft_ros.data.replay import FeatureCache
 from expo_ft_ros.data.types import ACTION_DIM
 from expo_ft_ros.rl.algorithms.actor_baseline import ActorBaseline
 from expo_ft_ros.rl.algorithms.base import Choice, Parts, Seen
 from expo_ft_ros.rl.memory import Transitions
+from expo_ft_ros.rl.replay_buffer import FeatureCache
 
 
 class Dsrl(ActorBaseline):

@@ -6,11 +6,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from expo_ft_ros.data.replay import Window
 from expo_ft_ros.data.types import ACTION_DIM
 from expo_ft_ros.rl.algorithms.actor_baseline import ActorBaseline
 from expo_ft_ros.rl.algorithms.base import Choice, Parts, Seen
 from expo_ft_ros.rl.memory import Transitions
+from expo_ft_ros.rl.replay_buffer import Window
 
 _REACH = 1.2  # of the demonstrations' range: chunks are normalised to it
 

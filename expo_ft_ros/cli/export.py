@@ -1,0 +1,65 @@
+"""`expo-ft export`: what a run has recorded, for other tools."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from expo_ft_ros.cli.arguments import Parser
+from expo_ft_ros.configuration import ConfigError
+from expo_ft_ros.control.plan import LEARNED_STAGES
+from expo_ft_ros.data.episode import Episode
+from expo_ft_ros.experiment.run_folder import find_run, first_uncounted, read_config
+from expo_ft_ros.recording.episode_store import load_episodes
+from expo_ft_ros.recording.lerobot import DatasetWriter
+
+FORMATS = ("lerobot",)
+_ROBOT = "franka"
+_ONLY = ("all", "successes", "demonstrations")
+
+
+def main(words: Sequence[str]) -> int:
+    """Exports a run; returns the exit code.
+
+    Raises:
+        ConfigError: for a run that isn't there, an episode that is broken, or a folder that can't
+            be written.
+    """
+    wanted = parser().parse_args(list(words))
+    run = find_run(wanted.run)
+    try:
+        rate = float(read_config(run)["task"]["control_hz"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ConfigError(
+            f"{run}: its config.yaml doesn't say the task's rate ({error})"
+        ) from error
+    try:
+        with DatasetWriter(Path(wanted.folder).expanduser(), rate, _ROBOT) as writer:
+            for episode in load_episodes(run / "episodes", first_uncounted(run)):
+                if _wanted(episode, wanted.only):
+                    writer.add(episode)
+            count = writer.close()
+    except (OSError, ValueError) as error:
+        raise ConfigError(str(error)) from error
+    print(f"{count} episodes of {run} written to {wanted.folder}")
+    return 0
+
+
+def parser() -> Parser:
+    """What the command takes."""
+    made = Parser(
+        prog="expo-ft export",
+        description="Writes demonstrations and online episodes of a run as a dataset.",
+    )
+    made.add_argument("folder", help="where to: a new folder")
+    made.add_argument("run", nargs="?", default="latest", help="a run's folder, or `latest`")
+    made.add_argument(
+        "--format", choices=FORMATS, default=FORMATS[0], help="lerobot: LeRobotDataset v3.0"
+    )
+    made.add_argument("--only", choices=_ONLY, default=_ONLY[0], help="which episodes")
+    return made
+
+
+def _wanted(episode: Episode, only: str) -> bool:
+    outcome = episode.outcome
+    if only == "successes" and not outcome.success:
+        return False
+    return outcome.stage in (("collect",) if only == "demonstrations" else LEARNED_STAGES)

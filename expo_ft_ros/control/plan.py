@@ -1,0 +1,28 @@
+"""What is to be done next, as the session says it: a stage, and in it an episode."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Stage = Literal["collect", "imitation", "eval_before", "rl", "eval_after", "done"]
+PolicyMode = Literal["none", "sample", "mode"]
+Operator = Literal["scripted", "spacemouse", "gamepad", "keyboard", "none"]
+OperatorMode = Literal["none", "demonstrate", "correct"]
+
+STAGES: tuple[Stage, ...] = ("collect", "imitation", "eval_before", "rl", "eval_after")
+LEARNED_STAGES: tuple[Stage, ...] = ("collect", "rl")
+"""Stages whose episodes go into replay."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the session wants now (msg/SessionPlan). episode is 0 in a stage without episodes."""
+
+    stage: Stage
+    episode: int
+    seed: int
+    max_steps: int
+    policy: PolicyMode
+    operator: OperatorMode
+    learn: bool

@@ -1,0 +1,1 @@
+"""Input devices: from what a SpaceMouse, gamepad or keyboard says to what the operator asks for."""

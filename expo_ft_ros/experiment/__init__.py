@@ -1,0 +1,1 @@
+"""A run: its stages, budget, folder and progress, and a rollout of it in one process."""

@@ -1,0 +1,176 @@
+"""What the session writes into the run's folder; free of ROS."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from expo_ft_ros.control.plan import STAGES
+from expo_ft_ros.data.files import put_in_place, write_atomically
+from expo_ft_ros.experiment.progress import SUMMARY_FILE, wilson
+from expo_ft_ros.experiment.run_folder import METRICS_FILE, PROGRESS_FILE
+from expo_ft_ros.experiment.stages import Session, SessionError
+
+ROBOT, LEARNING, WAITING = "robot", "learning", "waiting"
+
+
+@dataclass
+class WallClock:
+    """How wall time was spent [s]: the robot moves, the learner learns, or somebody waits.
+
+    Goes on over a restart by way of `state_dict`.
+    """
+
+    spent: dict[str, float] = field(
+        default_factory=lambda: dict.fromkeys((ROBOT, LEARNING, WAITING), 0.0)
+    )
+    stages: dict[str, float] = field(default_factory=dict)
+    _last: float | None = None
+
+    def pass_time(self, now: float, stage: str, doing: str) -> None:
+        """Books the time since the last call."""
+        if self._last is not None:
+            passed = now - self._last
+            self.spent[doing] += passed
+            self.stages[stage] = self.stages.get(stage, 0.0) + passed
+        self._last = now
+
+    @property
+    def total(self) -> float:
+        """All of it [s]."""
+        return sum(self.spent.values())
+
+    def state_dict(self) -> dict[str, dict[str, float]]:
+        """Plain JSON."""
+        return {"spent": self.spent, "stages": self.stages}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Goes on from a state_dict."""
+        self.spent.update({name: float(value) for name, value in state["spent"].items()})
+        self.stages.update({name: float(value) for name, value in state["stages"].items()})
+
+
+def load_progress(folder: Path, session: Session, wall: WallClock) -> bool:
+    """Goes on where an earlier start of the run was; False when there was none.
+
+    Raises:
+        SessionError: when progress.json doesn't fit the session.
+    """
+    path = folder / PROGRESS_FILE
+    if not path.exists():
+        return False
+    try:
+        state = json.loads(path.read_text())
+        session.load_state_dict(state["session"])
+        wall.load_state_dict(state["wall"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise SessionError(f"{path}: {error} (move it away to start the stages anew)") from error
+    return True
+
+
+def save_progress(folder: Path, session: Session, wall: WallClock) -> None:
+    """Writes where the run is."""
+    state = {"session": session.state_dict(), "wall": wall.state_dict()}
+    write_atomically(folder / PROGRESS_FILE, state)
+
+
+def append_metrics(folder: Path, line: Mapping[str, Any]) -> None:
+    """One line a finished episode; on the disk before the books count it."""
+    with (folder / METRICS_FILE).open("a") as file:
+        file.write(json.dumps(line) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def told_rates(folder: Path) -> Iterator[tuple[int, float, float]]:
+    """(online steps, success rate, share of a person's steps) after each online episode that an
+    earlier start of the run has counted; nothing of lines that can't be read."""
+    path = folder / METRICS_FILE
+    for text in path.read_text(errors="replace").splitlines() if path.is_file() else ():
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            line = json.loads(text)
+            if line["stage"] == "rl" and not line["discarded"]:
+                rates = float(line["success_rate"]), float(line["intervention_rate"])
+                yield int(line["env_steps"]), *rates
+
+
+def trim_metrics(folder: Path, before: int) -> None:
+    """Leaves the lines of episodes with numbers below `before`, in whole: a run that was killed may
+    have written one that the books don't count, or a part of it."""
+    path = folder / METRICS_FILE
+    if not path.exists():
+        return
+    lines = path.read_text().splitlines(keepends=True)
+    kept = [line for line in lines if _episode_of(line) < before]
+    if kept != lines:
+        partial = path.with_suffix(".partial")
+        partial.write_text("".join(kept))
+        put_in_place(partial, path)
+
+
+def _episode_of(line: str) -> float:
+    """Number of a line's episode; infinite for a line that was cut off."""
+    try:
+        return float(json.loads(line)["episode"]) if line.endswith("\n") else math.inf
+    except (ValueError, KeyError, TypeError):
+        return math.inf
+
+
+def evaluation(session: Session, stage: str) -> dict[str, float] | None:
+    """Success of an evaluation with its 95% Wilson interval; None before its first trial."""
+    tally = session.tally(stage)
+    if tally.finished == 0:
+        return None
+    low, high = wilson(tally.successes, tally.finished)
+    return {
+        "successes": tally.successes,
+        "trials": tally.finished,
+        "rate": tally.successes / tally.finished,
+        "low": low,
+        "high": high,
+    }
+
+
+def write_summary(folder: Path, session: Session, wall: WallClock, **more: Any) -> dict[str, Any]:
+    """Writes summary.json and gives its content."""
+    tallies = {stage: session.tally(stage) for stage in STAGES}
+    hz = more.pop("control_hz")
+    content = {
+        "eval_before": evaluation(session, "eval_before"),
+        "eval_after": evaluation(session, "eval_after"),
+        "env_steps": session.env_steps,
+        "robot_seconds": session.env_steps / hz,
+        "robot_minutes": session.env_steps / hz / 60,
+        "episodes": {stage: tally.finished for stage, tally in tallies.items()},
+        "demonstrations": tallies["collect"].successes,
+        "human_steps": tallies["rl"].human_steps,
+        "wall_seconds": wall.spent,
+        "stage_seconds": wall.stages,
+        **more,
+    }
+    write_atomically(folder / SUMMARY_FILE, content)
+    return content
+
+
+def seconds_left(session: Session, wall: WallClock) -> float | None:
+    """Estimate for the rest of the run [s]; None while nothing tells how long it takes.
+
+    The present stage goes on as it did; the last evaluation takes as long as the first.
+    """
+    stage = session.stage
+    if stage == "done":
+        return 0.0
+    later = session.config.stages[session.config.stages.index(stage) + 1 :]
+    done, total = session.progress()
+    if done == 0 or total == 0 or any(s not in ("eval_after",) for s in later):
+        return None
+    rest = wall.stages.get(stage, 0.0) * (total - done) / done
+    if "eval_after" in later:
+        rest += wall.stages.get("eval_before", 0.0)
+    return rest

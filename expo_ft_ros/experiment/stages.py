@@ -1,0 +1,291 @@
+"""The stages of a run, as a state machine without a clock: what is to be done next.
+
+collect -> imitation -> eval_before -> rl -> eval_after -> done. A stage with nothing to do is
+skipped. The plan changes only when its episode or stage is reported finished, so asking again,
+after a restart too, gives the same plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol
+
+from pydantic import Field, model_validator
+
+from expo_ft_ros.configuration import Config
+from expo_ft_ros.control.plan import (
+    STAGES,
+    Operator,
+    OperatorMode,
+    Plan,
+    PolicyMode,
+    Stage,
+)
+
+RECENT = 20
+ATTEMPTS_PER_DEMO = 3
+MOST_DISCARDED = 20
+"""In a row: then the robot doesn't go on for ever with what comes to nothing."""
+FORMAT = 1
+
+# A stage's first scene seed; both evaluations share one, so that they see the same scenes.
+SEED_OFFSETS = {"eval_before": 0, "eval_after": 0, "collect": 200_000, "rl": 400_000}
+SEEDS_PER_RUN = 1_000_000
+
+
+class SessionError(RuntimeError):
+    """The session can't go on, or its saved progress doesn't fit."""
+
+
+class SessionConfig(Config):
+    """How much of each stage a run has."""
+
+    stages: tuple[Stage, ...] = Field(
+        default=STAGES, description="stages of this run, in the order of session.STAGES"
+    )
+    demos: int = Field(ge=0, le=10_000, description="successful demonstrations to collect")
+    given: int = Field(
+        default=0, ge=0, description="demonstrations that the learner has from elsewhere"
+    )
+    eval_trials: int = Field(default=30, ge=0, le=10_000, description="episodes an evaluation")
+    rl_steps: int = Field(ge=0, le=10_000_000, description="online steps of the rl stage")
+    max_steps: int = Field(ge=1, le=100_000, description="steps after which an episode times out")
+    seed: int = Field(default=0, ge=0, le=2**31 - 1, description="seed of the run")
+    operator: Operator = Field(default="scripted", description="who demonstrates and corrects")
+
+    @model_validator(mode="after")
+    def _can_be_done(self) -> SessionConfig:
+        order = [stage for stage in STAGES if stage in self.stages]
+        if list(self.stages) != order:
+            raise ValueError(f"stages {list(self.stages)} must be in the order {order}, once each")
+        if self.operator == "none" and self.demos > 0 and "collect" in self.stages:
+            raise ValueError(
+                f"nobody can give {self.demos} demonstrations with operator none: "
+                "set demos to 0, or leave the stage collect out"
+            )
+        return self
+
+
+class Outcome(Protocol):
+    """What the session needs of a finished episode; an EpisodeSnapshot is one."""
+
+    @property
+    def episode(self) -> int:
+        """Its number."""
+
+    @property
+    def success(self) -> bool:
+        """Whether it succeeded."""
+
+    @property
+    def steps(self) -> int:
+        """Steps executed."""
+
+    @property
+    def human_steps(self) -> int:
+        """Those of a person."""
+
+    @property
+    def discarded(self) -> bool:
+        """Not to be counted."""
+
+
+@dataclass(frozen=True)
+class Stats:
+    """The last RECENT episodes of a stage. Rates are in [0, 1], 0 before the first episode."""
+
+    episodes: int
+    success_rate: float
+    intervention_rate: float
+
+
+@dataclass
+class Tally:
+    """Finished, not discarded episodes of one stage; recent: (success, steps, human steps)."""
+
+    finished: int = 0
+    successes: int = 0
+    steps: int = 0
+    human_steps: int = 0
+    recent: list[list[int]] = field(default_factory=list)
+
+    def add(self, outcome: Outcome) -> None:
+        """Count one episode."""
+        self.finished += 1
+        self.successes += int(outcome.success)
+        self.steps += outcome.steps
+        self.human_steps += outcome.human_steps
+        self.recent.append([int(outcome.success), outcome.steps, outcome.human_steps])
+        del self.recent[:-RECENT]
+
+
+class Session:
+    """Where a run is. Owns episode numbers (from 1, never used twice) and scene seeds."""
+
+    def __init__(self, config: SessionConfig) -> None:
+        self.config = config
+        self._tallies: dict[str, Tally] = {stage: Tally() for stage in STAGES}
+        self._imitated = False
+        self._episode = 1
+        self._discarded = 0
+        self._refusal = ""
+
+    @property
+    def stage(self) -> Stage:
+        """The stage that the run is in."""
+        for stage in self.config.stages:
+            if not self._complete(stage):
+                return stage
+        return "done"
+
+    @property
+    def env_steps(self) -> int:
+        """Online steps of the rl stage so far."""
+        return self._tallies["rl"].steps
+
+    def next_plan(self) -> Plan:
+        """What is to be done now; the same until it is reported finished.
+
+        Raises SessionError where it makes no sense to go on; what was counted is.
+        """
+        if self._refusal:
+            raise SessionError(self._refusal)
+        stage, config = self.stage, self.config
+        seed = config.seed * SEEDS_PER_RUN
+        if stage in ("imitation", "done"):
+            return Plan(stage, 0, seed, config.max_steps, "none", "none", False)
+        seed += SEED_OFFSETS[stage] + self._tallies[stage].finished
+        policy: PolicyMode = "mode"
+        operator: OperatorMode = "none"
+        if stage == "collect":
+            policy, operator = "none", "demonstrate"
+        elif stage == "rl":
+            policy, operator = "sample", "none" if config.operator == "none" else "correct"
+        return Plan(stage, self._episode, seed, config.max_steps, policy, operator, stage == "rl")
+
+    def episode_finished(self, outcome: Outcome) -> bool:
+        """Count an episode; False if it isn't the planned one (reported twice, or an old one).
+
+        A discarded episode isn't counted: the same scene comes again under a new number.
+        Where too many demonstrations have failed, or nothing but discarded episodes comes, the next
+        plan is refused.
+        """
+        plan = self.next_plan()
+        if plan.episode == 0 or outcome.episode != plan.episode:
+            return False
+        self._episode += 1
+        if outcome.discarded:
+            # Where nobody but a person drives, he may be having his coffee.
+            self._discarded += plan.policy != "none"
+            if self._discarded >= MOST_DISCARDED:
+                self._refusal = (
+                    f"{plan.stage}: the last {self._discarded} episodes were all discarded (mend "
+                    "what metrics.jsonl names as their causes, then go on with resume:=)"
+                )
+            return True
+        self._discarded = 0
+        tally = self._tallies[plan.stage]
+        tally.add(outcome)
+        if plan.stage == "collect" and not self._complete("collect"):
+            self._refuse_endless_failure(tally)
+        return True
+
+    def stage_finished(self, stage: str) -> bool:
+        """The learner is done with `imitation`; False if that isn't the stage (reported twice)."""
+        if stage != "imitation" or self.stage != "imitation":
+            return False
+        self._imitated = True
+        return True
+
+    def progress(self) -> tuple[int, int]:
+        """(done, total) of this stage: successes in collect, steps in rl, else episodes."""
+        stage = self.stage
+        if stage in ("imitation", "done"):
+            return int(stage == "done"), 1
+        tally = self._tallies[stage]
+        if stage == "collect":
+            return tally.successes, self.config.demos
+        if stage == "rl":
+            return min(tally.steps, self.config.rl_steps), self.config.rl_steps
+        return tally.finished, self.config.eval_trials
+
+    def stats(self, stage: str | None = None) -> Stats:
+        """Rates over the last RECENT episodes of a stage, by default the present one."""
+        tally = self.tally(stage or self.stage)
+        recent = tally.recent
+        steps = sum(item[1] for item in recent)
+        return Stats(
+            episodes=tally.finished,
+            success_rate=sum(item[0] for item in recent) / max(1, len(recent)),
+            intervention_rate=sum(item[2] for item in recent) / max(1, steps),
+        )
+
+    def tally(self, stage: str) -> Tally:
+        """A stage's counts so far, for the summary; empty for `done`."""
+        return self._tallies.get(stage, Tally())
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain JSON from which load_state_dict goes on exactly here."""
+        return {
+            "format": FORMAT,
+            "seed": self.config.seed,
+            "episode": self._episode,
+            "imitated": self._imitated,
+            "stages": {stage: asdict(tally) for stage, tally in self._tallies.items()},
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state_dict; the amounts may have changed since, the seed may not.
+
+        Raises SessionError, and changes nothing, when the state doesn't fit.
+        """
+        try:
+            found = {"format": int(state["format"]), "seed": int(state["seed"])}
+            tallies: dict[str, Tally] = {s: _tally(state["stages"][s]) for s in STAGES}
+            episode, imitated = int(state["episode"]), bool(state["imitated"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise SessionError(
+                f"progress: {type(error).__name__} {error} (not a state of this session)"
+            ) from None
+        for name, wanted in (("format", FORMAT), ("seed", self.config.seed)):
+            if found[name] != wanted:
+                raise SessionError(
+                    f"progress: {name} {found[name]} is not {wanted} "
+                    "(resume with the run's own configuration, or start a new run)"
+                )
+        self._tallies, self._episode, self._imitated = tallies, episode, imitated
+        if self.stage == "rl":
+            # More steps were asked for than before: an evaluation of what was learned is to come.
+            self._tallies["eval_after"] = Tally()
+
+    def _complete(self, stage: str) -> bool:
+        tally, config = self._tallies[stage], self.config
+        if stage == "collect":
+            # What was imitated isn't added to.
+            return tally.successes >= config.demos or self._imitated
+        if stage == "imitation":
+            nothing_to_imitate = config.demos + config.given == 0 and "collect" in config.stages
+            return self._imitated or nothing_to_imitate
+        if stage == "rl":
+            return tally.steps >= config.rl_steps
+        if stage == "eval_before" and self._tallies["rl"].finished:
+            # The weights of before are gone.
+            return True
+        return tally.finished >= config.eval_trials
+
+    def _refuse_endless_failure(self, tally: Tally) -> None:
+        most = ATTEMPTS_PER_DEMO * self.config.demos
+        if tally.finished >= most:
+            self._refusal = (
+                f"collect: {tally.successes} of {self.config.demos} demonstrations succeeded in "
+                f"{tally.finished} attempts (check the task's classifier and operator)"
+            )
+
+
+def _tally(state: Mapping[str, Any]) -> Tally:
+    recent = [[int(number) for number in item] for item in state["recent"]]
+    if any(len(item) != 3 for item in recent):
+        raise ValueError("recent: each item must be success, steps, human steps")
+    counts = {name: int(state[name]) for name in ("finished", "successes", "steps", "human_steps")}
+    return Tally(recent=recent, **counts)

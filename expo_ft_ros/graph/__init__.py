@@ -1,0 +1,1 @@
+"""The graph as data: topics, services and node specs, free of ROS."""

@@ -1,0 +1,336 @@
+"""The graph as data: which nodes run, with which parameters, and in which order they are stopped.
+
+Both front ends read it: the local runner (`bringup/runner.py`) and the launch files (`launch/`).
+"""
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from expo_ft_ros.configuration import config_dir
+from expo_ft_ros.experiment.environment import find_rviz
+from expo_ft_ros.experiment.options import (
+    Budget,
+    CollectOptions,
+    EvalOptions,
+    RunOptions,
+    SimOptions,
+    TrainOptions,
+    budget,
+)
+from expo_ft_ros.graph import robot_model
+from expo_ft_ros.rl.config import PRESET, load_preset
+from expo_ft_ros.tasks import load_task
+
+Parameter = bool | int | float | str | tuple[str, ...]
+"""What a ROS parameter of ours may be."""
+
+NODE_PACKAGE = "expo_ft_ros.nodes"
+
+# A stop goes from the top down: nobody asks for more, then the arm gets its zero command, then what
+# was learned and recorded is written, and what carries out the zero command goes last.
+RANK_SESSION = 0
+RANK_ARBITRATION = 1
+RANK_LEARNING = 2
+RANK_SENSING = 3
+RANK_ROBOT = 4
+
+_LEARNER_NICE = 10
+# Where the user may have it; else the normal priority. The executor's threads give themselves more
+# (ros/thread_priority.py).
+_TICK_NICE = -10
+# Device and topics of an operator from outside the run's own names.
+_DEVICES: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "spacemouse": ("spacenav", ("spacenav/twist", "spacenav/joy")),
+    "gamepad": ("joy", ("joy",)),
+    "keyboard": ("keyboard", ("joy",)),
+}
+_LEARNER_GRACE = 20.0
+
+
+@dataclass(frozen=True)
+class NodeSpec:
+    """One process of the graph.
+
+    Attributes:
+        name: Name of the process, of its log, and of its ROS node.
+        module: Python module with `main()`; empty for a program that is not ours.
+        parameters: ROS parameters of every node in the process.
+        remappings: Pairs (from, to).
+        nice: Priority, -20 highest, 0 normal, 19 lowest.
+        rank: A stop takes lower ranks down first, one rank after the other.
+        env: Environment on top of the runner's.
+        nodes: ROS nodes in the process; empty means one, called `name`.
+        grace: Time to stop by itself after SIGINT [s].
+        vital: Its end is the end of the run.
+        command: Command line of a program that is not ours.
+    """
+
+    name: str
+    module: str = ""
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    remappings: tuple[tuple[str, str], ...] = ()
+    nice: int = 0
+    rank: int = RANK_SENSING
+    env: Mapping[str, str] = field(default_factory=dict)
+    nodes: tuple[str, ...] = ()
+    grace: float = 5.0
+    vital: bool = True
+    command: tuple[str, ...] = ()
+
+    @property
+    def node_names(self) -> tuple[str, ...]:
+        """Names of the ROS nodes in this process."""
+        return self.nodes or (self.name,)
+
+
+def train_graph(options: TrainOptions, run_dir: Path) -> list[NodeSpec]:
+    """Every stage from demonstrations to the last evaluation."""
+    work = budget(options, load_task(options.task))
+    specs = [*_world(options, run_dir), _reward(options, run_dir)]
+    learning: dict[str, Parameter] = {
+        "algorithm": options.algorithm,
+        "preset": options.preset,
+        "size": options.size,
+        "imitation_scale": work.imitation_scale,
+        "warmup_episodes": work.warmup_episodes,
+        "demonstrations": options.demonstrations or "",
+    }
+    specs += _learning(options, run_dir, learning, asynchronous=options.mode == "async")
+    specs.append(_recorder(options, run_dir))
+    return _with_session(specs, options, run_dir, work, "train", options.preset)
+
+
+def collect_graph(options: CollectOptions, run_dir: Path) -> list[NodeSpec]:
+    """Demonstrations only: no policy, no learner."""
+    work = budget(options, load_task(options.task))
+    specs = [*_world(options, run_dir), _reward(options, run_dir), _recorder(options, run_dir)]
+    return _with_session(specs, options, run_dir, work, "collect")
+
+
+def eval_graph(
+    options: EvalOptions, run_dir: Path, checkpoint: Path, trained: Mapping[str, str]
+) -> list[NodeSpec]:
+    """Trials of a trained policy.
+
+    Args:
+        options: As typed.
+        run_dir: Folder of this evaluation.
+        checkpoint: The weights to evaluate.
+        trained: What they were trained with: algorithm, preset, size.
+    """
+    work = budget(options, load_task(options.task))
+    specs = [*_world(options, run_dir), _reward(options, run_dir)]
+    learning: dict[str, Parameter] = {**trained, "checkpoint": str(checkpoint)}
+    specs += _learning(options, run_dir, learning, asynchronous=False)
+    specs.append(_recorder(options, run_dir))
+    return _with_session(specs, options, run_dir, work, "eval", trained["preset"])
+
+
+def sim_graph(options: SimOptions, run_dir: Path) -> list[NodeSpec]:
+    """The simulated robot and whoever drives it, until it is stopped: no policy, no learner."""
+    work = budget(options, load_task(options.task))
+    specs = [*_world(options, run_dir), _reward(options, run_dir)]
+    return _with_session(specs, options, run_dir, work, "sim")
+
+
+def required_nodes(specs: list[NodeSpec]) -> tuple[str, ...]:
+    """ROS nodes that the session waits for before the first episode."""
+    needed = [spec for spec in specs if spec.module and spec.name != "session"]
+    return tuple(name for spec in needed for name in spec.node_names)
+
+
+def _common(options: RunOptions, run_dir: Path) -> dict[str, Parameter]:
+    lockstep = not options.realtime
+    return {
+        "task": options.task,
+        "run_dir": str(run_dir),
+        "lockstep": lockstep,
+        "use_sim_time": lockstep,
+    }
+
+
+def _node(
+    name: str,
+    options: RunOptions,
+    run_dir: Path,
+    parameters: Mapping[str, Parameter] | None = None,
+    *,
+    rank: int = RANK_SENSING,
+    remappings: tuple[tuple[str, str], ...] = (),
+) -> NodeSpec:
+    """A light node: one thread for numerics, so that eight of them leave the cores to learning."""
+    return NodeSpec(
+        name=name,
+        module=f"{NODE_PACKAGE}.{name}",
+        parameters={**_common(options, run_dir), **(parameters or {})},
+        remappings=remappings,
+        rank=rank,
+        env=_threads(1),
+    )
+
+
+def _world(options: RunOptions, run_dir: Path) -> list[NodeSpec]:
+    """Robot, sensors, whoever operates, and the control loop."""
+    scripted = options.operator == "scripted"
+    world: dict[str, Parameter] = {"seed": options.seed, "wait_for_operator": scripted}
+    reset: dict[str, Parameter] = {
+        "scene_reset": options.scene_reset,
+        "decision_time": budget(options, load_task(options.task)).decision_time,
+    }
+    device, topics = _DEVICES.get(options.operator, ("spacenav", ()))
+    teleop: dict[str, Parameter] = {"device": device, "device_needed": bool(topics)}
+    own_driver = options.operator == "spacemouse" and options.spacemouse == "libspnav"
+    outside = () if own_driver else tuple((name, f"/{name}") for name in topics)
+    specs = [
+        _node("sim", options, run_dir, world, rank=RANK_ROBOT),
+        _node("camera", options, run_dir),
+        _node("proprio", options, run_dir),
+        _first(_node("teleop", options, run_dir, teleop, remappings=outside), options),
+        _first(_node("arbitration", options, run_dir, reset, rank=RANK_ARBITRATION), options),
+    ]
+    if own_driver:
+        specs.append(_first(_node("spacemouse", options, run_dir), options))
+    if scripted:
+        operator: dict[str, Parameter] = {
+            "seed": options.seed,
+            "operator_rate": options.operator_rate,
+            "operator_share": options.operator_share,
+        }
+        specs.append(_node("operator", options, run_dir, operator, rank=RANK_SESSION))
+    return specs
+
+
+def _first(spec: NodeSpec, options: RunOptions) -> NodeSpec:
+    """In real time the tick, and the person's way to it, come before all else."""
+    return replace(spec, nice=_TICK_NICE) if options.realtime else spec
+
+
+def _reward(options: RunOptions, run_dir: Path) -> NodeSpec:
+    return _node("reward", options, run_dir)
+
+
+def _recorder(options: RunOptions, run_dir: Path) -> NodeSpec:
+    return _node("recorder", options, run_dir, rank=RANK_LEARNING)
+
+
+def _learning(
+    options: RunOptions,
+    run_dir: Path,
+    parameters: Mapping[str, Parameter],
+    *,
+    asynchronous: bool,
+) -> list[NodeSpec]:
+    """Policy and learner: one process that shares the weights, or two."""
+    mode = "async" if asynchronous else "sync"
+    # The control loop comes first, but where it waits for the learner anyway.
+    beside = options.realtime or asynchronous
+    nice = _LEARNER_NICE if beside else 0
+    cores = len(os.sched_getaffinity(0))
+    threads = _threads(max(1, cores - 1) if beside else cores)
+    every = {**_common(options, run_dir), **parameters, "mode": mode, "seed": options.seed}
+
+    def process(name: str, nodes: tuple[str, ...], nice: int) -> NodeSpec:
+        return NodeSpec(
+            name=name,
+            module=f"{NODE_PACKAGE}.{name}",
+            parameters=every,
+            nice=nice,
+            rank=RANK_LEARNING,
+            env=threads,
+            nodes=nodes,
+            grace=_LEARNER_GRACE,
+        )
+
+    if asynchronous:
+        return [process("policy", (), 0), process("learner", (), nice)]
+    return [process("agent", ("policy", "learner"), nice)]
+
+
+def _with_session(
+    specs: list[NodeSpec],
+    options: RunOptions,
+    run_dir: Path,
+    work: Budget,
+    kind: str,
+    preset: str = PRESET,
+) -> list[NodeSpec]:
+    parameters: dict[str, Parameter] = {
+        "kind": kind,
+        "seed": options.seed,
+        "operator": options.operator,
+        "steps": work.steps,
+        "demos": work.demos,
+        "given": work.given,
+        "eval_trials": work.eval_trials,
+        "waits_for_learner": getattr(options, "mode", "sync") == "sync",
+        "gamma": load_preset(preset).gamma,
+        "required_nodes": required_nodes(specs),
+    }
+    specs = _with_listeners(specs)
+    if options.realtime:
+        specs = _with_watch(specs)
+    specs = [*specs, _node("session", options, run_dir, parameters, rank=RANK_SESSION)]
+    if options.rviz or options.console:
+        specs.append(_monitor(options, run_dir))
+    return [*specs, *_rviz(options, run_dir)] if options.rviz else specs
+
+
+def _with_listeners(specs: list[NodeSpec]) -> list[NodeSpec]:
+    """Tells who gives parts of an episode how many must hear them: none may be lost."""
+    names = {name for spec in specs for name in spec.node_names}
+    keepers = len(names & {"recorder", "learner"})
+    watchers = keepers + len(names & {"operator", "teleop"})
+    observers = len(names & {"reward", "policy", "recorder", "learner"})
+    wanted: dict[str, dict[str, Parameter]] = {
+        "arbitration": {"observation_listeners": observers, "step_listeners": watchers},
+        "reward": {"reward_listeners": 1 + keepers},
+    }
+    return [
+        replace(spec, parameters={**spec.parameters, **wanted.get(spec.name, {})}) for spec in specs
+    ]
+
+
+def _with_watch(specs: list[NodeSpec]) -> list[NodeSpec]:
+    """Tells arbitration who must live for the arm to move: everybody."""
+    others = [name for name in required_nodes(specs) if name != "arbitration"]
+    watched: dict[str, Parameter] = {"watched": (*others, "session")}
+    return [
+        replace(spec, parameters={**spec.parameters, **watched})
+        if spec.name == "arbitration"
+        else spec
+        for spec in specs
+    ]
+
+
+def _monitor(options: RunOptions, run_dir: Path) -> NodeSpec:
+    """Nobody waits for it or misses it. Of normal priority: a stop may come by way of it."""
+    parameters: dict[str, Parameter] = {
+        "console": options.console,
+        "console_host": options.console_host,
+        "console_port": options.console_port,
+    }
+    spec = _node("monitor", options, run_dir, parameters, rank=RANK_SESSION)
+    return replace(spec, vital=False)
+
+
+def _rviz(options: RunOptions, run_dir: Path) -> list[NodeSpec]:
+    """rviz2, closing whose window does not end the run, and the arm's model where there is one."""
+    view = config_dir().parent / "rviz" / "expo_ft.rviz"
+    arguments = ["-d", str(view)] if view.is_file() else []
+    if not options.realtime:
+        arguments += ["--ros-args", "-p", "use_sim_time:=true"]
+    specs = [NodeSpec("rviz", command=(find_rviz(), *arguments), rank=RANK_SESSION, vital=False)]
+    if robot_model.is_installed():
+        command = (sys.executable, "-m", robot_model.__name__, str(run_dir))
+        specs.append(NodeSpec("robot_state_publisher", command=command, vital=False))
+    return specs
+
+
+def _threads(count: int) -> dict[str, str]:
+    """Limits numerical libraries, each of which else takes every core for itself, and lets their
+    threads sleep while they wait: spinning would take the cores from the control loop."""
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    return {**{name: str(count) for name in names}, "OMP_WAIT_POLICY": "PASSIVE"}

@@ -1,0 +1,385 @@
+"""Every topic and service of the graph, with its type and quality of service: the one table.
+
+Free of ROS: a node turns an entry into a publisher or subscription (`ros/graph_node.py`), tests and
+documents read it. Names are relative, so that a namespace moves the whole graph, except for those
+that ROS itself fixes (`/clock`, `/diagnostics`) and `/reset_episode`, which people call by hand.
+"""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Literal, TypeVar
+
+Reliability = Literal["reliable", "best_effort"]
+Durability = Literal["volatile", "transient_local"]
+
+# Everything that belongs to a tick must arrive. 50 ticks are five seconds at 10 Hz.
+TICK_DEPTH = 50
+
+# The arm stops within 250 ms of any node's end: a beat, this age, and what it takes to be told.
+HEARTBEAT = 0.04
+ALIVE_WITHIN = 0.15
+# Who computes in a callback seems alive for so long: longer than the deadlines of what he owes (1 s
+# for a chunk, 0.5 s for a verdict), which stop the arm before that.
+MAY_COMPUTE = 2.0
+
+
+@dataclass(frozen=True)
+class Topic:
+    """One topic.
+
+    Attributes:
+        name: Name in the graph, before remapping.
+        type: Message type, "package/Message".
+        senders: Nodes that publish it, "every" for all; none where it comes from outside only.
+        receivers: Nodes that subscribe to it, as senders; none where it is for people.
+        reliability: Whether a lost message is sent again.
+        durability: `transient_local` hands the newest messages to a late subscriber.
+        depth: Messages kept; a reader of a reliable topic has room for ten at least.
+        doc: What it means.
+        commands: It moves the robot. Zero is taken from anybody, and whoever was refused once is
+            never obeyed, also when the sender is gone.
+    """
+
+    name: str
+    type: str
+    senders: tuple[str, ...]
+    receivers: tuple[str, ...]
+    reliability: Reliability
+    durability: Durability
+    depth: int
+    doc: str
+    commands: bool = False
+
+
+@dataclass(frozen=True)
+class Service:
+    """One service: its name in the graph, its type "package/Service", the node that offers it, and
+    what it does."""
+
+    name: str
+    type: str
+    node: str
+    doc: str
+
+
+Entry = TypeVar("Entry", Topic, Service)
+
+
+def _tick(name: str, type_: str, senders: str, receivers: str, doc: str) -> Topic:
+    """Part of a tick: reliable, and deep enough that nobody who is busy misses one."""
+    return _topic(name, type_, senders, receivers, "reliable", "volatile", TICK_DEPTH, doc)
+
+
+def _latched(
+    name: str, type_: str, senders: str, receivers: str, doc: str, depth: int = 1
+) -> Topic:
+    """A state: the newest is what counts, also for whoever comes late."""
+    return _topic(name, type_, senders, receivers, "reliable", "transient_local", depth, doc)
+
+
+def _newest(name: str, type_: str, senders: str, receivers: str, doc: str) -> Topic:
+    """It must arrive, and a writer never has an older one wait."""
+    return _topic(name, type_, senders, receivers, "reliable", "volatile", 1, doc)
+
+
+def _command(name: str, type_: str, doc: str) -> Topic:
+    """What moves the robot; `sim` stands for the robot's adapter."""
+    return replace(_newest(name, type_, "arbitration", "sim", doc), commands=True)
+
+
+def _driver(name: str, type_: str, receivers: str, doc: str, depth: int) -> Topic:
+    """From a driver or sim: best effort, because a best-effort reader matches every driver."""
+    return _topic(name, type_, "sim", receivers, "best_effort", "volatile", depth, doc)
+
+
+def _topic(
+    name: str,
+    type_: str,
+    senders: str,
+    receivers: str,
+    reliability: Reliability,
+    durability: Durability,
+    depth: int,
+    doc: str,
+) -> Topic:
+    nodes = tuple(senders.split()), tuple(receivers.split())
+    return Topic(name, type_, *nodes, reliability, durability, depth, doc)
+
+
+def _table(*entries: Entry) -> Mapping[str, Entry]:
+    return MappingProxyType({entry.name: entry for entry in entries})
+
+
+_IMAGE = "sensor_msgs/Image"
+_OWN = "expo_ft_ros"
+
+TOPICS: Mapping[str, Topic] = _table(
+    _newest("/clock", "rosgraph_msgs/Clock", "sim", "every", "Simulated time."),
+    _driver("side_camera/image_raw", _IMAGE, "camera", "Side camera as its driver gives it.", 1),
+    _driver("wrist_camera/image_raw", _IMAGE, "camera", "Wrist camera as its driver gives it.", 1),
+    _topic(
+        "camera/side/image_raw",
+        _IMAGE,
+        "camera",
+        "arbitration monitor",
+        "reliable",
+        "volatile",
+        5,
+        "Side image, rgb8 224x224; the driver's stamp.",
+    ),
+    _topic(
+        "camera/wrist/image_raw",
+        _IMAGE,
+        "camera",
+        "arbitration monitor",
+        "reliable",
+        "volatile",
+        5,
+        "Wrist image, rgb8 224x224; the driver's stamp.",
+    ),
+    _driver(
+        "joint_states",
+        "sensor_msgs/JointState",
+        "proprio",
+        "Arm joints [rad] and both fingers, each half of the opening [m].",
+        10,
+    ),
+    _driver(
+        "robot/tcp_pose",
+        "geometry_msgs/PoseStamped",
+        "proprio",
+        "Tool centre point in the base frame [m].",
+        10,
+    ),
+    _driver(
+        "robot/tcp_twist",
+        "geometry_msgs/TwistStamped",
+        "proprio",
+        "Tool velocity in base axes [m/s, rad/s].",
+        10,
+    ),
+    _tick(
+        "proprio", f"{_OWN}/Proprio", "proprio", "arbitration operator monitor", "Robot's state."
+    ),
+    _tick(
+        "spacenav/twist",
+        "geometry_msgs/Twist",
+        "operator spacemouse",
+        "teleop",
+        "SpaceMouse axes, normalised; spacenav_node's in the operator's place.",
+    ),
+    _tick(
+        "spacenav/joy",
+        "sensor_msgs/Joy",
+        "operator spacemouse",
+        "teleop",
+        "SpaceMouse buttons; spacenav_node's in the operator's place.",
+    ),
+    _topic(
+        "joy",
+        "sensor_msgs/Joy",
+        "keyboard",
+        "teleop",
+        "best_effort",
+        "volatile",
+        TICK_DEPTH,
+        "Axes and buttons of a gamepad by a driver such as joy_node (operator:=gamepad), or of "
+        "./expo-ft keyboard (operator:=keyboard).",
+    ),
+    _tick(
+        "teleop/command",
+        f"{_OWN}/TeleopCommand",
+        "teleop",
+        "arbitration recorder",
+        "What the person asks for.",
+    ),
+    _tick(
+        "observation",
+        f"{_OWN}/Observation",
+        "arbitration",
+        "reward policy learner recorder monitor",
+        "One numbered snapshot a tick.",
+    ),
+    _tick(
+        "reward",
+        f"{_OWN}/Reward",
+        "reward",
+        "arbitration learner recorder monitor",
+        "The classifier's verdict on one observation.",
+    ),
+    _tick(
+        "policy/chunk",
+        f"{_OWN}/ActionChunk",
+        "policy",
+        "arbitration recorder",
+        "The chosen chunk.",
+    ),
+    _tick(
+        "policy/candidates",
+        f"{_OWN}/Candidates",
+        "policy",
+        "session recorder monitor",
+        "Every candidate and its Q: diagnostics.",
+    ),
+    _tick(
+        "step",
+        f"{_OWN}/Step",
+        "arbitration",
+        "learner recorder operator teleop monitor",
+        "What was proposed and executed, and by whom.",
+    ),
+    _command(
+        "robot/twist_cmd",
+        "geometry_msgs/TwistStamped",
+        "Tool velocity asked for, base axes [m/s, rad/s]; a robot adapter's in sim's place.",
+    ),
+    _command(
+        "robot/gripper_cmd",
+        "sensor_msgs/JointState",
+        'Gripper velocity [m/s], name ["gripper"], opening positive; as robot/twist_cmd.',
+    ),
+    _latched(
+        "robot/fault",
+        "std_msgs/String",
+        "",
+        "arbitration",
+        "Why the robot has stopped itself, of its adapter (transient local, or nobody hears it); "
+        "empty at its start and once the robot has recovered.",
+    ),
+    # Changes follow one another quickly, and whoever is busy must not miss the one that ended it.
+    _latched(
+        "episode/state",
+        f"{_OWN}/EpisodeState",
+        "arbitration",
+        "operator teleop learner recorder session monitor",
+        "The episode's state, at every change.",
+        10,
+    ),
+    _latched(
+        "episode/recorded",
+        f"{_OWN}/EpisodeRecorded",
+        "recorder",
+        "session",
+        "Newest episode that the recorder is done with.",
+    ),
+    _latched(
+        "session/plan",
+        f"{_OWN}/SessionPlan",
+        "session",
+        "arbitration operator policy learner recorder",
+        "What the session wants now.",
+    ),
+    _latched(
+        "session/status", f"{_OWN}/SessionStatus", "session", "monitor", "Progress, for people."
+    ),
+    _latched(
+        "learner/status",
+        f"{_OWN}/LearnerStatus",
+        "learner",
+        "session policy monitor",
+        "The learner's progress; policy hears of new weights in async mode.",
+    ),
+    _tick("sim/state", f"{_OWN}/SimState", "sim", "operator", "Ground truth."),
+    _tick(
+        "sim/operator_ready",
+        "std_msgs/Header",
+        "operator",
+        "sim",
+        "The operator has answered the stamped tick.",
+    ),
+    _newest(
+        "monitor/markers",
+        "visualization_msgs/MarkerArray",
+        "monitor",
+        "",
+        "Candidates, the chosen one, edits, what was executed, workspace, regions, state.",
+    ),
+    _newest("monitor/executed", "nav_msgs/Path", "monitor", "", "Where the tool was this episode."),
+    _newest("monitor/side", _IMAGE, "monitor", "", "Side image, with what the classifier sees."),
+    _newest("monitor/wrist", _IMAGE, "monitor", "", "Wrist image, with what the classifier sees."),
+    _newest("monitor/q", _IMAGE, "monitor", "", "Q of the candidates over the episode, a plot."),
+    # A reader keeps one history over all writers of the topic, so it must hold a message of each.
+    _latched(
+        "nodes/ready",
+        "std_msgs/String",
+        "every",
+        "session",
+        "A node's name once it is active.",
+        TICK_DEPTH,
+    ),
+    _tick(
+        "nodes/alive",
+        "std_msgs/String",
+        "every",
+        "arbitration",
+        "A node's name, in real time every 40 ms while it is active and doesn't hang.",
+    ),
+    _topic(
+        "/diagnostics",
+        "diagnostic_msgs/DiagnosticArray",
+        "every",
+        "monitor",
+        "reliable",
+        "volatile",
+        10,
+        "Health of each node, with named causes.",
+    ),
+)
+
+_TRIGGER = "std_srvs/Trigger"
+
+SERVICES: Mapping[str, Service] = _table(
+    Service(
+        "/reset_episode",
+        _TRIGGER,
+        "arbitration",
+        "Ends the episode that is on, and the scene is reset; between episodes a person's word "
+        "that he has done what he was asked to.",
+    ),
+    Service("episode/mark_success", _TRIGGER, "arbitration", "Ends the episode as a success."),
+    Service("episode/mark_failure", _TRIGGER, "arbitration", "Ends the episode as a failure."),
+    Service("episode/pause", _TRIGGER, "arbitration", "Holds the arm still; the episode waits."),
+    Service("episode/resume", _TRIGGER, "arbitration", "Goes on after a pause."),
+    Service("estop", "std_srvs/SetBool", "arbitration", "true stops the arm, false frees it."),
+    Service(
+        "teleop/acknowledge",
+        _TRIGGER,
+        "teleop",
+        "A person knows that the device was lost while he drove: the policy may go on.",
+    ),
+    Service("learner/save_checkpoint", _TRIGGER, "learner", "Writes a checkpoint now."),
+    Service(
+        "sim/reset",
+        f"{_OWN}/ResetScene",
+        "sim",
+        "Puts scene and arm at a random start; asked again for the same episode, nothing moves.",
+    ),
+)
+
+
+def _lookup(table: Mapping[str, Entry], kind: str, name: str) -> Entry:
+    if name in table:
+        return table[name]
+    near = difflib.get_close_matches(name, table, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(table)}"
+    raise KeyError(f"no {kind} named {name!r} in expo_ft_ros/graph/topics.py ({hint})")
+
+
+def topic(name: str) -> Topic:
+    """The topic of that name.
+
+    Raises:
+        KeyError: when the table has none; names the nearest.
+    """
+    return _lookup(TOPICS, "topic", name)
+
+
+def service(name: str) -> Service:
+    """The service of that name.
+
+    Raises:
+        KeyError: when the table has none; names the nearest.
+    """
+    return _lookup(SERVICES, "service", name)

@@ -1,0 +1,1 @@
+"""Episodes on disk: MCAP files, LeRobot datasets, and the messages that both are made of."""

@@ -1,0 +1,142 @@
+"""One MCAP file an episode, under <run>/episodes/: written as it happens, read into an Episode.
+
+`nodes.recorder.EpisodeFiles` writes what is said in the graph; replay is built from these files and
+from live messages by the same code (`recording.episode_builder`). The images of an observation lie
+beside it under the cameras' topics, where every viewer finds them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator, Mapping
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from expo_ft_ros.data.episode import Episode
+from expo_ft_ros.data.files import sync_folder, write_atomically
+from expo_ft_ros.recording.episode_builder import PARTS, EpisodeGatherer
+from expo_ft_ros.recording.mcap_file import CutOffError, read_bag
+from expo_ft_ros.recording.messages import BadMessage, nanoseconds
+
+IMAGE_TOPICS: Mapping[str, str] = {
+    "side": "camera/side/image_raw",
+    "wrist": "camera/wrist/image_raw",
+}
+"""Where the image of each view lies in a file."""
+
+UNCOUNTED, DISCARDED, INCOMPLETE = "uncounted", "discarded", "incomplete"
+"""Why a file is set aside: the session was interrupted before it counted the episode, the episode
+is not to be learned from, or parts of it never came."""
+
+
+def episode_path(directory: Path, episode: int) -> Path:
+    """Where the episode of that number lies."""
+    return directory / f"{episode:06d}.mcap"
+
+
+def load_episode(path: Path, image_size: int | None = None) -> Episode:
+    """Reads one episode. image_size: side of the images [px]; None: as they were recorded.
+
+    Raises ValueError naming the file when it holds no whole episode.
+    """
+    gatherer, cause = _gather(path, image_size)
+    for episode in gatherer.pop_complete():
+        if not episode.outcome.discarded:
+            return _labelled(path, episode)
+        cause = f"it is discarded: {episode.outcome.cause}"
+    raise ValueError(
+        f"{path}: not a whole episode: {cause} (expo-ft episodes discard {path.stem} leaves it out)"
+    )
+
+
+def rescue_episode(path: Path, image_size: int | None = None) -> Episode | None:
+    """As `load_episode`, also what is not to be learned from (outcome.discarded): an episode that
+    was discarded, and of a file that was cut off the whole steps that it has. None where there is
+    none. Raises ValueError when it can't be read."""
+    gatherer, cause = _gather(path, image_size)
+    for episode in gatherer.pop_complete():
+        return _labelled(path, episode)
+    return gatherer.pop_cut_off(f"incomplete: {cause}")
+
+
+def load_episodes(
+    directory: Path, before: int | None = None, image_size: int | None = None
+) -> Iterator[Episode]:
+    """The episodes of a folder, in order, those with numbers below `before`; none when there is no
+    such folder. Raises as `load_episode`."""
+    for path in whole_files(directory):
+        if before is None or int(path.stem) < before:
+            yield load_episode(path, image_size)
+
+
+def relabel(path: Path, success: bool) -> None:
+    """A person's word on a recorded episode, over the classifier's: it ended, as this. The file
+    itself stays as it was recorded; the word lies beside it."""
+    write_atomically(_label_path(path), {"success": success})
+
+
+def whole_files(directory: Path) -> list[Path]:
+    """Paths of the episodes of a folder that were not set aside, in order."""
+    return sorted(path for path in directory.glob("*.mcap") if path.stem.isdecimal())
+
+
+def set_aside(path: Path, why: str) -> Path:
+    """Renames an episode's file, so that replay leaves it out, and gives the new path. Nothing is
+    overwritten, nothing removed. why: UNCOUNTED, DISCARDED or INCOMPLETE."""
+    places = (path.with_suffix(f".{why}{again or ''}.mcap") for again in count())
+    place = next(place for place in places if not place.exists())
+    # The label first: its number may be given again, and the word was on this one.
+    if _label_path(path).exists():
+        _label_path(path).replace(_label_path(place))
+    path.replace(place)
+    sync_folder(path.parent)
+    return place
+
+
+def _label_path(path: Path) -> Path:
+    return path.with_suffix(".label.json")
+
+
+def _labelled(path: Path, episode: Episode) -> Episode:
+    """The episode as a person has labelled it, where he has."""
+    place = _label_path(path)
+    if not place.exists():
+        return episode
+    try:
+        success = bool(json.loads(place.read_text())["success"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{place}: not a label ({error}); remove it or label anew") from error
+    return episode.labelled(success)
+
+
+def _gather(path: Path, image_size: int | None) -> tuple[EpisodeGatherer, str]:
+    """A gatherer that has taken the file's messages, and why it may have no whole episode."""
+    gatherer = EpisodeGatherer(image_size, with_discarded=True)
+    images: dict[str, Any] = {}
+    try:
+        for recorded in read_bag(path, (*IMAGE_TOPICS.values(), *PARTS)):
+            topic, message = recorded.topic, recorded.message
+            if topic not in PARTS:
+                images[topic] = message
+                continue
+            if topic == "observation":
+                for view, name in IMAGE_TOPICS.items():
+                    setattr(message, view, _belongs(images, name, getattr(message, view)))
+            with contextlib.suppress(BadMessage):
+                # Dropped by whoever heard it, too; it is in the file as evidence.
+                gatherer.take(topic, message)
+    except CutOffError as error:
+        return gatherer, str(error)
+    except OSError as error:
+        raise ValueError(f"{path}: can't be read: {error}") from error
+    return gatherer, "parts of it are missing"
+
+
+def _belongs(images: Mapping[str, Any], topic: str, empty: Any) -> Any:
+    """The image that was written before its observation, which keeps its header."""
+    image = images.get(topic)
+    if image is None or nanoseconds(image.header.stamp) != nanoseconds(empty.header.stamp):
+        raise CutOffError(f"{topic}: an observation's image is missing")
+    return image

@@ -1,0 +1,270 @@
+"""From messages to the plain NumPy of `data.types`.
+
+Only fields are looked at, so that a message that has just come and one that was read from a file
+(`recording.mcap_file`) are decoded by the same code. The other way needs ROS: `ros/messages.py`.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from expo_ft_ros.data.types import (
+    ACTION_DIM,
+    ActionChunk,
+    Candidates,
+    FloatArray,
+    ImageArray,
+    Observation,
+    Proprio,
+    Source,
+    Step,
+    Verdict,
+)
+
+NANOSECONDS = 1_000_000_000
+
+# Rounding of what lies within +-1.
+_SLACK = 1e-3
+_UNIT = 0.01  # by how much a quaternion's length may differ from 1
+
+
+class BadMessage(ValueError):
+    """A message that can't be what its sender meant. Whoever gets one drops it, and says so."""
+
+
+# encoding -> (channels, OpenCV conversion to RGB; None where it is RGB already)
+_ENCODINGS: dict[str, tuple[int, int | None]] = {
+    "rgb8": (3, None),
+    "bgr8": (3, cv2.COLOR_BGR2RGB),
+    "rgba8": (4, cv2.COLOR_RGBA2RGB),
+    "bgra8": (4, cv2.COLOR_BGRA2RGB),
+    "mono8": (1, cv2.COLOR_GRAY2RGB),
+    "yuv422": (2, cv2.COLOR_YUV2RGB_UYVY),
+    "uyvy": (2, cv2.COLOR_YUV2RGB_UYVY),
+    "yuv422_yuy2": (2, cv2.COLOR_YUV2RGB_YUY2),
+    "yuyv": (2, cv2.COLOR_YUV2RGB_YUY2),
+}
+
+
+def nanoseconds(stamp: Any) -> int:
+    """A stamp as an integer [ns]; exact, hence fit for comparing."""
+    return int(stamp.sec) * NANOSECONDS + int(stamp.nanosec)
+
+
+def seconds(stamp: Any) -> float:
+    """A stamp in seconds."""
+    return float(stamp.sec) + 1e-9 * float(stamp.nanosec)
+
+
+def action_of(values: Any, name: str) -> FloatArray:
+    """A message's float32[7] as an array of our own, (7,) within [-1, 1].
+
+    Raises:
+        BadMessage: naming what is none.
+    """
+    action = np.array(values, dtype=np.float32)
+    # Not a number fails the comparison.
+    if action.shape != (ACTION_DIM,) or not (np.abs(action) <= 1 + _SLACK).all():
+        raise BadMessage(f"{name} {action.tolist()} is not seven numbers within [-1, 1]")
+    return action
+
+
+def image_to_array(message: Any) -> ImageArray:
+    """(h, w, 3) uint8 RGB of sensor_msgs/Image; a view of its bytes where it is rgb8 already.
+
+    Raises:
+        BadMessage: for an encoding that is not known or sizes that contradict one another.
+    """
+    if message.encoding not in _ENCODINGS:
+        raise BadMessage(
+            f"image of frame {message.header.frame_id!r} has encoding {message.encoding!r}; "
+            f"known are {', '.join(_ENCODINGS)} (set the driver's pixel format to one of them)"
+        )
+    channels, conversion = _ENCODINGS[message.encoding]
+    height, width, step = int(message.height), int(message.width), int(message.step)
+    if height * step != len(message.data) or step < width * channels or height * width == 0:
+        raise BadMessage(
+            f"image of frame {message.header.frame_id!r} is {width}x{height} {message.encoding} "
+            f"with step {step}, but holds {len(message.data)} bytes (a broken driver?)"
+        )
+    rows = np.frombuffer(message.data, dtype=np.uint8).reshape(height, step)
+    pixels = rows[:, : width * channels].reshape(height, width, channels)
+    if conversion is None:
+        return pixels
+    try:
+        return np.asarray(cv2.cvtColor(np.ascontiguousarray(pixels), conversion), dtype=np.uint8)
+    except cv2.error as error:  # an odd width, where two pixels share a colour
+        raise BadMessage(
+            f"image of frame {message.header.frame_id!r}, {width}x{height} {message.encoding}, "
+            f"can't be converted: {error.err}"
+        ) from error
+
+
+def compressed_to_array(message: Any) -> ImageArray:
+    """(h, w, 3) uint8 RGB of sensor_msgs/CompressedImage, JPEG or PNG.
+
+    Raises:
+        BadMessage: when it does not decode.
+    """
+    encoded = np.frombuffer(message.data, dtype=np.uint8)
+    image = cv2.imdecode(encoded, cv2.IMREAD_COLOR) if encoded.size else None
+    if image is None:
+        raise BadMessage(
+            f"compressed image of frame {message.header.frame_id!r}, format {message.format!r}, "
+            f"{encoded.size} bytes, does not decode (known are jpeg and png)"
+        )
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+
+
+def pose_arrays(pose: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Position (3,) and quaternion (4,) x, y, z, w of geometry_msgs/Pose."""
+    p, o = pose.position, pose.orientation
+    return np.array([p.x, p.y, p.z]), np.array([o.x, o.y, o.z, o.w])
+
+
+def twist_array(twist: Any) -> NDArray[np.float64]:
+    """(6,) linear xyz, angular xyz of geometry_msgs/Twist."""
+    lin, ang = twist.linear, twist.angular
+    return np.array([lin.x, lin.y, lin.z, ang.x, ang.y, ang.z])
+
+
+def is_zero(command: Any) -> bool:
+    """Whether a command says that nothing moves: of geometry_msgs/TwistStamped, or the velocities
+    of sensor_msgs/JointState."""
+    twist = getattr(command, "twist", None)
+    return not (twist_array(twist).any() if twist is not None else any(command.velocity))
+
+
+def proprio_from_msg(message: Any) -> Proprio:
+    """A measured state of msg/Proprio.
+
+    Raises:
+        BadMessage: for a number that is not finite, or a quaternion that is no rotation.
+    """
+    position, quaternion = pose_arrays(message.pose)
+    twist = twist_array(message.twist)
+    joints = np.array(message.joint_positions, dtype=np.float64)
+    numbers = np.concatenate([position, quaternion, twist, joints, [message.gripper_width]])
+    if not np.isfinite(numbers).all():
+        raise BadMessage("proprio has a number that is not finite")
+    if abs(float(np.linalg.norm(quaternion)) - 1) > _UNIT:
+        raise BadMessage(f"proprio's quaternion {quaternion.tolist()} has not the length 1")
+    return Proprio(
+        position=position,
+        quaternion=quaternion,
+        gripper_width=message.gripper_width,
+        linear=twist[:3],
+        angular=twist[3:],
+        joints=joints,
+    )
+
+
+def teleop_from_msg(message: Any) -> FloatArray:
+    """The action of msg/TeleopCommand, (7,). Raises BadMessage where it is none."""
+    return action_of(message.action, "teleop action")
+
+
+def observation_from_msg(message: Any) -> Observation:
+    """One snapshot of msg/Observation; its images are views of the message's bytes.
+
+    Raises:
+        BadMessage: for images or a proprio that are none.
+    """
+    return Observation(
+        number=message.number,
+        time=seconds(message.header.stamp),
+        side=image_to_array(message.side),
+        wrist=image_to_array(message.wrist),
+        proprio=proprio_from_msg(message.proprio),
+        instruction=message.instruction,
+    )
+
+
+def step_from_msg(message: Any) -> Step:
+    """The provenance of one control step, of msg/Step.
+
+    Raises:
+        BadMessage: for a source that is not known, or an action that is none.
+    """
+    if message.source not in tuple(Source):
+        raise BadMessage(f"step {message.observation} has source {message.source}")
+    # What a policy proposes may lie outside; what was executed does not.
+    proposed = np.array(message.proposed, dtype=np.float32)
+    if not np.isfinite(proposed).all():
+        raise BadMessage(f"step {message.observation} has a proposal that is not finite")
+    return Step(
+        observation=message.observation,
+        episode=message.episode,
+        chunk=message.chunk,
+        index=message.index,
+        source=Source(message.source),
+        proposed=proposed,
+        executed=action_of(message.executed, f"step {message.observation}: executed"),
+        cause=message.cause,
+    )
+
+
+def chunk_from_msg(message: Any) -> ActionChunk:
+    """A chunk of msg/ActionChunk.
+
+    Raises:
+        BadMessage: when its size contradicts its horizon, or a number is not finite.
+    """
+    if len(message.actions) != message.horizon * ACTION_DIM or message.horizon == 0:
+        raise BadMessage(
+            f"chunk {message.id}: horizon {message.horizon} wants "
+            f"{message.horizon * ACTION_DIM} numbers, got {len(message.actions)}"
+        )
+    actions = np.array(message.actions, dtype=np.float32).reshape(-1, ACTION_DIM)
+    if not np.isfinite(actions).all():
+        raise BadMessage(f"chunk {message.id} has an action that is not finite")
+    return ActionChunk(
+        id=message.id,
+        observation=message.observation,
+        actions=actions,
+        q=message.q,
+        edited=message.edited,
+    )
+
+
+def candidates_from_msg(message: Any) -> Candidates:
+    """Every candidate of msg/Candidates.
+
+    Raises:
+        BadMessage: when its sizes contradict each other, or an action is not finite.
+    """
+    count, horizon = int(message.count), int(message.horizon)
+    sizes = (len(message.actions), len(message.q), len(message.edited))
+    if sizes != (count * horizon * ACTION_DIM, count, count) or not message.chosen < count:
+        raise BadMessage(
+            f"candidates of observation {message.observation}: {count} of {horizon} steps, "
+            f"{message.chosen} chosen, but {sizes} actions, q, edited"
+        )
+    actions = np.array(message.actions, dtype=np.float32).reshape(count, horizon, ACTION_DIM)
+    if not np.isfinite(actions).all():
+        raise BadMessage(f"candidates of observation {message.observation}: one is not finite")
+    return Candidates(
+        observation=message.observation,
+        actions=actions,
+        q=np.array(message.q, dtype=np.float32),
+        edited=np.array(message.edited, dtype=bool),
+        chosen=message.chosen,
+    )
+
+
+def verdict_from_msg(message: Any) -> Verdict:
+    """The verdict of msg/Reward. Raises BadMessage for a value that is not finite."""
+    if not math.isfinite(message.value):
+        raise BadMessage(f"reward of observation {message.observation} is {message.value}")
+    return Verdict(
+        value=message.value,
+        success=message.success,
+        reason=message.reason,
+        # Recordings from before there was such a field are read, too.
+        human_reset=getattr(message, "human_reset", ""),
+    )

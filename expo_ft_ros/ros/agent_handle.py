@@ -1,0 +1,85 @@
+"""The agent of a process, made once, with the lock that acting and learning share."""
+
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from expo_ft_ros.rl.agent import Agent
+from expo_ft_ros.rl.checkpoint import newest_whole
+from expo_ft_ros.rl.config import ALGORITHM, ALGORITHM_NAMES, PRESET, SIZE, load_preset
+from expo_ft_ros.ros.graph_node import NodeParameters, parameter
+from expo_ft_ros.tasks import load_task
+
+CHECKPOINTS = "checkpoints"
+# In async mode the newest weights go from learner to policy by this file of the run's folder.
+LIVE_WEIGHTS = Path("weights") / "live.safetensors"
+MODES = ("sync", "async")
+
+
+@dataclass(frozen=True)
+class LearningParameters(NodeParameters):
+    """Parameters of policy and learner, which in sync mode share one agent."""
+
+    algorithm: str = parameter(ALGORITHM, f"What learns: {', '.join(ALGORITHM_NAMES)}.")
+    preset: str = parameter(PRESET, "The algorithm's constants: a file name of config/presets.")
+    size: str = parameter(SIZE, "Sizes for a machine: a file name of config/sizes.")
+    seed: int = parameter(0, "Seed of networks and sampling.", low=0, high=2**31 - 1)
+    mode: str = parameter("sync", "sync: one process and one agent; async: two, weights by file.")
+    imitation_scale: float = parameter(
+        1.0, "Share of the preset's imitation steps.", low=0.001, high=1.0
+    )
+    warmup_episodes: int = parameter(
+        -1, "Online episodes before the first update; -1: the preset's.", low=-1, high=10_000
+    )
+    demonstrations: str = parameter(
+        "", "Folder of a LeRobot dataset that is learned from as demonstrations; empty: none."
+    )
+    checkpoint: str = parameter(
+        "", "Weights to begin with; empty: the run's newest, where it has any."
+    )
+
+
+class SharedAgent:
+    """Makes the agent when it is first asked for. Hold `lock` while using it."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self._agent: Agent | None = None
+
+    def get(self, wanted: LearningParameters) -> Agent:
+        """The agent of these parameters, begun from its checkpoint.
+
+        Raises:
+            ConfigError: for an unknown task or preset.
+            ValueError: for a checkpoint that doesn't fit, or an unknown mode.
+        """
+        if wanted.mode not in MODES:
+            raise ValueError(f"mode is {wanted.mode!r}, known are {', '.join(MODES)}")
+        if self._agent is None:
+            self._agent = make_agent(wanted)
+        return self._agent
+
+
+def make_agent(wanted: LearningParameters) -> Agent:
+    """A new agent, begun from the checkpoint named, else from the run's newest."""
+    config = load_preset(wanted.preset, wanted.size)
+    steps = max(1, round(config.imitation.steps * wanted.imitation_scale))
+    imitation = config.imitation.model_copy(update={"steps": steps})
+    changed: dict[str, object] = {"imitation": imitation}
+    if wanted.warmup_episodes >= 0:
+        changed["warmup_episodes"] = wanted.warmup_episodes
+        # A short form has no time for it.
+        changed["warmup_updates"] = 0
+    # Never more threads than the graph leaves to this process.
+    changed["threads"] = min(config.threads, int(os.environ.get("OMP_NUM_THREADS", config.threads)))
+    config = config.model_copy(update=changed)
+    agent = Agent(load_task(wanted.task), config, wanted.seed, wanted.algorithm)
+    weights = Path(wanted.checkpoint) if wanted.checkpoint else None
+    if weights is None and wanted.run_dir:
+        weights = newest_whole(Path(wanted.run_dir) / CHECKPOINTS)
+    if weights is not None:
+        agent.load(weights)
+    return agent

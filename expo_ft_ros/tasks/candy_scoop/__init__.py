@@ -1,0 +1,1 @@
+"""Candy Scoop: its classifier, and for the simulation its scene and expert."""

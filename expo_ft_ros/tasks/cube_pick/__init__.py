@@ -1,0 +1,1 @@
+"""Cube Pick: its classifier, and for the simulation its scene and expert."""

@@ -1,0 +1,76 @@
+"""Cube Pick: a cube anywhere on a black plane, the arm anywhere above it; lift the cube."""
+
+from __future__ import annotations
+
+import mujoco
+import numpy as np
+
+from expo_ft_ros.sim import franka
+from expo_ft_ros.sim.scene import (
+    TOOL_DOWN_WXYZ,
+    ObjectPose,
+    Start,
+    add_side_camera,
+    body_pose,
+)
+
+CUBE = "cube"
+HALF_SIDE = 0.02
+# Where the cube's centre may start (x, y) [m], its yaw [rad], and the tool (x, y, z) [m].
+CUBE_LOW, CUBE_HIGH = np.array([0.33, -0.18]), np.array([0.63, 0.18])
+CUBE_YAW = 0.3
+TOOL_LOW, TOOL_HIGH = np.array([0.38, -0.125, 0.15]), np.array([0.58, 0.125, 0.28])
+LIFT_HEIGHT = 0.06  # of the cube's centre above where it lay, for success [m]
+_HELD_RADIUS = 0.04
+_PLANE_MARGIN = 0.04
+
+
+class CubePick:
+    """See the module; satisfies Scene."""
+
+    def build(self, spec: mujoco.MjSpec) -> None:
+        """See Scene."""
+        box = mujoco.mjtGeom.mjGEOM_BOX
+        middle = (CUBE_LOW + CUBE_HIGH) / 2
+        extent = (CUBE_HIGH - CUBE_LOW) / 2 + _PLANE_MARGIN
+        world = spec.worldbody
+        world.add_geom(
+            name="table", type=box, pos=[0.45, 0.0, -0.25], size=[0.65, 0.7, 0.25],
+            rgba=[0.72, 0.66, 0.56, 1.0], contype=franka.TABLE_BIT, conaffinity=0,
+        )  # fmt: skip
+        world.add_geom(  # a sheet of paint: seen, not felt
+            name="plane", type=box, pos=[*middle, 0.0], size=[*extent, 0.0006],
+            rgba=[0.05, 0.05, 0.06, 1.0], contype=0, conaffinity=0,
+        )  # fmt: skip
+        world.add_geom(
+            name="backdrop", type=box, pos=[-0.9, 0.9, 0.5], size=[0.02, 3.0, 2.5],
+            quat=[0.924, 0.0, 0.0, -0.383], rgba=[0.55, 0.62, 0.7, 1.0], contype=0, conaffinity=0,
+        )  # fmt: skip
+        cube = world.add_body(name=CUBE, pos=[*middle, HALF_SIDE])
+        cube.add_freejoint(name=CUBE)
+        cube.add_geom(
+            name=CUBE, type=box, size=[HALF_SIDE] * 3, mass=0.04, rgba=[0.95, 0.2, 0.08, 1.0],
+            contype=franka.OBJECT_BIT, conaffinity=franka.TABLE_BIT | franka.OBJECT_BIT,
+            friction=[0.8, 0.005, 0.0001], condim=4,
+        )  # fmt: skip
+        add_side_camera(spec, np.array([1.06, -0.52, 0.56]), np.array([0.45, 0.01, 0.10]), 41.0)
+
+    def reset(self, model: mujoco.MjModel, data: mujoco.MjData, rng: np.random.Generator) -> Start:
+        """See Scene."""
+        yaw = rng.uniform(-CUBE_YAW, CUBE_YAW)
+        address = model.joint(CUBE).qposadr[0]
+        data.qpos[address : address + 2] = rng.uniform(CUBE_LOW, CUBE_HIGH)
+        data.qpos[address + 2] = HALF_SIDE
+        data.qpos[address + 3 : address + 7] = [np.cos(yaw / 2), 0.0, 0.0, np.sin(yaw / 2)]
+        return Start(rng.uniform(TOOL_LOW, TOOL_HIGH), TOOL_DOWN_WXYZ, franka.MAX_WIDTH)
+
+    def success(self, model: mujoco.MjModel, data: mujoco.MjData) -> bool:
+        """True while the cube is between the fingers and LIFT_HEIGHT above the table."""
+        position = data.xpos[model.body(CUBE).id]
+        tool = data.site_xpos[model.site(franka.TCP).id]
+        held = np.linalg.norm(position - tool) < _HELD_RADIUS
+        return bool(held and position[2] > HALF_SIDE + LIFT_HEIGHT)
+
+    def objects(self, model: mujoco.MjModel, data: mujoco.MjData) -> dict[str, ObjectPose]:
+        """See Scene: the cube."""
+        return {CUBE: body_pose(model, data, CUBE)}

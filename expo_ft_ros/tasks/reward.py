@@ -1,0 +1,36 @@
+"""What a reward classifier is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from expo_ft_ros.data.types import Observation, Verdict
+from expo_ft_ros.tasks.colours import MaskArray, Region
+
+
+@dataclass(frozen=True)
+class Marks:
+    """What a classifier looks at in one view. mask: (h, w) pixels that count, None where none do;
+    regions: name -> left, top, right, bottom, as parts of the image's width and height."""
+
+    mask: MaskArray | None = None
+    regions: Mapping[str, Region] = field(default_factory=dict)
+
+
+class Classifier(Protocol):
+    """Judges one observation at a time; keeps what it needs of the episode so far."""
+
+    def reset(self, obs: Observation) -> None:
+        """Starts an episode at its first observation."""
+
+    def __call__(self, obs: Observation) -> Verdict:
+        """Returns the sparse reward (0 or 1) of the action that led to obs."""
+
+    def marks(self, obs: Observation) -> Mapping[str, Marks]:
+        """What it looks at, for people: view -> marks; changes nothing."""
+
+    @property
+    def heights(self) -> Mapping[str, float]:
+        """Heights of the tool centre point that count, for people: name -> [m] above the base."""

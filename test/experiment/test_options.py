@@ -1,0 +1,158 @@
+"""Arguments to options, and the budget that follows."""
+
+import pytest
+
+from expo_ft_ros.configuration import ConfigError
+from expo_ft_ros.experiment.options import (
+    SHORT_FORM_STEPS,
+    CollectOptions,
+    EvalOptions,
+    SimOptions,
+    TrainOptions,
+    budget,
+    describe,
+    parse_arguments,
+)
+from expo_ft_ros.recording.lerobot import DatasetWriter
+from expo_ft_ros.tasks import load_task
+from test.data.episodes import make_episode
+
+
+def parse(*arguments):
+    return parse_arguments(arguments, TrainOptions)
+
+
+def test_nothing_given_is_the_defaults():
+    assert parse() == TrainOptions()
+
+
+def test_values_are_typed():
+    options = parse("steps:=300", "realtime:=true", "operator_rate:=0.5", "mode:=async")
+    assert (options.steps, options.realtime, options.operator_rate) == (300, True, 0.5)
+    assert options.mode == "async"
+
+
+def test_options_may_be_written_as_elsewhere():
+    typed = ("--steps", "300", "--eval-trials=4", "operator:=none", "--demos", "0")
+    assert parse(*typed) == parse("steps:=300", "eval_trials:=4", "operator:=none", "demos:=0")
+
+
+def test_an_empty_value_is_the_default():
+    assert parse("steps:=", "task:=") == TrainOptions()
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("stepz:=3", "did you mean steps"),
+        ("colour:=red", "known: .*task"),
+        ("steps:=0", "steps:=0: .*greater than or equal to 1"),
+        ("steps:=many", "steps:=many: .*integer"),
+        ("operator_rate:=1.5", "operator_rate:=1.5: .*less than or equal to 1"),
+        ("operator_rate:=nan", "operator_rate:=nan"),
+        (
+            "operator:=nobody",
+            "operator:=nobody: .*'scripted', 'spacemouse', 'gamepad', 'keyboard' or 'none'",
+        ),
+        ("mode:=fast", "mode:=fast"),
+        ("scene_reset:=scripted", "scene_reset:=scripted: .*add realtime:=true"),
+        ("scene_reset:=person", "scene_reset:=person: .*add realtime:=true"),
+        ("robot:=ur5", "robot:=ur5: .*known: sim"),
+        ("task:=cube_pik", "did you mean cube_pick"),
+        ("preset:=huge", "preset:=huge: no such preset .*recommended"),
+        ("seed:=-1", "seed:=-1"),
+        ("steps=3", "write steps:=3"),
+        ("--realtime", "--realtime: needs a value after it"),
+        ("realtime", "write realtime:=<value>"),
+        ("--stepz=3", "did you mean steps"),
+        ("nonsense", "name:=value"),
+    ],
+)
+def test_a_wrong_argument_is_one_clear_line(argument, message):
+    with pytest.raises(ConfigError, match=message) as caught:
+        parse(argument)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_name_given_twice_is_refused():
+    with pytest.raises(ConfigError, match="given twice"):
+        parse("steps:=3", "steps:=4")
+
+
+def test_options_of_another_command_are_unknown():
+    with pytest.raises(ConfigError, match="unknown option 'steps'"):
+        parse_arguments(["steps:=3"], CollectOptions)
+    with pytest.raises(ConfigError, match="unknown option 'demos'"):
+        parse_arguments(["demos:=3"], SimOptions)
+
+
+def test_demonstrations_need_somebody_to_give_them():
+    assert budget(parse("operator:=none"), load_task("cube_pick")).demos == 0
+    assert parse("operator:=none", "demos:=0").demos == 0
+    with pytest.raises(ConfigError, match="nobody is there"):
+        parse("operator:=none", "demos:=3")
+    with pytest.raises(ConfigError, match="nobody is there"):
+        parse_arguments(["operator:=none"], CollectOptions)
+
+
+def test_a_dataset_stands_for_demonstrations(tmp_path, monkeypatch):
+    with DatasetWriter(tmp_path / "dataset", 10, "franka") as writer:
+        writer.add(make_episode(1, 3, terminated=True))
+        writer.close()
+    monkeypatch.chdir(tmp_path)
+    options = parse("demonstrations:=dataset")
+    assert options.demonstrations == str(tmp_path / "dataset"), "a resumed run finds it too"
+    work = budget(options, load_task("cube_pick"))
+    assert (work.demos, work.given) == (0, 1)
+    more = budget(parse("demonstrations:=dataset", "demos:=2"), load_task("cube_pick"))
+    assert (more.demos, more.given) == (2, 1)
+    with pytest.raises(ConfigError, match=r"demonstrations:=.*elsewhere: no LeRobot dataset"):
+        budget(parse("demonstrations:=elsewhere"), load_task("cube_pick"))
+
+
+def test_rviz_without_rviz_names_the_package(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(ConfigError, match=r"apt install .*rviz2"):
+        parse("rviz:=true")
+
+
+def test_the_full_budget_is_the_tasks():
+    task = load_task("cube_pick")
+    work = budget(TrainOptions(), task)
+    assert (work.demos, work.eval_trials) == (task.demonstrations, task.eval_trials)
+    assert (work.steps, work.imitation_scale, work.warmup_episodes) == (2500, 1.0, -1)
+
+
+def test_the_short_form_makes_everything_smaller():
+    task = load_task("cube_pick")
+    work = budget(parse("steps:=300"), task)
+    assert work.steps == 300
+    assert work.demos < task.demonstrations
+    assert work.eval_trials < task.eval_trials
+    assert work.imitation_scale < 1
+    assert work.warmup_episodes >= 0
+
+
+def test_the_short_form_keeps_what_is_given():
+    work = budget(parse("steps:=300", "demos:=7", "eval_trials:=20"), load_task("cube_pick"))
+    assert (work.demos, work.eval_trials) == (7, 20)
+
+
+def test_the_short_form_ends_at_its_limit():
+    task = load_task("cube_pick")
+    assert budget(parse(f"steps:={SHORT_FORM_STEPS}"), task).imitation_scale < 1
+    assert budget(parse(f"steps:={SHORT_FORM_STEPS + 1}"), task).imitation_scale == 1
+
+
+def test_collect_and_eval_are_never_short():
+    task = load_task("cube_pick")
+    assert budget(CollectOptions(), task).demos == task.demonstrations
+    assert budget(EvalOptions(), task).eval_trials == task.eval_trials
+
+
+def test_every_option_is_described_and_its_default_can_be_typed():
+    for model in (TrainOptions, CollectOptions, EvalOptions, SimOptions):
+        rows = describe(model)
+        assert all(text.endswith(".") for _, _, text in rows)
+        typed = [f"{name}:={default}" for name, default, _ in rows]
+        assert parse_arguments(typed, model) == model()

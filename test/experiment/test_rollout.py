@@ -1,0 +1,81 @@
+"""Episodes in one process, with real MuJoCo: who drove, what was recorded, and what repeats."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from expo_ft_ros.control.plan import Plan
+from expo_ft_ros.data.types import Observation, Source
+from expo_ft_ros.experiment.rollout import Cell
+from expo_ft_ros.tasks import load_task
+
+TASK = load_task("cube_pick")
+
+
+def plan(episode: int, stage: str, policy: str, operator: str, max_steps: int = 120) -> Plan:
+    return Plan(stage, episode, 7, max_steps, policy, operator, stage == "rl")
+
+
+@pytest.fixture
+def cell():
+    made = Cell(TASK, image_size=32, seed=0, rate=1.0, share=1.0)
+    yield made
+    made.close()
+
+
+def stand(observation: Observation) -> tuple[np.ndarray, float, bool]:
+    return np.zeros((16, 7), np.float32), 0.5, True
+
+
+def test_a_demonstration_is_a_person_s_and_succeeds(cell):
+    played = cell.play(plan(1, "collect", "none", "demonstrate"), None)
+    episode = played.episode
+    assert episode is not None
+    assert played.ended.success
+    assert set(episode.source) == {Source.HUMAN}
+    assert episode.side.shape == (len(episode) + 1, 32, 32, 3)
+    assert episode.reward[-1] == 1
+    assert episode.reward[:-1].sum() == 0
+    assert len(played.promises) == 0
+
+
+def test_the_policy_drives_chunk_by_chunk_until_the_operator_steps_in(cell):
+    played = cell.play(plan(1, "rl", "sample", "correct"), stand)
+    episode = played.episode
+    assert episode is not None
+    assert episode.source[0] == Source.POLICY
+    assert Source.HUMAN in episode.source
+    asked = played.promises.observations
+    assert asked[0] == played.ended.first_observation
+    assert all(b - a == TASK.execute_steps for a, b in itertools.pairwise(asked))
+    first, last = played.ended.first_observation, played.ended.last_observation
+    assert played.promises.kept(first, last, True, 0.99)["edited_chosen"] == 1.0
+
+
+def test_left_alone_the_policy_runs_out_of_time(cell):
+    played = cell.play(plan(1, "eval_before", "mode", "none", max_steps=20), stand)
+    assert played.episode is not None
+    assert len(played.episode) == played.ended.steps == 20
+    assert played.ended.truncated
+    assert not played.episode.reward.any()
+    assert set(played.episode.source) == {Source.POLICY}
+
+
+def test_the_same_seed_gives_the_same_episode_after_another_one(cell):
+    first = cell.play(plan(1, "rl", "sample", "correct"), stand).episode
+    cell.play(plan(2, "eval_before", "mode", "none", max_steps=9), stand)
+    again = cell.play(plan(3, "rl", "sample", "correct"), stand).episode
+    assert first is not None
+    assert again is not None
+    np.testing.assert_array_equal(first.executed, again.executed)
+    np.testing.assert_array_equal(first.state, again.state)
+    np.testing.assert_array_equal(first.side, again.side)
+
+
+def test_a_plan_that_is_not_new_is_refused(cell):
+    cell.play(plan(1, "eval_before", "mode", "none", max_steps=9), stand)
+    with pytest.raises(RuntimeError, match="nothing new"):
+        cell.play(plan(1, "eval_before", "mode", "none", max_steps=9), stand)

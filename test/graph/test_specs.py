@@ -1,0 +1,159 @@
+"""The graphs as data."""
+
+import importlib.util
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from expo_ft_ros.experiment.options import CollectOptions, EvalOptions, SimOptions, TrainOptions
+from expo_ft_ros.graph.specs import (
+    collect_graph,
+    eval_graph,
+    required_nodes,
+    sim_graph,
+    train_graph,
+)
+from expo_ft_ros.ros.graph_node import GraphNode
+
+TRAINED = {"algorithm": "expo_ft", "preset": "recommended", "size": "small"}
+RUN = Path("/run")
+
+GRAPHS = {
+    "train": train_graph(TrainOptions(), RUN),
+    "async": train_graph(TrainOptions(mode="async"), RUN),
+    "realtime": train_graph(TrainOptions(realtime=True), RUN),
+    "spacemouse": train_graph(TrainOptions(operator="spacemouse"), RUN),
+    "none": train_graph(TrainOptions(operator="none"), RUN),
+    "collect": collect_graph(CollectOptions(), RUN),
+    "eval": eval_graph(EvalOptions(), RUN, Path("/weights.safetensors"), TRAINED),
+    "sim": sim_graph(SimOptions(), RUN),
+}
+
+
+def by_name(specs):
+    return {spec.name: spec for spec in specs}
+
+
+@pytest.fixture(params=GRAPHS.values(), ids=GRAPHS.keys())
+def specs(request):
+    return request.param
+
+
+def test_no_name_twice(specs):
+    processes = [spec.name for spec in specs]
+    nodes = [name for spec in specs for name in spec.node_names]
+    assert len(set(processes)) == len(processes)
+    assert len(set(nodes)) == len(nodes)
+
+
+def test_every_module_exists(specs):
+    missing = [spec.module for spec in specs if importlib.util.find_spec(spec.module) is None]
+    assert missing == []
+
+
+def test_the_session_waits_for_all_others(specs):
+    session = by_name(specs)["session"]
+    others = {name for spec in specs for name in spec.node_names} - {"session"}
+    assert set(session.parameters["required_nodes"]) == others
+
+
+def test_the_robot_is_stopped_last_and_by_arbitration(specs):
+    nodes = by_name(specs)
+    assert nodes["session"].rank == min(spec.rank for spec in specs)
+    assert nodes["arbitration"].rank < nodes["sim"].rank
+    assert nodes["sim"].rank == max(spec.rank for spec in specs)
+    assert [spec.name for spec in specs if spec.rank == nodes["sim"].rank] == ["sim"]
+
+
+def test_every_node_has_the_common_parameters(specs):
+    for spec in specs:
+        assert {"task", "run_dir", "lockstep", "use_sim_time"} <= set(spec.parameters)
+
+
+def test_every_parameter_is_declared_by_its_node(specs):
+    """ROS silently ignores a parameter that nobody has declared."""
+    for spec in specs:
+        module = importlib.import_module(spec.module)
+        classes = [
+            value
+            for value in vars(module).values()
+            if isinstance(value, type) and issubclass(value, GraphNode) and value is not GraphNode
+        ]
+        assert {node.NAME for node in classes} == set(spec.node_names)
+        declared = {field.name for node in classes for field in fields(node.PARAMETERS)}
+        assert set(spec.parameters) - {"use_sim_time"} <= declared, spec.name
+
+
+def test_the_control_loop_is_never_niced_and_threads_are_limited(specs):
+    assert by_name(specs)["arbitration"].nice <= 0
+    assert all("OMP_NUM_THREADS" in spec.env for spec in specs)
+
+
+def test_lockstep_unless_realtime():
+    for name, lockstep in (("train", True), ("realtime", False)):
+        for spec in GRAPHS[name]:
+            assert spec.parameters["lockstep"] is lockstep
+            assert spec.parameters["use_sim_time"] is lockstep
+
+
+def test_sync_is_one_process_with_two_nodes_and_async_two():
+    assert by_name(GRAPHS["train"])["agent"].node_names == ("policy", "learner")
+    assert {"policy", "learner"} <= set(by_name(GRAPHS["async"]))
+
+
+def test_in_real_time_the_tick_and_the_persons_way_to_it_come_first():
+    for name, urgent in (("realtime", {"teleop", "arbitration"}), ("train", set())):
+        assert {spec.name for spec in GRAPHS[name] if spec.nice < 0} == urgent
+
+
+def test_in_real_time_learning_yields_to_control():
+    assert by_name(GRAPHS["realtime"])["agent"].nice > 0
+    pair = by_name(train_graph(TrainOptions(mode="async", realtime=True), RUN))
+    assert pair["learner"].nice > pair["policy"].nice == 0
+
+
+def test_the_world_waits_only_for_an_operator_that_exists():
+    for name, scripted in (("train", True), ("none", False), ("spacemouse", False)):
+        nodes = by_name(GRAPHS[name])
+        assert ("operator" in nodes) is scripted
+        assert nodes["sim"].parameters["wait_for_operator"] is scripted
+        assert "teleop" in nodes
+
+
+def test_a_spacemouse_is_heard_from_any_namespace():
+    remappings = dict(by_name(GRAPHS["spacemouse"])["teleop"].remappings)
+    assert remappings["spacenav/twist"] == "/spacenav/twist"
+
+
+def test_the_graph_may_read_the_spacemouse_itself():
+    nodes = by_name(train_graph(TrainOptions(operator="spacemouse", spacemouse="libspnav"), RUN))
+    assert nodes["spacemouse"].vital, "a run without its device has a cause to end"
+    assert nodes["teleop"].remappings == ()
+    assert nodes["teleop"].parameters["device_needed"]
+    assert "spacemouse" not in by_name(GRAPHS["spacemouse"])
+
+
+def test_a_gamepad_is_heard_from_any_namespace():
+    teleop = by_name(train_graph(TrainOptions(operator="gamepad"), RUN))["teleop"]
+    assert teleop.parameters["device"] == "joy"
+    assert teleop.parameters["device_needed"]
+    assert teleop.remappings == (("joy", "/joy"),)
+
+
+def test_a_keyboard_is_a_driver_outside_the_graph():
+    nodes = by_name(train_graph(TrainOptions(operator="keyboard"), RUN))
+    assert nodes["teleop"].parameters["device"] == "keyboard"
+    assert nodes["teleop"].parameters["device_needed"]
+    assert nodes["teleop"].remappings == (("joy", "/joy"),)
+    assert "keyboard" not in nodes, "a node of the graph has no terminal"
+
+
+def test_no_learner_without_learning():
+    for name in ("collect", "sim"):
+        assert not {"agent", "policy", "learner"} & set(required_nodes(GRAPHS[name]))
+
+
+def test_an_evaluation_gets_its_weights():
+    parameters = by_name(GRAPHS["eval"])["agent"].parameters
+    assert parameters["checkpoint"] == "/weights.safetensors"

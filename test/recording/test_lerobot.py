@@ -1,0 +1,198 @@
+"""LeRobot datasets: what is written is read again, and is what LeRobot says a dataset is.
+
+That LeRobot itself loads one was tried by hand (docs/architecture.md): it wants an older torch.
+"""
+
+import json
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from expo_ft_ros.recording.lerobot import (
+    DatasetError,
+    DatasetWriter,
+    check_dataset,
+    read_dataset,
+    writer,
+)
+from test.data.episodes import make_episode
+
+HZ = 10.0
+
+
+def written(folder, *episodes):
+    with DatasetWriter(folder, HZ, "franka") as writer:
+        for episode in episodes:
+            writer.add(episode)
+        assert writer.close() == len(episodes)
+    return folder
+
+
+def edit_info(folder, **changes):
+    path = folder / "meta" / "info.json"
+    info = json.loads(path.read_text())
+    for name, value in changes.items():
+        info[name] = value
+    path.write_text(json.dumps(info))
+
+
+@settings(max_examples=15, deadline=None)
+@given(lengths=st.lists(st.tuples(st.integers(1, 9), st.booleans()), min_size=1, max_size=4))
+def test_what_is_written_is_read(tmp_path_factory, lengths):
+    episodes = [
+        make_episode(number, length, terminated=success)
+        for number, (length, success) in enumerate(lengths, start=1)
+    ]
+    folder = written(tmp_path_factory.mktemp("exchange") / "dataset", *episodes)
+    assert check_dataset(folder, HZ) == len(episodes)
+    for before, after in zip(episodes, read_dataset(folder, HZ), strict=True):
+        length = len(before)
+        assert len(after) == length
+        for name in ("side", "wrist", "state"):
+            now, then = getattr(after, name), getattr(before, name)
+            np.testing.assert_array_equal(now[:length], then[:length], err_msg=name)
+            np.testing.assert_array_equal(now[length], now[length - 1], err_msg=name)
+        for name in ("executed", "source", "reward"):
+            np.testing.assert_array_equal(getattr(after, name), getattr(before, name))
+        assert after.instruction == before.instruction
+        assert after.outcome.success == before.outcome.success
+        assert after.outcome.terminated == before.outcome.terminated
+        assert after.outcome.truncated == before.outcome.truncated
+        assert after.outcome.stage == "collect"
+
+
+def test_images_can_be_read_smaller(tmp_path):
+    folder = written(tmp_path / "dataset", make_episode(1, 3, terminated=True, size=32))
+    (episode,) = read_dataset(folder, HZ, image_size=16)
+    assert episode.side.shape == (4, 16, 16, 3)
+
+
+def test_it_is_what_lerobot_reads(tmp_path, monkeypatch):
+    """Names and types of format v3.0; a new data file where one has grown large."""
+    monkeypatch.setattr(writer, "_FILE_BYTES", 5000)
+    episodes = [make_episode(n, 5, terminated=True) for n in (1, 2, 3)]
+    folder = written(tmp_path / "dataset", *episodes)
+    info = json.loads((folder / "meta" / "info.json").read_text())
+    assert info["codebase_version"] == "v3.0"
+    assert (info["total_episodes"], info["total_frames"], info["fps"]) == (3, 15, 10)
+    files = sorted((folder / "data").glob("*/*.parquet"))
+    assert len(files) > 1
+    frames = pa.concat_tables([pq.read_table(path) for path in files])
+    assert frames["index"].to_pylist() == list(range(15))
+    assert frames["frame_index"].to_pylist() == list(range(5)) * 3
+    assert set(frames.column_names) == set(info["features"])
+    image = frames.schema.field("observation.images.side").type
+    assert image == pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    assert frames.schema.field("action").type == pa.list_(pa.float32(), 7)
+    rows = pq.read_table(folder / "meta/episodes/chunk-000/file-000.parquet").to_pylist()
+    for number, row in enumerate(rows):
+        place = info["data_path"].format(
+            chunk_index=row["data/chunk_index"], file_index=row["data/file_index"]
+        )
+        assert number in pq.read_table(folder / place)["episode_index"].to_pylist()
+        assert (row["dataset_from_index"], row["dataset_to_index"]) == (5 * number, 5 * number + 5)
+    tasks = pq.read_table(folder / "meta/tasks.parquet")
+    assert json.loads(tasks.schema.metadata[b"pandas"])["index_columns"] == ["__index_level_0__"]
+    stats = json.loads((folder / "meta/stats.json").read_text())
+    actions = np.concatenate([episode.executed for episode in episodes])
+    np.testing.assert_allclose(stats["action"]["mean"], actions.mean(axis=0), atol=1e-6)
+    np.testing.assert_allclose(stats["action"]["q99"], np.quantile(actions, 0.99, axis=0), 1e-5)
+    side = np.concatenate([e.side[:5:10, ::8, ::8] for e in episodes]).reshape(-1, 3) / 255
+    of_side = stats["observation.images.side"]
+    assert np.shape(of_side["mean"]) == (3, 1, 1)
+    for name, wanted in (("mean", side.mean(0)), ("std", side.std(0)), ("max", side.max(0))):
+        np.testing.assert_allclose(np.ravel(of_side[name]), wanted, atol=1e-9)
+
+
+def test_what_a_dataset_does_not_say_makes_a_demonstration(tmp_path):
+    """One that other tools recorded: no rewards, nothing about who drove."""
+    folder = written(tmp_path / "dataset", make_episode(1, 4, terminated=False))
+    (path,) = (folder / "data").glob("*/*.parquet")
+    beyond = ["next.done", "next.success", "next.truncated", "complementary_info.is_intervention"]
+    pq.write_table(pq.read_table(path).drop_columns(beyond), path)
+    (failed,) = read_dataset(folder, HZ)
+    assert not failed.outcome.success, "it has rewards, and none was given"
+    assert failed.outcome.truncated
+    pq.write_table(pq.read_table(path).drop_columns(["next.reward"]), path)
+    (episode,) = read_dataset(folder, HZ)
+    assert episode.outcome.success
+    assert episode.outcome.terminated
+    assert episode.human_steps == 4
+    assert episode.reward.tolist() == [0, 0, 0, 1]
+    pq.write_table(pq.read_table(path).drop_columns(["task_index"]), path)
+    with pytest.raises(DatasetError, match="has no column task_index"):
+        list(read_dataset(folder, HZ))
+
+
+@pytest.mark.parametrize(
+    ("changes", "cause"),
+    [
+        ({"codebase_version": "v2.1"}, r"format v2\.1, read is v3\.0"),
+        ({"fps": 30}, "30 Hz, the task is controlled at 10 Hz"),
+        ({"fps": "fast"}, "not what LeRobot writes"),
+        ({"features": {}}, r"observation\.state has the shape \[\], needed is \[10\]"),
+        ({"total_episodes": 2}, "1 episodes, meta/info.json says 2"),
+    ],
+)
+def test_another_dataset_is_refused_by_its_cause(tmp_path, changes, cause):
+    folder = written(tmp_path / "dataset", make_episode(1, 4, terminated=True))
+    edit_info(folder, **changes)
+    with pytest.raises(DatasetError, match=cause):
+        list(read_dataset(folder, HZ))
+
+
+def test_videos_are_refused(tmp_path):
+    folder = written(tmp_path / "dataset", make_episode(1, 4, terminated=True))
+    features = json.loads((folder / "meta" / "info.json").read_text())["features"]
+    features["observation.images.side"]["dtype"] = "video"
+    edit_info(folder, features=features)
+    with pytest.raises(DatasetError, match="is video, needed is image"):
+        check_dataset(folder, HZ)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "cause"),
+    [
+        ("action", 1.5, r"an action is not within \[-1, 1\]"),
+        ("action", float("nan"), r"an action is not within \[-1, 1\]"),
+        ("observation.state", float("inf"), "a state is not finite"),
+    ],
+)
+def test_bad_numbers_are_refused(tmp_path, column, value, cause):
+    folder = written(tmp_path / "dataset", make_episode(1, 4, terminated=True))
+    (path,) = (folder / "data").glob("*/*.parquet")
+    table = pq.read_table(path)
+    width = len(table[column][0])
+    bad = pa.array([[value] * width] * 4, type=pa.list_(pa.float32(), width))
+    pq.write_table(table.set_column(table.column_names.index(column), column, bad), path)
+    with pytest.raises(DatasetError, match=cause):
+        list(read_dataset(folder, HZ))
+
+
+def test_a_broken_file_is_named(tmp_path):
+    folder = written(tmp_path / "dataset", make_episode(1, 4, terminated=True))
+    (path,) = (folder / "data").glob("*/*.parquet")
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(DatasetError, match=r"file-000\.parquet: can't be read"):
+        list(read_dataset(folder, HZ))
+    with pytest.raises(DatasetError, match="no LeRobot dataset"):
+        check_dataset(tmp_path, HZ)
+
+
+def test_nothing_is_overwritten_and_sizes_do_not_mix(tmp_path):
+    folder = written(tmp_path / "dataset", make_episode(1, 4, terminated=True))
+    with pytest.raises(DatasetError, match="there is something already"):
+        DatasetWriter(folder, HZ, "franka")
+    with pytest.raises(DatasetError, match=r"whole number of frames a second, not 12\.5"):
+        DatasetWriter(tmp_path / "other", 12.5, "franka")
+    with DatasetWriter(tmp_path / "other", HZ, "franka") as writer:
+        with pytest.raises(DatasetError, match="no episode to export"):
+            writer.close()
+        writer.add(make_episode(1, 4, terminated=True))
+        with pytest.raises(DatasetError, match=r"is 16x16, the episodes before it 8x8"):
+            writer.add(make_episode(2, 4, terminated=True, size=16))
+    assert [path.name for path in tmp_path.iterdir()] == ["dataset"], "nothing is left of it"

@@ -1,0 +1,144 @@
+import cv2
+import numpy as np
+import pytest
+
+pytest.importorskip("expo_ft_ros.msg")
+
+from expo_ft_ros.msg import ActionChunk as ActionChunkMsg
+from sensor_msgs.msg import CompressedImage, Image
+
+from expo_ft_ros.data.types import ActionChunk, Proprio, Source, Step, Verdict
+from expo_ft_ros.recording import messages
+from expo_ft_ros.ros import messages as to_messages
+from expo_ft_ros.ros.messages import header_of, to_array
+
+
+def _picture(height: int = 6, width: int = 8) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def _message(encoding: str, pixels: np.ndarray, padding: int = 0) -> Image:
+    height, width = pixels.shape[:2]
+    rows = pixels.reshape(height, -1)
+    rows = np.pad(rows, ((0, 0), (0, padding)))
+    return Image(
+        encoding=encoding, height=height, width=width, step=rows.shape[1], data=to_array(rows, "B")
+    )
+
+
+def test_rgb_comes_back_as_it_went():
+    image = _picture()
+    message = to_messages.array_to_image(image, header_of(5_000_000_001, "camera"))
+    assert messages.nanoseconds(message.header.stamp) == 5_000_000_001
+    np.testing.assert_array_equal(messages.image_to_array(message), image)
+
+
+def test_padded_rows_are_cut():
+    image = _picture()
+    np.testing.assert_array_equal(messages.image_to_array(_message("rgb8", image, 5)), image)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "pixels"),
+    [
+        ("bgr8", lambda rgb: rgb[..., ::-1]),
+        ("rgba8", lambda rgb: np.dstack([rgb, np.full(rgb.shape[:2], 9, np.uint8)])),
+        ("bgra8", lambda rgb: np.dstack([rgb[..., ::-1], np.full(rgb.shape[:2], 9, np.uint8)])),
+    ],
+)
+def test_channel_orders(encoding, pixels):
+    rgb = _picture()
+    got = messages.image_to_array(_message(encoding, np.ascontiguousarray(pixels(rgb)), 3))
+    np.testing.assert_array_equal(got, rgb)
+
+
+def test_mono_is_grey():
+    grey = _picture()[..., :1]
+    got = messages.image_to_array(_message("mono8", grey))
+    np.testing.assert_array_equal(got, np.repeat(grey, 3, axis=2))
+
+
+@pytest.mark.parametrize("encoding", ["yuv422", "uyvy", "yuv422_yuy2", "yuyv"])
+def test_yuv422_red_stays_red(encoding):
+    luma, u, v = 81, 90, 240  # BT.601 red
+    order = [u, luma, v, luma] if encoding in ("yuv422", "uyvy") else [luma, u, luma, v]
+    pixels = np.tile(np.array(order, np.uint8), (4, 4)).reshape(4, 8, 2)
+    got = messages.image_to_array(_message(encoding, pixels)).reshape(-1, 3).astype(int)
+    assert (np.abs(got - [254, 0, 0]) < 6).all()
+
+
+def test_half_a_pair_of_pixels_is_refused():
+    with pytest.raises(messages.BadMessage, match="3x4 yuyv"):
+        messages.image_to_array(_message("yuyv", np.zeros((4, 3, 2), np.uint8)))
+
+
+def test_unknown_encoding_names_itself_and_the_known():
+    with pytest.raises(ValueError, match=r"bayer_rggb8.*known are rgb8"):
+        messages.image_to_array(_message("bayer_rggb8", _picture()))
+
+
+@pytest.mark.parametrize(
+    "broken", [{"height": 7}, {"step": 23}, {"width": 9}, {"height": 0, "width": 0}]
+)
+def test_sizes_that_contradict_are_refused(broken):
+    message = _message("rgb8", _picture())
+    for name, value in broken.items():
+        setattr(message, name, value)
+    with pytest.raises(ValueError, match="holds 144 bytes"):
+        messages.image_to_array(message)
+
+
+def test_compressed():
+    rgb = np.full((32, 32, 3), (200, 30, 60), np.uint8)
+    ok, data = cv2.imencode(".jpg", rgb[..., ::-1])
+    assert ok
+    got = messages.compressed_to_array(CompressedImage(format="jpeg", data=to_array(data, "B")))
+    assert (np.abs(got.astype(int) - rgb) < 8).all()
+    with pytest.raises(ValueError, match="does not decode"):
+        messages.compressed_to_array(CompressedImage(format="jpeg", data=to_array(data[:9], "B")))
+    with pytest.raises(ValueError, match="0 bytes"):
+        messages.compressed_to_array(CompressedImage())
+
+
+def test_proprio_there_and_back():
+    before = Proprio(
+        position=np.array([0.4, -0.1, 0.2]),
+        quaternion=np.array([1.0, 0.0, 0.0, 0.0]),
+        gripper_width=0.03,
+        linear=np.array([0.1, 0.2, 0.3]),
+        angular=np.array([-0.1, 0.0, 0.5]),
+        joints=np.arange(7.0),
+    )
+    after = messages.proprio_from_msg(to_messages.proprio_to_msg(before, header_of(1)))
+    np.testing.assert_array_equal(after.vector(), before.vector())
+    np.testing.assert_array_equal(after.linear, before.linear)
+    np.testing.assert_array_equal(after.angular, before.angular)
+    np.testing.assert_array_equal(after.joints, before.joints)
+
+
+def test_step_and_chunk_there_and_back():
+    rng = np.random.default_rng(1)
+    step = Step(7, 2, 5, 3, Source.HUMAN, *rng.uniform(-1, 1, (2, 7)).astype(np.float32), "why")
+    after = messages.step_from_msg(to_messages.step_to_msg(step, header_of(1), 0.25))
+    assert (after.observation, after.episode, after.chunk, after.index) == (7, 2, 5, 3)
+    assert after.source is Source.HUMAN
+    assert after.cause == "why"
+    np.testing.assert_array_equal(after.proposed, step.proposed)
+    np.testing.assert_array_equal(after.executed, step.executed)
+    chunk = ActionChunk(4, 7, rng.uniform(-1, 1, (16, 7)).astype(np.float32), q=0.5, edited=True)
+    back = messages.chunk_from_msg(to_messages.chunk_to_msg(chunk, header_of(1), 3))
+    np.testing.assert_array_equal(back.actions, chunk.actions)
+    assert (back.id, back.observation, back.q, back.edited) == (4, 7, 0.5, True)
+
+
+def test_chunk_whose_size_contradicts_its_horizon_is_refused():
+    with pytest.raises(ValueError, match="horizon 2 wants 14 numbers, got 7"):
+        messages.chunk_from_msg(ActionChunkMsg(horizon=2, actions=[0.0] * 7))
+
+
+def test_verdict_there_and_back():
+    verdict = Verdict(1.0, True, "lifted")
+    assert (
+        messages.verdict_from_msg(to_messages.verdict_to_msg(verdict, 3, 1, header_of(1)))
+        == verdict
+    )

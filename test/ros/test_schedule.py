@@ -1,0 +1,439 @@
+"""When a tick happens, on a clock that the test turns: what real processes can't show exactly."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+from expo_ft_ros.msg import TeleopCommand
+
+from expo_ft_ros.control.loop import ControlLoop
+from expo_ft_ros.control.plan import Plan
+from expo_ft_ros.control.safety_filter import SafetyConfig
+from expo_ft_ros.data.types import ActionChunk, Observation, Proprio, Source, Step, Verdict
+from expo_ft_ros.recording.messages import observation_from_msg
+from expo_ft_ros.ros.messages import array_to_image, header_of, proprio_to_msg, stamp_of
+from expo_ft_ros.ros.schedule import RESEND_AFTER, Lockstep, Realtime, Tick
+from expo_ft_ros.ros.snapshot import PROPRIO, SIDE, TELEOP, WRIST, Inputs, Snapshot
+from expo_ft_ros.tasks import load_task
+
+TASK = load_task("cube_pick")
+HORIZON = 16
+PERIOD = TASK.period
+MOVES = 0.02
+PROPRIO_NOW = Proprio(np.array([0.475, 0.0, 0.2]), np.array([1.0, 0, 0, 0]), 0.08)
+
+
+@dataclass
+class Desk:
+    """A host that writes down what it is told; `turn` lets time pass and samples come."""
+
+    lead: int = 1
+    now: float = 100.0
+    sent: list[np.ndarray] = field(default_factory=list)
+    shown: list[int] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
+    ticks: list[Tick] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+    wanted: list[int] = field(default_factory=list)
+    last: int = 0
+    silent: str = ""
+    order: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.loop = ControlLoop(TASK, SafetyConfig.load(), lead=self.lead)
+        self.inputs = Inputs(teleop=True)
+        self.due = self.now
+        self.valid = 0
+
+    def clock(self) -> float:
+        return self.now
+
+    def now_ns(self) -> int:
+        return round(1e9 * self.now)
+
+    def phase(self) -> float:
+        """As of a timer whose periods began at `due`."""
+        return (self.now - self.due) % PERIOD
+
+    def sample(self, *, teleop: TeleopCommand | None = None) -> None:
+        header = header_of(self.now_ns())
+        image = array_to_image(np.zeros((2, 2, 3), np.uint8), header)
+        self.inputs.put(SIDE, image, self.now_ns())
+        self.inputs.put(WRIST, image, self.now_ns())
+        self.inputs.put(PROPRIO, proprio_to_msg(PROPRIO_NOW, header), self.now_ns())
+        idle = TeleopCommand(header=header, connected=True, action=np.zeros(7, np.float32))
+        self.inputs.put(TELEOP, teleop or idle)
+
+    def observe(self, snapshot: Snapshot, number: int, wanted: bool) -> Observation:
+        self.last = number
+        if wanted:
+            self.wanted.append(number)
+        return observation_from_msg(snapshot.message(number, 1, wanted, ""))
+
+    def show(self) -> None:
+        self.order.append("show")
+        self.shown.append(self.last)
+
+    def send(self, action: np.ndarray, time_ns: int) -> None:
+        self.order.append("send")
+        self.sent.append(np.asarray(action))
+
+    def record(self, step: Step, time_ns: int, late: float) -> None:
+        self.steps.append(step)
+
+    def explain(self, cause: str) -> None:
+        self.complaints.append(cause)
+
+    def record_again(self) -> None:
+        self.order.append("again")
+
+    def tell_state(self) -> None:
+        pass
+
+    def begin(self) -> None:
+        plan = Plan("rl", 1, 0, 100, "sample", "correct", True)
+        if self.loop.snapshot.episode == 0:
+            assert self.loop.begin(plan).accepted
+
+    def scene_valid_from(self) -> int | None:
+        return self.valid
+
+    def log(self, tick: Tick) -> None:
+        self.ticks.append(tick)
+
+    def absent(self) -> str:
+        return self.silent
+
+    def complain(self, cause: str) -> None:
+        self.complaints.append(cause)
+
+
+def chunk(number: int, observation: int) -> ActionChunk:
+    actions = np.zeros((HORIZON, 7), np.float32)
+    actions[:, 0] = MOVES
+    return ActionChunk(number, observation, actions)
+
+
+class RealtimeRun:
+    """Ticks by a timer, a classifier that answers at once, a policy that takes `inference` [s]."""
+
+    def __init__(self, lead: int = 1, inference: float = 0.03) -> None:
+        self.desk = Desk(lead)
+        self.schedule = Realtime(self.desk, self.desk.now_ns, self.desk.phase, self.desk.clock)
+        self.inference, self.answering = inference, True
+        self._due: list[tuple[float, int]] = []
+        self._asked = 0
+
+    def tick(self, late: float = 0.0, teleop: TeleopCommand | None = None) -> None:
+        """The next period: answers that are due before it, samples, the tick itself."""
+        desk = self.desk
+        start = desk.due + PERIOD
+        for when, observation in [item for item in self._due if item[0] <= start + late]:
+            desk.now = when
+            self.schedule.take_chunk(chunk(observation, observation))
+            self._due.remove((when, observation))
+        desk.now = start
+        desk.sample(teleop=teleop)
+        desk.due = start
+        desk.now = start + late
+        self.schedule.tick()
+        if desk.last:
+            self.schedule.take_verdict(desk.last, Verdict(0.0, False, ""))
+        for observation in desk.wanted[self._asked :]:
+            if self.answering:
+                self._due.append((desk.now + self.inference, observation))
+        self._asked = len(desk.wanted)
+
+
+def test_the_command_goes_out_before_the_images():
+    run = RealtimeRun()
+    for _ in range(3):
+        run.tick()
+    assert run.desk.order[-2:] == ["send", "show"]
+
+
+@pytest.mark.parametrize(("inference", "lead"), [(0.03, 1), (0.12, 2), (0.25, 3)])
+def test_a_chunk_is_asked_for_as_early_as_the_policy_needs(inference, lead):
+    run = RealtimeRun(inference=inference)
+    for _ in range(40):
+        run.tick()
+    assert run.desk.loop.lead == lead
+    # Once it is known how long it takes, every tick executes the policy.
+    settled = run.desk.steps[-20:]
+    assert {step.source for step in settled} == {Source.POLICY}
+    late = [t.chunk_late for t in run.desk.ticks[-20:] if t.chunk_late is not None]
+    assert late
+    assert max(late) < 0
+
+
+def test_a_late_chunk_says_by_how_much():
+    run = RealtimeRun(inference=0.03)
+    for _ in range(12):
+        run.tick()
+    run.inference = 0.35
+    run.desk.ticks.clear()
+    for _ in range(12):
+        run.tick()
+    late = [t.chunk_late for t in run.desk.ticks if t.chunk_late is not None]
+    # With a lead of one tick the chunk was needed 0.1 s after it was asked for.
+    assert max(late) == pytest.approx(0.25, abs=1e-6)
+
+
+def test_requests_that_a_later_answer_overtakes_are_counted():
+    run = RealtimeRun()
+    for _ in range(6):
+        run.tick()
+    run.answering = False
+    asked = len(run.desk.wanted)
+    while len(run.desk.wanted) < asked + 2:
+        run.tick()
+    run.answering = True
+    while len(run.desk.wanted) < asked + 3:
+        run.tick()
+    run.tick()
+    assert sum(tick.chunks_lost for tick in run.desk.ticks) == 2
+
+
+def test_a_policy_that_never_answers_ends_in_a_hold():
+    run = RealtimeRun()
+    for _ in range(6):
+        run.tick()
+    run.answering = False
+    for _ in range(25):
+        run.tick()
+    assert run.desk.steps[-1].source is Source.HOLD
+    np.testing.assert_array_equal(run.desk.sent[-1], np.zeros(7))
+
+
+def test_a_chunk_that_came_before_a_tick_counts_when_the_next_is_asked_for():
+    """It is taken seven ticks after its observation, so that one of its eight steps is left."""
+    run = RealtimeRun(lead=7, inference=0.62)
+    for _ in range(30):
+        run.tick()
+    asked = run.desk.wanted[-5:]
+    assert np.diff(asked).tolist() == [7, 7, 7, 7]
+
+
+def test_hold_sends_zero_now_and_plans_anew():
+    run = RealtimeRun()
+    for _ in range(8):
+        run.tick()
+    assert run.desk.sent[-1][0] != 0
+    count = len(run.desk.sent)
+    run.schedule.hold()
+    assert len(run.desk.sent) == count + 1
+    np.testing.assert_array_equal(run.desk.sent[-1], np.zeros(7))
+    # The answer to the last tick's request is still under way.
+    asked = len(run.desk.wanted)
+    assert run.desk.wanted[-1] == run.desk.last
+    run.tick()
+    assert len(run.desk.wanted) == asked + 1
+    assert run.desk.steps[-1].source is Source.HOLD
+    np.testing.assert_array_equal(run.desk.sent[-1], np.zeros(7))
+    assert run.desk.ticks[-1].chunk_late is None
+    run.tick()
+    assert run.desk.steps[-1].source is Source.POLICY
+    assert run.desk.steps[-1].chunk == run.desk.wanted[-1]
+
+
+def test_what_a_hold_cuts_short_is_told_as_its_mean_over_the_period():
+    run = RealtimeRun()
+    for _ in range(5):
+        run.tick()
+    whole = run.desk.steps[-1]
+    assert whole.executed.any()
+    run.desk.now += 0.3 * PERIOD
+    count = len(run.desk.steps)
+    run.schedule.hold()
+    run.schedule.hold()
+    (cut,) = run.desk.steps[count:]
+    assert (cut.observation, cut.source) == (whole.observation, whole.source)
+    np.testing.assert_allclose(cut.executed, 0.3 * whole.executed, rtol=1e-5)
+    assert cut.cause == "cut short after 30% of its period"
+
+
+def test_what_has_lasted_for_its_period_is_not_told_again():
+    run = RealtimeRun()
+    for _ in range(5):
+        run.tick()
+    run.desk.now += 1.01 * PERIOD
+    count = len(run.desk.steps)
+    run.schedule.hold()
+    assert len(run.desk.steps) == count
+
+
+def test_the_newest_chunk_counts_whatever_comes_after_it():
+    run = RealtimeRun()
+    for _ in range(3):
+        run.tick()
+    newest = run.desk.last
+    run.schedule.take_chunk(chunk(99, newest))
+    run.schedule.take_chunk(chunk(1, newest - 1))
+    for _ in range(12):
+        run.tick()
+    assert 99 in {step.chunk for step in run.desk.steps}
+
+
+def test_a_pause_stands_and_what_was_under_way_is_not_executed_after_it():
+    run = RealtimeRun()
+    for _ in range(8):
+        run.tick()
+    assert run.desk.wanted[-1] == run.desk.last
+    assert run.desk.loop.episode.pause().accepted
+    run.schedule.hold()
+    steps = len(run.desk.steps)
+    for _ in range(3):
+        run.tick()
+        np.testing.assert_array_equal(run.desk.sent[-1], np.zeros(7))
+    assert len(run.desk.steps) == steps
+    assert run.desk.loop.episode.resume().accepted
+    before = run.desk.wanted[-1]
+    run.tick()
+    assert run.desk.steps[-1].source is Source.HOLD
+    run.tick()
+    assert run.desk.steps[-1].source is Source.POLICY
+    assert run.desk.steps[-1].chunk == run.desk.wanted[-1] > before
+
+
+def test_lateness_counts_missed_periods():
+    run = RealtimeRun()
+    for _ in range(5):
+        run.tick()
+    run.tick(late=0.004)
+    assert run.desk.ticks[-1].late == pytest.approx(0.004, abs=1e-6)
+    run.desk.due += 2 * PERIOD
+    run.tick(late=0.001)
+    assert run.desk.ticks[-1].late == pytest.approx(2 * PERIOD + 0.001, abs=1e-6)
+    run.tick()
+    assert run.desk.ticks[-1].late == pytest.approx(0.0, abs=1e-6)
+
+
+def test_who_is_silent_holds_the_arm():
+    run = RealtimeRun()
+    for _ in range(6):
+        run.tick()
+    run.desk.silent = "no sign of life from recorder"
+    run.tick()
+    assert run.desk.steps[-1].source is Source.HOLD
+    assert "recorder" in run.desk.steps[-1].cause
+    np.testing.assert_array_equal(run.desk.sent[-1], np.zeros(7))
+
+
+def test_a_reading_is_counted_from_when_the_device_sent_it():
+    run = RealtimeRun()
+    for _ in range(6):
+        run.tick()
+    action = np.zeros(7, np.float32)
+    action[0] = 0.5
+
+    sent = time.time_ns() - 5_000_000
+    header = header_of(round(1e9 * (run.desk.due + PERIOD)))
+    pushed = TeleopCommand(
+        header=header, connected=True, engaged=True, action=action, reading=stamp_of(sent)
+    )
+    run.tick(late=0.002, teleop=pushed)
+    assert run.desk.steps[-1].source is Source.HUMAN
+    assert 0.007 <= run.desk.ticks[-1].reaction < 0.1
+    run.tick(teleop=TeleopCommand(header=header, connected=True, engaged=True, action=action))
+    assert run.desk.ticks[-1].reaction is None, "no new reading"
+
+
+class LockstepRun:
+    """One snapshot at a time; answers come when the test says so."""
+
+    def __init__(self) -> None:
+        self.desk = Desk(lead=0)
+        self.schedule = Lockstep(self.desk, self.desk.clock)
+
+    def world(self) -> None:
+        """The world's next moment: every sample, and the person's command, of one time."""
+        self.desk.now += PERIOD
+        self.desk.sample()
+        self.schedule.advance()
+
+    def answer(self, number: int) -> None:
+        self.schedule.take_verdict(number, Verdict(0.0, False, ""))
+        if number in self.desk.wanted:
+            self.schedule.take_chunk(chunk(number, number))
+
+
+def test_lockstep_waits_for_both_answers_whatever_their_order():
+    for first in ("verdict", "chunk"):
+        run = LockstepRun()
+        run.world()
+        assert (run.desk.shown, run.desk.wanted, run.desk.steps) == ([1], [1], [])
+        tell = {
+            "verdict": lambda run=run: run.schedule.take_verdict(1, Verdict(0.0, False, "")),
+            "chunk": lambda run=run: run.schedule.take_chunk(chunk(1, 1)),
+        }
+        tell.pop(first)()
+        assert run.desk.steps == []
+        tell.popitem()[1]()
+        assert [step.observation for step in run.desk.steps] == [1]
+
+
+def test_lockstep_takes_no_old_answer_and_no_moment_twice():
+    run = LockstepRun()
+    for number in range(1, 4):
+        run.world()
+        run.answer(number)
+    run.schedule.advance()
+    assert run.desk.shown == [1, 2, 3]
+    run.world()
+    run.schedule.take_verdict(3, Verdict(1.0, True, ""))
+    assert [step.observation for step in run.desk.steps] == [1, 2, 3]
+    run.answer(4)
+    assert [step.observation for step in run.desk.steps] == [1, 2, 3, 4]
+
+
+def test_lockstep_stands_while_paused_and_goes_on_where_it_was():
+    run = LockstepRun()
+    for number in range(1, 4):
+        run.world()
+        run.answer(number)
+    run.world()
+    assert run.desk.loop.episode.pause().accepted
+    sent = len(run.desk.sent)
+    run.schedule.hold()
+    run.answer(4)
+    assert len(run.desk.sent) == sent, "without a command the world stands"
+    assert [step.observation for step in run.desk.steps] == [1, 2, 3]
+    assert run.desk.loop.episode.resume().accepted
+    run.schedule.advance()
+    assert [step.observation for step in run.desk.steps] == [1, 2, 3, 4]
+    assert run.desk.steps[-1].source is Source.POLICY
+
+
+def test_lockstep_sends_again_what_nobody_seems_to_have_heard():
+    run = LockstepRun()
+    run.world()
+    run.schedule.check()
+    assert run.desk.shown == [1]
+    run.desk.now += RESEND_AFTER + 0.1
+    run.schedule.check()
+    assert run.desk.shown == [1, 1]
+    assert run.desk.complaints == ["waiting for reward and policy on observation 1"]
+    run.answer(1)
+    commands = len(run.desk.sent)
+    run.desk.now += RESEND_AFTER + 0.1
+    run.schedule.check()
+    assert len(run.desk.sent) == commands + 1
+    np.testing.assert_array_equal(run.desk.sent[-1], run.desk.sent[-2])
+    assert run.desk.order[-1] == "again"
+
+
+def test_a_clock_that_is_set_back_takes_no_input_away():
+    inputs = Inputs(teleop=False)
+
+    def put(stamp_s: int, now_s: float) -> float | None:
+        header = header_of(10**9 * stamp_s)
+        inputs.put(PROPRIO, proprio_to_msg(PROPRIO_NOW, header), round(1e9 * now_s))
+        return inputs.stamps()[PROPRIO]
+
+    assert put(100, 100) == 100
+    assert put(99, 100.1) == 100, "late"
+    assert put(5, 5.0) == 5, "an hour back"
+    assert put(4, 5.1) == 5, "late again"

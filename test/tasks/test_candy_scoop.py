@@ -1,0 +1,193 @@
+"""Candy Scoop: the scene holds still and repeats, the person demonstrates and rescues."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from expo_ft_ros.sim.world import World
+from expo_ft_ros.tasks import TaskConfig, load_task
+from expo_ft_ros.tasks.candy_scoop.failure_detector import Scene
+from expo_ft_ros.tasks.candy_scoop.scene import (
+    BIN_AT,
+    BIN_HALF,
+    BIN_HEIGHT,
+    CANDIES,
+    CANDY,
+    TARGET,
+    TOOL_HIGH,
+    TOOL_LOW,
+    in_container,
+)
+from expo_ft_ros.tasks.experts import Mode, OperatorView, make_operator
+from expo_ft_ros.tasks.scenes import make_world
+from test.sim.driving import Policy, episode, expert, frozen, person, view
+
+
+@pytest.fixture(scope="module")
+def task() -> TaskConfig:
+    return load_task("candy_scoop")
+
+
+@pytest.fixture(scope="module")
+def world(task: TaskConfig) -> Iterator[World]:
+    made = make_world(task)
+    yield made
+    made.close()
+
+
+def candies(world: World) -> np.ndarray:
+    return np.array([world.objects()[f"{CANDY}_{i}"][0] for i in range(CANDIES)])
+
+
+def aside(world: World, step: int) -> np.ndarray:
+    return np.array([0.6, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0])
+
+
+def down(world: World, step: int) -> np.ndarray:
+    return np.array([0.0, 0.0, -0.5, 0.0, 0.0, 0.0, 0.0])
+
+
+def empty_handed(task: TaskConfig, seed: int) -> Policy:
+    """Goes through the motions above the candies and thinks that it has some."""
+    operator = person(task, seed)
+
+    def act(world: World, step: int) -> np.ndarray:
+        objects = world.objects()
+        scene = Scene.of(OperatorView(world.proprio(), objects, step, Mode.DEMONSTRATE))
+        bowl = scene.tool + scene.axes @ np.array([0.0, 0.04, -0.07])
+        believed = {k: (bowl, v[1]) if k.startswith(CANDY) else v for k, v in objects.items()}
+        position, quaternion = believed["bin"]
+        believed["bin"] = (position + np.array([0.0, 0.0, 0.03]), quaternion)
+        seen = OperatorView(world.proprio(), believed, step, Mode.DEMONSTRATE)
+        return operator.act(seen).action().astype(np.float64)
+
+    return act
+
+
+def test_episodes_start_at_rest_with_every_candy_in_the_bin(world: World) -> None:
+    tools = []
+    for seed in range(6):
+        world.reset(seed)
+        tools.append(world.proprio().position)
+        before = candies(world)
+        assert in_container(before, BIN_AT, BIN_HALF, BIN_HEIGHT).all()
+        assert not world.success()
+        world.step(np.zeros(7))
+        assert np.abs(candies(world) - before).max() < 0.003
+    assert np.all(np.array(tools) > TOOL_LOW - 0.002)
+    assert np.all(np.array(tools) < TOOL_HIGH + 0.002)
+    assert np.all(np.ptp(tools, axis=0) > [0.03, 0.06, 0.02])
+
+
+def test_same_seed_and_actions_give_the_same_bits(task: TaskConfig, world: World) -> None:
+    def states() -> bytes:
+        world.reset(5)
+        operator = person(task, 5)
+        for step in range(30):
+            world.step(operator.act(view(world, step, Mode.DEMONSTRATE)).action() * scale)
+        return world.data.qpos.tobytes() + world.data.qvel.tobytes()
+
+    scale = task.limits.scale()
+    first = states()
+    world.images()
+    world.reset(6)
+    assert states() == first
+
+
+def test_gripper_commands_leave_the_scoop_held(world: World) -> None:
+    world.reset(0)
+    held = world.proprio().gripper_width
+    for opening in (0.12, -0.12):
+        for _ in range(8):
+            world.step([0, 0, 0, 0, 0, 0, opening])
+            assert world.proprio().gripper_width == pytest.approx(held, abs=1e-3)
+
+
+def test_demonstrates_from_anywhere_in_human_time(task: TaskConfig, world: World) -> None:
+    outcomes = []
+    for seed in range(4):
+        world.reset(seed)
+        demonstrator = person(task, seed)
+        outcomes.append(episode(task, world, demonstrator, Mode.DEMONSTRATE, done=World.success))
+    assert all(outcome.success for outcome in outcomes)
+    assert 40 <= np.mean([outcome.steps for outcome in outcomes]) <= 110
+
+
+def test_demonstrations_are_as_varied_as_people(task: TaskConfig, world: World) -> None:
+    def trajectory(seed: int) -> np.ndarray:
+        world.reset(0)
+        operator = person(task, seed)
+        commands = []
+        for step in range(10):
+            commands.append(operator.act(view(world, step, Mode.DEMONSTRATE)).action())
+            world.step(commands[-1] * task.limits.scale())
+        return np.array(commands)
+
+    first, second = trajectory(1), trajectory(2)
+    assert np.abs(first).max() <= 1.0
+    assert np.abs(first - second).max() > 0.05
+
+
+def test_a_good_policy_is_left_alone(task: TaskConfig, world: World) -> None:
+    for seed in range(2):
+        world.reset(seed)
+        good = expert(task, seed + 100)
+        watcher = person(task, seed)
+        outcome = episode(task, world, watcher, Mode.CORRECT, good, done=World.success)
+        assert outcome.success
+        assert outcome.human == 0, watcher._watch.sign
+
+
+@pytest.mark.parametrize("kind", ["frozen", "aside", "down", "pours beside", "empty-handed"])
+def test_rescues_a_bad_policy(task: TaskConfig, world: World, kind: str) -> None:
+    for seed in range(2):
+        policies: dict[str, Policy] = {
+            "frozen": frozen,
+            "aside": aside,
+            "down": down,
+            "pours beside": expert(task, seed, TARGET, (0.0, -0.09, 0.0)),
+            "empty-handed": empty_handed(task, seed),
+        }
+        world.reset(seed + 20)
+        policy = policies[kind]
+        outcome = episode(task, world, person(task, seed), Mode.CORRECT, policy, done=World.success)
+        assert outcome.human > 0
+        assert outcome.success
+
+
+def test_gives_control_back_once_the_error_is_mended(task: TaskConfig, world: World) -> None:
+    """With candies in the scoop, a policy that only missed the start finishes by itself."""
+    world.reset(41)
+    good = expert(task, 1)
+
+    def slow_start(world: World, step: int) -> np.ndarray:
+        return good(world, step) if step > 25 else np.zeros(7)
+
+    outcome = episode(task, world, person(task, 1), Mode.CORRECT, slow_start, done=World.success)
+    assert outcome.success
+    assert 0 < outcome.human < 0.7 * outcome.steps
+
+
+def test_rate_scales_how_readily_he_intervenes(task: TaskConfig, world: World) -> None:
+    def first_intervention(rate: float) -> int:
+        world.reset(0)
+        operator = person(task, 0, rate)
+        seen = view(world, 0, Mode.CORRECT)
+        return next((n for n in range(task.max_steps) if operator.act(seen).active), task.max_steps)
+
+    eager, patient, never = (first_intervention(rate) for rate in (1.0, 0.4, 0.0))
+    assert eager < patient < never == task.max_steps
+
+
+@pytest.mark.parametrize("rate", [-0.1, 1.5])
+def test_rate_out_of_range_is_refused(task: TaskConfig, rate: float) -> None:
+    with pytest.raises(ValueError, match=r"\[0, 1\]"):
+        make_operator(task, np.random.default_rng(0), rate)
+
+
+def test_a_scene_without_candies_is_refused(task: TaskConfig, world: World) -> None:
+    with pytest.raises(ValueError, match="sees no bin, candy_0"):
+        person(task, 0).act(OperatorView(world.proprio(), {}, 0, Mode.CORRECT))

@@ -1,0 +1,175 @@
+"""The scripted person: demonstrates, leaves a good policy alone, rescues a bad one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from expo_ft_ros.sim.world import World
+from expo_ft_ros.tasks import TaskConfig, load_task
+from expo_ft_ros.tasks.experts import Mode, OperatorView, make_operator
+from test.sim.driving import Policy, episode, expert, frozen, person, view
+
+
+def aside(world: World, step: int) -> np.ndarray:
+    return np.array([0.0, 0.6, 0.0, 0.0, 0.0, 0.0, 0.0])
+
+
+def shut(task: TaskConfig, seed: int) -> Policy:
+    act = expert(task, seed)
+    return lambda world, step: np.r_[act(world, step)[:6], -1.0]
+
+
+def never_closing(task: TaskConfig, seed: int) -> Policy:
+    act = expert(task, seed)
+    return lambda world, step: np.r_[act(world, step)[:6], 1.0]
+
+
+def dropping(task: TaskConfig, seed: int) -> Policy:
+    act, ticks = expert(task, seed), iter(range(8))
+    state: set[str] = set()
+
+    def drop(world: World, step: int) -> np.ndarray:
+        dropped = world.objects()["cube"][0][2] < 0.07 and "begun" not in state
+        if dropped or next(ticks, None) is None:
+            return act(world, step)
+        state.add("begun")
+        return np.array([0, 0, 0, 0, 0, 0, 1.0])
+
+    return drop
+
+
+def test_demonstrates_from_anywhere_in_human_time(task: TaskConfig, world: World) -> None:
+    outcomes = []
+    for seed in range(15):
+        world.reset(seed)
+        outcomes.append(episode(task, world, person(task, seed), Mode.DEMONSTRATE))
+    assert all(outcome.success for outcome in outcomes)
+    steps = [outcome.steps for outcome in outcomes]
+    assert 25 <= np.mean(steps) <= 60
+    assert max(steps) < task.max_steps
+
+
+def test_demonstrations_are_as_varied_as_people_and_repeatable(
+    task: TaskConfig, world: World
+) -> None:
+    def trajectory(seed: int) -> np.ndarray:
+        world.reset(0)
+        operator = person(task, seed)
+        commands = []
+        for step in range(15):
+            commands.append(operator.act(view(world, step, Mode.DEMONSTRATE)).action())
+            world.step(commands[-1] * task.limits.scale())
+        return np.array(commands)
+
+    assert np.array_equal(trajectory(1), trajectory(1))
+    assert np.abs(trajectory(1) - trajectory(2)).max() > 0.05
+
+
+def test_full_scale_is_not_exceeded(task: TaskConfig, world: World) -> None:
+    for seed in range(5):
+        world.reset(seed)
+        operator = person(task, seed)
+        for step in range(40):
+            action = operator.act(view(world, step, Mode.DEMONSTRATE)).action()
+            assert np.all(np.abs(action) <= 1.0)
+            world.step(action * task.limits.scale())
+
+
+def test_a_good_policy_is_left_alone(task: TaskConfig, world: World) -> None:
+    for seed in range(5):
+        world.reset(seed)
+        outcome = episode(task, world, person(task, seed), Mode.CORRECT, expert(task, seed + 100))
+        assert outcome.success
+        assert outcome.human == 0
+
+
+@pytest.mark.parametrize("kind", ["frozen", "aside", "shut", "never closing", "dropping"])
+def test_rescues_a_bad_policy(task: TaskConfig, world: World, kind: str) -> None:
+    rescued = 0
+    for seed in range(4):
+        policies: dict[str, Policy] = {
+            "frozen": frozen,
+            "aside": aside,
+            "shut": shut(task, seed),
+            "never closing": never_closing(task, seed),
+            "dropping": dropping(task, seed),
+        }
+        world.reset(seed + 20)
+        outcome = episode(task, world, person(task, seed), Mode.CORRECT, policies[kind])
+        assert outcome.human > 0
+        rescued += outcome.success
+    assert rescued >= 3
+
+
+def test_gives_control_back_once_the_error_is_mended(task: TaskConfig, world: World) -> None:
+    """Moved over the cube, a policy that only misjudged the start finishes by itself."""
+    for seed in range(4):
+        world.reset(seed + 40)
+        good = expert(task, seed)
+
+        def slow_start(world: World, step: int, good: Policy = good) -> np.ndarray:
+            return good(world, step) if step > 20 else np.zeros(7)
+
+        outcome = episode(task, world, person(task, seed), Mode.CORRECT, slow_start)
+        assert outcome.success
+        assert 0 < outcome.human < 0.7 * outcome.steps
+
+
+def test_rate_scales_how_readily_he_intervenes(task: TaskConfig, world: World) -> None:
+    def first_intervention(rate: float) -> int:
+        world.reset(0)
+        operator = person(task, 0, rate)
+        for step in range(task.max_steps):
+            if operator.act(view(world, step, Mode.CORRECT)).active:
+                return step
+            world.step(np.zeros(7))
+        return task.max_steps
+
+    eager, patient, never = (first_intervention(rate) for rate in (1.0, 0.4, 0.0))
+    assert eager < patient < never == task.max_steps
+
+
+def test_inactive_means_no_command(task: TaskConfig, world: World) -> None:
+    world.reset(0)
+    command = person(task, 0).act(view(world, 0, Mode.CORRECT))
+    assert not command.active
+    assert not command.action().any()
+
+
+@pytest.mark.parametrize("rate", [-0.1, 1.5])
+def test_rate_out_of_range_is_refused(task: TaskConfig, rate: float) -> None:
+    with pytest.raises(ValueError, match=r"\[0, 1\]"):
+        make_operator(task, np.random.default_rng(0), rate)
+
+
+def test_unknown_operator_names_the_known_ones() -> None:
+    with pytest.raises(ValueError, match=r"known: .*cube_pick"):
+        make_operator(load_task("cube_pick", {"operator": "nobody"}), np.random.default_rng(0))
+
+
+def test_a_scene_without_a_cube_is_refused(task: TaskConfig, world: World) -> None:
+    with pytest.raises(ValueError, match="no object 'cube'"):
+        person(task, 0).act(OperatorView(world.proprio(), {}, 0, Mode.CORRECT))
+
+
+def test_he_helps_in_a_share_of_the_episodes_and_always_demonstrates(
+    task: TaskConfig, world: World
+) -> None:
+    operator = make_operator(task, np.random.default_rng(0), rate=1.0, share=0.5)
+
+    def helps(seed: int, mode: Mode) -> bool:
+        world.reset(seed)
+        operator.reset(seed)
+        return any(operator.act(view(world, step, mode)).active for step in range(60))
+
+    helped = [helps(seed, Mode.CORRECT) for seed in range(40)]
+    assert 10 < sum(helped) < 30
+    assert helped == [helps(seed, Mode.CORRECT) for seed in range(40)]
+    assert all(helps(seed, Mode.DEMONSTRATE) for seed in range(5))
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.5])
+def test_share_out_of_range_is_refused(task: TaskConfig, share: float) -> None:
+    with pytest.raises(ValueError, match="share must lie"):
+        make_operator(task, np.random.default_rng(0), 1.0, share)
