@@ -1,5 +1,5 @@
 """The same graph as in test/nodes."""
 
-from test.nodes.conftest import graph
+from test.nodes.conftest import _middleware, graph
 
-__all__ = ["graph"]
+__all__ = ["_middleware", "graph"]
