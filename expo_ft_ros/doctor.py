@@ -246,9 +246,9 @@ def check_kernel() -> Check:
 
 def check_priority() -> Check:
     """Whether the control loop may come before all else that runs."""
-    from expo_ft_ros.control.thread_priority import may_come_first
+    from expo_ft_ros.control.thread_priority import may_set_fifo_priority
 
-    if may_come_first():
+    if may_set_fifo_priority():
         return Check("priority", "ok", "real-time priority is granted")
     remedy = (
         "a limit on rtprio for your user in /etc/security/limits.conf, as libfranka asks for: "

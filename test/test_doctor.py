@@ -57,7 +57,7 @@ def test_a_kernel_without_short_slices_is_named(monkeypatch, release, status):
 def test_a_user_without_real_time_priority_is_told_of_it(monkeypatch, granted, status):
     from expo_ft_ros.control import thread_priority
 
-    monkeypatch.setattr(thread_priority, "may_come_first", lambda: granted)
+    monkeypatch.setattr(thread_priority, "may_set_fifo_priority", lambda: granted)
     check = doctor.check_priority()
     assert check.status == status
     assert granted or "rtprio" in check.remedy

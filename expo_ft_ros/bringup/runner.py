@@ -184,10 +184,10 @@ class Runner:
         return ended
 
     def _take_down(self, signals: "_Signals") -> None:
-        """Stops what still runs, the lowest rank first, and the arm if nobody else does."""
+        """Stops what still runs in its shutdown order, and the arm if nothing else does."""
         self._stop_arm_if_orphaned()
-        for rank in sorted({child.spec.rank for child in self._children}):
-            group = [child for child in self._children if child.spec.rank == rank]
+        for order in sorted({child.spec.shutdown_order for child in self._children}):
+            group = [child for child in self._children if child.spec.shutdown_order == order]
             self._stop_group([child for child in group if child.alive], signals)
             self._stop_arm_if_orphaned()
 
@@ -219,8 +219,10 @@ class Runner:
         arbitration = next((c for c in self._children if c.name == ARBITRATION), None)
         if arbitration is None or arbitration.alive or arbitration.returncode == 0:
             return
-        robot = max(child.spec.rank for child in self._children)
-        listening = any(child.alive for child in self._children if child.spec.rank == robot)
+        robot = max(child.spec.shutdown_order for child in self._children)
+        listening = any(
+            child.alive for child in self._children if child.spec.shutdown_order == robot
+        )
         if self._arm_stopped or not listening or not self._config.stop_command:
             return
         self._arm_stopped = True

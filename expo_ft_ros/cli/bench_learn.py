@@ -16,7 +16,7 @@ from expo_ft_ros.configuration import ConfigError
 from expo_ft_ros.experiment.machine import git_revision, machine
 from expo_ft_ros.experiment.options import LearnOptions, parse_arguments
 from expo_ft_ros.experiment.progress import wilson
-from expo_ft_ros.experiment.rollout import Cell
+from expo_ft_ros.experiment.rollout import InProcessRollout
 from expo_ft_ros.experiment.trainer import Trainer, make_session
 from expo_ft_ros.rl.actor_critic import TrainingDiverged
 from expo_ft_ros.rl.agent import Agent
@@ -89,7 +89,9 @@ def run_seed(
     )
     require_room(config, session.config.rl_steps, session.config.demos, task.max_steps)
     agent = Agent(task, config, seed, options.algorithm)
-    cell = Cell(task, config.image_size, seed, options.operator_rate, options.operator_share)
+    rollout = InProcessRollout(
+        task, config.image_size, seed, options.operator_rate, options.operator_share
+    )
     lines: list[dict[str, Any]] = []
 
     def report(line: dict[str, Any]) -> None:
@@ -97,14 +99,14 @@ def run_seed(
         _tell(seed, lines)
 
     imitated = options.imitated and options.imitated / _imitated_name(options, task, config, seed)
-    trainer = Trainer(agent, session, cell, report, imitated)
+    trainer = Trainer(agent, session, rollout, report, imitated)
     try:
         trainer.run()
         alone = trainer.evaluate_alone() if options.alone else []
     except TrainingDiverged as error:
         return {"seed": seed, "failed": str(error), "env_steps": session.env_steps, "log": lines}
     finally:
-        cell.close()
+        rollout.close()
     evaluations: dict[str, dict[str, Any]] = {}
     for stage in ("eval_before", "eval_after"):
         tally = session.tally(stage)
@@ -129,7 +131,7 @@ def run_seed(
         "env_steps": session.env_steps,
         "human_steps": session.tally("rl").human_steps,
         "critic_updates": agent.critic_updates,
-        "vla_updates": agent.imitator.updates,
+        "vla_updates": agent.vla_trainer.updates,
         "wall": {name: round(value, 1) for name, value in vars(trainer.wall).items()},
         "log": lines,
     }

@@ -17,7 +17,7 @@ DEVICE_LOST = "teleop device lost while engaged: push it again, or call teleop/a
 
 
 @dataclass(frozen=True)
-class Choice:
+class ArbitrationResult:
     """Who acts and with what, before the safety filter. action: (7,) float32 normalised.
 
     chunk, index: the slot that was due, also when a person's action takes its place.
@@ -46,7 +46,7 @@ class Arbiter:
         teleop: TeleopState,
         hold_cause: str = "",
         operator_alone: bool = False,
-    ) -> Choice:
+    ) -> ArbitrationResult:
         """Who acts now.
 
         hold_cause: a reason why nobody may; operator_alone: no policy drives in this stage.
@@ -59,14 +59,14 @@ class Arbiter:
             action = np.array(teleop.action, dtype=np.float32)
             if action[GRIPPER] == 0:
                 action[GRIPPER] = self.latch.value
-            return Choice(Source.HUMAN, action, proposal.chunk, proposal.index)
+            return ArbitrationResult(Source.HUMAN, action, proposal.chunk, proposal.index)
         if operator_alone:
             return self._hold(proposal, "operator has not taken over")
-        return Choice(
+        return ArbitrationResult(
             proposal.source, proposal.action, proposal.chunk, proposal.index, proposal.cause
         )
 
     @staticmethod
-    def _hold(proposal: Proposal, cause: str) -> Choice:
+    def _hold(proposal: Proposal, cause: str) -> ArbitrationResult:
         zero = np.zeros(ACTION_DIM, np.float32)
-        return Choice(Source.HOLD, zero, proposal.chunk, proposal.index, cause)
+        return ArbitrationResult(Source.HOLD, zero, proposal.chunk, proposal.index, cause)

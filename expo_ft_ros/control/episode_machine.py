@@ -135,7 +135,7 @@ def request_to_person(asked: str) -> str:
     return f"asked of a person, then /reset_episode: {asked}" if asked else ""
 
 
-SAME_WORD = 1.0
+DEBOUNCE = 1.0
 """/reset_episode within this time of itself is the same word again, and nobody has done what he is
 asked to so soon after an episode's end [s]."""
 
@@ -296,9 +296,9 @@ class EpisodeMachine:
             return Reply(False, f"stopped: {self._stop_cause} (release it first)")
         now = self._clock()
         still = request_to_person(self.snapshot().asked)
-        if now - self._word_at < SAME_WORD:
+        if now - self._word_at < DEBOUNCE:
             return Reply(True, f"{self.state.value}: taken just now{still and '; '}{still}")
-        if now - self._told_at < SAME_WORD and still:
+        if now - self._told_at < DEBOUNCE and still:
             return Reply(False, f"{self.state.value}: nobody can have done so yet; {still}")
         if (self._state, Event.RESET_REQUESTED) in TRANSITIONS:
             self._word_at = now

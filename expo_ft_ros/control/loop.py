@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from expo_ft_ros.configuration import ConfigError
-from expo_ft_ros.control.arbiter import GRIPPER, Arbiter, Choice
+from expo_ft_ros.control.arbiter import GRIPPER, Arbiter, ArbitrationResult
 from expo_ft_ros.control.chunk_executor import NO_SLOT, ChunkExecutor, Proposal
 from expo_ft_ros.control.episode_machine import (
     EpisodeMachine,
@@ -340,7 +340,7 @@ class ControlLoop:
         self._person_drove = False
         self._ticked_at = {}
 
-    def _step(self, number: int, choice: Choice, sent: Filtered) -> Step:
+    def _step(self, number: int, choice: ArbitrationResult, sent: Filtered) -> Step:
         return Step(
             observation=number,
             episode=self.snapshot.episode,

@@ -36,7 +36,7 @@ class _Attributes(ctypes.Structure):
     )
 
 
-def wake_early() -> bool:
+def set_short_slice() -> bool:
     """Asks for the shortest slice for the calling thread and those it will start, so that on being
     woken it takes the place of whoever computes there; whether the kernel took it.
 
@@ -55,7 +55,7 @@ def wake_early() -> bool:
     return done == 0
 
 
-def come_first(priority: int = DEVICE_PRIORITY) -> bool:
+def set_fifo_priority(priority: int = DEVICE_PRIORITY) -> bool:
     """Has the calling thread, and those it will start, come before all without a real-time
     priority (SCHED_FIFO); whether it may, which takes CAP_SYS_NICE or a limit on `rtprio`.
 
@@ -68,11 +68,11 @@ def come_first(priority: int = DEVICE_PRIORITY) -> bool:
     return True
 
 
-def may_come_first() -> bool:
-    """Whether the tick would be granted what it asks of `come_first`; changes nothing for the
-    calling thread."""
+def may_set_fifo_priority() -> bool:
+    """Whether the tick would be granted what it asks of `set_fifo_priority`; changes nothing for
+    the calling thread."""
     answers: list[bool] = []
-    thread = threading.Thread(target=lambda: answers.append(come_first(TICK_PRIORITY)))
+    thread = threading.Thread(target=lambda: answers.append(set_fifo_priority(TICK_PRIORITY)))
     thread.start()
     thread.join()
     return answers[0]

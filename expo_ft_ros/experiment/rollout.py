@@ -18,12 +18,12 @@ from expo_ft_ros.control.safety_filter import SafetyConfig
 from expo_ft_ros.data.episode import Episode, EpisodeAssembler, outcome_of
 from expo_ft_ros.data.types import ActionChunk, FloatArray, Observation
 from expo_ft_ros.devices.teleop import TeleopConfig, TeleopMapper, TeleopState
-from expo_ft_ros.experiment.value_calibration import Promises
+from expo_ft_ros.experiment.value_calibration import ValueCalibration
 from expo_ft_ros.tasks import TaskConfig
 from expo_ft_ros.tasks.classifiers import make_classifier
 from expo_ft_ros.tasks.experts import IDLE, Mode, OperatorView, make_operator
 from expo_ft_ros.tasks.scenes import make_world
-from expo_ft_ros.tasks.spacemouse_emulator import Hand
+from expo_ft_ros.tasks.spacemouse_emulator import SpaceMouseEmulator
 
 NOBODY = "none"
 
@@ -36,17 +36,17 @@ edited."""
 class Played:
     """An episode that was played. episode: None where there is nothing to learn from.
 
-    promises: of the policy's chunks; truth: whether the task is done by the simulation's ground
+    calibration: of the policy's chunks; truth: whether the task is done by the simulation's ground
     truth, which nothing learns from.
     """
 
     ended: EpisodeSnapshot
     episode: Episode | None
-    promises: Promises
+    calibration: ValueCalibration
     truth: bool
 
 
-class Cell:
+class InProcessRollout:
     """One robot cell that plays the session's plans.
 
     image_size: side of the images that episodes keep [px]; rate, share: of the scripted operator,
@@ -81,9 +81,9 @@ class Cell:
         self._world.reset(plan.seed)
         self._operator.reset(plan.seed)
         self._mapper = self._mapper.fresh()
-        self._hand = Hand(self._device)
+        self._spacemouse = SpaceMouseEmulator(self._device)
         loop.reset_done()
-        promises = Promises()
+        calibration = ValueCalibration()
         first = self._number + 1
         while True:
             observation = self._observe(plan.episode)
@@ -93,14 +93,14 @@ class Cell:
                 actions, q, edited = policy(observation)
                 self._chunks += 1
                 chunk = ActionChunk(self._chunks, observation.number, actions, q, edited)
-                promises.add(observation.number, q, edited)
+                calibration.add(observation.number, q, edited)
             self._judge(observation, first)
             if not loop.running:
                 break
             executed = self._execute(observation, chunk, teleop)
             self._help(plan, observation, observation.number - first)
             self._world.step(executed * self._scale)
-        return self._end(plan, promises)
+        return self._end(plan, calibration)
 
     def close(self) -> None:
         """Frees the renderer."""
@@ -143,14 +143,14 @@ class Cell:
             objects = self._world.objects()
             view = OperatorView(observation.proprio, objects, step, Mode(plan.operator))
             command = self._operator.act(view)
-        gesture, now = self._hand.move(command), observation.time
-        if gesture.readings is not None:
-            self._mapper.update(gesture.readings, None, now)
-        for buttons in gesture.presses:
+        device_input, now = self._spacemouse.move(command), observation.time
+        if device_input.readings is not None:
+            self._mapper.update(device_input.readings, None, now)
+        for buttons in device_input.presses:
             self._mapper.update(None, buttons, now)
 
-    def _end(self, plan: Plan, promises: Promises) -> Played:
+    def _end(self, plan: Plan, calibration: ValueCalibration) -> Played:
         ended = self._loop.snapshot
         self._assembler.finish(outcome_of(ended, plan.seed))
         whole = self._assembler.pop_complete()
-        return Played(ended, whole[0] if whole else None, promises, self._world.success())
+        return Played(ended, whole[0] if whole else None, calibration, self._world.success())

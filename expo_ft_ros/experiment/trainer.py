@@ -1,7 +1,7 @@
 """A whole run in one process: demonstrations, imitation, evaluation, RL online, evaluation again.
 
 The stages are those of `experiment.stages.Session`, the episodes those of
-`experiment.rollout.Cell`.
+`experiment.rollout.InProcessRollout`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 from expo_ft_ros.control.plan import LEARNED_STAGES, Plan
 from expo_ft_ros.data.types import FloatArray, Observation
-from expo_ft_ros.experiment.rollout import Cell, Played
+from expo_ft_ros.experiment.rollout import InProcessRollout, Played
 from expo_ft_ros.experiment.stages import Session, SessionConfig
 from expo_ft_ros.rl.agent import Agent
 
@@ -49,7 +49,7 @@ class Trainer:
 
     agent: Agent
     session: Session
-    cell: Cell
+    rollout: InProcessRollout
     report: Report
     imitated: Path | None = None
     wall: WallTime = field(default_factory=WallTime)
@@ -71,7 +71,7 @@ class Trainer:
         plans = [
             replace(plan, episode=number + count) for count, plan in enumerate(self._trials, 1)
         ]
-        return [self.cell.play(plan, self._policy(plan, alone=True)) for plan in plans]
+        return [self.rollout.play(plan, self._policy(plan, alone=True)) for plan in plans]
 
     def _imitate(self) -> None:
         started = time.monotonic()
@@ -104,7 +104,7 @@ class Trainer:
         if plan.stage == "eval_after":
             self._trials.append(plan)
         started, thought = time.monotonic(), self.wall.inference
-        played = self.cell.play(plan, self._policy(plan))
+        played = self.rollout.play(plan, self._policy(plan))
         self.wall.robot += time.monotonic() - started - (self.wall.inference - thought)
         metrics: dict[str, float] = {}
         if played.episode is not None and plan.stage in LEARNED_STAGES:
@@ -123,7 +123,7 @@ class Trainer:
             return None
         if plan.policy == "mode":
             self.agent.begin_evaluation(plan.seed)
-        mode = "alone" if alone else plan.policy
+        mode = "base_policy" if alone else plan.policy
 
         def act(observation: Observation) -> tuple[FloatArray, float, bool]:
             started = time.monotonic()
@@ -146,7 +146,7 @@ class Trainer:
             "env_steps": self.session.env_steps,
             "seconds": round(self.wall.total, 1),
         }
-        line |= played.promises.kept(
+        line |= played.calibration.compute(
             ended.first_observation,
             ended.last_observation,
             ended.success,

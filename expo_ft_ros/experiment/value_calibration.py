@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 
-class Promises:
+class ValueCalibration:
     """Values of the chunks that a policy chose, by observation."""
 
     def __init__(self) -> None:
@@ -24,12 +24,13 @@ class Promises:
         """Notes the value of the chunk chosen on an observation, and whether it was an edit."""
         self._made[observation] = (q, edited)
 
-    def kept(self, first: int, last: int, success: bool, gamma: float) -> dict[str, float]:
+    def compute(self, first: int, last: int, success: bool, gamma: float) -> dict[str, float]:
         """What became of those within an episode from its first to its last observation.
 
         value_error: mean of Q minus the discounted reward that came (1 for the last step of a
-        success), left out while nothing is valued; far above zero the critic promises what doesn't
-        come. edited_chosen: share of the chunks that were edits. Empty where there was no chunk.
+        success), left out while nothing is valued; far above zero the critic promises what
+        doesn't come. edited_chosen: share of the chunks that were edits. Empty where there was
+        no chunk.
         """
         made = {number: it for number, it in self._made.items() if first <= number < last}
         if not made:

@@ -11,7 +11,7 @@ from expo_ft_ros.control import episode_machine
 from expo_ft_ros.control.safety_filter import SafetyConfig
 from expo_ft_ros.devices import teleop
 from expo_ft_ros.devices.teleop import TeleopConfig
-from expo_ft_ros.graph.topics import ALIVE_WITHIN, MAY_COMPUTE, SERVICES, TOPICS
+from expo_ft_ros.graph.topics import ALIVE_WITHIN, CALLBACK_TIMEOUT_LONG, SERVICES, TOPICS
 
 _HEAD = """\
 # Reference
@@ -38,8 +38,8 @@ def _topics() -> Iterator[str]:
             (
                 f"`{topic.name}`",
                 topic.type.removeprefix("expo_ft_ros/"),
-                ", ".join(topic.senders),
-                ", ".join(topic.receivers) or "people",
+                ", ".join(topic.publishers),
+                ", ".join(topic.subscribers) or "people",
                 ", ".join(quality),
                 topic.doc,
             )
@@ -63,10 +63,10 @@ def _stops() -> Iterator[str]:
     yield "in `step`, `/diagnostics` and the log (`config/safety.yaml`).\n"
     rows = [(f"`{name}`", f"{limit:g} s") for name, limit in safety.deadlines.items()]
     yield from _table(("newest sample of", "greatest age"), rows)
-    yield "So does any node that has not said on `nodes/alive` that it lives for"
+    yield "So does any node that has not said on `nodes/heartbeat` that it lives for"
     yield f"{ALIVE_WITHIN:g} s: it has ended, is stopped, or hangs in a callback. (policy, learner"
-    yield f"and reward compute in theirs: a callback may take {MAY_COMPUTE:g} s, unless a chunk or"
-    yield "a verdict that is owed stops the arm.) Who takes a"
+    yield f"and reward compute in theirs: a callback may take {CALLBACK_TIMEOUT_LONG:g} s,"
+    yield "unless a chunk or a verdict that is owed stops the arm.) Who takes a"
     yield "node's place has to say so, too. sim, which stands for the robot, stops the arm when no"
     yield "command comes for its `command_timeout`; a robot's adapter must, too.\n"
 

@@ -31,11 +31,11 @@ NODE_PACKAGE = "expo_ft_ros.nodes"
 
 # A stop goes from the top down: nobody asks for more, then the arm gets its zero command, then what
 # was learned and recorded is written, and what carries out the zero command goes last.
-RANK_SESSION = 0
-RANK_ARBITRATION = 1
-RANK_LEARNING = 2
-RANK_SENSING = 3
-RANK_ROBOT = 4
+SHUTDOWN_SESSION = 0
+SHUTDOWN_ARBITRATION = 1
+SHUTDOWN_LEARNING = 2
+SHUTDOWN_SENSING = 3
+SHUTDOWN_ROBOT = 4
 
 _LEARNER_NICE = 10
 # Where the user may have it; else the normal priority. The executor's threads give themselves more
@@ -60,7 +60,7 @@ class NodeSpec:
         parameters: ROS parameters of every node in the process.
         remappings: Pairs (from, to).
         nice: Priority, -20 highest, 0 normal, 19 lowest.
-        rank: A stop takes lower ranks down first, one rank after the other.
+        shutdown_order: A stop takes lower ranks down first, one shutdown_order after the other.
         env: Environment on top of the runner's.
         nodes: ROS nodes in the process; empty means one, called `name`.
         grace: Time to stop by itself after SIGINT [s].
@@ -73,7 +73,7 @@ class NodeSpec:
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     remappings: tuple[tuple[str, str], ...] = ()
     nice: int = 0
-    rank: int = RANK_SENSING
+    shutdown_order: int = SHUTDOWN_SENSING
     env: Mapping[str, str] = field(default_factory=dict)
     nodes: tuple[str, ...] = ()
     grace: float = 5.0
@@ -158,7 +158,7 @@ def _node(
     run_dir: Path,
     parameters: Mapping[str, Parameter] | None = None,
     *,
-    rank: int = RANK_SENSING,
+    shutdown_order: int = SHUTDOWN_SENSING,
     remappings: tuple[tuple[str, str], ...] = (),
 ) -> NodeSpec:
     """A light node: one thread for numerics, so that eight of them leave the cores to learning."""
@@ -167,7 +167,7 @@ def _node(
         module=f"{NODE_PACKAGE}.{name}",
         parameters={**_common(options, run_dir), **(parameters or {})},
         remappings=remappings,
-        rank=rank,
+        shutdown_order=shutdown_order,
         env=_threads(1),
     )
 
@@ -185,11 +185,14 @@ def _world(options: RunOptions, run_dir: Path) -> list[NodeSpec]:
     own_driver = options.operator == "spacemouse" and options.spacemouse == "libspnav"
     outside = () if own_driver else tuple((name, f"/{name}") for name in topics)
     specs = [
-        _node("sim", options, run_dir, world, rank=RANK_ROBOT),
+        _node("sim", options, run_dir, world, shutdown_order=SHUTDOWN_ROBOT),
         _node("camera", options, run_dir),
         _node("proprio", options, run_dir),
         _first(_node("teleop", options, run_dir, teleop, remappings=outside), options),
-        _first(_node("arbitration", options, run_dir, reset, rank=RANK_ARBITRATION), options),
+        _first(
+            _node("arbitration", options, run_dir, reset, shutdown_order=SHUTDOWN_ARBITRATION),
+            options,
+        ),
     ]
     if own_driver:
         specs.append(_first(_node("spacemouse", options, run_dir), options))
@@ -199,7 +202,7 @@ def _world(options: RunOptions, run_dir: Path) -> list[NodeSpec]:
             "operator_rate": options.operator_rate,
             "operator_share": options.operator_share,
         }
-        specs.append(_node("operator", options, run_dir, operator, rank=RANK_SESSION))
+        specs.append(_node("operator", options, run_dir, operator, shutdown_order=SHUTDOWN_SESSION))
     return specs
 
 
@@ -213,7 +216,7 @@ def _reward(options: RunOptions, run_dir: Path) -> NodeSpec:
 
 
 def _recorder(options: RunOptions, run_dir: Path) -> NodeSpec:
-    return _node("recorder", options, run_dir, rank=RANK_LEARNING)
+    return _node("recorder", options, run_dir, shutdown_order=SHUTDOWN_LEARNING)
 
 
 def _learning(
@@ -238,7 +241,7 @@ def _learning(
             module=f"{NODE_PACKAGE}.{name}",
             parameters=every,
             nice=nice,
-            rank=RANK_LEARNING,
+            shutdown_order=SHUTDOWN_LEARNING,
             env=threads,
             nodes=nodes,
             grace=_LEARNER_GRACE,
@@ -272,7 +275,10 @@ def _with_session(
     specs = _with_listeners(specs)
     if options.realtime:
         specs = _with_watch(specs)
-    specs = [*specs, _node("session", options, run_dir, parameters, rank=RANK_SESSION)]
+    specs = [
+        *specs,
+        _node("session", options, run_dir, parameters, shutdown_order=SHUTDOWN_SESSION),
+    ]
     if options.rviz or options.console:
         specs.append(_monitor(options, run_dir))
     return [*specs, *_rviz(options, run_dir)] if options.rviz else specs
@@ -312,7 +318,7 @@ def _monitor(options: RunOptions, run_dir: Path) -> NodeSpec:
         "console_host": options.console_host,
         "console_port": options.console_port,
     }
-    spec = _node("monitor", options, run_dir, parameters, rank=RANK_SESSION)
+    spec = _node("monitor", options, run_dir, parameters, shutdown_order=SHUTDOWN_SESSION)
     return replace(spec, vital=False)
 
 
@@ -322,7 +328,11 @@ def _rviz(options: RunOptions, run_dir: Path) -> list[NodeSpec]:
     arguments = ["-d", str(view)] if view.is_file() else []
     if not options.realtime:
         arguments += ["--ros-args", "-p", "use_sim_time:=true"]
-    specs = [NodeSpec("rviz", command=(find_rviz(), *arguments), rank=RANK_SESSION, vital=False)]
+    specs = [
+        NodeSpec(
+            "rviz", command=(find_rviz(), *arguments), shutdown_order=SHUTDOWN_SESSION, vital=False
+        )
+    ]
     if robot_model.is_installed():
         command = (sys.executable, "-m", robot_model.__name__, str(run_dir))
         specs.append(NodeSpec("robot_state_publisher", command=command, vital=False))

@@ -22,7 +22,7 @@ HEARTBEAT = 0.04
 ALIVE_WITHIN = 0.15
 # Who computes in a callback seems alive for so long: longer than the deadlines of what he owes (1 s
 # for a chunk, 0.5 s for a verdict), which stop the arm before that.
-MAY_COMPUTE = 2.0
+CALLBACK_TIMEOUT_LONG = 2.0
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class Topic:
     Attributes:
         name: Name in the graph, before remapping.
         type: Message type, "package/Message".
-        senders: Nodes that publish it, "every" for all; none where it comes from outside only.
-        receivers: Nodes that subscribe to it, as senders; none where it is for people.
+        publishers: Nodes that publish it, "every" for all; none where it comes from outside only.
+        subscribers: Nodes that subscribe to it, as publishers; none where it is for people.
         reliability: Whether a lost message is sent again.
         durability: `transient_local` hands the newest messages to a late subscriber.
         depth: Messages kept; a reader of a reliable topic has room for ten at least.
@@ -44,8 +44,8 @@ class Topic:
 
     name: str
     type: str
-    senders: tuple[str, ...]
-    receivers: tuple[str, ...]
+    publishers: tuple[str, ...]
+    subscribers: tuple[str, ...]
     reliability: Reliability
     durability: Durability
     depth: int
@@ -67,21 +67,21 @@ class Service:
 Entry = TypeVar("Entry", Topic, Service)
 
 
-def _tick(name: str, type_: str, senders: str, receivers: str, doc: str) -> Topic:
+def _tick(name: str, type_: str, publishers: str, subscribers: str, doc: str) -> Topic:
     """Part of a tick: reliable, and deep enough that nobody who is busy misses one."""
-    return _topic(name, type_, senders, receivers, "reliable", "volatile", TICK_DEPTH, doc)
+    return _topic(name, type_, publishers, subscribers, "reliable", "volatile", TICK_DEPTH, doc)
 
 
 def _latched(
-    name: str, type_: str, senders: str, receivers: str, doc: str, depth: int = 1
+    name: str, type_: str, publishers: str, subscribers: str, doc: str, depth: int = 1
 ) -> Topic:
     """A state: the newest is what counts, also for whoever comes late."""
-    return _topic(name, type_, senders, receivers, "reliable", "transient_local", depth, doc)
+    return _topic(name, type_, publishers, subscribers, "reliable", "transient_local", depth, doc)
 
 
-def _newest(name: str, type_: str, senders: str, receivers: str, doc: str) -> Topic:
+def _newest(name: str, type_: str, publishers: str, subscribers: str, doc: str) -> Topic:
     """It must arrive, and a writer never has an older one wait."""
-    return _topic(name, type_, senders, receivers, "reliable", "volatile", 1, doc)
+    return _topic(name, type_, publishers, subscribers, "reliable", "volatile", 1, doc)
 
 
 def _command(name: str, type_: str, doc: str) -> Topic:
@@ -89,22 +89,22 @@ def _command(name: str, type_: str, doc: str) -> Topic:
     return replace(_newest(name, type_, "arbitration", "sim", doc), commands=True)
 
 
-def _driver(name: str, type_: str, receivers: str, doc: str, depth: int) -> Topic:
+def _driver(name: str, type_: str, subscribers: str, doc: str, depth: int) -> Topic:
     """From a driver or sim: best effort, because a best-effort reader matches every driver."""
-    return _topic(name, type_, "sim", receivers, "best_effort", "volatile", depth, doc)
+    return _topic(name, type_, "sim", subscribers, "best_effort", "volatile", depth, doc)
 
 
 def _topic(
     name: str,
     type_: str,
-    senders: str,
-    receivers: str,
+    publishers: str,
+    subscribers: str,
     reliability: Reliability,
     durability: Durability,
     depth: int,
     doc: str,
 ) -> Topic:
-    nodes = tuple(senders.split()), tuple(receivers.split())
+    nodes = tuple(publishers.split()), tuple(subscribers.split())
     return Topic(name, type_, *nodes, reliability, durability, depth, doc)
 
 
@@ -310,7 +310,7 @@ TOPICS: Mapping[str, Topic] = _table(
         TICK_DEPTH,
     ),
     _tick(
-        "nodes/alive",
+        "nodes/heartbeat",
         "std_msgs/String",
         "every",
         "arbitration",

@@ -25,7 +25,7 @@ def require_openable_console(host: str, port: int) -> None:
         ConfigError: naming the option or the variable that it goes into.
     """
     # It takes websockets, which no other command needs.
-    from expo_ft_ros.monitor.gate import checked_token, is_local
+    from expo_ft_ros.monitor.auth_proxy import checked_token, is_local
 
     if not checked_token(console_token()) and not is_local(host):
         raise ConfigError(
@@ -52,6 +52,6 @@ def require_openable_console(host: str, port: int) -> None:
 
 def console_address(host: str, port: int) -> str:
     """Where it is, in words for a terminal, which doesn't show the token."""
-    from expo_ft_ros.monitor.gate import address
+    from expo_ft_ros.monitor.auth_proxy import address
 
     return address(host, port) + (f"?token=... (of {TOKEN_VARIABLE})" if console_token() else "")

@@ -15,8 +15,8 @@ from viser import uplot
 
 from expo_ft_ros.data.types import ImageArray
 from expo_ft_ros.monitor import controls_page, markup
+from expo_ft_ros.monitor.auth_proxy import AuthProxy, passed_on
 from expo_ft_ros.monitor.controls import Action, Controls
-from expo_ft_ros.monitor.gate import Gate, passed_on
 from expo_ft_ros.monitor.playback import Player
 from expo_ft_ros.monitor.scene3d import Scene, furnish
 from expo_ft_ros.monitor.server import HiddenServer, page
@@ -53,10 +53,10 @@ class Console:
         episodes: Path | None = None,
         heights: Mapping[str, float] = MappingProxyType({}),
     ) -> None:
-        """actions: as of `controls.Controls`; host, port, token: as of `gate.Gate`; episodes: the
-        run's folder of recordings; heights: as of a classifier, name -> [m].
+        """actions: as of `controls.Controls`; host, port, token: as of `auth_proxy.AuthProxy`;
+        episodes: the run's folder of recordings; heights: as of a classifier, name -> [m].
 
-        Raises ConfigError as `Gate`.
+        Raises ConfigError as `AuthProxy`.
         """
         title = f"EXPO-FT · {task.name}"
         self._controls = Controls(actions)
@@ -67,7 +67,7 @@ class Console:
             controls_page.SCENE: passed_on(self._server.url),
         }
         try:
-            self._gate = Gate(pages, talks, host, port, token)
+            self._gate = AuthProxy(pages, talks, host, port, token)
         except ValueError:
             self._server.stop()
             raise

@@ -150,7 +150,7 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
             real = Realtime(self, self.now_ns, self._phase)
             self._schedule = real
             self._tick_timer = self.wall_timer(task.period, real.tick)
-            self.subscription("nodes/alive", self._on_alive, needed=False)
+            self.subscription("nodes/heartbeat", self._on_alive, needed=False)
             self.wall_timer(_WATCH_PERIOD, self._look_for_the_silent)
         self.wall_timer(_STATE_PERIOD, self._tell_progress)
 
@@ -170,7 +170,7 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
         self.subscription("policy/chunk", self._on_chunk, needed=False)
         self.subscription("session/plan", self._on_plan, needed=False)
         self._fault_in = self.subscription(
-            "robot/fault", self._on_fault, needed=False, of_others=self._on_others_fault
+            "robot/fault", self._on_fault, needed=False, on_rejected=self._on_others_fault
         )
         if self._by_world:
             self._reset_scene = self.client("sim/reset", needed=True)

@@ -18,7 +18,7 @@ from std_srvs.srv import Trigger
 from expo_ft_ros.control.plan import LEARNED_STAGES
 from expo_ft_ros.data.episode import Episode
 from expo_ft_ros.experiment.run_folder import first_uncounted
-from expo_ft_ros.graph.topics import MAY_COMPUTE
+from expo_ft_ros.graph.topics import CALLBACK_TIMEOUT_LONG
 from expo_ft_ros.msg import LearnerStatus, SessionPlan
 from expo_ft_ros.recording.episode_builder import EpisodeGatherer
 from expo_ft_ros.recording.episode_store import load_episodes
@@ -26,8 +26,8 @@ from expo_ft_ros.recording.lerobot import read_dataset
 from expo_ft_ros.ros.agent_handle import (
     CHECKPOINTS,
     LIVE_WEIGHTS,
+    AgentHandle,
     LearningParameters,
-    SharedAgent,
 )
 from expo_ft_ros.ros.episode_subscriber import EpisodeFeed
 from expo_ft_ros.ros.graph_node import OK, GraphNode, parameter
@@ -65,11 +65,11 @@ class LearnerNode(GraphNode[LearnerParameters]):
     """Jobs go to the worker in the order in which they came."""
 
     NAME = "learner"
-    COMPUTES = MAY_COMPUTE
+    CALLBACK_TIMEOUT = CALLBACK_TIMEOUT_LONG
     PARAMETERS = LearnerParameters
 
-    def __init__(self, shared: SharedAgent | None = None) -> None:
-        self._shared = shared or SharedAgent()
+    def __init__(self, shared: AgentHandle | None = None) -> None:
+        self._shared = shared or AgentHandle()
         super().__init__()
 
     def _setup(self) -> None:
@@ -209,7 +209,7 @@ class LearnerNode(GraphNode[LearnerParameters]):
                 newest = number
         with self._shared.lock:
             # In async mode an update is of all episodes that came meanwhile.
-            self._agent.recall(owes=self.parameters.mode == "sync")
+            self._agent.restore_caches(lost=self.parameters.mode == "sync")
         # Of an earlier start: what this one begins with is its checkpoint.
         (self._folder / LIVE_WEIGHTS).unlink(missing_ok=True)
         self._loaded = True

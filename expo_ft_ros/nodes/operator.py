@@ -25,7 +25,7 @@ from expo_ft_ros.ros.plans import plan_from_msg
 from expo_ft_ros.ros.process import main as run_nodes
 from expo_ft_ros.tasks import load_task
 from expo_ft_ros.tasks.experts import IDLE, Mode, OperatorCommand, OperatorView, make_operator
-from expo_ft_ros.tasks.spacemouse_emulator import Hand
+from expo_ft_ros.tasks.spacemouse_emulator import SpaceMouseEmulator
 
 NOBODY = "none"
 
@@ -54,7 +54,7 @@ class OperatorNode(GraphNode[OperatorParameters]):
         rng = np.random.default_rng(self.parameters.seed)
         wanted = self.parameters
         self._operator = make_operator(task, rng, wanted.operator_rate, wanted.operator_share)
-        self._hand = Hand(TeleopConfig.load())
+        self._spacemouse = SpaceMouseEmulator(TeleopConfig.load())
         self._period_ns = round(1e9 / task.control_hz)
         self._proprio: ProprioMsg | None = None
         self._truth: SimState | None = None
@@ -155,10 +155,10 @@ class OperatorNode(GraphNode[OperatorParameters]):
         )
 
     def _move(self, command: OperatorCommand) -> None:
-        gesture = self._hand.move(command)
-        if gesture.readings is not None:
-            self._twist_out.publish(twist_of(gesture.readings[:3], gesture.readings[3:]))
-        for buttons in gesture.presses:
+        device_input = self._spacemouse.move(command)
+        if device_input.readings is not None:
+            self._twist_out.publish(twist_of(device_input.readings[:3], device_input.readings[3:]))
+        for buttons in device_input.presses:
             self._joy_out.publish(Joy(buttons=list(buttons)))
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from expo_ft_ros.data.types import ActionChunk
-from expo_ft_ros.graph.topics import MAY_COMPUTE
+from expo_ft_ros.graph.topics import CALLBACK_TIMEOUT_LONG
 from expo_ft_ros.msg import ActionChunk as ActionChunkMsg
 from expo_ft_ros.msg import Candidates, LearnerStatus, SessionPlan
 from expo_ft_ros.msg import Observation as ObservationMsg
 from expo_ft_ros.recording.messages import observation_from_msg
 from expo_ft_ros.rl.agent import ActResult
-from expo_ft_ros.ros.agent_handle import LIVE_WEIGHTS, LearningParameters, SharedAgent
+from expo_ft_ros.ros.agent_handle import LIVE_WEIGHTS, AgentHandle, LearningParameters
 from expo_ft_ros.ros.graph_node import GraphNode
 from expo_ft_ros.ros.messages import chunk_to_msg, to_array
 from expo_ft_ros.ros.plans import plan_from_msg
@@ -22,11 +22,11 @@ class PolicyNode(GraphNode[LearningParameters]):
     """An observation that comes again is answered by the same chunk again."""
 
     NAME = "policy"
-    COMPUTES = MAY_COMPUTE
+    CALLBACK_TIMEOUT = CALLBACK_TIMEOUT_LONG
     PARAMETERS = LearningParameters
 
-    def __init__(self, shared: SharedAgent | None = None) -> None:
-        self._shared = shared or SharedAgent()
+    def __init__(self, shared: AgentHandle | None = None) -> None:
+        self._shared = shared or AgentHandle()
         super().__init__()
 
     def _setup(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from expo_ft_ros.graph.topics import MAY_COMPUTE
+from expo_ft_ros.graph.topics import CALLBACK_TIMEOUT_LONG
 from expo_ft_ros.msg import Observation as ObservationMsg
 from expo_ft_ros.msg import Reward as RewardMsg
 from expo_ft_ros.recording.messages import observation_from_msg
@@ -28,7 +28,7 @@ class RewardNode(GraphNode[RewardParameters]):
     """One verdict an observation; the same one again when the observation comes again."""
 
     NAME = "reward"
-    COMPUTES = MAY_COMPUTE
+    CALLBACK_TIMEOUT = CALLBACK_TIMEOUT_LONG
     PARAMETERS = RewardParameters
 
     def _setup(self) -> None:

@@ -20,7 +20,7 @@ from expo_ft_ros.experiment.progress import STATUS_FILE
 from expo_ft_ros.experiment.run_files import LEARNING, ROBOT, WAITING, WallClock
 from expo_ft_ros.experiment.run_folder import first_uncounted
 from expo_ft_ros.experiment.stages import Session, SessionConfig
-from expo_ft_ros.experiment.value_calibration import Promises
+from expo_ft_ros.experiment.value_calibration import ValueCalibration
 from expo_ft_ros.msg import (
     Candidates,
     EpisodeRecorded,
@@ -113,7 +113,7 @@ class SessionNode(GraphNode[SessionParameters]):
         self._learned = 0
         self._recorded = 0
         self._episode = EpisodeState()
-        self._promises = Promises()
+        self._calibration = ValueCalibration()
         self._ended: EpisodeState | None = None
         self._learner = LearnerStatus()
         self._began = self.wall_time()
@@ -166,7 +166,7 @@ class SessionNode(GraphNode[SessionParameters]):
         chosen = message.chosen
         # A diagnostic: what contradicts itself is left out, and stops no run.
         if chosen < min(len(message.q), len(message.edited)):
-            self._promises.add(
+            self._calibration.add(
                 int(message.observation), float(message.q[chosen]), bool(message.edited[chosen])
             )
 
@@ -249,7 +249,7 @@ class SessionNode(GraphNode[SessionParameters]):
             "seconds": self.wall_time() - self._began,
             "env_steps": self._session.env_steps,
             **asdict(self._session.stats(ended.stage)),
-            **self._promises.kept(
+            **self._calibration.compute(
                 int(ended.first_observation),
                 int(ended.last_observation),
                 bool(ended.success),
@@ -257,7 +257,7 @@ class SessionNode(GraphNode[SessionParameters]):
             ),
             **self._learner_numbers(),
         }
-        self._promises = Promises()
+        self._calibration = ValueCalibration()
         run_files.append_metrics(self._folder, line)
         done, total = self._session.progress()
         outcome = "success" if ended.success else "failure"

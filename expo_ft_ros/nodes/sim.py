@@ -39,7 +39,7 @@ from expo_ft_ros.ros.messages import (
 )
 from expo_ft_ros.ros.process import main as run_nodes
 from expo_ft_ros.ros.schedule import RESEND_AFTER
-from expo_ft_ros.ros.snapshot import refuse_tomorrow
+from expo_ft_ros.ros.snapshot import reject_future_stamp
 from expo_ft_ros.sim.franka import FINGERS, JOINTS
 from expo_ft_ros.sim.world import CAMERAS
 from expo_ft_ros.srv import ResetScene
@@ -138,7 +138,7 @@ class SimNode(GraphNode[SimParameters]):
         if self.parameters.lockstep:
             return before < stamp == self._time_ns
         now = self._wall_ns()
-        refuse_tomorrow(stamp, now)
+        reject_future_stamp(stamp, now)
         stamp = min(stamp, now)
         if before > now:
             before = 0  # The clock was set back.

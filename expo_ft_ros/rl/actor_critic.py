@@ -78,7 +78,7 @@ class ActorCritic(nn.Module):
         known: Tensor = network.encoder(visual, self.state_stats.transform(state).clamp(-3, 3))
         return known
 
-    def adopt(self, state: QuantileNormaliser, action: QuantileNormaliser) -> None:
+    def set_normalization(self, state: QuantileNormaliser, action: QuantileNormaliser) -> None:
         """Takes up the statistics of the VLA that was just imitated."""
         self.state_stats.load_state_dict(state.state_dict())
 

@@ -18,18 +18,18 @@ from expo_ft_ros.data.types import FloatArray, Observation
 from expo_ft_ros.policies.base import PolicyInput
 from expo_ft_ros.policies.flow_vla import FlowVLA
 from expo_ft_ros.rl.actor_critic import Metrics, resume_optimiser
-from expo_ft_ros.rl.algorithms import Parts, Seen, make_algorithm
+from expo_ft_ros.rl.algorithms import AlgorithmContext, EncodedObservation, make_algorithm
 from expo_ft_ros.rl.checkpoint import load_state, save_state
 from expo_ft_ros.rl.config import AgentConfig
 from expo_ft_ros.rl.memory import Memory
 from expo_ft_ros.rl.torch_runtime import prepare
-from expo_ft_ros.rl.update_schedule import Due
-from expo_ft_ros.rl.vla_trainer import Imitator
+from expo_ft_ros.rl.update_schedule import UpdateSchedule
+from expo_ft_ros.rl.vla_trainer import VLATrainer
 from expo_ft_ros.tasks import TaskConfig
 
 T = TypeVar("T")
 
-ACT_MODES = ("sample", "mode", "alone")
+ACT_MODES = ("sample", "mode", "base_policy")
 
 Progress = Callable[[float, dict[str, float]], bool]
 """Called with the share done and the newest metrics; False asks to stop early."""
@@ -74,14 +74,16 @@ class Agent:
         # Evaluation neither depends on what was learned before it nor changes what comes after.
         self._evaluation = torch.Generator(self.device)
         self.memory = Memory(config, self.vla, self.steps, self.device, self.rng)
-        self.imitator = Imitator(config, self.vla, self.memory)
-        self.memory.target_vla = self.imitator.target
-        parts = Parts(config, task, self.vla, self.memory, self.imitator)
-        self.algorithm = make_algorithm(algorithm, parts)
-        self._alone = make_algorithm("sft", parts)
+        self.vla_trainer = VLATrainer(config, self.vla, self.memory)
+        self.memory.target_vla = self.vla_trainer.target
+        context = AlgorithmContext(config, task, self.vla, self.memory, self.vla_trainer)
+        self.algorithm = make_algorithm(algorithm, context)
+        self._base_policy = make_algorithm("sft", context)
         self.version = 0
-        self._due = Due(config, task.updates_per_episode, self.algorithm.updates_per_step)
-        self._recalled: dict[str, Any] = {}
+        self._schedule = UpdateSchedule(
+            config, task.updates_per_episode, self.algorithm.updates_per_step
+        )
+        self._restored: dict[str, Any] = {}
 
     @property
     def critic_updates(self) -> int:
@@ -91,12 +93,12 @@ class Agent:
     @property
     def online_episodes(self) -> int:
         """Online episodes that were taken."""
-        return self._due.episodes
+        return self._schedule.episodes
 
     @property
     def online_steps(self) -> int:
         """Their environment steps."""
-        return self._due.steps
+        return self._schedule.steps
 
     @property
     def replay_size(self) -> int:
@@ -117,19 +119,21 @@ class Agent:
 
     def act(self, observation: Observation, mode: str = "sample") -> ActResult:
         """The algorithm's choice. mode "mode" evaluates: nothing explores, and what is drawn comes
-        from a generator of its own (see `begin_evaluation`); "alone" evaluates the VLA's first
-        chunk, unvalued and unedited. Raises ValueError for another one.
+        from a generator of its own (see `begin_evaluation`); "base_policy" evaluates the VLA's
+        first chunk, unvalued and unedited. Raises ValueError for another one.
         """
         if mode not in ACT_MODES:
             raise ValueError(f"mode is {mode!r}, known are {', '.join(ACT_MODES)}")
         evaluates = mode != "sample"
-        algorithm = self._alone if mode == "alone" else self.algorithm
+        algorithm = self._base_policy if mode == "base_policy" else self.algorithm
         with torch.inference_mode(), self.precision():
             images, inputs = self._input_of(observation)
             shared = self.config.critic.encoder == "shared"
-            seen = Seen(cast(Tensor, inputs.features) if shared else images, inputs)
+            encoded = EncodedObservation(
+                cast(Tensor, inputs.features) if shared else images, inputs
+            )
             choice = algorithm.choose(
-                seen, mode=evaluates, generator=self._evaluation if evaluates else None
+                encoded, mode=evaluates, generator=self._evaluation if evaluates else None
             )
             return ActResult(
                 actions=self.vla.denormalise(choice.chunk).float().cpu().numpy(),
@@ -161,7 +165,7 @@ class Agent:
         """Takes a demonstration or an online episode into replay."""
         self.memory.add(episode)
         if episode.outcome.stage == "rl":
-            self._due.add(episode.outcome.episode, len(episode))
+            self._schedule.add(episode.outcome.episode, len(episode))
 
     # --- learning -------------------------------------------------------------------------------
 
@@ -171,7 +175,7 @@ class Agent:
         Raises ValueError when there are none.
         """
         metrics: dict[str, float] = {}
-        for share, metrics in self._precisely(self.imitator.finetune()):
+        for share, metrics in self._precisely(self.vla_trainer.finetune()):
             if not progress(share, metrics):
                 break
         self._imitated()
@@ -187,16 +191,18 @@ class Agent:
 
         Raises TrainingDiverged and leaves the last good weights.
         """
-        rounds = self._due.rounds
+        rounds = self._schedule.pending
         if not rounds:
             return {}
         totals: dict[str, list[float]] = {}
         calls = sum(count for count, _ in rounds)
-        expected = max(1, self.algorithm.gradient_steps(calls, burst=self._due.burst))
+        expected = max(
+            1, self.algorithm.gradient_steps(calls, encoder_phase=self._schedule.encoder_phase)
+        )
         done = 0
         for count, number in rounds:
-            burst = self._due.burst
-            for metrics in self.learn(count, burst=burst):
+            encoder_phase = self._schedule.encoder_phase
+            for metrics in self.learn(count, encoder_phase=encoder_phase):
                 done += 1
                 for name, value in metrics.items():
                     totals.setdefault(name, []).append(value)
@@ -205,15 +211,15 @@ class Agent:
                     # What was broken off is owed still.
                     break
             else:
-                self._due.learned(number, burst=burst)
+                self._schedule.commit(number, encoder_phase=encoder_phase)
                 continue
             break
         self.version += 1
         return {name: float(np.mean(values)) for name, values in totals.items()}
 
-    def learn(self, calls: int, *, burst: bool = False) -> Iterator[Metrics]:
+    def learn(self, calls: int, *, encoder_phase: bool = False) -> Iterator[Metrics]:
         """The algorithm's update calls, a gradient step at a time, in the configured precision."""
-        yield from self._precisely(self.algorithm.learn(calls, burst=burst))
+        yield from self._precisely(self.algorithm.learn(calls, encoder_phase=encoder_phase))
 
     def _precisely(self, steps: Iterator[T]) -> Iterator[T]:
         """The same steps, each taken in the configured precision."""
@@ -242,7 +248,7 @@ class Agent:
             path,
             {
                 **self._weights(learning=True),
-                "optimiser": self.imitator.optimiser.state_dict(),
+                "optimiser": self.vla_trainer.optimiser.state_dict(),
                 "torch_rng": torch.get_rng_state(),
                 "cuda_rng": torch.cuda.get_rng_state() if self.device.type == "cuda" else None,
                 "numpy_rng": self.rng.bit_generator.state,
@@ -261,14 +267,17 @@ class Agent:
             "algorithm": self.algorithm.state_dict(learning=learning),
             "counters": {
                 "version": self.version,
-                "vla_updates": self.imitator.updates,
-                **self._due.state_dict(),
+                "vla_updates": self.vla_trainer.updates,
+                **self._schedule.state_dict(),
             },
         }
 
     def _beside_vla(self) -> dict[str, FlowVLA]:
         """The VLA's other sets of weights, where they aren't the acting ones."""
-        all_of_them = {"trained_vla": self.imitator.trained, "target_vla": self.imitator.target}
+        all_of_them = {
+            "trained_vla": self.vla_trainer.trained,
+            "target_vla": self.vla_trainer.target,
+        }
         return {name: network for name, network in all_of_them.items() if network is not self.vla}
 
     def save_imitated(self, path: Path) -> None:
@@ -282,7 +291,7 @@ class Agent:
         """
         state = load_state(path)
         try:
-            self.imitator.begin_with(state["vla"])
+            self.vla_trainer.load_weights(state["vla"])
         except (KeyError, RuntimeError) as error:
             raise _other_configuration(path, error) from error
         self._imitated()
@@ -301,11 +310,11 @@ class Agent:
                 network.load_state_dict(state[name])
             self.algorithm.load_state_dict(state["algorithm"])
             counters = state["counters"]
-            self._due.load_state_dict(counters)
+            self._schedule.load_state_dict(counters)
         except (KeyError, RuntimeError) as error:
             raise _other_configuration(path, error) from error
         self.version = counters["version"]
-        self.imitator.updates = counters["vla_updates"]
+        self.vla_trainer.updates = counters["vla_updates"]
 
     def load(self, path: Path) -> None:
         """Takes up all that `save` wrote. Raises ValueError when it isn't of this configuration.
@@ -314,28 +323,28 @@ class Agent:
         """
         state = load_state(path)
         self._load_weights(path, state)
-        resume_optimiser(self.imitator.optimiser, state["optimiser"])
+        resume_optimiser(self.vla_trainer.optimiser, state["optimiser"])
         torch.set_rng_state(state["torch_rng"])
         if self.device.type == "cuda" and state["cuda_rng"] is not None:
             torch.cuda.set_rng_state(state["cuda_rng"])
         self.rng.bit_generator.state = state["numpy_rng"]
-        self._recalled = state["memory"]
+        self._restored = state["memory"]
 
-    def recall(self, *, owes: bool = True) -> None:
+    def restore_caches(self, *, owes: bool = True) -> None:
         """After `load` and every episode up to the checkpoint (later ones may follow): takes up
         the features and candidates that were kept with it. owes: the later ones' updates were lost
         and are due with the next one's."""
-        if self._recalled:
+        if self._restored:
             if owes:
-                self._due.owe()
+                self._schedule.mark_lost()
             try:
-                self.memory.load_state_dict(self._recalled)
+                self.memory.load_state_dict(self._restored)
             except KeyError as error:
                 raise ValueError(
                     f"the checkpoint lacks {error}: another version wrote it (go on with that one, "
                     "or start a new run)"
                 ) from error
-        self._recalled = {}
+        self._restored = {}
 
 
 def _other_configuration(path: Path, error: Exception) -> ValueError:

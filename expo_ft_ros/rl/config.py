@@ -76,10 +76,10 @@ class SizeConfig(Config):
     vla_encoder_every: int = Field(
         0,
         ge=0,
-        description="online episodes between two bursts of VLA steps in which its image encoder "
-        "learns as well; 0: never (paper, C.1, whose encoder was pretrained on far more)",
+        description="online episodes between two encoder phases: VLA steps in which its image "
+        "encoder learns as well; 0: never (paper, C.1, whose encoder was pretrained on far more)",
     )
-    vla_encoder_steps: int = Field(200, ge=1, description="VLA steps of such a burst")
+    vla_encoder_steps: int = Field(200, ge=1, description="VLA steps of an encoder phase")
     vla_encoder_batch: int = Field(64, ge=1, description="windows of such a step")
     augmentation: Augmentation = Field(
         "openpi",
@@ -111,7 +111,7 @@ class EditConfig(Config):
     steps_per_update: int = Field(
         1, ge=1, description="edit and temperature steps an update call: [P] 1"
     )
-    agreed: bool = Field(
+    pessimistic_edit_gain: bool = Field(
         False,
         description="an edit is worth what its base chunk is and the least that a drawn member "
         "says it gains: a mean gain that members disagree on is no reason to edit. [P] its own "
@@ -181,10 +181,10 @@ class AlgorithmConfig(Config):
     bootstrap_on_truncation: bool = Field(
         True, description="whether a timeout is followed by a value; [A] treats it as terminal"
     )
-    vla_data: Literal["unmended", "successful", "all"] = Field(
+    vla_data: Literal["exclude_pre_intervention", "successful", "all"] = Field(
         "successful",
-        description="what the VLA imitates: [A] successful episodes; unmended leaves out of them "
-        "what the policy did before a person took over",
+        description="what the VLA imitates: [A] successful episodes; exclude_pre_intervention "
+        "leaves out of them what the policy did before the operator took over",
     )
     target_vla: Literal["online", "polyak"] = Field(
         "online",

@@ -65,7 +65,7 @@ class Memory:
         self.features = FeatureCache(capacity, 1 + config.augmented_features)
         self._caches: list[FeatureCache | CandidateCache] = [self.candidates, self.features]
 
-    def keep_beside(self, cache: FeatureCache) -> None:
+    def register_cache(self, cache: FeatureCache) -> None:
         """Has another cache forget the slots that an episode takes."""
         self._caches.append(cache)
 
@@ -132,36 +132,38 @@ class Memory:
     def draw_candidates(self, slots: NDArray[np.int64], version: int) -> None:
         """Draws base chunks at those slots, by VLA weights of that version."""
         for part in _parts(slots):
-            inputs = self.known(part) if self._config.keeps_features else self.seen(part)
+            inputs = (
+                self.cached_features(part) if self._config.keeps_features else self.images(part)
+            )
             chunks = self.target_vla.sample(inputs, self._config.candidates)[:, :, : self._steps]
             self.candidates.put(part, chunks.cpu().numpy(), version)
 
     @torch.no_grad()
     def _encode(self, slots: NDArray[np.int64]) -> NDArray[np.float32]:
-        plain = self.seen(slots).images
+        plain = self.images(slots).images
         kind = self._config.augmentation
         draws = [plain] + [_augmented(plain, kind) for _ in range(self._config.augmented_features)]
         return np.stack([self._vla.image_features(d).cpu().numpy() for d in draws], axis=1)
 
-    def seen(self, slots: NDArray[np.int64], *, augmented: bool = False) -> PolicyInput:
+    def images(self, slots: NDArray[np.int64], *, augmented: bool = False) -> PolicyInput:
         """Observations with their images, float in [0, 1]."""
         images = torch.from_numpy(self.replay.images[slots]).to(self._device).float().div_(255)
         if augmented:
             images = _augmented(images, self._config.augmentation)
         return PolicyInput(images, *self._rest(slots))
 
-    def known(self, slots: NDArray[np.int64], *, augmented: bool = False) -> PolicyInput:
+    def cached_features(self, slots: NDArray[np.int64], *, augmented: bool = False) -> PolicyInput:
         """Observations with the kept features in place of images."""
         features = self.features.get(slots, self.rng if augmented else None)
         nothing = torch.empty(0, device=self._device)
         return PolicyInput(nothing, *self._rest(slots), torch.from_numpy(features).to(self._device))
 
-    def visual(self, slots: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+    def critic_input(self, slots: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
         """What the critic's encoder sees at those slots, augmented, and the state."""
         if self._config.critic.encoder == "shared":
-            inputs = self.known(slots, augmented=True)
+            inputs = self.cached_features(slots, augmented=True)
             return cast(Tensor, inputs.features), inputs.state
-        inputs = self.seen(slots)
+        inputs = self.images(slots)
         kind = self._config.critic.augmentation or self._config.augmentation
         return _augmented(inputs.images, kind), inputs.state
 
@@ -194,8 +196,8 @@ class Memory:
 
     def transitions(self, window: Window) -> Transitions:
         """A batch of windows as the critic sees them."""
-        visual, state = self.visual(window.start)
-        next_visual, next_state = self.visual(window.after)
+        visual, state = self.critic_input(window.start)
+        next_visual, next_state = self.critic_input(window.after)
         return Transitions(
             visual=visual,
             state=state,

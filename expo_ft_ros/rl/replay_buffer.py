@@ -59,7 +59,7 @@ class ReplayBuffer:
         self._terminated: NDArray[np.bool_] = np.zeros(capacity, dtype=np.bool_)
         self.success: NDArray[np.bool_] = np.zeros(capacity, dtype=np.bool_)
         self.demonstration: NDArray[np.bool_] = np.zeros(capacity, dtype=np.bool_)
-        self._mended: NDArray[np.bool_] = np.zeros(capacity, dtype=np.bool_)
+        self._pre_intervention: NDArray[np.bool_] = np.zeros(capacity, dtype=np.bool_)
         self._is_step: NDArray[np.bool_] = np.zeros(capacity, dtype=np.bool_)
         self._spans: list[tuple[int, int]] = []
         self._next = 0
@@ -100,7 +100,7 @@ class ReplayBuffer:
         self.reward[slots[:-1]] = episode.reward
         self.source[slots[:-1]] = episode.source
         human = episode.source == Source.HUMAN
-        self._mended[slots[:-1]] = ~human & np.logical_or.accumulate(human[::-1])[::-1]
+        self._pre_intervention[slots[:-1]] = ~human & np.logical_or.accumulate(human[::-1])[::-1]
         self._last[slots] = end - 1
         self._terminated[slots] = episode.outcome.terminated
         self.success[slots] = episode.outcome.success
@@ -135,24 +135,28 @@ class ReplayBuffer:
         self,
         *,
         successful: bool = False,
-        unmended: int = 0,
+        exclude_pre_intervention: int = 0,
         human: int = 0,
         demonstrated: bool | None = None,
         whole: int = 0,
     ) -> NDArray[np.int64]:
         """Slots that a window may start from.
 
-        successful: of successful episodes only; unmended: windows of that many steps which hold
-        none of the policy's steps after which a person took over (0: any); human: windows of that
-        many steps which hold a human step (0: any); demonstrated: only of demonstrations, or only
-        of others (None: any); whole: windows of that many steps which no episode's end cuts (0:
-        any).
+        Args:
+            successful: Of successful episodes only.
+            exclude_pre_intervention: Windows of that many steps which hold none of the policy's
+                steps after which the operator took over (0: any).
+            human: Windows of that many steps which hold a human step (0: any).
+            demonstrated: Only of demonstrations, or only of others (None: any).
+            whole: Windows of that many steps which no episode's end cuts (0: any).
         """
         starts = self._starts
         if successful:
             starts = starts[self.success[starts]]
-        if unmended:
-            starts = starts[~self._mended[self._steps(starts, unmended)].any(axis=1)]
+        if exclude_pre_intervention:
+            starts = starts[
+                ~self._pre_intervention[self._steps(starts, exclude_pre_intervention)].any(axis=1)
+            ]
         if demonstrated is not None:
             starts = starts[self.demonstration[starts] == demonstrated]
         if whole:

@@ -8,7 +8,7 @@ from typing import Any
 from expo_ft_ros.rl.config import AgentConfig
 
 
-class Due:
+class UpdateSchedule:
     """Counts what is owed. Episodes are known by their numbers, so that one which is discarded
     between two starts takes nothing of the others'.
 
@@ -25,8 +25,8 @@ class Due:
         if rate is not None:
             self._rate = rate
         self._steps: dict[int, int] = {}
-        self._learned_to = 0
-        self._burst_at = 0
+        self._committed_to = 0
+        self._encoder_phase_at = 0
         # Episodes whose updates were lost with what came after the checkpoint.
         self._lost: list[int] = []
 
@@ -44,14 +44,14 @@ class Due:
         """Online environment steps so far."""
         return sum(self._steps.values())
 
-    def owe(self) -> None:
+    def mark_lost(self) -> None:
         """After a resume: each episode that came after the checkpoint is owed its own calls. What
         the warm-up owes are `warmup_updates`."""
         numbers = sorted(self._steps)[max(0, self._config.warmup_episodes - 1) :]
-        self._lost = [number for number in numbers if number > self._learned_to]
+        self._lost = [number for number in numbers if number > self._committed_to]
 
     @property
-    def rounds(self) -> list[tuple[int, int]]:
+    def pending(self) -> list[tuple[int, int]]:
         """(calls, number of the newest episode they learn from), the oldest first; empty when
         nothing is due.
 
@@ -59,7 +59,9 @@ class Due:
         often.
         """
         config = self._config
-        new = {number: steps for number, steps in self._steps.items() if number > self._learned_to}
+        new = {
+            number: steps for number, steps in self._steps.items() if number > self._committed_to
+        }
         if not new or self.episodes < config.warmup_episodes:
             return []
         newest, calls = max(new), self._calls
@@ -71,27 +73,30 @@ class Due:
                 return []
             calls, lost = calls * len(new), []
         found = [(calls, number) for number in [*lost, newest]]
-        if self._learned_to == 0:
+        if self._committed_to == 0:
             found[0] = (found[0][0] + config.warmup_updates, found[0][1])
         return [(count, number) for count, number in found if count]
 
     @property
-    def burst(self) -> bool:
+    def encoder_phase(self) -> bool:
         """Whether the VLA's image encoder has its turn."""
         every = self._config.vla_encoder_every
-        return bool(every) and sum(n > self._burst_at for n in self._steps) >= every
+        return bool(every) and sum(n > self._encoder_phase_at for n in self._steps) >= every
 
-    def learned(self, number: int, *, burst: bool) -> None:
-        """A round is done; burst: with the encoder's turn."""
-        if burst:
-            self._burst_at = max(self._steps)
-        self._learned_to = number
+    def commit(self, number: int, *, encoder_phase: bool) -> None:
+        """A round is done; encoder_phase: with the encoder's turn."""
+        if encoder_phase:
+            self._encoder_phase_at = max(self._steps)
+        self._committed_to = number
         self._lost = [lost for lost in self._lost if lost > number]
 
     def state_dict(self) -> dict[str, int]:
         """Up to which episode's number what was done; the episodes themselves come again."""
-        return {"learned_to": self._learned_to, "burst_at": self._burst_at}
+        return {"committed_to": self._committed_to, "encoder_phase_at": self._encoder_phase_at}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Takes up a state_dict. Raises KeyError where something is missing."""
-        self._learned_to, self._burst_at = state["learned_to"], state["burst_at"]
+        self._committed_to, self._encoder_phase_at = (
+            state["committed_to"],
+            state["encoder_phase_at"],
+        )

@@ -21,7 +21,7 @@ Starts = Callable[[], NDArray[np.int64]]
 _MAX_NORM = 1.0  # of the gradient (openpi)
 
 
-class Imitator:
+class VLATrainer:
     """The VLA's optimiser and its steps; `updates` counts them.
 
     trained: the weights that the steps are taken with; the VLA that acts is their average
@@ -68,15 +68,15 @@ class Imitator:
         )
         for step in range(config.steps):
             window = self._memory.sample(vla.horizon, starts, config.batch)
-            inputs = self._memory.seen(window.start, augmented=True)
+            inputs = self._memory.images(window.start, augmented=True)
             loss = self._step(optimiser, inputs, window)
             schedule.step()
             # The first steps are forgotten sooner.
             self._average(min(config.ema, (1 + step) / (10 + step)))
             yield (step + 1) / config.steps, {"vla/loss": loss}
-        self.begin_with(vla.state_dict())
+        self.load_weights(vla.state_dict())
 
-    def begin_with(self, weights: Mapping[str, Tensor]) -> None:
+    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
         """All three networks take up these weights. Raises RuntimeError when they don't fit."""
         for network in (self._vla, self.trained, self.target):
             network.load_state_dict(weights)
@@ -86,7 +86,7 @@ class Imitator:
         pool = self._pool(starts)
         frozen = self._config.freeze_vla_encoder
         self.trained.image_encoders.requires_grad_(not frozen)
-        see = self._memory.known if frozen else self._memory.seen
+        see = self._memory.cached_features if frozen else self._memory.images
         for _ in range(self._config.vla_steps_per_update if len(pool) else 0):
             window = self._memory.sample(self._vla.horizon, pool)
             yield {"vla/loss": self._online_step(see(window.start, augmented=True), window)}
@@ -100,10 +100,10 @@ class Imitator:
                 window = self._memory.sample(
                     self._vla.horizon, pool, self._config.vla_encoder_batch
                 )
-                inputs = self._memory.seen(window.start, augmented=True)
+                inputs = self._memory.images(window.start, augmented=True)
                 yield {"vla/loss": self._online_step(inputs, window)}
         finally:
-            # Also of a burst that was broken off: what the encoder makes is kept, for all.
+            # Also of a encoder_phase that was broken off: what the encoder makes is kept, for all.
             for network in (self.trained, self.target):
                 if network is not self._vla:
                     network.image_encoders.load_state_dict(self._vla.image_encoders.state_dict())

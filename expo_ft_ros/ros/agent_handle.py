@@ -42,7 +42,7 @@ class LearningParameters(NodeParameters):
     )
 
 
-class SharedAgent:
+class AgentHandle:
     """Makes the agent when it is first asked for. Hold `lock` while using it."""
 
     def __init__(self) -> None:

@@ -32,9 +32,9 @@ from expo_ft_ros.graph.topics import HEARTBEAT
 from expo_ft_ros.graph.topics import service as service_entry
 from expo_ft_ros.graph.topics import topic as topic_entry
 from expo_ft_ros.recording.messages import BadMessage, is_zero, nanoseconds
-from expo_ft_ros.ros.heartbeat import Heart
+from expo_ft_ros.ros.heartbeat import HeartbeatPublisher
 from expo_ft_ros.ros.parameters import declare, parameter, read
-from expo_ft_ros.ros.publisher_guard import OneSender
+from expo_ft_ros.ros.publisher_guard import PublisherGuard
 from expo_ft_ros.ros.qos import message_type, qos_of, reader_qos, service_type
 
 READY_PERIOD = 0.05
@@ -80,14 +80,14 @@ class GraphNode(LifecycleNode, Generic[P]):
 
     Class attributes: `NAME`, its default name; `PARAMETERS`, a frozen dataclass whose fields are
     the node's parameters (see `parameters.parameter`); `URGENT`, where its messages must not wait
-    for those who compute on its core, its real-time priority (`ros.thread_priority`), else 0;
-    `COMPUTES`, how long a callback of it may take before the node counts as hanging [s], 0 for
-    `topics.ALIVE_WITHIN`.
+    for those who compute on its core, its real-time priority (`control.thread_priority`), else 0;
+    `CALLBACK_TIMEOUT`, how long a callback of it may take before the node counts as
+    hanging [s], 0 for `topics.ALIVE_WITHIN`.
     """
 
     NAME: ClassVar[str] = "node"
     URGENT: ClassVar[int] = 0
-    COMPUTES: ClassVar[float] = 0.0
+    CALLBACK_TIMEOUT: ClassVar[float] = 0.0
     PARAMETERS: ClassVar[type[NodeParameters]] = NodeParameters
 
     parameters: P
@@ -100,14 +100,14 @@ class GraphNode(LifecycleNode, Generic[P]):
         self.exit_code: int | None = None
         self._entities: list[tuple[Callable[[Any], bool], Any]] = []
         self._needed: list[Callable[[], bool]] = []
-        self._senders: list[OneSender] = []
+        self._guards: list[PublisherGuard] = []
         self._held: list[Callable[[], None]] = []
         self._level, self._message = OK, "starting"
         self._crowded = ""
         self._dropped, self._dropped_at = "", 0.0
         self._found_others = False
         self._alive: Publisher[Any] | None = None
-        self._heart: Heart | None = None
+        self._heartbeat: HeartbeatPublisher | None = None
         self._values: dict[str, str] = {}
         self._diagnostics: Publisher[Any] | None = None
         self._ready_publisher: Publisher[Any] | None = None
@@ -139,10 +139,10 @@ class GraphNode(LifecycleNode, Generic[P]):
             self._diagnostics = self.publisher("/diagnostics")
             self._ready_publisher = self.publisher("nodes/ready")
             if not self.parameters.lockstep:
-                self._alive = self.publisher("nodes/alive")
+                self._alive = self.publisher("nodes/heartbeat")
                 self.wall_timer(HEARTBEAT, self._show_life)
             self.wall_timer(DIAGNOSTICS_PERIOD, self._publish_diagnostics)
-            self.wall_timer(DIAGNOSTICS_PERIOD, self._meet_senders)
+            self.wall_timer(DIAGNOSTICS_PERIOD, self._refresh_guards)
             self._setup()
         except Exception:  # noqa: BLE001 (rclpy would swallow it)
             self._log_failure("configuring")
@@ -245,7 +245,7 @@ class GraphNode(LifecycleNode, Generic[P]):
         type_name: str | None = None,
         remapped: str | None = None,
         timed: bool = False,
-        of_others: Callable[[Any], None] | None = None,
+        on_rejected: Callable[[Any], None] | None = None,
     ) -> Subscription[Any]:
         """A subscription of the topic table; its callback runs while the node is active.
 
@@ -254,19 +254,19 @@ class GraphNode(LifecycleNode, Generic[P]):
         message that arrives before the node is active is kept for then; in lock-step one that is
         older than the newest is late and dropped. timed: the callback is also
         given the system time at which the message was sent [ns]. Heard is the topic's one sender
-        only; of a command, in real time, also who says that the robot stands. of_others: called
+        only; of a command, in real time, also who says that the robot stands. on_rejected: called
         with what anybody else says, before that is dropped. A BadMessage that the callback raises
         is dropped and reported.
         """
         entry = topic_entry(name)
         latched = entry.durability == "transient_local"
         newest = 0
-        many = entry.senders == _EVERY
+        many = entry.publishers == _EVERY
         qos = reader_qos(entry, lockstep=self.parameters.lockstep)
-        sender = OneSender(
+        guard = PublisherGuard(
             lambda: made.get_publisher_count(),
             lambda: self._identities(made.topic_name, qos),
-            unforgiving=entry.commands,
+            reject_permanently=entry.commands,
         )
         # `nodes/stop.py` may have to, while one that has died seems to be there. In lock-step the
         # robot stands by itself.
@@ -279,9 +279,9 @@ class GraphNode(LifecycleNode, Generic[P]):
         def take(message: Any, info: Mapping[str, Any]) -> None:
             nonlocal newest
             try:
-                if not (many or (stops and is_zero(message)) or sender.knows(info)):
-                    if of_others is not None:
-                        of_others(message)
+                if not (many or (stops and is_zero(message)) or guard.accepts(info)):
+                    if on_rejected is not None:
+                        on_rejected(message)
                     raise BadMessage(_not_alone(made.get_publisher_count()))
                 header = getattr(message, "header", None) if ordered else None
                 stamp = nanoseconds(header.stamp) if header is not None else newest
@@ -318,7 +318,7 @@ class GraphNode(LifecycleNode, Generic[P]):
         if needed:
             self._needed.append(lambda: made.get_publisher_count() > 0)
         if not many:
-            self._senders.append(sender)
+            self._guards.append(guard)
             self._needed.append(lambda: self._is_alone(name, made.get_publisher_count()))
         return made
 
@@ -328,9 +328,9 @@ class GraphNode(LifecycleNode, Generic[P]):
             self.report(ERROR, self._crowded)
         return publishers <= 1
 
-    def _meet_senders(self) -> None:
-        for sender in self._senders:
-            sender.meet()
+    def _refresh_guards(self) -> None:
+        for guard in self._guards:
+            guard.refresh()
 
     def _identities(self, name: str, qos: QoSProfile) -> list[bytes]:
         """Of all who publish a topic; other middlewares give messages another name of their sender
@@ -400,12 +400,12 @@ class GraphNode(LifecycleNode, Generic[P]):
         self._diagnostics.publish(message)
 
     def _show_life(self) -> None:
-        if not self.COMPUTES:
+        if not self.CALLBACK_TIMEOUT:
             self._say_alive()
-        elif self._heart is None:
-            self._heart = Heart(self._say_alive, HEARTBEAT, self.COMPUTES)
+        elif self._heartbeat is None:
+            self._heartbeat = HeartbeatPublisher(self._say_alive, HEARTBEAT, self.CALLBACK_TIMEOUT)
         else:
-            self._heart.touch()
+            self._heartbeat.kick()
 
     def _say_alive(self) -> None:
         if self._alive is not None:
@@ -414,7 +414,7 @@ class GraphNode(LifecycleNode, Generic[P]):
     def _look_for_others(self) -> None:
         if not all(found() for found in self._needed) or not self._is_ready():
             return
-        self._meet_senders()
+        self._refresh_guards()
         if self._ready_publisher is not None:
             self._ready_publisher.publish(String(data=self.get_name()))
         if self._ready_timer is not None:
@@ -435,9 +435,9 @@ class GraphNode(LifecycleNode, Generic[P]):
             self._log_failure("making safe")
 
     def _stop_heart(self) -> None:
-        if self._heart is not None:
-            self._heart.stop()
-            self._heart = None
+        if self._heartbeat is not None:
+            self._heartbeat.stop()
+            self._heartbeat = None
 
     def _undo(self) -> None:
         try:
@@ -449,7 +449,7 @@ class GraphNode(LifecycleNode, Generic[P]):
             destroy(entity)
         self._entities.clear()
         self._needed.clear()
-        self._senders.clear()
+        self._guards.clear()
         self._held.clear()
         self._diagnostics = self._ready_publisher = self._ready_timer = self._alive = None
 

@@ -7,28 +7,28 @@ import time
 from collections.abc import Callable
 
 
-class Heart:
-    """Beats once a period, as long as `touch` was called within `patience` [s].
+class HeartbeatPublisher:
+    """Beats once a period, as long as `kick` was called within `patience` [s].
 
     The executor touches it between its callbacks, so that a callback that computes is no sign of
-    death, and one that hangs is. beat: called in a thread of the heart's own.
+    death, and one that hangs is. publish: called in a thread of the heart's own.
     """
 
-    def __init__(self, beat: Callable[[], None], period: float, patience: float) -> None:
-        self._beat, self._period, self._patience = beat, period, patience
-        self._touched = time.monotonic()
+    def __init__(self, publish: Callable[[], None], period: float, patience: float) -> None:
+        self._publish, self._period, self._patience = publish, period, patience
+        self._kicked = time.monotonic()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heart", daemon=True)
         self._thread.start()
 
     @property
-    def is_beating(self) -> bool:
+    def is_running(self) -> bool:
         """Whether its thread runs."""
         return self._thread.is_alive()
 
-    def touch(self) -> None:
+    def kick(self) -> None:
         """Whoever is watched is not stuck."""
-        self._touched = time.monotonic()
+        self._kicked = time.monotonic()
 
     def stop(self) -> None:
         """Returns once the last beat is over."""
@@ -37,5 +37,5 @@ class Heart:
 
     def _run(self) -> None:
         while not self._stopped.wait(self._period):
-            if time.monotonic() - self._touched < self._patience:
-                self._beat()
+            if time.monotonic() - self._kicked < self._patience:
+                self._publish()

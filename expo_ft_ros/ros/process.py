@@ -15,7 +15,7 @@ from rclpy.executors import Executor, SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 
-from expo_ft_ros.control.thread_priority import come_first, wake_early
+from expo_ft_ros.control.thread_priority import set_fifo_priority, set_short_slice
 from expo_ft_ros.graph.parent_process import die_with_parent
 from expo_ft_ros.ros.graph_node import GraphNode
 
@@ -75,7 +75,7 @@ def run(*factories: Callable[[], AnyNode], args: list[str] | None = None) -> int
     die_with_parent()
     urgent = max((getattr(factory, "URGENT", 0) for factory in factories), default=0)
     if urgent:
-        wake_early()  # Before there are other threads.
+        set_short_slice()  # Before there are other threads.
     argv = list(sys.argv if args is None else args)
     if len(factories) > 1:
         argv = _without_name(argv)
@@ -89,7 +89,9 @@ def run(*factories: Callable[[], AnyNode], args: list[str] | None = None) -> int
         for node in nodes:
             node.start()
         if urgent and not any(node.parameters.lockstep for node in nodes):
-            come_first(urgent)  # After the middleware's threads have begun, before the executor's.
+            set_fifo_priority(
+                urgent
+            )  # After the middleware's threads have begun, before the executor's.
         executor = make_executor()
         for node in nodes:
             executor.add_node(node)

@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 
-class OneSender:
+class PublisherGuard:
     """Knows a topic's sender by the identity that the middleware gives with each message.
 
     publishers: how many there are at the moment; identities: theirs, asked for seldom, none where
-    the middleware doesn't tell them by the names that messages bear; unforgiving: whoever was
-    refused once is never believed, also when the sender is gone.
+    the middleware doesn't tell them by the names that messages bear; reject_permanently: a
+    publisher that was refused once is never believed, also when the sender is gone.
     """
 
     def __init__(
@@ -23,14 +23,14 @@ class OneSender:
         publishers: Callable[[], int],
         identities: Callable[[], Iterable[bytes]],
         *,
-        unforgiving: bool = False,
+        reject_permanently: bool = False,
     ) -> None:
         self._publishers, self._identities = publishers, identities
-        self._unforgiving = unforgiving
+        self._reject_permanently = reject_permanently
         self._gid: bytes | None = None
         self._refused: set[bytes] = set()
 
-    def meet(self) -> None:
+    def refresh(self) -> None:
         """Takes for the sender who is there alone, also where he hasn't said anything yet; to be
         called now and then.
 
@@ -41,7 +41,7 @@ class OneSender:
         if len(there) == 1 and there[0] not in self._refused:
             self._gid = there[0]
 
-    def knows(self, info: Mapping[str, Any]) -> bool:
+    def accepts(self, info: Mapping[str, Any]) -> bool:
         """Whether a message is the sender's, by what rclpy says of it (`MessageInfo`).
 
         The sender is who was met or heard while nobody else was there, until he is gone; of two of
@@ -54,7 +54,7 @@ class OneSender:
         if said_by == self._gid:
             return True
         if said_by in self._refused or not self._is_alone(said_by):
-            if self._unforgiving and self._gid is not None:
+            if self._reject_permanently and self._gid is not None:
                 self._refused.add(said_by)
             return False
         self._gid = said_by

@@ -26,7 +26,7 @@ AHEAD = 0.15
 """A stamp so far ahead of the clock is none [s]: all that follows would be older."""
 
 
-def refuse_tomorrow(stamp_ns: int, now_ns: int) -> None:
+def reject_future_stamp(stamp_ns: int, now_ns: int) -> None:
     """Raises BadMessage for a stamp that lies more than AHEAD in the future [ns]."""
     ahead = 1e-9 * (stamp_ns - now_ns)
     if ahead > AHEAD:
@@ -80,7 +80,7 @@ class Inputs:
         _CHECKS[name](message)
         stamp, newest = nanoseconds(message.header.stamp), self._stamps.get(name, 0)
         if now_ns is not None:
-            refuse_tomorrow(stamp, now_ns)
+            reject_future_stamp(stamp, now_ns)
             # A little ahead is fresh, but it stays so no longer than another.
             stamp = min(stamp, now_ns)
             if newest > now_ns:

@@ -65,7 +65,7 @@ class Operator(Protocol):
         """Returns what the hand does on seeing view."""
 
 
-class Occasional:
+class RandomIntervention:
     """A person who corrects in a share of the episodes only, and else looks away; satisfies
     Operator.
 

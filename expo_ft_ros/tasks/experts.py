@@ -12,10 +12,10 @@ from expo_ft_ros.tasks.cube_pick.expert import CubePickOperator
 from expo_ft_ros.tasks.expert import (
     IDLE,
     Mode,
-    Occasional,
     Operator,
     OperatorCommand,
     OperatorView,
+    RandomIntervention,
 )
 
 if TYPE_CHECKING:
@@ -49,4 +49,4 @@ def make_operator(
         raise ValueError(
             f"unknown operator {task.operator!r}; known: {', '.join(sorted(OPERATORS))}"
         )
-    return Occasional(OPERATORS[task.operator](task, rng, rate), rng, share)
+    return RandomIntervention(OPERATORS[task.operator](task, rng, rate), rng, share)

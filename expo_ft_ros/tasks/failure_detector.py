@@ -40,7 +40,7 @@ S = TypeVar("S", bound=Scene)
 G = TypeVar("G", bound=Enum)
 
 
-class Watch(ABC, Generic[S, G]):
+class FailureDetector(ABC, Generic[S, G]):
     """Counts how long each sign of failure has lasted; patience shrinks as rate grows.
 
     late: share of the episode after which help goes further than it would before.

@@ -16,7 +16,7 @@ from expo_ft_ros.tasks.expert import (
     OperatorView,
     SmoothNoise,
 )
-from expo_ft_ros.tasks.failure_detector import G, S, Watch
+from expo_ft_ros.tasks.failure_detector import FailureDetector, G, S
 
 if TYPE_CHECKING:
     from expo_ft_ros.tasks import TaskConfig
@@ -41,10 +41,10 @@ class ScriptedOperator(ABC, Generic[S, G, T, P]):
     """Satisfies Operator. rate in [0, 1] scales how readily he takes over: 0 never does, 1 as soon
     as he is sure.
 
-    A task's operator drives; the phase says where it is, and `_ticks` for how long. watch: his
-    eyes; scene: what he makes of a view; style: draws a person; first: phase in which an episode
-    begins; salt: makes two tasks' people of one seed different ones. Raises ValueError for another
-    rate.
+    A task's expert drives; the phase says where it is, and `_ticks` for how long.
+    failure_detector: says when it takes over; scene: what it makes of a view; style: draws an
+    operator's habits; first: phase in which an episode begins; salt: tells two tasks' experts of
+    one seed apart. Raises ValueError for another rate.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class ScriptedOperator(ABC, Generic[S, G, T, P]):
         rng: np.random.Generator,
         rate: float,
         *,
-        watch: Callable[[TaskConfig, float], Watch[S, G]],
+        failure_detector: Callable[[TaskConfig, float], FailureDetector[S, G]],
         scene: Callable[[OperatorView], S],
         style: Callable[[np.random.Generator], T],
         first: P,
@@ -62,7 +62,7 @@ class ScriptedOperator(ABC, Generic[S, G, T, P]):
         if not 0.0 <= rate <= 1.0:
             raise ValueError(f"operator rate must lie in [0, 1], got {rate}")
         self._limits, self._rng = task.limits, rng
-        self._watch = watch(task, rate)
+        self._failure_detector = failure_detector(task, rate)
         self._scene, self._draw_style = scene, style
         self._first, self._salt = first, salt
         self.reset()
@@ -74,7 +74,7 @@ class ScriptedOperator(ABC, Generic[S, G, T, P]):
         self._tremor = SmoothNoise(rng, self._style.tremor)
         self._enter(self._first)
         self._goal: G | None = None
-        self._watch.reset()
+        self._failure_detector.reset()
 
     def act(self, view: OperatorView) -> OperatorCommand:
         """See Operator."""
@@ -82,11 +82,11 @@ class ScriptedOperator(ABC, Generic[S, G, T, P]):
         if view.mode is Mode.DEMONSTRATE:
             return self._drive(scene, view, self._style)
         if self._goal is None:
-            self._goal = self._watch.look(scene)
+            self._goal = self._failure_detector.look(scene)
             if self._goal is None:
                 return IDLE
             self._enter(self._entry(scene))
-        elif self._watch.mended(scene, self._goal):
+        elif self._failure_detector.mended(scene, self._goal):
             self._goal = None
             return IDLE
         return self._drive(scene, view, self._style.brisk())

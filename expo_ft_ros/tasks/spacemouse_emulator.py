@@ -12,7 +12,7 @@ from expo_ft_ros.tasks.expert import Gripper, OperatorCommand
 
 
 @dataclass(frozen=True)
-class Gesture:
+class DeviceInput:
     """What the device says next. readings: (6,) as `TeleopMapper.update` takes them, None for
     silence; presses: states of its buttons, one after the other."""
 
@@ -20,7 +20,7 @@ class Gesture:
     presses: tuple[tuple[int, ...], ...] = ()
 
 
-class Hand:
+class SpaceMouseEmulator:
     """Silent while idle, as the real device is; a button is pressed once for each wish."""
 
     def __init__(self, device: TeleopConfig) -> None:
@@ -28,7 +28,7 @@ class Hand:
         self._moving = False
         self._wanted: Gripper | None = None
 
-    def move(self, command: OperatorCommand) -> Gesture:
+    def move(self, command: OperatorCommand) -> DeviceInput:
         """The gesture that means `command`."""
         readings = None
         if command.active:
@@ -38,7 +38,7 @@ class Hand:
         wanted = command.gripper if command.active else None
         pressed = wanted if wanted != self._wanted else None
         self._wanted, self._moving = wanted, command.active
-        return Gesture(readings, () if pressed is None else self._press(pressed))
+        return DeviceInput(readings, () if pressed is None else self._press(pressed))
 
     def _press(self, gripper: Gripper) -> tuple[tuple[int, ...], ...]:
         """Presses and lets go: the mapper answers to the edge."""

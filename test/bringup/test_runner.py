@@ -57,10 +57,16 @@ class Scene:
         self.names: list[str] = []
         self.when_up = lambda: None
 
-    def spec(self, name, behaviour="plain", rank=1, **others):
+    def spec(self, name, behaviour="plain", shutdown_order=1, **others):
         self.names.append(name)
         command = (sys.executable, str(self.script), name, behaviour, str(self.folder))
-        return NodeSpec(name, command=command, rank=rank, grace=others.pop("grace", 5.0), **others)
+        return NodeSpec(
+            name,
+            command=command,
+            shutdown_order=shutdown_order,
+            grace=others.pop("grace", 5.0),
+            **others,
+        )
 
     def run(self, *specs, config=CONFIG):
         done = False
@@ -101,8 +107,8 @@ def test_a_session_that_is_done_ends_the_run_well(scene):
     scene.when_up = lambda: scene.release("session")
     result = scene.run(
         scene.spec("session", "exit0", 0),
-        scene.spec("arbitration", rank=1),
-        scene.spec("sim", rank=4),
+        scene.spec("arbitration", shutdown_order=1),
+        scene.spec("sim", shutdown_order=4),
     )
     assert (result.code, result.cause, result.warnings) == (0, "", ())
     assert scene.order == ["arbitration SIGINT", "sim SIGINT"]
@@ -111,7 +117,7 @@ def test_a_session_that_is_done_ends_the_run_well(scene):
 
 def test_a_session_that_fails_is_a_failure(scene):
     scene.when_up = lambda: scene.release("session")
-    result = scene.run(scene.spec("session", "exit4", 0), scene.spec("sim", rank=4))
+    result = scene.run(scene.spec("session", "exit4", 0), scene.spec("sim", shutdown_order=4))
     assert result.code == 1
     assert "session ended with exit code 4" in result.cause
     assert result.tail.splitlines() == ["session is up", "going now"]
@@ -120,10 +126,10 @@ def test_a_session_that_fails_is_a_failure(scene):
 def test_a_killed_child_takes_the_others_down_in_order(scene):
     scene.when_up = lambda: os.kill(scene.pid("camera"), signal.SIGKILL)
     result = scene.run(
-        scene.spec("sim", rank=4),
-        scene.spec("camera", rank=3),
-        scene.spec("agent", rank=2),
-        scene.spec("session", rank=0),
+        scene.spec("sim", shutdown_order=4),
+        scene.spec("camera", shutdown_order=3),
+        scene.spec("agent", shutdown_order=2),
+        scene.spec("session", shutdown_order=0),
     )
     assert result.code == 1
     assert "camera ended with signal SIGKILL" in result.cause
@@ -134,7 +140,7 @@ def test_a_killed_child_takes_the_others_down_in_order(scene):
 
 def test_a_node_that_ends_by_itself_is_a_failure_also_with_0(scene):
     scene.when_up = lambda: scene.release("camera")
-    result = scene.run(scene.spec("camera", "exit0"), scene.spec("sim", rank=4))
+    result = scene.run(scene.spec("camera", "exit0"), scene.spec("sim", shutdown_order=4))
     assert result.code == 1
     assert "camera ended with exit code 0" in result.cause
 
@@ -158,7 +164,7 @@ def test_what_is_not_vital_may_end(scene):
 )
 def test_a_signal_takes_everything_down(scene, number, code):
     scene.when_up = lambda: os.kill(os.getpid(), number)
-    result = scene.run(scene.spec("session", rank=0), scene.spec("sim", rank=4))
+    result = scene.run(scene.spec("session", shutdown_order=0), scene.spec("sim", shutdown_order=4))
     assert result.code == code
     assert number.name in result.cause
     assert scene.order == ["session SIGINT", "sim SIGINT"]
@@ -183,7 +189,9 @@ def test_a_second_signal_hurries(scene):
 
     scene.when_up = twice
     # The grace is longer than the test may take.
-    result = scene.run(scene.spec("stone", "stone", grace=600.0), scene.spec("sim", rank=4))
+    result = scene.run(
+        scene.spec("stone", "stone", grace=600.0), scene.spec("sim", shutdown_order=4)
+    )
     assert result.code == 130
     assert scene.order[-1] == "sim SIGINT"
     scene.assert_nothing_left()
@@ -239,9 +247,9 @@ def stopper(folder, code=0):
 def test_when_arbitration_dies_the_arm_is_stopped_first(scene):
     scene.when_up = lambda: os.kill(scene.pid("arbitration"), signal.SIGKILL)
     result = scene.run(
-        scene.spec("session", rank=0),
-        scene.spec("arbitration", rank=1),
-        scene.spec("sim", rank=4),
+        scene.spec("session", shutdown_order=0),
+        scene.spec("arbitration", shutdown_order=1),
+        scene.spec("sim", shutdown_order=4),
         config=stopper(scene.folder),
     )
     assert result.code == 1
@@ -251,8 +259,8 @@ def test_when_arbitration_dies_the_arm_is_stopped_first(scene):
 def test_when_arbitration_must_be_killed_the_arm_is_stopped_before_the_robot(scene):
     scene.when_up = lambda: os.kill(os.getpid(), signal.SIGINT)
     result = scene.run(
-        scene.spec("arbitration", "stone", rank=1, grace=0.2),
-        scene.spec("sim", rank=4),
+        scene.spec("arbitration", "stone", shutdown_order=1, grace=0.2),
+        scene.spec("sim", shutdown_order=4),
         config=stopper(scene.folder),
     )
     assert scene.order[-2:] == ["zero command", "sim SIGINT"]
@@ -262,7 +270,9 @@ def test_when_arbitration_must_be_killed_the_arm_is_stopped_before_the_robot(sce
 def test_when_arbitration_stops_well_nobody_else_commands(scene):
     scene.when_up = lambda: os.kill(os.getpid(), signal.SIGINT)
     scene.run(
-        scene.spec("arbitration", rank=1), scene.spec("sim", rank=4), config=stopper(scene.folder)
+        scene.spec("arbitration", shutdown_order=1),
+        scene.spec("sim", shutdown_order=4),
+        config=stopper(scene.folder),
     )
     assert scene.order == ["arbitration SIGINT", "sim SIGINT"]
 
@@ -270,8 +280,8 @@ def test_when_arbitration_stops_well_nobody_else_commands(scene):
 def test_a_zero_command_without_answer_is_reported(scene):
     scene.when_up = lambda: os.kill(scene.pid("arbitration"), signal.SIGKILL)
     result = scene.run(
-        scene.spec("arbitration", rank=1),
-        scene.spec("sim", rank=4),
+        scene.spec("arbitration", shutdown_order=1),
+        scene.spec("sim", shutdown_order=4),
         config=stopper(scene.folder, code=1),
     )
     assert result.warnings == ("the zero command was not acknowledged: nobody answered",)
@@ -283,13 +293,13 @@ def test_nothing_is_left_when_the_display_fails(scene):
 
     scene.when_up = broken
     with pytest.raises(BrokenPipeError):
-        scene.run(scene.spec("session", rank=0), scene.spec("sim", rank=4))
+        scene.run(scene.spec("session", shutdown_order=0), scene.spec("sim", shutdown_order=4))
     scene.assert_nothing_left()
 
 
 def test_a_program_that_is_missing_is_one_clear_cause(scene):
     result = Runner(
-        [scene.spec("sim", rank=4), NodeSpec("rviz", command=("/no/such/rviz2",))],
+        [scene.spec("sim", shutdown_order=4), NodeSpec("rviz", command=("/no/such/rviz2",))],
         scene.folder,
         config=CONFIG,
     ).run()

@@ -1,6 +1,6 @@
 """Episode machines in a state that a test begins with, their clock turned by hand."""
 
-from expo_ft_ros.control.episode_machine import SAME_WORD, EpisodeMachine, SceneReset, State
+from expo_ft_ros.control.episode_machine import DEBOUNCE, EpisodeMachine, SceneReset, State
 from expo_ft_ros.control.plan import Plan
 from expo_ft_ros.data.types import Source
 
@@ -25,7 +25,7 @@ class Clock:
     def __call__(self) -> float:
         return self.now
 
-    def pass_time(self, seconds: float = SAME_WORD) -> None:
+    def pass_time(self, seconds: float = DEBOUNCE) -> None:
         self.now += seconds
 
 

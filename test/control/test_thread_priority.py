@@ -15,18 +15,18 @@ from expo_ft_ros.control.thread_priority import (
     DEVICE_PRIORITY,
     SHORT_SLICE,
     SINCE,
-    come_first,
-    may_come_first,
+    may_set_fifo_priority,
+    set_fifo_priority,
 )
 
 # sched_getattr(2) on this process's threads; its 48 bytes: size, policy, flags, nice, priority,
 # runtime, deadline, period.
 _ASK = """
 import ctypes, json, os, platform, struct, sys, threading
-from expo_ft_ros.control.thread_priority import wake_early
+from expo_ft_ros.control.thread_priority import set_short_slice
 
 os.nice(int(sys.argv[1]))
-taken = wake_early()
+taken = set_short_slice()
 started = threading.Event()
 threading.Thread(target=started.wait, daemon=True).start()
 number = {"x86_64": 315, "aarch64": 275}[platform.machine()]
@@ -74,7 +74,7 @@ def test_a_thread_comes_first_and_no_other_does():
     seen = []
 
     def first() -> None:
-        seen.append(come_first())
+        seen.append(set_fifo_priority())
         seen.append((os.sched_getscheduler(0), os.sched_getparam(0).sched_priority))
 
     before = os.sched_getscheduler(0)
@@ -82,7 +82,7 @@ def test_a_thread_comes_first_and_no_other_does():
     thread.start()
     thread.join()
     granted, got = seen
-    assert granted == may_come_first()
+    assert granted == may_set_fifo_priority()
     assert got == ((os.SCHED_FIFO, DEVICE_PRIORITY) if granted else (before, 0))
     assert os.sched_getscheduler(0) == before
 
@@ -93,5 +93,5 @@ def test_who_may_not_come_first_is_told_so(monkeypatch, error):
         raise OSError(error, "refused")
 
     monkeypatch.setattr(os, "sched_setscheduler", refuse)
-    assert not come_first()
-    assert not may_come_first()
+    assert not set_fifo_priority()
+    assert not may_set_fifo_priority()

@@ -9,7 +9,7 @@ import pytest
 
 from expo_ft_ros.control.plan import Plan
 from expo_ft_ros.data.types import Observation, Source
-from expo_ft_ros.experiment.rollout import Cell
+from expo_ft_ros.experiment.rollout import InProcessRollout
 from expo_ft_ros.tasks import load_task
 
 TASK = load_task("cube_pick")
@@ -21,7 +21,7 @@ def plan(episode: int, stage: str, policy: str, operator: str, max_steps: int = 
 
 @pytest.fixture
 def cell():
-    made = Cell(TASK, image_size=32, seed=0, rate=1.0, share=1.0)
+    made = InProcessRollout(TASK, image_size=32, seed=0, rate=1.0, share=1.0)
     yield made
     made.close()
 
@@ -39,7 +39,7 @@ def test_a_demonstration_is_a_person_s_and_succeeds(cell):
     assert episode.side.shape == (len(episode) + 1, 32, 32, 3)
     assert episode.reward[-1] == 1
     assert episode.reward[:-1].sum() == 0
-    assert len(played.promises) == 0
+    assert len(played.calibration) == 0
 
 
 def test_the_policy_drives_chunk_by_chunk_until_the_operator_steps_in(cell):
@@ -48,11 +48,11 @@ def test_the_policy_drives_chunk_by_chunk_until_the_operator_steps_in(cell):
     assert episode is not None
     assert episode.source[0] == Source.POLICY
     assert Source.HUMAN in episode.source
-    asked = played.promises.observations
+    asked = played.calibration.observations
     assert asked[0] == played.ended.first_observation
     assert all(b - a == TASK.execute_steps for a, b in itertools.pairwise(asked))
     first, last = played.ended.first_observation, played.ended.last_observation
-    assert played.promises.kept(first, last, True, 0.99)["edited_chosen"] == 1.0
+    assert played.calibration.compute(first, last, True, 0.99)["edited_chosen"] == 1.0
 
 
 def test_left_alone_the_policy_runs_out_of_time(cell):

@@ -46,7 +46,7 @@ def named(method: str) -> dict[str, set[str]]:
 
 
 @pytest.mark.parametrize(
-    ("method", "field"), [("publisher", "senders"), ("subscription", "receivers")]
+    ("method", "field"), [("publisher", "publishers"), ("subscription", "subscribers")]
 )
 def test_the_table_has_every_node_that_names_a_topic(method, field):
     for name, nodes in named(method).items():
@@ -56,6 +56,6 @@ def test_the_table_has_every_node_that_names_a_topic(method, field):
 
 def test_the_nodes_name_every_topic_of_the_table():
     sent = named("publisher")
-    assert {name for name, topic in TOPICS.items() if topic.senders} <= set(sent)
+    assert {name for name, topic in TOPICS.items() if topic.publishers} <= set(sent)
     for name, topic in TOPICS.items():
-        assert sent[name] == set(topic.senders), name
+        assert sent[name] == set(topic.publishers), name

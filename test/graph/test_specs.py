@@ -60,10 +60,12 @@ def test_the_session_waits_for_all_others(specs):
 
 def test_the_robot_is_stopped_last_and_by_arbitration(specs):
     nodes = by_name(specs)
-    assert nodes["session"].rank == min(spec.rank for spec in specs)
-    assert nodes["arbitration"].rank < nodes["sim"].rank
-    assert nodes["sim"].rank == max(spec.rank for spec in specs)
-    assert [spec.name for spec in specs if spec.rank == nodes["sim"].rank] == ["sim"]
+    assert nodes["session"].shutdown_order == min(spec.shutdown_order for spec in specs)
+    assert nodes["arbitration"].shutdown_order < nodes["sim"].shutdown_order
+    assert nodes["sim"].shutdown_order == max(spec.shutdown_order for spec in specs)
+    assert [spec.name for spec in specs if spec.shutdown_order == nodes["sim"].shutdown_order] == [
+        "sim"
+    ]
 
 
 def test_every_node_has_the_common_parameters(specs):

@@ -14,9 +14,9 @@ from websockets.sync.client import ClientConnection, connect
 
 from expo_ft_ros.control.arbiter import DEVICE_LOST
 from expo_ft_ros.control.episode_machine import EpisodeSnapshot
+from expo_ft_ros.monitor.auth_proxy import AuthProxy
 from expo_ft_ros.monitor.controls import Controls, NotDone
 from expo_ft_ros.monitor.controls_page import BUTTONS, SOCKET, page
-from expo_ft_ros.monitor.gate import Gate
 from expo_ft_ros.monitor.view import Diagnostic, Level
 from test.monitor.views import make_view
 
@@ -30,7 +30,7 @@ class Served:
         self.calls: list[str] = []
         self.answers: dict[str, object] = {}
         self.controls = Controls({name: self._action(name) for name in BUTTONS})
-        self.gate = Gate({"/": page("a <title>")}, {SOCKET: self.controls.talk})
+        self.gate = AuthProxy({"/": page("a <title>")}, {SOCKET: self.controls.talk})
 
     def _action(self, name: str):
         def call() -> str:

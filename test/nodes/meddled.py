@@ -61,7 +61,7 @@ def replay_arrays(replay: ReplayBuffer) -> Mapping[str, np.ndarray]:
 class Meddling:
     """A publisher that says a thing of its own after what it was given.
 
-    In real time a state is never said late: there receivers go by the order of its one sender.
+    In real time a state is never said late: there subscribers go by the order of its one sender.
     """
 
     def __init__(self, publisher: Any, name: str, node: GraphNode[Any]) -> None:

@@ -31,7 +31,9 @@ from test.nodes.tiny_training import specs
 
 ROOT = Path(__file__).parents[2]
 NODES = {name for spec in specs(ROOT, "sync") for name in spec.node_names}
-SPOKEN_ON = [t.name for t in TOPICS.values() if NODES & {*t.senders} or t.senders == ("every",)]
+SPOKEN_ON = [
+    t.name for t in TOPICS.values() if NODES & {*t.publishers} or t.publishers == ("every",)
+]
 LEAST = 1000
 
 

@@ -42,8 +42,8 @@ _WITH_INFO = inspect.signature(lambda message, info: None)
 
 @dataclass
 class Heard:
-    """said: (topic, kind) -> how many it said. meant: what the senders of MEANT said, serialised,
-    without the commands that are marked as not meant."""
+    """said: (topic, kind) -> how many it said. meant: what the publishers of MEANT said,
+    serialised, without the commands that are marked as not meant."""
 
     said: Counter[tuple[str, str]] = field(default_factory=Counter)
     meant: dict[str, list[bytes]] = field(default_factory=lambda: {name: [] for name in MEANT})
@@ -92,7 +92,7 @@ class Stranger:
             message, info = given if len(given) == 2 else given[0]
             gid = info["publisher_gid"]["data"]
             # It came later than the topic's own sender.
-            if entry.senders != ("every",) and gid != self._senders.setdefault(name, gid):
+            if entry.publishers != ("every",) and gid != self._senders.setdefault(name, gid):
                 return
             self._kept.setdefault(name, deque(maxlen=mischief.KEPT)).append(message)
             if name in MEANT and message.header.frame_id != MINE:

@@ -9,7 +9,7 @@ import pytest
 from expo_ft_ros.msg import Proprio, Reward, SessionPlan, TeleopCommand
 from sensor_msgs.msg import Image
 
-from expo_ft_ros.control.episode_machine import SAME_WORD
+from expo_ft_ros.control.episode_machine import DEBOUNCE
 from expo_ft_ros.data.types import ActionChunk, Source
 from expo_ft_ros.ros.messages import array_to_image, chunk_to_msg, header_of, stamp_of
 
@@ -389,7 +389,7 @@ def test_the_next_episode_waits_for_a_person_whom_the_classifier_asked_for(graph
         lambda: any("refill the bin" in s.message for m in world.health for s in m.status),
         "the prompt on /diagnostics",
     )
-    world.probe.spin(SAME_WORD)
+    world.probe.spin(DEBOUNCE)
     assert world.resets == 1, "the scene isn't reset under a person's hands"
     assert world.probe.call("/reset_episode").success
     world.probe.until(lambda: world.state.state == "running", "the episode")

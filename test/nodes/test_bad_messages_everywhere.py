@@ -33,7 +33,7 @@ def test_a_training_ends_well_whatever_is_said_beside(graph, capsys):
     # In lock-step there are no signs of life; of a hand there are few readings, and of those few
     # that could be spoilt.
     silent = set(SPOKEN_ON) - {topic for topic, _ in said}
-    assert silent <= {"nodes/alive", *TIMELESS}
+    assert silent <= {"nodes/heartbeat", *TIMELESS}
     meant = ([m for m in commands[name] if m.header.frame_id != MINE] for name in COMMANDS)
     within_limits(*meant)
     training.replay_is_what_is_recorded()

@@ -4,9 +4,9 @@ Beside him every node meddles out of its own mouth, with copies and with what is
 (`meddled.py`).
 
 What is claimed: no process dies, no command is beyond the limits, what is recorded and learned is
-what the topics' one senders said, and the run ends well. What isn't: that a node which lies with
+what the topics' one publishers said, and the run ends well. What isn't: that a node which lies with
 sound numbers is found out; that a stranger is known who is the only one to speak on a topic while
-the graph begins; that a forged sign of life is (`nodes/alive`, `nodes/ready`: everybody speaks
+the graph begins; that a forged sign of life is (`nodes/heartbeat`, `nodes/ready`: everybody speaks
 there); that a stranger's zero doesn't stop the arm for a moment, since whoever stops it may.
 """
 

@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from expo_ft_ros.control.episode_machine import SAME_WORD
+from expo_ft_ros.control.episode_machine import DEBOUNCE
 from expo_ft_ros.control.safety_filter import SafetyConfig
 from expo_ft_ros.recording.episode_store import load_episodes
 from expo_ft_ros.tasks import load_task
@@ -74,7 +74,7 @@ def follow(probe, process) -> tuple[dict[int, list[list[float]]], dict[int, list
     probe.on("sim/state", look)
     probe.until(lambda: states and states[-1].state == "resetting", "the reset", timeout=60)
     assert states[-1].asked == "look at the scene: the run starts"
-    probe.spin(SAME_WORD)
+    probe.spin(DEBOUNCE)
     assert not resets, "nothing moves before a person has looked"
     assert probe.call("/reset_episode").success
     probe.until(lambda: process.poll() is not None, "the run's end", timeout=150)

@@ -81,7 +81,7 @@ def test_the_average_of_the_trained_weights_acts():
     assert 0 < ema < 1
     before = {name: value.clone() for name, value in agent.vla.named_parameters()}
     agent.update(go_on)
-    trained = dict(agent.imitator.trained.named_parameters())
+    trained = dict(agent.vla_trainer.trained.named_parameters())
     moved = 0
     for name, acting in agent.vla.named_parameters():
         moved += not torch.equal(trained[name], before[name])
@@ -132,7 +132,7 @@ def test_what_comes_before_and_after_is_augmented_independently(encoder):
     agent = fed(critic=critic, augmented_features=4)
     agent.update(go_on)
     slots = np.repeat(agent.memory.replay.starts()[:1], 32)
-    first, second = agent.memory.visual(slots)[0], agent.memory.visual(slots)[0]
+    first, second = agent.memory.critic_input(slots)[0], agent.memory.critic_input(slots)[0]
     assert not torch.equal(first, second)
 
 
@@ -144,9 +144,9 @@ def test_the_critics_own_encoder_has_its_own_augmentation():
         own = critic.model_copy(update={"encoder": "own", "augmentation": kind})
         agent = fed(critic=own, augmentation="none")
         slots = agent.memory.replay.starts()[:8]
-        seen[kind] = agent.memory.visual(slots)[0]
-        plain = agent.memory.seen(slots).images
-        assert torch.equal(agent.memory.seen(slots, augmented=True).images, plain)
+        seen[kind] = agent.memory.critic_input(slots)[0]
+        plain = agent.memory.images(slots).images
+        assert torch.equal(agent.memory.images(slots, augmented=True).images, plain)
     assert torch.equal(seen["none"], seen[None])
     assert not torch.allclose(seen["none"], seen["openpi"])
 
@@ -185,7 +185,7 @@ def test_update_calls_are_due_by_schedule(schedule, calls):
 def test_what_a_person_mended_is_not_imitated_within_the_horizon():
     """The VLA's loss sees H = 16 steps of a window, not only the C = 8 that are executed."""
     agent = make_agent()
-    assert agent.config.vla_data == "unmended"
+    assert agent.config.vla_data == "exclude_pre_intervention"
     source = np.zeros(30, dtype=np.uint8)
     source[[12, 25]] = Source.HUMAN
     agent.add_episode(replace(make_episode(1, 30, terminated=True, size=SIZE), source=source))
@@ -197,7 +197,8 @@ def test_what_a_person_mended_is_not_imitated_within_the_horizon():
 
 
 @pytest.mark.parametrize(
-    ("data", "expected"), [("all", {1, 2, 3}), ("successful", {1, 3}), ("unmended", {1, 3})]
+    ("data", "expected"),
+    [("all", {1, 2, 3}), ("successful", {1, 3}), ("exclude_pre_intervention", {1, 3})],
 )
 def test_what_the_vla_imitates_is_configured(data, expected):
     agent = make_agent(vla_data=data)
@@ -214,7 +215,9 @@ def test_the_warm_up_is_made_up_for_once(algorithm):
     agent = make_agent(algorithm, warmup_updates=3)
     calls = []
     learn = agent.algorithm.learn
-    agent.algorithm.learn = lambda count, burst: calls.append(count) or learn(count, burst=burst)
+    agent.algorithm.learn = lambda count, encoder_phase: (
+        calls.append(count) or learn(count, encoder_phase=encoder_phase)
+    )
     agent.add_episode(EPISODES[0])
     agent.imitate(go_on)
     for episode in EPISODES[1:]:
@@ -258,7 +261,7 @@ def test_the_target_sees_by_the_encoder_whose_features_are_kept():
     agent.update(go_on)
     acting = dict(agent.vla.image_encoders.named_parameters())
     assert any(not torch.equal(acting[name], before[name]) for name in before)
-    for name, one in agent.imitator.target.image_encoders.named_parameters():
+    for name, one in agent.vla_trainer.target.image_encoders.named_parameters():
         assert torch.equal(one, acting[name]), name
 
 
@@ -296,7 +299,7 @@ def test_features_are_made_anew_after_the_encoder_has_learned():
     after = agent.memory.features.get(slots, None)
     assert not np.array_equal(before, after)
     with torch.no_grad():
-        expected = agent.vla.image_features(agent.memory.seen(slots).images)
+        expected = agent.vla.image_features(agent.memory.images(slots).images)
     np.testing.assert_allclose(after, expected.numpy(), atol=1e-5)
 
 

@@ -77,13 +77,15 @@ def batch(n: int = 8) -> dict[str, torch.Tensor]:
 NEXT = ("reward", "bootstrap", "next_visual", "next_state", "next_base")
 
 
-@pytest.mark.parametrize("agreed", [False, True])
+@pytest.mark.parametrize("pessimistic_edit_gain", [False, True])
 @pytest.mark.parametrize("draws", [([0, 2], [3, 1]), ([2, 0, 3, 1], [1, 3, 0, 2])])
-def test_td_target_is_the_equation(monkeypatch, draws, agreed):
+def test_td_target_is_the_equation(monkeypatch, draws, pessimistic_edit_gain):
     """y = r + bootstrap * min over fresh members of Q'(s', a*), a* the argmax over base chunks and
     their edits of the minimum over other members: here in NumPy, with the draws known."""
     torch.manual_seed(0)
-    edit_config = load_preset().edit.model_copy(update={"agreed": agreed})
+    edit_config = load_preset().edit.model_copy(
+        update={"pessimistic_edit_gain": pessimistic_edit_gain}
+    )
     networks = make_networks(minimum_of=len(draws[0]), edit=edit_config)
     data = batch()
     given = iter([torch.tensor(draw) for draw in draws])
@@ -108,7 +110,7 @@ def test_td_target_is_the_equation(monkeypatch, draws, agreed):
     for b in range(8):
         drawn = every[list(draws[0]), b]
         worth = drawn.min(axis=0)
-        if agreed:
+        if pessimistic_edit_gain:
             worth[3:] = worth[:3] + (drawn[:, 3:] - drawn[:, :3]).min(axis=0)
         star = int(np.argmax(worth))
         value = every[list(draws[1]), b, star].min()

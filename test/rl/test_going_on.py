@@ -35,7 +35,7 @@ def test_going_on_from_a_file_is_going_on_bit_for_bit(algorithm, changes, tmp_pa
     resumed.load(tmp_path / "a.safetensors")
     for episode in EPISODES[:2]:
         resumed.add_episode(episode)
-    resumed.recall()
+    resumed.restore_caches()
     resumed.add_episode(EPISODES[2])
     resumed.update(go_on)
 
@@ -58,7 +58,7 @@ def test_going_on_with_another_learning_rate_learns_at_that_rate(tmp_path):
     for optimiser in slower.algorithm.networks.optimisers.values():
         assert [group["lr"] for group in optimiser.param_groups] == [1e-5]
         assert optimiser.state
-    assert [group["lr"] for group in slower.imitator.optimiser.param_groups] == [2e-5]
+    assert [group["lr"] for group in slower.vla_trainer.optimiser.param_groups] == [2e-5]
 
 
 def test_a_resume_owes_the_updates_of_episodes_after_its_checkpoint(tmp_path):
@@ -69,7 +69,7 @@ def test_a_resume_owes_the_updates_of_episodes_after_its_checkpoint(tmp_path):
     # The first online episode is of the warm-up; the update after the second was lost.
     for episode in EPISODES[:3]:
         resumed.add_episode(episode)
-    resumed.recall()
+    resumed.restore_caches()
     resumed.add_episode(EPISODES[3])
     resumed.update(go_on)
     assert resumed.critic_updates == 2 * (1 + 1)
@@ -91,9 +91,9 @@ def test_a_target_of_another_preset_does_not_come_to_act(tmp_path):
 def test_what_was_broken_off_is_owed_still():
     agent = fed(warmup_updates=3, vla_encoder_every=1)
     agent.update(lambda share, metrics: False)
-    trained, acting = agent.imitator.trained.image_encoders, agent.vla.image_encoders
+    trained, acting = agent.vla_trainer.trained.image_encoders, agent.vla.image_encoders
     for one, other in zip(trained.parameters(), acting.parameters(), strict=True):
-        assert torch.equal(one, other), "both see by one encoder, also after half a burst"
+        assert torch.equal(one, other), "both see by one encoder, also after half a encoder_phase"
     agent.update(go_on)
     assert agent.critic_updates == 2 * (1 + 3)
 
@@ -114,7 +114,7 @@ def test_what_was_drawn_for_other_slots_is_not_taken_up(tmp_path):
     resumed = make_agent()
     resumed.load(tmp_path / "a.safetensors")
     resumed.add_episode(EPISODES[1])
-    resumed.recall()
+    resumed.restore_caches()
     slots = resumed.memory.replay.slots
     assert list(resumed.memory.candidates.missing(slots)) == list(slots)
     assert list(resumed.memory.features.missing(slots)) == list(slots)

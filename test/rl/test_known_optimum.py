@@ -102,7 +102,7 @@ def test_q_converges_to_the_known_optimum():
     right[..., 0] = 1
     slot = np.array([slots[0]] * LAST)
     with torch.no_grad():
-        visual, _ = agent.memory.visual(slot)
+        visual, _ = agent.memory.critic_input(slot)
         features = networks.features(networks.value, visual, states)
         both = torch.cat([right, -right], dim=1).flatten(2)
         q = networks.value.ensemble(features, both).mean(dim=0).numpy()

@@ -78,7 +78,7 @@ def test_starts_select_success_and_human_steps():
 def test_starts_by_what_their_windows_hold(shapes, steps):
     replay = ReplayBuffer(capacity=100, image_size=8)
     expected: dict[str, set[int]] = {"human": set(), "whole": set(), "demonstrated": set()}
-    unmended = set()
+    exclude_pre_intervention = set()
     for i, (n, terminated) in enumerate(shapes):
         stage = "collect" if i % 2 else "rl"
         episode = make_episode(i, n, terminated=terminated, stage=stage)
@@ -91,13 +91,13 @@ def test_starts_by_what_their_windows_hold(shapes, steps):
                 for i in range(t, min(t + steps, n))
             ]
             if not any(mended):
-                unmended.add(int(where[t]))
+                exclude_pre_intervention.add(int(where[t]))
             if t + steps <= n:
                 expected["whole"].add(int(where[t]))
             if stage == "collect":
                 expected["demonstrated"].add(int(where[t]))
     assert set(replay.starts(human=steps)) == expected["human"]
-    assert set(replay.starts(unmended=steps)) == unmended
+    assert set(replay.starts(exclude_pre_intervention=steps)) == exclude_pre_intervention
     assert set(replay.starts(whole=steps)) == expected["whole"]
     assert set(replay.starts(demonstrated=True)) == expected["demonstrated"]
     others = set(replay.starts()) - expected["demonstrated"]

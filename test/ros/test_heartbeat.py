@@ -5,7 +5,7 @@ import time
 import rclpy
 
 from expo_ft_ros.ros.graph_node import GraphNode
-from expo_ft_ros.ros.heartbeat import Heart
+from expo_ft_ros.ros.heartbeat import HeartbeatPublisher
 from expo_ft_ros.ros.process import make_executor
 from test.monitor.browser import wait_until
 
@@ -14,18 +14,18 @@ PATIENCE = 0.3
 
 def test_it_beats_until_nobody_has_touched_it_for_its_patience_and_again_once_touched():
     beats = []
-    heart = Heart(lambda: beats.append(time.monotonic()), 0.01, PATIENCE)
+    heart = HeartbeatPublisher(lambda: beats.append(time.monotonic()), 0.01, PATIENCE)
     try:
         wait_until(lambda: len(beats) > 2, "a beat")
         wait_until(lambda: time.monotonic() - beats[-1] > PATIENCE, "its silence")
         count = len(beats)
-        heart.touch()
+        heart.kick()
         wait_until(lambda: len(beats) > count, "a beat again")
     finally:
         heart.stop()
     count = len(beats)
-    heart.touch()
-    assert not heart.is_beating
+    heart.kick()
+    assert not heart.is_running
     assert len(beats) == count
 
 
@@ -33,12 +33,12 @@ class Computes(GraphNode):
     """Writes down whether it seems alive while it is torn down."""
 
     NAME = "policy"
-    COMPUTES = 2.0
+    CALLBACK_TIMEOUT = 2.0
     beats_in_teardown = None
 
     def _teardown(self) -> None:
         if self.beats_in_teardown is None:
-            self.beats_in_teardown = self._heart is not None
+            self.beats_in_teardown = self._heartbeat is not None
 
 
 def test_a_node_that_ends_is_silent_at_once_however_long_its_teardown(graph):
@@ -51,7 +51,7 @@ def test_a_node_that_ends_is_silent_at_once_however_long_its_teardown(graph):
 
         def beats() -> bool:
             executor.spin_until_future_complete(rclpy.Future(), timeout_sec=0.05)
-            return node._heart is not None
+            return node._heartbeat is not None
 
         wait_until(beats, "its heart")
         node.close()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from expo_ft_ros.bringup.process import child_environment
-from expo_ft_ros.control.thread_priority import may_come_first
+from expo_ft_ros.control.thread_priority import may_set_fifo_priority
 from expo_ft_ros.ros.parameters import describe
 from expo_ft_ros.ros.process import _without_name
 from test.processes import is_alive
@@ -41,7 +41,7 @@ def test_ready_is_said_once_the_others_are_there(graph):
 def test_signals_stop_cleanly(graph, number):
     node = graph.start("proprio")
     # Its word, not its being seen: a process that was there before may be seen for a while.
-    alive = graph.probe.gather("nodes/alive")
+    alive = graph.probe.gather("nodes/heartbeat")
     graph.probe.until(lambda: alive, "its sign of life")
     # Again and again, until the interpreter itself is gone.
     while node.process.poll() is None:
@@ -128,7 +128,7 @@ def test_who_is_urgent_is_woken_early_before_ros_starts(monkeypatch, urgent):
     from expo_ft_ros.ros import process
 
     order = []
-    monkeypatch.setattr(process, "wake_early", lambda: order.append("early"))
+    monkeypatch.setattr(process, "set_short_slice", lambda: order.append("early"))
     monkeypatch.setattr(process, "StopSignals", lambda: None)
     monkeypatch.setattr(process, "die_with_parent", lambda: None)
 
@@ -158,7 +158,7 @@ def test_in_real_time_the_executor_of_who_is_urgent_comes_first_and_the_middlewa
     dds = {t.name for t in threads.iterdir() if (t / "comm").read_text().startswith("dds.")}
     assert dds
     assert not first & dds
-    assert (str(node.process.pid) in first) == (may_come_first() and not lockstep)
+    assert (str(node.process.pid) in first) == (may_set_fifo_priority() and not lockstep)
 
 
 def test_the_persons_way_to_the_tick_is_urgent():

@@ -13,11 +13,11 @@ from sensor_msgs.msg import JointState
 
 from expo_ft_ros.ros.graph_node import DROPPED_SHOWN
 from expo_ft_ros.ros.messages import header_of
-from expo_ft_ros.ros.publisher_guard import OneSender
+from expo_ft_ros.ros.publisher_guard import PublisherGuard
 
 
-def takes(one: OneSender, sender: int) -> bool:
-    return one.knows({"publisher_gid": {"data": bytes([sender])}})
+def takes(one: PublisherGuard, sender: int) -> bool:
+    return one.accepts({"publisher_gid": {"data": bytes([sender])}})
 
 
 class Publishers:
@@ -26,8 +26,10 @@ class Publishers:
     def __init__(self, *there: int, count: int | None = None) -> None:
         self.there, self.count = there, len(there) if count is None else count
 
-    def sender(self, **how: bool) -> OneSender:
-        return OneSender(lambda: self.count, lambda: [bytes([one]) for one in self.there], **how)
+    def sender(self, **how: bool) -> PublisherGuard:
+        return PublisherGuard(
+            lambda: self.count, lambda: [bytes([one]) for one in self.there], **how
+        )
 
     def become(self, *there: int, count: int | None = None) -> None:
         self.there, self.count = there, len(there) if count is None else count
@@ -48,7 +50,7 @@ def test_whoever_was_alone_stays_the_sender_until_he_is_gone(others):
 
 def test_of_a_command_nobody_inherits_the_robot_who_was_refused_before():
     publishers = Publishers(0)
-    one = publishers.sender(unforgiving=True)
+    one = publishers.sender(reject_permanently=True)
     assert takes(one, 0)
     publishers.become(0, 1)
     assert not takes(one, 1)
@@ -60,10 +62,10 @@ def test_of_a_command_nobody_inherits_the_robot_who_was_refused_before():
 
 def test_who_was_met_alone_is_the_sender_though_he_was_silent():
     publishers = Publishers(0)
-    one = publishers.sender(unforgiving=True)
-    one.meet()
+    one = publishers.sender(reject_permanently=True)
+    one.refresh()
     publishers.become(0, 1)
-    one.meet()
+    one.refresh()
     assert not takes(one, 1)
     assert takes(one, 0)
 
@@ -71,29 +73,29 @@ def test_who_was_met_alone_is_the_sender_though_he_was_silent():
 def test_who_comes_later_and_is_silent_is_met_and_who_comes_in_his_place():
     publishers = Publishers()
     one = publishers.sender()
-    one.meet()
+    one.refresh()
     publishers.become(0)
-    one.meet()
+    one.refresh()
     publishers.become(0, 1)
-    one.meet()
+    one.refresh()
     assert takes(one, 0)
     assert not takes(one, 1)
     publishers.become(0)
-    one.meet()
+    one.refresh()
     publishers.become(2)
-    one.meet()
+    one.refresh()
     publishers.become(1, 2)
     assert takes(one, 2)
 
 
 def test_who_was_refused_is_not_met():
     publishers = Publishers(0)
-    one = publishers.sender(unforgiving=True)
-    one.meet()
+    one = publishers.sender(reject_permanently=True)
+    one.refresh()
     publishers.become(0, 1)
     assert not takes(one, 1)
     publishers.become(1)
-    one.meet()
+    one.refresh()
     assert not takes(one, 1)
 
 
@@ -107,8 +109,8 @@ def test_who_speaks_before_he_is_counted_is_not_the_one_who_is():
 def test_where_identities_are_not_told_who_is_heard_alone_is_the_sender():
     """Of Cyclone DDS."""
     count = 1
-    one = OneSender(lambda: count, list)
-    one.meet()
+    one = PublisherGuard(lambda: count, list)
+    one.refresh()
     assert takes(one, 0)
     count = 2
     assert takes(one, 0)
@@ -119,7 +121,7 @@ def test_where_identities_are_not_told_who_is_heard_alone_is_the_sender():
 def test_nobody_is_met_where_nobody_is_alone(there):
     publishers = Publishers(*there)
     one = publishers.sender()
-    one.meet()
+    one.refresh()
     publishers.become(1)
     assert takes(one, 1)
 
@@ -143,7 +145,7 @@ def test_of_two_from_the_beginning_none_is_believed():
 
 
 def test_where_nobody_can_tell_everybody_is_believed():
-    assert Publishers(0, 1).sender().knows({"source_timestamp": 0})
+    assert Publishers(0, 1).sender().accepts({"source_timestamp": 0})
 
 
 class Arm:

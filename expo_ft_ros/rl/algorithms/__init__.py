@@ -6,16 +6,28 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from expo_ft_ros.configuration import ConfigError
-from expo_ft_ros.rl.algorithms.base import Algorithm, Choice, Parts, Seen
+from expo_ft_ros.rl.algorithms.base import (
+    ActionSelection,
+    Algorithm,
+    AlgorithmContext,
+    EncodedObservation,
+)
 from expo_ft_ros.rl.algorithms.dsrl import Dsrl
 from expo_ft_ros.rl.algorithms.expo_ft import ExpoFT
 from expo_ft_ros.rl.algorithms.hil_serl import HilSerl
 from expo_ft_ros.rl.algorithms.imitation_only import SFT, HGDagger
 from expo_ft_ros.rl.config import ALGORITHM_NAMES
 
-__all__ = ["ALGORITHMS", "Algorithm", "Choice", "Parts", "Seen", "make_algorithm"]
+__all__ = [
+    "ALGORITHMS",
+    "ActionSelection",
+    "Algorithm",
+    "AlgorithmContext",
+    "EncodedObservation",
+    "make_algorithm",
+]
 
-ALGORITHMS: Mapping[str, Callable[[Parts], Algorithm]] = MappingProxyType(
+ALGORITHMS: Mapping[str, Callable[[AlgorithmContext], Algorithm]] = MappingProxyType(
     {
         "expo_ft": ExpoFT,
         "sft": SFT,
@@ -26,8 +38,8 @@ ALGORITHMS: Mapping[str, Callable[[Parts], Algorithm]] = MappingProxyType(
 )
 
 
-def make_algorithm(name: str, parts: Parts) -> Algorithm:
+def make_algorithm(name: str, context: AlgorithmContext) -> Algorithm:
     """Raises ConfigError for an unknown name, with the known ones."""
     if name not in ALGORITHMS:
         raise ConfigError(f"algorithm:={name}: not known (known: {', '.join(ALGORITHM_NAMES)})")
-    return ALGORITHMS[name](parts)
+    return ALGORITHMS[name](context)

@@ -9,7 +9,12 @@ import torch
 from torch import Tensor
 
 from expo_ft_ros.rl.actor_critic import ActorCritic, Metrics
-from expo_ft_ros.rl.algorithms.base import Choice, Parts, Seen, WithNetworks
+from expo_ft_ros.rl.algorithms.base import (
+    ActionSelection,
+    AlgorithmContext,
+    EncodedObservation,
+    WithNetworks,
+)
 from expo_ft_ros.rl.gaussian import TanhGaussian, target_entropy
 from expo_ft_ros.rl.memory import Transitions
 from expo_ft_ros.rl.replay_buffer import Window
@@ -19,51 +24,53 @@ class ActorBaseline(WithNetworks, ABC):
     """Q and the actor are functions of `dim` numbers within +-scale; implements `Algorithm`, but
     for what these numbers are."""
 
-    def __init__(self, parts: Parts, dim: int, scale: float) -> None:
-        config = parts.config
+    def __init__(self, context: AlgorithmContext, dim: int, scale: float) -> None:
+        config = context.config
         self.updates_per_step = config.baseline.updates_per_step
         networks = ActorCritic(
             config.model_copy(update={"minimum_of": config.baseline.minimum_of}),
             dim,
-            parts.feature_dim,
+            context.feature_dim,
             lambda known: TanhGaussian(known, dim, config.edit.hidden, scale),
             alpha=config.baseline.alpha,
             entropy=lambda actor: target_entropy(dim, scale, shifted=False),
         )
-        super().__init__(parts, networks)
+        super().__init__(context, networks)
 
     @abstractmethod
-    def choose(self, seen: Seen, *, mode: bool, generator: torch.Generator | None) -> Choice:
+    def choose(
+        self, encoded: EncodedObservation, *, mode: bool, generator: torch.Generator | None
+    ) -> ActionSelection:
         """See Algorithm."""
 
     def _window(self) -> Window:
         """A batch's windows."""
-        return self._parts.memory.batch()
+        return self._context.memory.batch()
 
     @abstractmethod
     def _actions(self, batch: Transitions) -> Tensor:
         """(B, dim) that stand for what was executed."""
 
-    def gradient_steps(self, calls: int, *, burst: bool) -> int:
+    def gradient_steps(self, calls: int, *, encoder_phase: bool) -> int:
         """See Algorithm."""
-        return calls * (self._parts.config.baseline.critic_steps_per_update + 1)
+        return calls * (self._context.config.baseline.critic_steps_per_update + 1)
 
-    def learn(self, calls: int, *, burst: bool) -> Iterator[Metrics]:
+    def learn(self, calls: int, *, encoder_phase: bool) -> Iterator[Metrics]:
         """See Algorithm."""
-        config, memory = self._parts.config, self._parts.memory
+        config, memory = self._context.config, self._context.memory
         self._prepare()
         for _ in range(calls):
             for _ in range(config.baseline.critic_steps_per_update):
                 yield self._critic_step()
-            yield self.networks.actor_step(*memory.visual(self._window().start))
+            yield self.networks.actor_step(*memory.critic_input(self._window().start))
 
     def _prepare(self) -> None:
         """Makes what batches need and slots lack."""
-        self._parts.memory.fill_features()
+        self._context.memory.fill_features()
 
     def _critic_step(self) -> Metrics:
         networks = self.networks
-        batch = self._parts.memory.transitions(self._window())
+        batch = self._context.memory.transitions(self._window())
         target = networks.td_target_of_actor(
             batch.reward, batch.bootstrap, batch.next_visual, batch.next_state
         )
@@ -71,19 +78,25 @@ class ActorBaseline(WithNetworks, ABC):
         self.critic_updates += 1
         return metrics
 
-    def _drawn(self, seen: Seen, *, mode: bool, generator: torch.Generator | None) -> Tensor:
+    def _drawn(
+        self, encoded: EncodedObservation, *, mode: bool, generator: torch.Generator | None
+    ) -> Tensor:
         """(1, dim) the actor's mode or a draw of it."""
         actor = self.networks.actor
-        known = self.networks.features(self.networks.value, seen.visual, seen.inputs.state)
+        known = self.networks.features(self.networks.value, encoded.visual, encoded.inputs.state)
         return actor.mode(known) if mode else actor.sample(known, generator)[0]
 
     def _choice(
-        self, seen: Seen, drawn: Tensor, chunk: Tensor, generator: torch.Generator | None
-    ) -> Choice:
+        self,
+        encoded: EncodedObservation,
+        drawn: Tensor,
+        chunk: Tensor,
+        generator: torch.Generator | None,
+    ) -> ActionSelection:
         """The chunk (H, 7) that was made of what was drawn, with its value once there is one."""
-        known = self.networks.features(self.networks.target, seen.visual, seen.inputs.state)
+        known = self.networks.features(self.networks.target, encoded.visual, encoded.inputs.state)
         q = self.networks.target.ensemble.pessimistic(known, drawn[:, None], generator)[0]
         if self.critic_updates == 0:
             q = torch.full_like(q, torch.nan)
-        executed = chunk[None, : self._parts.task.execute_steps]
-        return Choice(chunk, executed, q, torch.zeros(1, dtype=torch.bool), 0)
+        executed = chunk[None, : self._context.task.execute_steps]
+        return ActionSelection(chunk, executed, q, torch.zeros(1, dtype=torch.bool), 0)

@@ -14,19 +14,19 @@ from expo_ft_ros.policies.flow_vla import FlowVLA
 from expo_ft_ros.rl.actor_critic import ActorCritic, Metrics, resume_optimiser
 from expo_ft_ros.rl.config import AgentConfig
 from expo_ft_ros.rl.memory import Memory
-from expo_ft_ros.rl.vla_trainer import Imitator
+from expo_ft_ros.rl.vla_trainer import VLATrainer
 from expo_ft_ros.tasks import TaskConfig
 
 
 @dataclass(frozen=True)
-class Parts:
+class AlgorithmContext:
     """What algorithms are made from; shared with the agent that made them."""
 
     config: AgentConfig
     task: TaskConfig
     vla: FlowVLA
     memory: Memory
-    imitator: Imitator
+    vla_trainer: VLATrainer
 
     @property
     def chunk_dim(self) -> int:
@@ -40,7 +40,7 @@ class Parts:
 
 
 @dataclass(frozen=True)
-class Seen:
+class EncodedObservation:
     """One observation. visual: what the critic's encoder sees of it, (1, ...); inputs: what the
     VLA sees."""
 
@@ -49,7 +49,7 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Choice:
+class ActionSelection:
     """What to execute, in the VLA's normalised space.
 
     chunk: (H, 7), of which C steps are meant; candidates: (K, C, 7); q: (K,), NaN where nobody
@@ -73,19 +73,21 @@ class Algorithm(Protocol):
         """Update calls an environment step; None: as the configured schedule says."""
         ...
 
-    def choose(self, seen: Seen, *, mode: bool, generator: torch.Generator | None) -> Choice:
+    def choose(
+        self, encoded: EncodedObservation, *, mode: bool, generator: torch.Generator | None
+    ) -> ActionSelection:
         """Chooses on one observation; mode: as in an evaluation, without exploration."""
         ...
 
-    def gradient_steps(self, calls: int, *, burst: bool) -> int:
+    def gradient_steps(self, calls: int, *, encoder_phase: bool) -> int:
         """About how many `learn` takes, to say how far it is."""
         ...
 
-    def learn(self, calls: int, *, burst: bool) -> Iterator[Metrics]:
+    def learn(self, calls: int, *, encoder_phase: bool) -> Iterator[Metrics]:
         """Learns by so many update calls, yielding after each gradient step.
 
-        burst: the VLA's image encoder has its turn first. Raises TrainingDiverged and leaves the
-        last good weights.
+        encoder_phase: the VLA's image encoder has its turn first. Raises TrainingDiverged and
+        leaves the last good weights.
         """
         ...
 
@@ -106,14 +108,16 @@ class Algorithm(Protocol):
 class WithNetworks:
     """What the algorithms that learn networks beside the VLA share of `Algorithm`."""
 
-    def __init__(self, parts: Parts, networks: ActorCritic) -> None:
-        self._parts = parts
-        self.networks = networks.to(next(parts.vla.parameters()).device)
+    def __init__(self, context: AlgorithmContext, networks: ActorCritic) -> None:
+        self._context = context
+        self.networks = networks.to(next(context.vla.parameters()).device)
         self.critic_updates = 0
 
     def imitated(self) -> None:
         """See Algorithm."""
-        self.networks.adopt(self._parts.vla.state_stats, self._parts.vla.action_stats)
+        self.networks.set_normalization(
+            self._context.vla.state_stats, self._context.vla.action_stats
+        )
 
     def state_dict(self, *, learning: bool) -> dict[str, Any]:
         """See Algorithm."""
@@ -131,11 +135,11 @@ class WithNetworks:
             resume_optimiser(self.networks.optimisers[name], of_file)
 
 
-def base_choice(parts: Parts, base: Tensor) -> Choice:
+def base_choice(context: AlgorithmContext, base: Tensor) -> ActionSelection:
     """The first of the base chunks (1, N, H, 7), as when nobody values them."""
-    steps = parts.task.execute_steps
+    steps = context.task.execute_steps
     count = base.shape[1]
-    return Choice(
+    return ActionSelection(
         chunk=base[0, 0],
         candidates=base[0, :, :steps],
         q=torch.full((count,), torch.nan),

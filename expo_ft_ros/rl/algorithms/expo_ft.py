@@ -13,7 +13,13 @@ from torch import Tensor
 from expo_ft_ros.data.normalisation import QuantileNormaliser
 from expo_ft_ros.data.types import ACTION_DIM
 from expo_ft_ros.rl.actor_critic import ActorCritic, Metrics
-from expo_ft_ros.rl.algorithms.base import Choice, Parts, Seen, WithNetworks, base_choice
+from expo_ft_ros.rl.algorithms.base import (
+    ActionSelection,
+    AlgorithmContext,
+    EncodedObservation,
+    WithNetworks,
+    base_choice,
+)
 from expo_ft_ros.rl.config import AgentConfig
 from expo_ft_ros.rl.gaussian import TanhGaussian, target_entropy
 
@@ -64,9 +70,9 @@ class EditedCritic(ActorCritic):
         self._steps = steps
         self.action_stats = QuantileNormaliser(ACTION_DIM, config.vla.action_floor)
 
-    def adopt(self, state: QuantileNormaliser, action: QuantileNormaliser) -> None:
+    def set_normalization(self, state: QuantileNormaliser, action: QuantileNormaliser) -> None:
         """See ActorCritic."""
-        super().adopt(state, action)
+        super().set_normalization(state, action)
         self.action_stats.load_state_dict(action.state_dict())
 
     def executable(self, action: Tensor) -> Tensor:
@@ -101,7 +107,7 @@ class EditedCritic(ActorCritic):
         ensemble = self.target.ensemble
         of_members = ensemble(of_target, candidates, ensemble.draw(generator))
         q = of_members.amin(dim=0)
-        if edited and self.config.edit.agreed:
+        if edited and self.config.edit.pessimistic_edit_gain:
             of_base, of_edits = of_members.chunk(2, dim=2)
             q = torch.cat([q.chunk(2, dim=1)[0]] * 2, dim=1)
             q[:, base.shape[1] :] += (of_edits - of_base).amin(dim=0)
@@ -125,8 +131,8 @@ class EditedCritic(ActorCritic):
         reward, bootstrap: (B,) as in `replay.Window`; next_base: (B, N, C * 7).
         """
         selection = self.select(next_visual, next_state, next_base, mode=False, edited=edited)
-        agreed = edited and self.config.edit.agreed
-        if self.config.minimum_of == self.config.critic.members and not agreed:
+        pessimistic_edit_gain = edited and self.config.edit.pessimistic_edit_gain
+        if self.config.minimum_of == self.config.critic.members and not pessimistic_edit_gain:
             value = selection.q.amax(dim=1)
         else:
             features = self.features(self.target, next_visual, next_state)
@@ -141,75 +147,81 @@ class ExpoFT(WithNetworks):
     networks: EditedCritic
     updates_per_step: None = None
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, context: AlgorithmContext) -> None:
         networks = EditedCritic(
-            parts.config, parts.chunk_dim, parts.task.edit_scale, parts.feature_dim
+            context.config, context.chunk_dim, context.task.edit_scale, context.feature_dim
         )
-        super().__init__(parts, networks)
+        super().__init__(context, networks)
 
     @property
     def _edits(self) -> bool:
         """Whether edits are candidates by now."""
-        config = self._parts.config
+        config = self._context.config
         return config.edits and self.critic_updates >= config.edits_after
 
-    def choose(self, seen: Seen, *, mode: bool, generator: torch.Generator | None) -> Choice:
+    def choose(
+        self, encoded: EncodedObservation, *, mode: bool, generator: torch.Generator | None
+    ) -> ActionSelection:
         """Eq. 2; while the critic is untrained the first base chunk, unedited."""
-        parts, steps = self._parts, self._parts.task.execute_steps
-        base = parts.vla.sample(seen.inputs, parts.config.candidates, generator)
+        context, steps = self._context, self._context.task.execute_steps
+        base = context.vla.sample(encoded.inputs, context.config.candidates, generator)
         if self.critic_updates == 0:
-            return base_choice(parts, base)
+            return base_choice(context, base)
         selection = self.networks.select(
-            seen.visual,
-            seen.inputs.state,
+            encoded.visual,
+            encoded.inputs.state,
             base[:, :, :steps].flatten(2),
             mode=mode,
             edited=self._edits,
             generator=generator,
         )
-        count = parts.config.candidates
+        count = context.config.candidates
         chosen = int(selection.chosen)
         candidates = selection.candidates[0].view(-1, steps, ACTION_DIM)
         whole = base[0, chosen % count].clone()
         whole[:steps] = candidates[chosen]
         edited = torch.arange(len(candidates)) >= count
-        return Choice(whole, candidates, selection.q[0], edited, chosen)
+        return ActionSelection(whole, candidates, selection.q[0], edited, chosen)
 
-    def gradient_steps(self, calls: int, *, burst: bool) -> int:
+    def gradient_steps(self, calls: int, *, encoder_phase: bool) -> int:
         """See Algorithm."""
-        config = self._parts.config
+        config = self._context.config
         each = config.critic_steps_per_update + config.vla_steps_per_update
         each += config.edit.steps_per_update if config.edits else 0
-        return calls * each + burst * config.vla_encoder_steps
+        return calls * each + encoder_phase * config.vla_encoder_steps
 
-    def learn(self, calls: int, *, burst: bool) -> Iterator[Metrics]:
+    def learn(self, calls: int, *, encoder_phase: bool) -> Iterator[Metrics]:
         """See Algorithm."""
-        config, memory, imitator = self._parts.config, self._parts.memory, self._parts.imitator
-        if burst:
-            yield from imitator.encoder_burst(self._imitated)
+        config, memory, vla_trainer = (
+            self._context.config,
+            self._context.memory,
+            self._context.vla_trainer,
+        )
+        if encoder_phase:
+            yield from vla_trainer.encoder_burst(self._imitated)
         cached = config.target_candidates == "cached"
         memory.fill_features()
         if cached:
-            memory.fill_candidates(imitator.updates)
+            memory.fill_candidates(vla_trainer.updates)
         for _ in range(calls):
             for _ in range(config.critic_steps_per_update):
                 yield self._critic_step()
-            yield from imitator.steps(self._imitated)
+            yield from vla_trainer.steps(self._imitated)
             for _ in range(config.edit.steps_per_update if config.edits else 0):
                 yield self._edit_step()
             if cached:
-                memory.refresh(config.refresh_per_update, imitator.updates)
+                memory.refresh(config.refresh_per_update, vla_trainer.updates)
         yield self._diagnose()
 
     def _critic_step(self) -> Metrics:
-        memory, networks = self._parts.memory, self.networks
+        memory, networks = self._context.memory, self.networks
         batch = memory.transitions(memory.batch())
         target = networks.td_target(
             batch.reward,
             batch.bootstrap,
             batch.next_visual,
             batch.next_state,
-            memory.base_chunks(batch.after, self._parts.imitator.updates),
+            memory.base_chunks(batch.after, self._context.vla_trainer.updates),
             edited=self._edits,
         )
         metrics = networks.critic_step(batch.visual, batch.state, batch.chunk, target)
@@ -217,16 +229,17 @@ class ExpoFT(WithNetworks):
         return metrics
 
     def _edit_step(self) -> Metrics:
-        memory = self._parts.memory
+        memory = self._context.memory
         window = memory.batch()
-        return self.networks.actor_step(*memory.visual(window.start), memory.chunk(window))
+        return self.networks.actor_step(*memory.critic_input(window.start), memory.chunk(window))
 
     def _imitated(self) -> NDArray[np.int64]:
-        data = self._parts.config.vla_data
+        data = self._context.config.vla_data
         # All that the VLA's loss sees of a window, not the executed part of it.
-        seen = self._parts.vla.horizon
-        return self._parts.memory.replay.starts(
-            successful=data != "all", unmended=seen if data == "unmended" else 0
+        horizon = self._context.vla.horizon
+        return self._context.memory.replay.starts(
+            successful=data != "all",
+            exclude_pre_intervention=horizon if data == "exclude_pre_intervention" else 0,
         )
 
     @torch.no_grad()
@@ -234,18 +247,18 @@ class ExpoFT(WithNetworks):
         """Age of the cached candidates, and how often the critic misranks them: the share of
         corrected windows at which it prefers the base chunks, on average, to what the person did.
         """
-        memory, updates = self._parts.memory, self._parts.imitator.updates
+        memory, updates = self._context.memory, self._context.vla_trainer.updates
         slots = memory.replay.slots
         metrics = {}
-        if self._parts.config.target_candidates == "cached":
+        if self._context.config.target_candidates == "cached":
             metrics["cache/age"] = float((updates - memory.candidates.version[slots]).mean())
-        steps = self._parts.task.execute_steps
+        steps = self._context.task.execute_steps
         corrected = memory.replay.starts(
-            successful=True, human=steps, unmended=steps, demonstrated=False
+            successful=True, human=steps, exclude_pre_intervention=steps, demonstrated=False
         )
         if len(corrected):
             window = memory.sample(steps, corrected)
-            visual, state = memory.visual(window.start)
+            visual, state = memory.critic_input(window.start)
             base = memory.base_chunks(window.start, updates)
             chunks = torch.cat([memory.chunk(window)[:, None], base], dim=1)
             features = self.networks.features(self.networks.value, visual, state)

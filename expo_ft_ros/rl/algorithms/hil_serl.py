@@ -8,7 +8,7 @@ from torch import Tensor
 
 from expo_ft_ros.data.types import ACTION_DIM
 from expo_ft_ros.rl.algorithms.actor_baseline import ActorBaseline
-from expo_ft_ros.rl.algorithms.base import Choice, Parts, Seen
+from expo_ft_ros.rl.algorithms.base import ActionSelection, AlgorithmContext, EncodedObservation
 from expo_ft_ros.rl.memory import Transitions
 from expo_ft_ros.rl.replay_buffer import Window
 
@@ -23,24 +23,26 @@ class HilSerl(ActorBaseline):
     does: HIL-SERL too starts from a pretrained one. Chunks are in the VLA's normalised space.
     """
 
-    def __init__(self, parts: Parts) -> None:
-        super().__init__(parts, parts.chunk_dim, _REACH)
+    def __init__(self, context: AlgorithmContext) -> None:
+        super().__init__(context, context.chunk_dim, _REACH)
 
-    def choose(self, seen: Seen, *, mode: bool, generator: torch.Generator | None) -> Choice:
+    def choose(
+        self, encoded: EncodedObservation, *, mode: bool, generator: torch.Generator | None
+    ) -> ActionSelection:
         """The actor's mode or a draw of it, followed by standing still."""
-        vla, steps = self._parts.vla, self._parts.task.execute_steps
-        drawn = self._drawn(seen, mode=mode, generator=generator)
+        vla, steps = self._context.vla, self._context.task.execute_steps
+        drawn = self._drawn(encoded, mode=mode, generator=generator)
         still = vla.normalise(torch.zeros(ACTION_DIM, device=drawn.device))
         chunk = torch.cat([drawn.view(steps, -1), still.expand(vla.horizon - steps, -1)])
-        return self._choice(seen, drawn, chunk, generator)
+        return self._choice(encoded, drawn, chunk, generator)
 
     def _actions(self, batch: Transitions) -> Tensor:
         return batch.chunk
 
     def _window(self) -> Window:
         """The configured share of them from what a person showed."""
-        config, memory = self._parts.config, self._parts.memory
-        steps = self._parts.task.execute_steps
+        config, memory = self._context.config, self._context.memory
+        steps = self._context.task.execute_steps
         whole = steps if config.window_end == "dropped" else 0
         online = memory.replay.starts(demonstrated=False, whole=whole)
         corrected = memory.replay.starts(demonstrated=False, human=steps, whole=whole)

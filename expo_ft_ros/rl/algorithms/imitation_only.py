@@ -10,7 +10,12 @@ import torch
 from numpy.typing import NDArray
 
 from expo_ft_ros.rl.actor_critic import Metrics
-from expo_ft_ros.rl.algorithms.base import Choice, Parts, Seen, base_choice
+from expo_ft_ros.rl.algorithms.base import (
+    ActionSelection,
+    AlgorithmContext,
+    EncodedObservation,
+    base_choice,
+)
 
 
 class SFT:
@@ -18,19 +23,21 @@ class SFT:
 
     updates_per_step: None = None
 
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
+    def __init__(self, context: AlgorithmContext) -> None:
+        self._context = context
         self.critic_updates = 0
 
-    def choose(self, seen: Seen, *, mode: bool, generator: torch.Generator | None) -> Choice:
+    def choose(
+        self, encoded: EncodedObservation, *, mode: bool, generator: torch.Generator | None
+    ) -> ActionSelection:
         """One base chunk."""
-        return base_choice(self._parts, self._parts.vla.sample(seen.inputs, 1, generator))
+        return base_choice(self._context, self._context.vla.sample(encoded.inputs, 1, generator))
 
-    def gradient_steps(self, calls: int, *, burst: bool) -> int:
+    def gradient_steps(self, calls: int, *, encoder_phase: bool) -> int:
         """None."""
         return 0
 
-    def learn(self, calls: int, *, burst: bool) -> Iterator[Metrics]:
+    def learn(self, calls: int, *, encoder_phase: bool) -> Iterator[Metrics]:
         """Nothing."""
         yield from ()
 
@@ -50,23 +57,23 @@ class SFT:
 class HGDagger(SFT):
     """The VLA's own loss on windows that hold a human step, and on the demonstrations."""
 
-    def gradient_steps(self, calls: int, *, burst: bool) -> int:
+    def gradient_steps(self, calls: int, *, encoder_phase: bool) -> int:
         """See Algorithm."""
-        config = self._parts.config
-        return calls * config.vla_steps_per_update + burst * config.vla_encoder_steps
+        config = self._context.config
+        return calls * config.vla_steps_per_update + encoder_phase * config.vla_encoder_steps
 
-    def learn(self, calls: int, *, burst: bool) -> Iterator[Metrics]:
+    def learn(self, calls: int, *, encoder_phase: bool) -> Iterator[Metrics]:
         """See Algorithm."""
-        memory, imitator = self._parts.memory, self._parts.imitator
-        if burst:
-            yield from imitator.encoder_burst(self._imitated)
+        memory, vla_trainer = self._context.memory, self._context.vla_trainer
+        if encoder_phase:
+            yield from vla_trainer.encoder_burst(self._imitated)
         memory.fill_features()
         for _ in range(calls):
-            yield from imitator.steps(self._imitated)
+            yield from vla_trainer.steps(self._imitated)
 
     def _imitated(self) -> NDArray[np.int64]:
         """Windows of successful demonstrations, and online ones that hold a correction."""
-        replay = self._parts.memory.replay
+        replay = self._context.memory.replay
         shown = replay.starts(demonstrated=True, successful=True)
-        corrected = replay.starts(demonstrated=False, human=self._parts.task.execute_steps)
+        corrected = replay.starts(demonstrated=False, human=self._context.task.execute_steps)
         return np.concatenate([shown, corrected])

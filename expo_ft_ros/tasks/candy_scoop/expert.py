@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from expo_ft_ros.tasks.candy_scoop.failure_detector import CandyScoopWatch, Goal, Scene
+from expo_ft_ros.tasks.candy_scoop.failure_detector import CandyScoopFailureDetector, Goal, Scene
 from expo_ft_ros.tasks.candy_scoop.scene import BIN_HALF, BIN_HEIGHT, TARGET_HEIGHT
 from expo_ft_ros.tasks.expert import OperatorCommand, OperatorView, Vector
 from expo_ft_ros.tasks.scripted_expert import ScriptedOperator
@@ -86,7 +86,7 @@ class CandyScoopOperator(ScriptedOperator[Scene, Goal, Style, Phase]):
             task,
             rng,
             rate,
-            watch=CandyScoopWatch,
+            failure_detector=CandyScoopFailureDetector,
             scene=Scene.of,
             style=Style.draw,
             first=Phase.REACH,

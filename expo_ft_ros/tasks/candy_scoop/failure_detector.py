@@ -25,7 +25,7 @@ from expo_ft_ros.tasks.candy_scoop.scene import (
     in_container,
 )
 from expo_ft_ros.tasks.expert import OperatorView, Vector
-from expo_ft_ros.tasks.failure_detector import Watch
+from expo_ft_ros.tasks.failure_detector import FailureDetector
 
 if TYPE_CHECKING:
     from expo_ft_ros.tasks import TaskConfig
@@ -138,14 +138,14 @@ class Scene:
         return float(np.linalg.norm(beside)) + max(BIN_HEIGHT + _ABOVE - float(self.lip[2]), 0.0)
 
 
-class CandyScoopWatch(Watch[Scene, Goal]):
-    """See Watch."""
+class CandyScoopFailureDetector(FailureDetector[Scene, Goal]):
+    """See FailureDetector."""
 
     def __init__(self, task: TaskConfig, rate: float) -> None:
         super().__init__(task, rate, late=0.4)
 
     def reset(self) -> None:
-        """See Watch."""
+        """See FailureDetector."""
         super().reset()
         self._dug = False
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from expo_ft_ros.data.rotation import TOOL_DOWN, turn_to
-from expo_ft_ros.tasks.cube_pick.failure_detector import CubePickWatch, Goal, Scene
+from expo_ft_ros.tasks.cube_pick.failure_detector import CubePickFailureDetector, Goal, Scene
 from expo_ft_ros.tasks.expert import Gripper, OperatorCommand, OperatorView, Vector
 from expo_ft_ros.tasks.scripted_expert import ScriptedOperator
 
@@ -73,7 +73,7 @@ class CubePickOperator(ScriptedOperator[Scene, Goal, Style, Phase]):
             task,
             rng,
             rate,
-            watch=CubePickWatch,
+            failure_detector=CubePickFailureDetector,
             scene=Scene.of,
             style=Style.draw,
             first=Phase.REACH,

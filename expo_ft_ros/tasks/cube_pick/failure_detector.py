@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from expo_ft_ros.tasks.expert import OperatorView, Vector
-from expo_ft_ros.tasks.failure_detector import Watch
+from expo_ft_ros.tasks.failure_detector import FailureDetector
 
 if TYPE_CHECKING:
     from expo_ft_ros.tasks import TaskConfig
@@ -76,14 +76,14 @@ class Scene:
         return float(np.linalg.norm(self.tool - self.cube)) + closing
 
 
-class CubePickWatch(Watch[Scene, Goal]):
-    """See Watch."""
+class CubePickFailureDetector(FailureDetector[Scene, Goal]):
+    """See FailureDetector."""
 
     def __init__(self, task: TaskConfig, rate: float) -> None:
         super().__init__(task, rate, late=0.5)
 
     def reset(self) -> None:
-        """See Watch."""
+        """See FailureDetector."""
         super().reset()
         self._was_held = False
 

@@ -81,7 +81,7 @@ def address(host: str, port: int) -> str:
     return f"http://[{name}]:{port}/" if ":" in name else f"http://{name}:{port}/"
 
 
-class Gate:
+class AuthProxy:
     """Serves pages, and websockets by way of `talks`, in a thread of its own.
 
     A request must come from one of the pages (Origin). Without a token it must also be addressed to

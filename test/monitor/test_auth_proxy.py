@@ -16,7 +16,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from expo_ft_ros.configuration import ConfigError
-from expo_ft_ros.monitor.gate import Gate, address, checked_token, is_local, passed_on
+from expo_ft_ros.monitor.auth_proxy import AuthProxy, address, checked_token, is_local, passed_on
 
 PAGE, INNER = b"<!doctype html><title>console</title>", b"<!doctype html><title>scene</title>"
 PAGES = {"/": PAGE, "/scene": INNER}
@@ -49,24 +49,24 @@ def behind() -> Iterator[str]:
 
 
 @pytest.fixture
-def local(behind) -> Iterator[Gate]:
+def local(behind) -> Iterator[AuthProxy]:
     gate = opened(behind)
     yield gate
     gate.close()
 
 
 @pytest.fixture
-def guarded(behind) -> Iterator[Gate]:
+def guarded(behind) -> Iterator[AuthProxy]:
     gate = opened(behind, token=TOKEN)
     yield gate
     gate.close()
 
 
-def opened(behind: str, **options) -> Gate:
-    return Gate(PAGES, {path: passed_on(behind) for path in PAGES}, **options)
+def opened(behind: str, **options) -> AuthProxy:
+    return AuthProxy(PAGES, {path: passed_on(behind) for path in PAGES}, **options)
 
 
-def get(gate: Gate, path: str = "/", **headers: str):
+def get(gate: AuthProxy, path: str = "/", **headers: str):
     """(status, headers, body) of a request."""
     connection = http.client.HTTPConnection("127.0.0.1", gate.port, timeout=10)
     connection.request("GET", path, headers=headers)
@@ -76,7 +76,7 @@ def get(gate: Gate, path: str = "/", **headers: str):
     return answer.status, answer.headers, body
 
 
-def reach(gate: Gate, origin: str | None = None, path: str = "/", **headers: str) -> int:
+def reach(gate: AuthProxy, origin: str | None = None, path: str = "/", **headers: str) -> int:
     """The status that a websocket gets: 101 when it is through to the server behind."""
     address = f"ws://127.0.0.1:{gate.port}{path}"
     try:
@@ -87,7 +87,7 @@ def reach(gate: Gate, origin: str | None = None, path: str = "/", **headers: str
         return refusal.response.status_code
 
 
-def cookie_of(gate: Gate) -> str:
+def cookie_of(gate: AuthProxy) -> str:
     status, headers, _ = get(gate, f"/?token={TOKEN}")
     assert (status, headers["Location"]) == (303, "/")
     assert "HttpOnly" in headers["Set-Cookie"]
@@ -110,7 +110,7 @@ def test_a_path_may_have_somebody_else_to_talk_to(behind):
         async for message in connection:
             await connection.send(message.upper())
 
-    gate = Gate(PAGES, {"/": passed_on(behind), "/controls": shout}, token=TOKEN)
+    gate = AuthProxy(PAGES, {"/": passed_on(behind), "/controls": shout}, token=TOKEN)
     try:
         assert reach(gate, path="/controls") == 403
         cookie = cookie_of(gate)
