@@ -100,7 +100,7 @@ class GraphNode(LifecycleNode, Generic[P]):
         self.exit_code: int | None = None
         self._entities: list[tuple[Callable[[Any], bool], Any]] = []
         self._needed: list[Callable[[], bool]] = []
-        self._guards: list[PublisherGuard] = []
+        self._publisher_guards: list[PublisherGuard] = []
         self._held: list[Callable[[], None]] = []
         self._level, self._message = OK, "starting"
         self._crowded = ""
@@ -318,7 +318,7 @@ class GraphNode(LifecycleNode, Generic[P]):
         if needed:
             self._needed.append(lambda: made.get_publisher_count() > 0)
         if not many:
-            self._guards.append(guard)
+            self._publisher_guards.append(guard)
             self._needed.append(lambda: self._is_alone(name, made.get_publisher_count()))
         return made
 
@@ -329,7 +329,7 @@ class GraphNode(LifecycleNode, Generic[P]):
         return publishers <= 1
 
     def _refresh_guards(self) -> None:
-        for guard in self._guards:
+        for guard in self._publisher_guards:
             guard.refresh()
 
     def _identities(self, name: str, qos: QoSProfile) -> list[bytes]:
@@ -449,7 +449,7 @@ class GraphNode(LifecycleNode, Generic[P]):
             destroy(entity)
         self._entities.clear()
         self._needed.clear()
-        self._guards.clear()
+        self._publisher_guards.clear()
         self._held.clear()
         self._diagnostics = self._ready_publisher = self._ready_timer = self._alive = None
 
