@@ -14,6 +14,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "expo_ft_ros"
 # tasks are a part of their own, above tasks/ itself.
 LAYERS = (
     ("configuration", "data"),
+    ("robots",),
     ("devices", "policies", "recording", "tasks"),
     ("control", "rl", "sim"),
     ("tasks.*",),

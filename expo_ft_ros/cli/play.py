@@ -21,7 +21,7 @@ from expo_ft_ros.experiment.run_folder import find_run
 from expo_ft_ros.recording.recorded_episode import read_recorded
 from expo_ft_ros.report.run_data import RunData, read_run
 from expo_ft_ros.report.scene import EpisodeScene
-from expo_ft_ros.tasks import RobotLimits
+from expo_ft_ros.robots import RobotLimits
 
 SUFFIX = ".webm"
 _CODECS = ("VP90", "VP80")

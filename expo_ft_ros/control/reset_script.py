@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from expo_ft_ros.control.arbiter import GRIPPER
 from expo_ft_ros.data.rotation import turn_to
 from expo_ft_ros.data.types import ACTION_DIM, FloatArray, Proprio
-from expo_ft_ros.tasks.config import RobotLimits, Waypoint
+from expo_ft_ros.robots import RobotLimits
+from expo_ft_ros.tasks.config import Waypoint
 
 GAIN = 2.0
 """Velocity asked for per deviation [1/s]: well damped with a command each 0.1 s."""

@@ -18,7 +18,7 @@ from pydantic import Field, field_validator
 
 from expo_ft_ros.configuration import Config, config_dir, load_yaml
 from expo_ft_ros.data.types import ACTION_DIM, FloatArray, Proprio
-from expo_ft_ros.tasks import RobotLimits, Workspace
+from expo_ft_ros.robots import RobotLimits, Workspace
 
 Seconds = Annotated[float, Field(gt=0, le=60)]
 

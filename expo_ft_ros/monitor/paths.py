@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from expo_ft_ros.data.types import Source
-from expo_ft_ros.tasks import RobotLimits
+from expo_ft_ros.robots import RobotLimits
 
 Colour = tuple[int, int, int]
 

@@ -21,7 +21,7 @@ from expo_ft_ros.data.types import ImageArray, Source
 from expo_ft_ros.monitor.paths import DRIVER_COLOURS, q_colours, tool_paths
 from expo_ft_ros.recording.recorded_episode import RecordedEpisode, is_edit
 from expo_ft_ros.report.drawing import BLUE, GREY, SKY, STYLE, VERMILION
-from expo_ft_ros.tasks import RobotLimits
+from expo_ft_ros.robots import RobotLimits
 
 WIDTH, HEIGHT = 1280, 720  # px
 CAMERA = 392  # side of a camera's image [px]

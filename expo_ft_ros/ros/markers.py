@@ -14,7 +14,7 @@ from visualization_msgs.msg import Marker, MarkerArray
 
 from expo_ft_ros.data.types import Source
 from expo_ft_ros.monitor.paths import DRIVER_COLOURS, box_edges, q_colours
-from expo_ft_ros.tasks import Workspace
+from expo_ft_ros.robots import Workspace
 
 BASE, EDITED, CHOSEN, EDITS = "base", "edited", "chosen", "edits"
 EXECUTED, WORKSPACE, REGIONS, STATE = "executed", "workspace", "regions", "state"

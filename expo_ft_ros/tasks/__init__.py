@@ -2,18 +2,14 @@
 
 from expo_ft_ros.tasks.config import (
     ClassifierConfig,
-    RobotLimits,
     TaskConfig,
-    Workspace,
     known_tasks,
     load_task,
 )
 
 __all__ = [
     "ClassifierConfig",
-    "RobotLimits",
     "TaskConfig",
-    "Workspace",
     "known_tasks",
     "load_task",
 ]

@@ -7,48 +7,12 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from expo_ft_ros.configuration import Config, ConfigError, config_dir, load_yaml
+from expo_ft_ros.robots.config import RobotLimits, Vector, Workspace
 
-Vector = tuple[float, float, float]
 Parameter = bool | int | float | str | list[float]
-
-
-class Workspace(Config):
-    """The box that the tool centre point stays in."""
-
-    low: Vector = Field(description="least x, y, z of the tool centre point, base frame [m]")
-    high: Vector = Field(description="greatest x, y, z of the tool centre point, base frame [m]")
-
-    @model_validator(mode="after")
-    def _has_volume(self) -> Workspace:
-        if not all(low < high for low, high in zip(self.low, self.high, strict=True)):
-            raise ValueError(f"low {self.low} must be less than high {self.high} on each axis")
-        return self
-
-
-class RobotLimits(Config):
-    """What an action of 1 means; the robot is never commanded faster."""
-
-    linear_velocity: float = Field(
-        default=0.25, gt=0, le=1.5, description="tool speed along an axis at action 1 [m/s]"
-    )
-    angular_velocity: float = Field(
-        default=1.0, gt=0, le=2.5, description="tool rotation about an axis at action 1 [rad/s]"
-    )
-    gripper_velocity: float = Field(
-        default=0.12, gt=0, le=0.5, description="change of the gripper's opening at action 1 [m/s]"
-    )
-    gripper_max_width: float = Field(
-        default=0.08, gt=0, le=0.5, description="opening between the fingertips when fully open [m]"
-    )
-
-    def scale(self) -> NDArray[np.float64]:
-        """(7,) SI velocity of a normalised action of ones [m/s, rad/s, m/s]."""
-        velocities = [self.linear_velocity] * 3 + [self.angular_velocity] * 3
-        return np.array([*velocities, self.gripper_velocity])
 
 
 class ClassifierConfig(Config):

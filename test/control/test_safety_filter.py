@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from expo_ft_ros.configuration import ConfigError, load_yaml
 from expo_ft_ros.control.safety_filter import Deadlines, Heartbeats, SafetyConfig, SafetyFilter
 from expo_ft_ros.data.types import Proprio
-from expo_ft_ros.tasks import RobotLimits, Workspace
+from expo_ft_ros.robots import RobotLimits, Workspace
 
 LIMITS = RobotLimits()
 BOX = Workspace(low=(0.30, -0.25, 0.01), high=(0.65, 0.25, 0.40))

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from expo_ft_ros.monitor.paths import box_edges, q_colours, tool_paths
-from expo_ft_ros.tasks import RobotLimits
+from expo_ft_ros.robots import RobotLimits
 
 WEIGHTS = np.array([0.2126, 0.7152, 0.0722])  # of RGB in brightness, ITU-R BT.709
 

@@ -9,7 +9,7 @@ from expo_ft_ros.data.types import Source
 from expo_ft_ros.monitor.arm import arm_points
 from expo_ft_ros.monitor.paths import tool_paths
 from expo_ft_ros.monitor.view import Diagnostic, Level, View
-from expo_ft_ros.tasks import RobotLimits
+from expo_ft_ros.robots import RobotLimits
 
 PERIOD = 0.1
 

@@ -1,0 +1,22 @@
+"""Robots: limits, frames, joints, cameras and adapter of each (config/robots/*.yaml)."""
+
+from expo_ft_ros.robots.config import (
+    Capabilities,
+    Frames,
+    RobotConfig,
+    RobotLimits,
+    ViewConfig,
+    Workspace,
+)
+from expo_ft_ros.robots.registry import known_robots, load_robot
+
+__all__ = [
+    "Capabilities",
+    "Frames",
+    "RobotConfig",
+    "RobotLimits",
+    "ViewConfig",
+    "Workspace",
+    "known_robots",
+    "load_robot",
+]
