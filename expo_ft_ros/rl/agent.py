@@ -330,12 +330,12 @@ class Agent:
         self.rng.bit_generator.state = state["numpy_rng"]
         self._restored = state["memory"]
 
-    def restore_caches(self, *, owes: bool = True) -> None:
+    def restore_caches(self, *, lost: bool = True) -> None:
         """After `load` and every episode up to the checkpoint (later ones may follow): takes up
-        the features and candidates that were kept with it. owes: the later ones' updates were lost
+        the features and candidates that were kept with it. lost: the later ones' updates were lost
         and are due with the next one's."""
         if self._restored:
-            if owes:
+            if lost:
                 self._schedule.mark_lost()
             try:
                 self.memory.load_state_dict(self._restored)
