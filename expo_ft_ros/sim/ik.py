@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +16,15 @@ _DAMPING = 0.03
 _NULLSPACE = 0.5  # pull of the elbow towards home [1/s]
 _MAX_LEAD = 0.02  # how far the target may run ahead of the tool [m]
 _MAX_TURN = 0.15  # the same for its orientation [rad]
+
+
+@dataclass(frozen=True)
+class ServoState:
+    """q: joint references (7,) [rad]; pos (3,) [m] and quat (4,) w, x, y, z of the target pose."""
+
+    q: Vector
+    pos: Vector
+    quat: Vector
 
 
 class CartesianServo:
@@ -37,6 +48,14 @@ class CartesianServo:
         """Makes the pose of data (kinematics up to date) the target."""
         self._q = data.qpos[self._qpos].copy()
         self._pos, self._quat = self._pose(data)
+
+    def state(self) -> ServoState:
+        """What its next reference depends on, beside the data it is given."""
+        return ServoState(self._q.copy(), self._pos.copy(), self._quat.copy())
+
+    def restore(self, state: ServoState) -> None:
+        """Goes on from a `state`."""
+        self._q, self._pos, self._quat = state.q.copy(), state.pos.copy(), state.quat.copy()
 
     def solve(self, pos: Vector, quat_wxyz: Vector, iterations: int = 100) -> Vector:
         """Returns joints (7,) that put the tool at a pose, from home; raises if out of reach."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import mujoco
@@ -10,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from expo_ft_ros.data.types import ACTION_DIM, ImageArray, Proprio
 from expo_ft_ros.sim import franka
-from expo_ft_ros.sim.ik import CartesianServo
+from expo_ft_ros.sim.ik import CartesianServo, ServoState
 from expo_ft_ros.sim.render import Renderer, make_renderer
 from expo_ft_ros.sim.scene import ObjectPose, Scene
 
@@ -20,6 +21,20 @@ if TYPE_CHECKING:
 CAMERAS = ("side", "wrist")
 _SERVO_PERIOD = 0.02  # between two updates of the IK [s]
 _MAX_GRIP_LEAD = 0.02  # of the commanded opening ahead of the measured one [m]
+
+
+@dataclass(frozen=True)
+class WorldState:
+    """All that the world's future depends on, for `World.restore`.
+
+    physics: MuJoCo's integration state (positions, velocities, controls, warm start, ...);
+    width_target: commanded opening of the gripper [m]; steps: of physics since construction.
+    """
+
+    physics: NDArray[np.float64]
+    servo: ServoState
+    width_target: float
+    steps: int
 
 
 class World:
@@ -95,6 +110,21 @@ class World:
             self._steps += count
             left -= count
             self._refresh()
+
+    def state(self) -> WorldState:
+        """The whole state; a world restored to it goes on as this one, bit for bit."""
+        kind = mujoco.mjtState.mjSTATE_INTEGRATION
+        physics = np.zeros(mujoco.mj_stateSize(self.model, kind))
+        mujoco.mj_getState(self.model, self.data, physics, kind)
+        return WorldState(physics, self._servo.state(), self._width_target, self._steps)
+
+    def restore(self, state: WorldState) -> None:
+        """Goes back, or on, to a `state` of a world of the same task; the clock goes with it."""
+        kind = mujoco.mjtState.mjSTATE_INTEGRATION
+        mujoco.mj_setState(self.model, self.data, state.physics, kind)
+        self._servo.restore(state.servo)
+        self._width_target, self._steps = state.width_target, state.steps
+        self._refresh()
 
     def proprio(self) -> Proprio:
         """Returns the measured robot state."""

@@ -10,7 +10,7 @@ import pytest
 from expo_ft_ros.sim import franka
 from expo_ft_ros.sim.ik import rotation_between
 from expo_ft_ros.sim.world import World
-from expo_ft_ros.tasks import TaskConfig
+from expo_ft_ros.tasks import TaskConfig, load_task
 from expo_ft_ros.tasks.cube_pick.scene import CUBE_HIGH, CUBE_LOW
 from expo_ft_ros.tasks.scenes import make_scene, make_world
 
@@ -159,3 +159,32 @@ def test_a_control_step_is_far_cheaper_than_its_period(world: World) -> None:
         world.step([0.05, 0, 0, 0, 0, 0, 0])
         best = min(best, time.perf_counter() - start)
     assert best < 0.03
+
+
+@pytest.mark.parametrize("name", ["cube_pick", "candy_scoop"])
+def test_a_restored_world_goes_on_bit_for_bit(name: str) -> None:
+    """Also from another world's state, and after other things have happened."""
+    task = load_task(name)
+    world, other = make_world(task, render_size=32), make_world(task, render_size=32, seed=5)
+    rng = np.random.default_rng(1)
+    actions = rng.uniform(-1, 1, (24, 7)) * np.array([0.2, 0.2, 0.2, 0.5, 0.5, 0.5, 0.1])
+
+    def play(it: World, these: np.ndarray) -> list[np.ndarray]:
+        seen = []
+        for action in these:
+            it.step(action)
+            seen += [it.data.qpos.copy(), it.data.qvel.copy(), np.array([it.time])]
+        return [*seen, *it.images().values()]
+
+    play(world, actions[:8])
+    state = world.state()
+    first = play(world, actions[8:])
+    world.restore(state)
+    again = play(world, actions[8:])
+    other.restore(state)
+    elsewhere = play(other, actions[8:])
+    for a, b, c in zip(first, again, elsewhere, strict=True):
+        np.testing.assert_array_equal(a, b)
+        np.testing.assert_array_equal(a, c)
+    world.close()
+    other.close()
