@@ -14,11 +14,15 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
+
+from expo_ft_ros.yaml_loader import Loader, is_number, number
 
 T = TypeVar("T", bound=BaseModel)
 Location = tuple[int | str, ...]
+
+_SHOWN = 80  # characters of a refused value
 
 
 class ConfigError(ValueError):
@@ -26,9 +30,39 @@ class ConfigError(ValueError):
 
 
 class Config(BaseModel):
-    """Base of every configuration: frozen, unknown fields and non-finite numbers refused."""
+    """Base of every configuration: frozen; unknown fields and non-finite numbers are refused.
+
+    Numbers are read alike in every field: 2e-1, "2e-1" and 0.2, also 2e3 for an integer; true and
+    false are no numbers.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _reads_numbers_alike(cls, value: Any, info: ValidationInfo) -> Any:
+        field = cls.model_fields.get(info.field_name or "")
+        kinds = set(_leaf_types(field.annotation)) if field else set()
+        if not kinds & {int, float} or kinds & {bool, str, Any}:
+            return value
+        return _as_numbers(value)
+
+
+def _leaf_types(annotation: Any) -> Iterator[Any]:
+    arguments = get_args(annotation)
+    for argument in arguments:
+        yield from _leaf_types(argument)
+    if not arguments:
+        yield annotation
+
+
+def _as_numbers(value: Any) -> Any:
+    """The value, and those in its lists, with text that is a number read as one."""
+    if isinstance(value, bool):
+        raise ValueError("should be a number, not true or false")
+    if isinstance(value, (list, tuple)):
+        return type(value)(_as_numbers(item) for item in value)
+    return number(value) if isinstance(value, str) and is_number(value) else value
 
 
 def config_dir() -> Path:
@@ -51,41 +85,94 @@ def config_dir() -> Path:
 
 
 def load_yaml(model: type[T], path: Path, overrides: Mapping[str, Any] | None = None) -> T:
-    """Read `path` into `model`.
+    """Reads a file into `model`; see `YamlFile`, whose errors it raises."""
+    return YamlFile(path, overrides).read_as(model)
 
-    overrides: dotted field -> value, applied on top of the file; a string is read as a YAML scalar.
-    Raises ConfigError for a missing file, bad YAML, an unknown field or a refused value.
+
+class YamlFile:
+    """A file's data with overrides on top, and the place of each value for errors.
+
+    Args:
+        path: The file.
+        overrides: Dotted field -> value; a string is read as a YAML scalar.
+
+    Raises:
+        ConfigError: for a missing file or bad YAML.
     """
-    root, data = _read(path)
-    overridden = set()
-    for dotted, value in (overrides or {}).items():
-        location = tuple(dotted.split("."))
-        _assign(data, location, _scalar(dotted, value))
-        overridden.add(location)
-    try:
-        return model.model_validate(data)
-    except ValidationError as error:
-        raise ConfigError(_explain(error, model, path, root, data, overridden)) from None
+
+    def __init__(self, path: Path, overrides: Mapping[str, Any] | None = None) -> None:
+        self.path = path
+        self._root, self.data = _read(path)
+        self._overridden: set[Location] = set()
+        for dotted, value in (overrides or {}).items():
+            location = tuple(dotted.split("."))
+            _assign(self.data, location, _scalar(dotted, value))
+            self._overridden.add(location)
+
+    def read_as(self, model: type[T]) -> T:
+        """The data as `model`.
+
+        Raises:
+            ConfigError: for an unknown field or a refused value.
+        """
+        try:
+            return model.model_validate(self.data)
+        except ValidationError as error:
+            raise self._explained(error, model) from None
+
+    def error(self, location: Location, message: str) -> ConfigError:
+        """An error about the value at a location, which names its file, line and field."""
+        names = tuple(str(part) for part in location)
+        by_override = any(
+            names[: len(o)] == o or o[: len(names)] == names for o in self._overridden
+        )
+        place = "override" if by_override else f"{self.path}:{_line(self._root, location)}"
+        return ConfigError(_printable(": ".join(filter(None, [place, ".".join(names), message]))))
+
+    def _explained(self, error: ValidationError, model: type[BaseModel]) -> ConfigError:
+        """One line for the first of pydantic's errors, and how many more there are."""
+        errors = error.errors()
+        first = errors[0]
+        kind, location = first["type"], first["loc"]
+        if kind != "missing":
+            location = _in_data(self.data, location)
+        more = f" [and {len(errors) - 1} more]" if len(errors) > 1 else ""
+        info = _field(model, location)
+        if kind == "missing":
+            about = f": {info.description}" if info and info.description else ""
+            message = f"missing (add it{about})"
+        elif kind == "extra_forbidden":
+            message = f"no such field ({_known(model, location)})"
+        else:
+            words = first["msg"].removeprefix("Value error, ")
+            words = f"{words[0].lower()}{words[1:]}"
+            message = f"{_shown(first['input'])}: {words} ({_allowed(info)})"
+        return self.error(location or (model.__name__,), message + more)
 
 
 def _read(path: Path) -> tuple[yaml.Node | None, dict[str, Any]]:
     """The YAML node tree, kept for its line numbers, and the plain data."""
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise ConfigError(f"{path}: file: {reason} (check the path and its encoding)") from None
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        loader = Loader(text)
+        root = loader.get_single_node()
         for key, line in _repeated_keys(root):
-            raise ConfigError(f"{path}:{line}: {key}: given twice (remove one)")
-        data = yaml.safe_load(text)
+            raise ConfigError(_printable(f"{path}:{line}: {key}: given twice (remove one)"))
+        data = loader.construct_document(root) if root is not None else None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else 1
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
         raise ConfigError(
-            f"{path}:{line}: YAML: {problem} (check indentation and colons)"
+            _printable(f"{path}:{line}: YAML: {problem} (check indentation and colons)")
+        ) from None
+    except RecursionError:
+        raise ConfigError(
+            f"{path}:1: YAML: nested too deeply (write fields as `name: value`)"
         ) from None
     if data is None:
         data = {}
@@ -94,26 +181,37 @@ def _read(path: Path) -> tuple[yaml.Node | None, dict[str, Any]]:
     return root, data
 
 
-def _repeated_keys(node: yaml.Node | None) -> Iterator[tuple[str, int]]:
-    """(key, line) of each key that its mapping has already; YAML would silently keep the last."""
+def _repeated_keys(
+    node: yaml.Node | None, within: tuple[yaml.Node, ...] = ()
+) -> Iterator[tuple[str, int]]:
+    """(key, line) of each key that its mapping has already; YAML would silently keep the last.
+
+    Raises ComposerError for an anchor that contains itself.
+    """
+    if node is None:
+        return
+    if node in within:
+        raise yaml.composer.ComposerError(None, None, "contains itself", node.start_mark)
+    within = (*within, node)
     if isinstance(node, yaml.MappingNode):
         seen = set()
         for key, value in node.value:
-            if key.value in seen:
-                yield str(key.value), key.start_mark.line + 1
-            seen.add(key.value)
-            yield from _repeated_keys(value)
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in seen:
+                    yield str(key.value), key.start_mark.line + 1
+                seen.add(key.value)
+            yield from _repeated_keys(value, within)
     elif isinstance(node, yaml.SequenceNode):
         for item in node.value:
-            yield from _repeated_keys(item)
+            yield from _repeated_keys(item, within)
 
 
 def _scalar(dotted: str, value: Any) -> Any:
     if not isinstance(value, str):
         return value
     try:
-        return yaml.safe_load(value)
-    except yaml.YAMLError:
+        return yaml.load(value, Loader=Loader)
+    except (yaml.YAMLError, RecursionError):
         raise ConfigError(f"override: {dotted}: {value!r} is not YAML (quote it)") from None
 
 
@@ -125,35 +223,14 @@ def _assign(data: dict[str, Any], location: Sequence[str], value: Any) -> None:
     data[location[-1]] = value
 
 
-def _explain(
-    error: ValidationError,
-    model: type[BaseModel],
-    path: Path,
-    root: yaml.Node | None,
-    data: dict[str, Any],
-    overridden: set[tuple[str, ...]],
-) -> str:
-    """One line for the first of pydantic's errors, and how many more there are."""
-    errors = error.errors()
-    first = errors[0]
-    location: Location = first["loc"]
-    if first["type"] != "missing":
-        location = _in_data(data, location)
-    names = tuple(str(part) for part in location)
-    by_override = any(names[: len(o)] == o or o[: len(names)] == names for o in overridden)
-    place = "override" if by_override else f"{path}:{_line(root, location)}"
-    field = ".".join(names) or model.__name__
-    more = f" [and {len(errors) - 1} more]" if len(errors) > 1 else ""
-    info = _field(model, location)
-    kind = first["type"]
-    if kind == "missing":
-        about = f": {info.description}" if info and info.description else ""
-        return f"{place}: {field}: missing (add it{about}){more}"
-    if kind == "extra_forbidden":
-        return f"{place}: {field}: no such field ({_known(model, location)}){more}"
-    message = first["msg"].removeprefix("Value error, ")
-    message = f"{first['input']!r}: {message[0].lower()}{message[1:]}"
-    return f"{place}: {field}: {message} ({_allowed(info)}){more}"
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
+
+
+def _printable(text: str) -> str:
+    """The text in one line that any terminal shows."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _in_data(data: Any, location: Location) -> Location:

@@ -70,6 +70,102 @@ def test_a_bad_value_is_pointed_at(write, old, new, line, field, says):
         assert words in message
 
 
+class Numbers(Config):
+    real: float = Field(default=0.0, description="a number")
+    whole: int = Field(default=0, description="a whole number")
+    reals: tuple[float, ...] = Field(default=(), description="numbers")
+    perhaps: float | None = Field(default=None, description="a number or nothing")
+    text: str = Field(default="", description="words")
+    switch: bool = Field(default=False, description="on or off")
+
+
+@pytest.mark.parametrize(
+    ("text", "field", "value"),
+    [
+        ("12e-2", "real", 0.12),
+        ("2e3", "real", 2000.0),
+        ("1", "real", 1.0),
+        ("'12e-2'", "real", 0.12),
+        (".5", "real", 0.5),
+        ("-1.5E+1", "real", -15.0),
+        ("1_000.5", "real", 1000.5),
+        ("2e3", "whole", 2000),
+        ("'2e3'", "whole", 2000),
+        ("2.0", "whole", 2),
+        ("8_000", "whole", 8000),
+        ("010", "whole", 10),
+        ("0x1F", "whole", 31),
+        ("[1e-1, 2, '3e0']", "reals", (0.1, 2.0, 3.0)),
+        ("1e-3", "perhaps", 0.001),
+        ("null", "perhaps", None),
+        ("off", "text", "off"),
+        ("1:30", "text", "1:30"),
+        ("2026-11-29", "text", "2026-11-29"),
+        ("on", "switch", True),
+        ("false", "switch", False),
+    ],
+)
+def test_a_number_is_read_alike_however_it_is_written(write, text, field, value):
+    for read in (
+        load_yaml(Numbers, write(f"{field}: {text}\n")),
+        load_yaml(Numbers, write(""), {field: text}),
+    ):
+        assert getattr(read, field) == value
+        assert type(getattr(read, field)) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "field"),
+    [
+        ("true", "real"),
+        ("false", "whole"),
+        ("on", "real"),
+        ("[1, true]", "reals"),
+        ("true", "perhaps"),
+        ("1.5", "whole"),
+        ("1:30", "whole"),
+        ("2026-11-29", "real"),
+        ("1e999", "real"),
+        (".nan", "real"),
+        ("1e", "real"),
+        ("12", "text"),
+    ],
+)
+def test_what_is_no_such_number_is_refused(write, text, field):
+    path = write(f"{field}: {text}\n")
+    with pytest.raises(ConfigError) as caught:
+        load_yaml(Numbers, path)
+    assert str(caught.value).startswith(f"{path}:1: {field}")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"real: {'9' * 5000}\n",
+        "real: !!int many\n",
+        "switch: !!bool maybe\n",
+        "text: !!binary '=='\n",
+        "reals: &a [*a]\n",
+        f"reals: {'[' * 3000}\n",
+        "? [a]\n: b\n",
+        "? {a: b}\n: c\n",
+        '"a\\nb": 1\n',
+        '"\\ud800": 1\n',
+        'text: "\\ud800"\n',
+        "~: 1\n",
+        "<<: 3\n",
+    ],
+)
+def test_whatever_stands_in_a_file_the_error_is_one_line(write, text):
+    path = write(text)
+    with pytest.raises(ConfigError) as caught:
+        load_yaml(Numbers, path)
+    message = str(caught.value)
+    assert message.startswith(f"{path}:1: ")
+    assert message.isprintable()
+    assert len(message) < 1000
+
+
 @pytest.mark.parametrize(
     ("text", "place"),
     [

@@ -13,6 +13,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "expo_ft_ros"
 # A part imports from earlier lines only; parts of one line don't know each other. The folders of
 # tasks are a part of their own, above tasks/ itself.
 LAYERS = (
+    ("yaml_loader",),
     ("configuration", "data"),
     ("robots",),
     ("devices", "policies", "recording", "tasks"),
