@@ -26,12 +26,12 @@ from urllib.request import urlopen
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "test")]
 
 from expo_ft_ros.cli.bench_graph import results_folder  # noqa: E402
 from expo_ft_ros.experiment.machine import machine  # noqa: E402
-from test.console_run import graph_with_console  # noqa: E402
-from test.monitor.browser import DESKTOP, Visit, chromium, wait_until  # noqa: E402
+from support.browser import DESKTOP, Visit, chromium, wait_until  # noqa: E402
+from support.console_run import graph_with_console  # noqa: E402
 
 PERIOD = 15.0
 """Of one kind, for so long [s]."""

@@ -6,8 +6,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from test.console_run import graph_with_console
-from test.monitor.browser import DESKTOP, PHONE, Visit, chromium, wait_until
+from support.browser import DESKTOP, PHONE, Visit, chromium, wait_until
+from support.console_run import graph_with_console
 
 IMAGES = Path(__file__).resolve().parents[1] / "docs" / "images"
 _DRIVEN = ("policy drives", "16 candidates", "step 2")  # early enough not to be over meanwhile

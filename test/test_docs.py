@@ -23,8 +23,8 @@ from expo_ft_ros.cli import main as cli
 from expo_ft_ros.data.types import Source
 from expo_ft_ros.experiment.options import parse_arguments
 from expo_ft_ros.graph.topics import SERVICES
-from test.report.recordings import choice, record
-from test.report.runs import line, make_run
+from support.recordings import choice, record
+from support.runs import line, make_run
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from test.processes import processes_naming
+from support.processes import processes_naming
 
 ROOT = Path(__file__).parents[2]
 

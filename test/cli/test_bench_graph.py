@@ -15,7 +15,7 @@ from expo_ft_ros.cli.bench_graph import (
 )
 from expo_ft_ros.configuration import ConfigError
 from expo_ft_ros.tasks import load_task
-from test.data.episodes import make_episode
+from support.episodes import make_episode
 
 
 def lines(path, rows):

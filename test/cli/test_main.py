@@ -11,7 +11,7 @@ from expo_ft_ros.cli import main as cli
 from expo_ft_ros.experiment.options import TrainOptions
 from expo_ft_ros.experiment.run_folder import open_run
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)

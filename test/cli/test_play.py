@@ -17,8 +17,8 @@ from expo_ft_ros.monitor.paths import DRIVER_COLOURS, q_colours
 from expo_ft_ros.recording.recorded_episode import read_recorded
 from expo_ft_ros.report.scene import BADGE, CAMERA, CAMERAS, HEIGHT, VERDICT, WIDTH, EpisodeScene
 from expo_ft_ros.robots import RobotLimits
-from test.report.recordings import SIDE, WRIST, choice, record
-from test.report.runs import line, make_run
+from support.recordings import SIDE, WRIST, choice, record
+from support.runs import line, make_run
 
 P, H, N = Source.POLICY, Source.HUMAN, Source.HOLD
 SOURCES = [P, P, H, H, P, N]

@@ -17,7 +17,7 @@ from expo_ft_ros.control.episode_machine import (
     State,
 )
 from expo_ft_ros.data.types import Source
-from test.control.machines import DECISION_TIME, MAX_STEPS, in_state, make, plan, running, step
+from support.machines import DECISION_TIME, MAX_STEPS, in_state, make, plan, running, step
 
 
 def test_success_by_the_classifier():

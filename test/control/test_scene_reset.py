@@ -3,7 +3,7 @@
 import pytest
 
 from expo_ft_ros.control.episode_machine import EpisodeMachine, Reply, SceneReset, State
-from test.control.machines import in_state, make, plan, running, step
+from support.machines import in_state, make, plan, running, step
 
 # What /reset_episode does: (state, who resets) -> (accepted, state after).
 RESETS = {

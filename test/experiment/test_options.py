@@ -15,7 +15,7 @@ from expo_ft_ros.experiment.options import (
 )
 from expo_ft_ros.recording.lerobot import DatasetWriter
 from expo_ft_ros.tasks import load_task
-from test.data.episodes import make_episode
+from support.episodes import make_episode
 
 
 def parse(*arguments):

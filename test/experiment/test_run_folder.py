@@ -21,7 +21,7 @@ from expo_ft_ros.experiment.run_folder import (
 )
 from expo_ft_ros.recording.lerobot import DatasetWriter
 from expo_ft_ros.tasks import load_task
-from test.data.episodes import make_episode
+from support.episodes import make_episode
 
 
 @pytest.fixture(autouse=True)

@@ -17,8 +17,8 @@ from expo_ft_ros.monitor.console import Console
 from expo_ft_ros.monitor.controls_page import BUTTONS
 from expo_ft_ros.monitor.view import Diagnostic, Level, View
 from expo_ft_ros.tasks import load_task
-from test.monitor.browser import DESKTOP, PHONE, Visit, chromium, wait_until
-from test.monitor.views import make_view
+from support.browser import DESKTOP, PHONE, Visit, chromium, wait_until
+from support.views import make_view
 
 TASK = load_task("cube_pick")
 TOKEN = "sixteen-letters_0"
@@ -261,7 +261,7 @@ def test_who_has_no_token_sees_nothing(browser):
 def test_a_recorded_episode_is_played(browser, tmp_path):
     pytest.importorskip("rclpy", reason="ROS 2's rclpy is not installed")
     pytest.importorskip("expo_ft_ros.msg", reason="the messages are not built")
-    from test.monitor.recordings import write_episode
+    from support.random_recordings import write_episode
 
     write_episode(tmp_path, 3, length=9)
     played = Played(episodes=tmp_path)

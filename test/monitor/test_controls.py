@@ -18,7 +18,7 @@ from expo_ft_ros.monitor.auth_proxy import AuthProxy
 from expo_ft_ros.monitor.controls import Controls, NotDone
 from expo_ft_ros.monitor.controls_page import BUTTONS, SOCKET, page
 from expo_ft_ros.monitor.view import Diagnostic, Level
-from test.monitor.views import make_view
+from support.views import make_view
 
 HOSTILE = '{"button": ["estop"], "beat": Infinity, "episode": 0}'
 

@@ -8,7 +8,7 @@ from expo_ft_ros.control.episode_machine import EpisodeSnapshot
 from expo_ft_ros.data.types import Source
 from expo_ft_ros.monitor.markup import diagnostics_html, q_html, reply_html, rows_html, state_html
 from expo_ft_ros.monitor.view import Diagnostic, Level, View
-from test.monitor.views import make_view
+from support.views import make_view
 
 HOSTILE = "<img src=x onerror=alert(1)>\"'&"
 

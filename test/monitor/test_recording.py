@@ -13,7 +13,7 @@ from expo_ft_ros.monitor.playback import episode_files
 from expo_ft_ros.monitor.recording import recorded_view
 from expo_ft_ros.recording.recorded_episode import read_recorded
 from expo_ft_ros.tasks import load_task
-from test.monitor.recordings import CHOSEN, write_episode
+from support.random_recordings import CHOSEN, write_episode
 
 TASK = load_task("cube_pick")
 

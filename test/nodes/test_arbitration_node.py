@@ -6,163 +6,10 @@ import time
 
 import numpy as np
 import pytest
-from expo_ft_ros.msg import Proprio, Reward, SessionPlan, TeleopCommand
-from sensor_msgs.msg import Image
 
 from expo_ft_ros.control.episode_machine import DEBOUNCE
-from expo_ft_ros.data.types import ActionChunk, Source
-from expo_ft_ros.ros.messages import array_to_image, chunk_to_msg, header_of, stamp_of
-
-PERIOD = 100_000_000
-LIMITS = np.array([0.25] * 3 + [1.0] * 3 + [0.12])
-
-
-class World:
-    """Sensors, person, classifier, policy, session and sim/reset of one arbitration node."""
-
-    def __init__(
-        self,
-        graph,
-        *,
-        lockstep,
-        answer=True,
-        watched=(),
-        module="",
-        scene_reset="automatic",
-        **more,
-    ):
-        probe = self.probe = graph.probe
-        self.lockstep = lockstep
-        self.time = 10 * PERIOD if lockstep else 0
-        self.image = array_to_image(np.zeros((224, 224, 3), np.uint8), header_of(0))
-        self.out = {
-            name: probe.publisher(name)
-            for name in (
-                "camera/side/image_raw",
-                "camera/wrist/image_raw",
-                "proprio",
-                "teleop/command",
-                "reward",
-                "policy/chunk",
-                "session/plan",
-            )
-        }
-        self.observations, self.chunks, self.success = [], [], False
-        self.human_reset, self.resets = "", 0
-        self.answer = answer
-        self.human, self.connected = None, True
-        self.ticked, self.just_reset = 0, False
-        self.steps = probe.gather("step")
-        self.twists = probe.gather("robot/twist_cmd")
-        self.grippers = probe.gather("robot/gripper_cmd")
-        self.episodes = probe.gather("episode/state")
-        self.health = probe.gather("/diagnostics")
-        probe.on("observation", self.on_observation)
-        probe.serve("sim/reset", self.on_reset)
-        self.node = graph.start(
-            "arbitration",
-            module=module,
-            lockstep=lockstep,
-            use_sim_time=False,
-            scene_reset=scene_reset,
-            **({"watched": watched} if watched else {}),
-            **more,
-        )
-        probe.ready("arbitration")
-        probe.matched()
-
-    @property
-    def state(self):
-        return self.episodes[-1] if self.episodes else None
-
-    def on_reset(self, request, response):
-        self.show()
-        self.just_reset = True
-        self.resets += 1
-        response.success = True
-        response.valid_from = stamp_of(self.time)
-        return response
-
-    def show(self):
-        """Everything of the next time, as drivers and the person give it."""
-        self.time = self.time + PERIOD if self.lockstep else time.time_ns()
-        header = header_of(self.time, "base")
-        image = Image(
-            header=header, height=224, width=224, step=672, encoding="rgb8", data=self.image.data
-        )
-        self.out["camera/side/image_raw"].publish(image)
-        self.out["camera/wrist/image_raw"].publish(image)
-        command = TeleopCommand(header=header)
-        if self.human is not None:
-            command.connected, command.engaged = self.connected, True
-            command.action = np.asarray(self.human, np.float32)
-            command.reading = stamp_of(time.time_ns())
-        self.out["teleop/command"].publish(command)
-        state = Proprio(header=header, gripper_width=0.04, joint_positions=[0.0] * 7)
-        state.pose.position.x, state.pose.position.z = 0.45, 0.2
-        state.pose.orientation.x, state.pose.orientation.w = 1.0, 0.0
-        self.out["proprio"].publish(state)
-
-    def on_observation(self, message):
-        self.observations.append(message)
-        if not self.answer:
-            return
-        number = message.number
-        self.out["reward"].publish(
-            Reward(
-                observation=number,
-                episode=message.episode,
-                success=self.success,
-                human_reset=self.human_reset,
-            )
-        )
-        if message.chunk_wanted:
-            self.chunks.append(chunk(len(self.chunks) + 1, number))
-            self.out["policy/chunk"].publish(chunk_to_msg(self.chunks[-1], message.header))
-
-    def plan(self, episode, max_steps=100):
-        self.out["session/plan"].publish(
-            SessionPlan(
-                stage="rl",
-                episode=episode,
-                seed=1,
-                max_steps=max_steps,
-                policy="sample",
-                operator_mode="correct",
-                learn=True,
-            )
-        )
-
-    @property
-    def steps_now(self):
-        """Steps of the present episode."""
-        return [step for step in self.steps if step.episode == self.state.episode]
-
-    def begin(self, episode=1, **more):
-        self.ticked = 0
-        self.plan(episode, **more)
-        self.probe.until(lambda: self.state and self.state.state == "running", "the episode")
-
-    def tick(self):
-        """One lock-step tick; gives its step. The first of an episode is shown by the reset."""
-        if not self.just_reset:
-            self.show()
-        self.just_reset = False
-        self.ticked += 1
-        self.probe.until(lambda: len(self.steps_now) >= self.ticked, "the step")
-        step = self.steps_now[self.ticked - 1]
-        self.probe.until(
-            lambda: self.twists and self.twists[-1].header.stamp == step.header.stamp, "its twist"
-        )
-        return step
-
-
-def chunk(number, observation):
-    """Slot i of chunk k is recognised by its numbers; small enough for every limit."""
-    actions = np.zeros((16, 7), np.float32)
-    actions[:, 0] = 0.01 * number
-    actions[:, 1] = 0.01 * np.arange(16)
-    return ActionChunk(number, observation, actions)
+from expo_ft_ros.data.types import Source
+from support.arbitration_world import LIMITS, World
 
 
 def test_a_correction_takes_its_slots_and_the_chunk_goes_on(graph):
@@ -349,7 +196,7 @@ def test_a_tick_keeps_how_fast_it_followed_the_person_and_how_early_its_chunk_ca
 
 
 def test_an_exception_in_a_callback_ends_it_with_a_zero_command(graph):
-    world = World(graph, lockstep=True, module="test.nodes.broken")
+    world = World(graph, lockstep=True, module="support.broken")
     world.begin()
     world.tick()
     world.tick()

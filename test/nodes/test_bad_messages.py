@@ -24,8 +24,8 @@ from expo_ft_ros.recording.messages import (
     verdict_from_msg,
 )
 from expo_ft_ros.ros.messages import header_of
-from test.nodes.test_arbitration_node import World
-from test.nodes.test_recording import assert_same, messages, of_live, record
+from support.arbitration_world import World
+from support.random_recordings import assert_same, messages, of_live, record
 
 BAD = st.sampled_from([math.nan, math.inf, -math.inf])
 SIZES = st.integers(0, 2**31)

@@ -6,9 +6,9 @@ from __future__ import annotations
 import pytest
 from std_srvs.srv import Trigger
 
-from test.nodes.meddled import COMMANDS, MINE
-from test.nodes.meddled_training import SPOKEN_ON, MeddledTraining, within_limits
-from test.nodes.mischief import TIMELESS
+from support.meddled import COMMANDS, MINE
+from support.meddled_training import SPOKEN_ON, MeddledTraining, within_limits
+from support.mischief import TIMELESS
 
 
 @pytest.mark.timeout(450)

@@ -33,9 +33,9 @@ from expo_ft_ros.recording.messages import (
     verdict_from_msg,
 )
 from expo_ft_ros.tasks import load_task
-from test.nodes.meddled import COMMANDS
-from test.nodes.meddled_training import LEAST, ROOT, SPOKEN_ON, MeddledTraining, within_limits
-from test.nodes.stranger import FILE, HE_LISTENS, KINDS, Heard
+from support.meddled import COMMANDS
+from support.meddled_training import LEAST, ROOT, SPOKEN_ON, MeddledTraining, within_limits
+from support.stranger import FILE, HE_LISTENS, KINDS, Heard
 
 TASK = load_task("cube_pick")
 SCALE = TASK.limits.scale()
@@ -46,7 +46,7 @@ CUT_SHORT = "cut short"
 def stranger(graph: Any) -> Iterator[Callable[[], Heard]]:
     """A stranger who listens before the graph begins; called, he goes and tells."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "test.nodes.stranger", str(graph.folder), *SPOKEN_ON],
+        [sys.executable, "-m", "support.stranger", str(graph.folder), *SPOKEN_ON],
         cwd=ROOT,
         env={**child_environment(os.environ), "ROS_DOMAIN_ID": str(graph.domain)},
         stdout=subprocess.PIPE,

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from test.console_run import graph_with_console
-from test.monitor.browser import Visit, chromium
+from support.browser import Visit, chromium
+from support.console_run import graph_with_console
 
 
 @pytest.fixture

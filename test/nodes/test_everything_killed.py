@@ -17,14 +17,14 @@ import pytest
 
 from expo_ft_ros.experiment.run_folder import first_uncounted
 from expo_ft_ros.recording.episode_store import load_episode, whole_files
-from test.processes import processes_naming
+from support.processes import processes_naming
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 180.0
 
 
 def start(folder: Path, domain: int) -> subprocess.Popen[bytes]:
-    words = [sys.executable, "-m", "test.nodes.tiny_training", str(folder), str(domain)]
+    words = [sys.executable, "-m", "support.tiny_training", str(folder), str(domain)]
     with (folder / "output.log").open("ab") as output:
         return subprocess.Popen(
             words, cwd=ROOT, stdout=output, stderr=output, start_new_session=True

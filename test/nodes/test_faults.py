@@ -23,7 +23,7 @@ import pytest
 from expo_ft_ros.bringup.process import child_environment
 from expo_ft_ros.experiment.run_folder import first_uncounted
 from expo_ft_ros.recording.episode_store import load_episodes
-from test.processes import parent_of, processes_naming
+from support.processes import parent_of, processes_naming
 
 WITHIN = 0.25
 MOVING = 0.01

@@ -21,7 +21,7 @@ from expo_ft_ros.bringup.process import child_environment
 from expo_ft_ros.devices.keyboard import KeyboardConfig
 from expo_ft_ros.experiment.environment import ros_environment
 from expo_ft_ros.ros.messages import stamp_of
-from test.nodes.probe import PATIENCE
+from support.probe import PATIENCE
 
 CONFIG = KeyboardConfig.load()
 AT_REST = ([0.0] * 6, [0, 0, 0])

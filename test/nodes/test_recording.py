@@ -10,16 +10,11 @@ import pytest
 pytest.importorskip("rclpy", reason="ROS 2's rclpy is not installed")
 pytest.importorskip("expo_ft_ros.msg", reason="the messages are not built")
 
-from expo_ft_ros.msg import EpisodeState, Observation, SessionPlan, TeleopCommand
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mcap.reader import make_reader
 
 from expo_ft_ros.cli import main as cli
-from expo_ft_ros.data.episode import Episode
-from expo_ft_ros.data.types import Proprio, Source, Step, Verdict
-from expo_ft_ros.nodes.recorder import EpisodeFiles
-from expo_ft_ros.recording.episode_builder import EpisodeGatherer
 from expo_ft_ros.recording.episode_store import (
     UNCOUNTED,
     load_episode,
@@ -32,84 +27,7 @@ from expo_ft_ros.recording.lerobot import read_dataset
 from expo_ft_ros.recording.mcap_file import read_bag
 from expo_ft_ros.rl.replay_buffer import ReplayBuffer
 from expo_ft_ros.ros.message_definitions import message_definition
-from expo_ft_ros.ros.messages import (
-    array_to_image,
-    header_of,
-    proprio_to_msg,
-    step_to_msg,
-    verdict_to_msg,
-)
-
-ARRAYS = ("side", "wrist", "state", "proposed", "executed", "source", "chunk", "index", "reward")
-SIZE = 32
-
-
-def messages(number: int, length: int, rng: np.random.Generator):
-    """(topic, message) of an episode, as the graph says them."""
-    first = 100 * number
-    yield "session/plan", SessionPlan(stage="rl", episode=number, seed=7, max_steps=length)
-    yield "episode/state", EpisodeState(episode=number, state="running", stage="rl")
-    for i in range(length + 1):
-        header = header_of(first * 10**8 + i * 10**8, "camera")
-        side, wrist = rng.integers(0, 255, (2, SIZE, SIZE, 3), dtype=np.uint8)
-        pose = Proprio(rng.normal(size=3), np.array([1.0, 0, 0, 0]), 0.04)
-        yield (
-            "observation",
-            Observation(
-                header=header,
-                number=first + i,
-                episode=number,
-                side=array_to_image(side, header),
-                wrist=array_to_image(wrist, header),
-                proprio=proprio_to_msg(pose, header),
-                instruction="pick up the cube",
-            ),
-        )
-        yield "teleop/command", TeleopCommand(header=header, connected=True)
-        verdict = Verdict(float(i == length), i == length, "")
-        yield "reward", verdict_to_msg(verdict, first + i, number, header)
-        if i < length:
-            action = rng.uniform(-1, 1, 7).astype(np.float32)
-            source = Source(int(rng.integers(0, 2)))
-            step = Step(first + i, number, 5, i, source, action, 0.5 * action, "speed")
-            yield "step", step_to_msg(step, header)
-    yield (
-        "episode/state",
-        EpisodeState(
-            episode=number,
-            state="ended",
-            stage="rl",
-            steps=length,
-            first_observation=first,
-            last_observation=first + length,
-            success=True,
-            terminated=True,
-            cause="success",
-        ),
-    )
-
-
-def record(folder, number: int, said) -> None:
-    files = EpisodeFiles(folder, "task: cube_pick")
-    for now, (topic, message) in enumerate(said):
-        files.write(number, topic, message, now)
-    files.close(number)
-
-
-def of_live(said, image_size=None) -> Episode:
-    gatherer = EpisodeGatherer(image_size)
-    for topic, message in said:
-        if topic != "teleop/command":
-            gatherer.take(topic, message)
-    (episode,) = gatherer.pop_complete()
-    return episode
-
-
-def assert_same(one: Episode, other: Episode) -> None:
-    assert one.outcome == other.outcome
-    assert one.instruction == other.instruction
-    for name in ARRAYS:
-        np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
+from support.random_recordings import assert_same, messages, of_live, record
 
 
 @settings(max_examples=15, deadline=None)

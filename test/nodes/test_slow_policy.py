@@ -6,8 +6,8 @@ from expo_ft_ros.bringup.runner import Runner
 from expo_ft_ros.data.types import Source
 from expo_ft_ros.experiment.environment import ros_environment
 from expo_ft_ros.recording.episode_store import load_episodes
-from test.nodes import slow_policy
-from test.nodes.tiny_training import specs
+from support import slow_policy
+from support.tiny_training import specs
 
 
 def test_it_is_asked_early_enough_and_its_silence_is_no_death(graph):

@@ -11,7 +11,7 @@ from std_msgs.msg import String
 from expo_ft_ros.data.types import Source
 from expo_ft_ros.experiment.stop_latch import latch_stop
 from expo_ft_ros.ros.messages import header_of
-from test.nodes.test_arbitration_node import World
+from support.arbitration_world import World
 
 
 def told(world, words):

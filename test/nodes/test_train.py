@@ -6,8 +6,8 @@ import signal
 
 from expo_ft_ros.bringup.runner import RunResult
 from expo_ft_ros.recording.lerobot import DatasetWriter
-from test.data.episodes import make_episode
-from test.nodes.tiny_training import run
+from support.episodes import make_episode
+from support.tiny_training import run
 
 
 def _run(graph, mode: str, *, interrupt_in: str = "", **more) -> RunResult:

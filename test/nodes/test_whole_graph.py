@@ -16,10 +16,10 @@ import torch
 from expo_ft_ros.data.types import Source
 from expo_ft_ros.recording.episode_store import load_episodes
 from expo_ft_ros.rl.checkpoint import load_state
-from test.console_run import free_port
-from test.monitor.browser import chromium
-from test.processes import processes_naming
-from test.report.offline import require_whole
+from support.browser import chromium
+from support.console_run import free_port
+from support.pages import require_whole
+from support.processes import processes_naming
 
 STEPS = 150
 

@@ -19,7 +19,7 @@ from expo_ft_ros.recording.lerobot import (
     read_dataset,
     writer,
 )
-from test.data.episodes import make_episode
+from support.episodes import make_episode
 
 HZ = 10.0
 

@@ -8,8 +8,8 @@ pytest.importorskip("expo_ft_ros.msg", reason="the messages are not built")
 
 from expo_ft_ros.data.types import Source
 from expo_ft_ros.recording.recorded_episode import read_choices, read_recorded
-from test.monitor.recordings import write_episode
-from test.report.recordings import choice, record
+from support.random_recordings import write_episode
+from support.recordings import choice, record
 
 P, H, N = Source.POLICY, Source.HUMAN, Source.HOLD
 VALUED = choice((0, 0, 0), (0.1, 0, 0), q=(0.5, 0.4), edits=1)

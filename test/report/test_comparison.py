@@ -5,8 +5,8 @@ import pytest
 from expo_ft_ros.cli import main as cli
 from expo_ft_ros.report.comparison import differences, titles
 from expo_ft_ros.report.run_data import read_run
-from test.report.runs import make_run, training
-from test.report.test_single import Parsed, assert_alone
+from support.pages import Parsed, assert_alone
+from support.runs import make_run, training
 
 RESULT = {"eval_after": {"successes": 27, "trials": 30}}
 

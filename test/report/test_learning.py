@@ -7,7 +7,7 @@ from expo_ft_ros.data.types import Candidates
 from expo_ft_ros.recording.recorded_episode import edit_size
 from expo_ft_ros.report.learning import edit_curves, edits_of, window_share
 from expo_ft_ros.report.run_data import read_run
-from test.report.runs import make_run, training
+from support.runs import make_run, training
 
 
 def candidates(chosen: int, edited=(False, False, True, True)) -> Candidates:

@@ -7,7 +7,7 @@ import pytest
 
 from expo_ft_ros.configuration import ConfigError
 from expo_ft_ros.report.run_data import FINISHED, RUNNING, STOPPED, read_run
-from test.report.runs import line, make_run, training
+from support.runs import line, make_run, training
 
 RESULT = {"successes": 28, "trials": 30}
 

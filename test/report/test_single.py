@@ -1,16 +1,12 @@
 """The page of a run: what it says, that nothing from a run is markup, and that it needs nothing."""
 
-import base64
 import re
-from html.parser import HTMLParser
-from pathlib import Path
 
 import pytest
 
 from expo_ft_ros.cli import main as cli
-from expo_ft_ros.report.run_data import read_run
-from expo_ft_ros.report.single import write_report
-from test.report.runs import line, make_run, training
+from support.pages import assert_alone, report
+from support.runs import line, make_run, training
 
 SUMMARY = {
     "eval_before": {"successes": 18, "trials": 30},
@@ -18,49 +14,6 @@ SUMMARY = {
     "wall_seconds": {"robot": 120.0, "learning": 60.0, "waiting": 1.0},
     "stage_seconds": {"collect": 30.0, "rl": 150.0},
 }
-
-
-class Parsed(HTMLParser):
-    """Tags, attributes and words of a page."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: set[str] = set()
-        self.attributes: list[tuple[str, str]] = []
-        self.words: list[str] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.add(tag)
-        self.attributes += [(name, value or "") for name, value in attrs]
-
-    def handle_data(self, data):
-        self.words.append(data)
-
-    @property
-    def text(self) -> str:
-        return " ".join(" ".join(self.words).split())
-
-
-def report(path: Path) -> tuple[str, Parsed]:
-    page = write_report(read_run(path)).read_text()
-    return page, Parsed(page)
-
-
-def assert_alone(page: str, parsed: Parsed, folder: Path) -> None:
-    """It needs no network and no other file, and says nothing of where it was made."""
-    assert "script" not in parsed.tags
-    assert str(folder) not in page
-    assert not re.search(r"""(src|href|url\()\s*=?\s*["']?\s*(https?:)?//""", page)
-    for name, value in parsed.attributes:
-        assert not name.startswith("on")
-        if name == "src":
-            kind, _, content = value.partition(";base64,")
-            assert kind in ("data:image/svg+xml", "data:image/png")
-            drawn = base64.b64decode(content)
-            assert not re.search(rb"""(href|src)\s*=\s*["'](?!#)|url\((?!#)|<script""", drawn)
-        if name == "href":
-            assert not value.startswith(("/", "http", "file"))
 
 
 def test_the_numbers_of_a_training(tmp_path):

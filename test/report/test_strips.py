@@ -17,9 +17,9 @@ from expo_ft_ros.report.drawing import HUMAN
 from expo_ft_ros.report.learning import edits_of
 from expo_ft_ros.report.run_data import read_run
 from expo_ft_ros.report.strips import newest, q_limits, q_strip
-from test.report.recordings import SIDE, choice, record
-from test.report.runs import line, make_run
-from test.report.test_single import assert_alone, report
+from support.pages import assert_alone, report
+from support.recordings import SIDE, choice, record
+from support.runs import line, make_run
 
 P, H = Source.POLICY, Source.HUMAN
 EDITED = choice((0, 0, 0), (0.1, 0, 0), q=(0.2, 0.6), edits=1, chosen=1)

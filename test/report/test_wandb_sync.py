@@ -8,7 +8,7 @@ from torch.utils.tensorboard import SummaryWriter
 from expo_ft_ros.cli import main as cli
 from expo_ft_ros.configuration import ConfigError
 from expo_ft_ros.report.wandb_sync import scalars, sync
-from test.report.runs import make_run
+from support.runs import make_run
 
 
 def test_scalars_are_gathered_by_step_over_all_event_files(tmp_path):

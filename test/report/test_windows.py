@@ -7,7 +7,7 @@ from expo_ft_ros.experiment.progress import wilson
 from expo_ft_ros.report import windows
 from expo_ft_ros.report.curves import compared_curves, training_curves
 from expo_ft_ros.report.run_data import read_run
-from test.report.runs import line, make_run, training
+from support.runs import line, make_run, training
 
 
 @pytest.fixture

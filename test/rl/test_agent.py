@@ -12,8 +12,8 @@ from expo_ft_ros.data.types import Source
 from expo_ft_ros.policies.base import PolicyInput
 from expo_ft_ros.rl.augment import augment
 from expo_ft_ros.rl.config import ALGORITHM_NAMES, load_preset
-from test.data.episodes import make_episode
-from test.rl.agents import EPISODES, SIZE, fed, go_on, make_agent, observation, weights_of
+from support.agents import EPISODES, SIZE, fed, go_on, make_agent, observation, weights_of
+from support.episodes import make_episode
 
 
 def test_an_untrained_critic_chooses_nothing():

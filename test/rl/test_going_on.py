@@ -10,7 +10,7 @@ import torch
 
 from expo_ft_ros.rl.checkpoint import load_state, newest_whole, save_state
 from expo_ft_ros.rl.config import ALGORITHM_NAMES, load_preset
-from test.rl.agents import EPISODES, fed, go_on, make_agent, observation, weights_of
+from support.agents import EPISODES, fed, go_on, make_agent, observation, weights_of
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHM_NAMES)

@@ -11,7 +11,7 @@ from expo_ft_ros.rl.actor_critic import ValueNetwork
 from expo_ft_ros.rl.config import AlgorithmConfig, known_names, load_preset, require_room
 from expo_ft_ros.tasks import load_task
 from expo_ft_ros.tasks.config import known_tasks
-from test.rl.test_agent import fed, go_on, weights_of
+from support.agents import fed, go_on, weights_of
 
 CHOICES = {
     "paper": {

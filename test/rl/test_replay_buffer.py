@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from expo_ft_ros.data.types import Source
 from expo_ft_ros.rl.replay_buffer import CandidateCache, ReplayBuffer
-from test.data.episodes import make_episode
+from support.episodes import make_episode
 
 GAMMA = 0.9
 

@@ -7,7 +7,7 @@ import rclpy
 from expo_ft_ros.ros.graph_node import GraphNode
 from expo_ft_ros.ros.heartbeat import HeartbeatPublisher
 from expo_ft_ros.ros.process import make_executor
-from test.monitor.browser import wait_until
+from support.browser import wait_until
 
 PATIENCE = 0.3
 

@@ -12,7 +12,7 @@ from expo_ft_ros.bringup.process import child_environment
 from expo_ft_ros.control.thread_priority import may_set_fifo_priority
 from expo_ft_ros.ros.parameters import describe
 from expo_ft_ros.ros.process import _without_name
-from test.processes import is_alive
+from support.processes import is_alive
 
 PARENT = """
 import os, subprocess, sys

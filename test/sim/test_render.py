@@ -17,7 +17,7 @@ from expo_ft_ros.sim.world import World
 from expo_ft_ros.tasks import TaskConfig
 from expo_ft_ros.tasks.experts import Mode, make_operator
 from expo_ft_ros.tasks.scenes import make_world
-from test.sim.driving import inside, view
+from support.driving import inside, view
 
 _PROBE = """
 import numpy as np

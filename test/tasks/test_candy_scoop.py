@@ -23,7 +23,7 @@ from expo_ft_ros.tasks.candy_scoop.scene import (
 )
 from expo_ft_ros.tasks.experts import Mode, OperatorView, make_operator
 from expo_ft_ros.tasks.scenes import make_world
-from test.sim.driving import Policy, episode, expert, frozen, person, view
+from support.driving import Policy, episode, expert, frozen, person, view
 
 
 @pytest.fixture(scope="module")

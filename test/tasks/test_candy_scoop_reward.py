@@ -15,7 +15,7 @@ from expo_ft_ros.tasks.candy_scoop.scene import CANDY, ENOUGH, TARGET
 from expo_ft_ros.tasks.classifiers import make_classifier
 from expo_ft_ros.tasks.experts import Mode, OperatorView, make_operator
 from expo_ft_ros.tasks.scenes import make_world
-from test.sim.driving import episode, observe
+from support.driving import episode, observe
 
 SMALL = {
     "height": 0.15,

@@ -10,7 +10,7 @@ from expo_ft_ros.sim.world import World
 from expo_ft_ros.tasks import TaskConfig
 from expo_ft_ros.tasks.classifiers import make_classifier
 from expo_ft_ros.tasks.experts import Mode, make_operator
-from test.sim.driving import episode, observe
+from support.driving import episode, observe
 
 _NO_IMAGE = np.zeros((1, 1, 3), dtype=np.uint8)
 

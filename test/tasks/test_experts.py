@@ -8,7 +8,7 @@ import pytest
 from expo_ft_ros.sim.world import World
 from expo_ft_ros.tasks import TaskConfig, load_task
 from expo_ft_ros.tasks.experts import Mode, OperatorView, make_operator
-from test.sim.driving import Policy, episode, expert, frozen, person, view
+from support.driving import Policy, episode, expert, frozen, person, view
 
 
 def aside(world: World, step: int) -> np.ndarray:

@@ -1,6 +1,6 @@
 """A node out of whose own mouth come messages that it doesn't mean, beside those that it means.
 
-EXPO_FT_MEDDLED=module python -m test.nodes.meddled ARGUMENTS of the node
+EXPO_FT_MEDDLED=module python -m support.meddled ARGUMENTS of the node
 
 In its run's folder it finds mischief.json (`mischief.save`), and keeps there mischief-PROCESS.csv,
 a line "topic,kind" each, and replay.npz, what the learner had at its end.
@@ -25,7 +25,7 @@ from expo_ft_ros.graph.specs import NodeSpec
 from expo_ft_ros.graph.topics import topic
 from expo_ft_ros.rl.replay_buffer import ReplayBuffer
 from expo_ft_ros.ros.graph_node import GraphNode
-from test.nodes import mischief
+from support import mischief
 
 MODULE = "EXPO_FT_MEDDLED"
 COMMANDS, MINE = ("robot/twist_cmd", "robot/gripper_cmd"), "meddled"
@@ -37,7 +37,7 @@ _REPLAY = ("images", "state", "action", "reward", "source", "success")
 def meddled(specs: list[NodeSpec]) -> list[NodeSpec]:
     """The graph with such nodes in the place of its own."""
     return [
-        replace(spec, module="test.nodes.meddled", env={**spec.env, MODULE: spec.module})
+        replace(spec, module="support.meddled", env={**spec.env, MODULE: spec.module})
         for spec in specs
     ]
 

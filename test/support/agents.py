@@ -9,7 +9,7 @@ from expo_ft_ros.data.types import Observation, Proprio
 from expo_ft_ros.rl.agent import Agent
 from expo_ft_ros.rl.config import load_preset
 from expo_ft_ros.tasks import load_task
-from test.data.episodes import make_episode
+from support.episodes import make_episode
 
 SIZE = 16
 

@@ -1,6 +1,6 @@
 """A whole training, as small as it goes; as a program, so that a test can kill all of it.
 
-python -m test.nodes.tiny_training FOLDER ROS_DOMAIN_ID
+python -m support.tiny_training FOLDER ROS_DOMAIN_ID
 """
 
 from __future__ import annotations

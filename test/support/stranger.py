@@ -1,6 +1,6 @@
 """A process that comes into a graph that runs, and says on every topic what could be meant there.
 
-python -m test.nodes.stranger FOLDER, in the graph's domain, until SIGTERM
+python -m support.stranger FOLDER, in the graph's domain, until SIGTERM
 
 It says what was said before: again, late, with a field of an older message, with a number a little
 off, and what is no number. At its end FOLDER has stranger.json: `Heard`.
@@ -29,8 +29,8 @@ from std_srvs.srv import Trigger
 from expo_ft_ros.graph.topics import topic
 from expo_ft_ros.ros.process import make_executor
 from expo_ft_ros.ros.qos import message_type, qos_of
-from test.nodes import mischief
-from test.nodes.meddled import COMMANDS, MINE
+from support import mischief
+from support.meddled import COMMANDS, MINE
 
 KINDS = (*mischief.COPIES, *mischief.PLAUSIBLE)
 MEANT = (*COMMANDS, "step", "reward")

@@ -1,6 +1,6 @@
 """A tiny training whose nodes say what they don't mean (`meddled.py`), and what must hold of it.
 
-python -m test.nodes.meddled_training FOLDER ROS_DOMAIN_ID realtime|lockstep
+python -m support.meddled_training FOLDER ROS_DOMAIN_ID realtime|lockstep
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from expo_ft_ros.recording.episode_store import load_episodes
 from expo_ft_ros.recording.messages import twist_array
 from expo_ft_ros.rl.replay_buffer import ReplayBuffer
 from expo_ft_ros.tasks import load_task
-from test.nodes import mischief
-from test.nodes.meddled import count_of, meddled, replay_arrays
-from test.nodes.tiny_training import specs
+from support import mischief
+from support.meddled import count_of, meddled, replay_arrays
+from support.tiny_training import specs
 
 ROOT = Path(__file__).parents[2]
 NODES = {name for spec in specs(ROOT, "sync") for name in spec.node_names}
@@ -48,7 +48,7 @@ class MeddledTraining:
         self._output = folder / "output.log"
         with self._output.open("wb") as file:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "test.nodes.meddled_training", *words],
+                [sys.executable, "-m", "support.meddled_training", *words],
                 cwd=ROOT,
                 stdout=file,
                 stderr=file,

@@ -1,0 +1,1 @@
+"""What tests share: builders of runs and recordings, nodes and whole graphs under test."""
