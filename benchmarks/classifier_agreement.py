@@ -21,6 +21,7 @@ import numpy as np
 from expo_ft_ros.control.safety_filter import SafetyConfig, SafetyFilter
 from expo_ft_ros.data.types import Observation
 from expo_ft_ros.experiment.machine import machine
+from expo_ft_ros.robots import load_robot
 from expo_ft_ros.sim.scene import ObjectPose
 from expo_ft_ros.sim.world import World
 from expo_ft_ros.tasks import TaskConfig, load_task
@@ -39,6 +40,7 @@ from expo_ft_ros.tasks.classifiers import make_classifier
 from expo_ft_ros.tasks.experts import IDLE, Mode, OperatorView, make_operator
 from expo_ft_ros.tasks.scenes import make_world
 
+LIMITS = load_robot("sim").limits
 RESULTS = Path(__file__).parent / "results"
 NEAR_FAILURE_STEPS = 115  # time for all that goes wrong [ticks]
 SUCCESS = "success"
@@ -142,9 +144,9 @@ NEAR_FAILURES = (beside, empty, few, unpoured, in_front)
 def play(task: TaskConfig, world: World, seed: int, kind: str, mistake: Mistake) -> Played:
     """Plays one episode as the cell does: his command reaches the robot on the next tick."""
     classifier = make_classifier(task.classifier.name, task.classifier.parameters)
-    safety = SafetyFilter(SafetyConfig.load(), task.limits, task.workspace)
+    safety = SafetyFilter(SafetyConfig.load(), LIMITS, task.workspace)
     world.reset(seed)
-    operator = make_operator(task, np.random.default_rng(0))
+    operator = make_operator(task, LIMITS, np.random.default_rng(0))
     operator.reset(seed)
     command, reason = IDLE, ""
     limit = task.max_steps if kind == SUCCESS else NEAR_FAILURE_STEPS
@@ -165,7 +167,7 @@ def play(task: TaskConfig, world: World, seed: int, kind: str, mistake: Mistake)
             view = OperatorView(proprio, believed, step, Mode.DEMONSTRATE)
             upcoming = operator.act(view)
         action = safety.filter(command.action(), proprio, task.period).action
-        world.step(action * task.limits.scale(), task.period)
+        world.step(action * LIMITS.scale(), task.period)
         command = upcoming
     return Played(kind, seed, False, world.success(), limit, reason)
 
@@ -198,7 +200,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=10_000, help="of the first episode")
     options = parser.parse_args()
     task = load_task("candy_scoop")
-    world = make_world(task)
+    world = make_world(task, LIMITS)
     began, played = time.perf_counter(), []
     for i in range(options.episodes):
         failure = NEAR_FAILURES[i % len(NEAR_FAILURES)]

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import settings
 
 from expo_ft_ros.experiment.environment import ros_environment
+from expo_ft_ros.robots import load_robot
 from expo_ft_ros.sim.world import World
 from expo_ft_ros.tasks import TaskConfig, load_task
 from expo_ft_ros.tasks.scenes import make_world
@@ -56,6 +57,6 @@ def task() -> TaskConfig:
 @pytest.fixture(scope="module")
 def world(task: TaskConfig) -> Iterator[World]:
     """One world for the tests of a module."""
-    made = make_world(task)
+    made = make_world(task, load_robot("sim").limits)
     yield made
     made.close()

@@ -23,7 +23,8 @@ from expo_ft_ros.data.types import Source
 from expo_ft_ros.experiment.machine import machine
 from expo_ft_ros.experiment.progress import read_summary
 from expo_ft_ros.recording.episode_store import load_episodes
-from expo_ft_ros.tasks import TaskConfig, load_task
+from expo_ft_ros.robots import load_robot
+from expo_ft_ros.tasks import load_task
 
 _SMALL = 8  # px: images aren't looked at
 
@@ -74,7 +75,8 @@ def main(words: Sequence[str]) -> int:
             return done.code
         measure = measure_throughput if part == "lockstep" else measure_lateness
         episodes = load_episodes(run.path / "episodes", image_size=_SMALL)
-        jumps = measure_jumps(episodes, load_task(run.options.task))
+        scale = load_robot(run.options.robot).limits.scale()
+        jumps = measure_jumps(episodes, scale / load_task(run.options.task).period)
         results[part] = {"arguments": list(ARGUMENTS[part]), **measure(run.path), **jumps}
         print(f"{part}:")
         for name, value in results[part].items():
@@ -148,11 +150,13 @@ def measure_lateness(run: Path) -> dict[str, Any]:
     }
 
 
-def measure_jumps(episodes: Iterable[Episode], task: TaskConfig) -> dict[str, Any]:
+def measure_jumps(episodes: Iterable[Episode], scale: NDArray[np.float64]) -> dict[str, Any]:
     """How much the policy's velocity changes from one tick to the next where a new chunk begins
     and within one, as an acceleration along the worst axis [m/s^2]: what was asked for, against
-    what had been executed, and what was executed, which the safety filter bounds."""
-    scale = task.limits.scale()[:3] / task.period
+    what had been executed, and what was executed, which the safety filter bounds.
+
+    scale: (7,) acceleration at a change of the action by 1 [m/s^2, rad/s^2, m/s^2].
+    """
     found: dict[str, list[NDArray[np.floating[Any]]]] = {}
     for episode in episodes:
         before, after = episode.executed[:-1, :3], episode.executed[1:, :3]
@@ -162,7 +166,7 @@ def measure_jumps(episodes: Iterable[Episode], task: TaskConfig) -> dict[str, An
         new = episode.chunk[1:] != episode.chunk[:-1]
         for where, at in (("new_chunk", driven & new), ("within_chunk", driven & ~new)):
             for what, change in (("asked", asked - before), ("executed", after - before)):
-                jumps = (np.abs(change[at]) * scale).max(axis=1, initial=0.0)
+                jumps = (np.abs(change[at]) * scale[:3]).max(axis=1, initial=0.0)
                 found.setdefault(f"jump_{where}_{what}_mps2", []).append(jumps)
     limit = SafetyConfig.load().linear_acceleration
     return {

@@ -65,7 +65,9 @@ def _parser() -> Parser:
 
 def _limits(run: RunData) -> RobotLimits:
     """What an action of 1 meant in that run."""
-    return RobotLimits.model_validate(run.config["task"].get("limits", {}))
+    # In older runs they were the task's.
+    robot = run.config.get("robot", run.config["task"])
+    return RobotLimits.model_validate(robot.get("limits", {}))
 
 
 @contextlib.contextmanager

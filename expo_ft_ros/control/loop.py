@@ -38,6 +38,7 @@ from expo_ft_ros.data.types import (
     Step,
 )
 from expo_ft_ros.devices.teleop import TeleopState
+from expo_ft_ros.robots import RobotLimits
 from expo_ft_ros.tasks import TaskConfig
 
 
@@ -64,6 +65,7 @@ class ControlLoop:
     def __init__(
         self,
         task: TaskConfig,
+        limits: RobotLimits,
         safety: SafetyConfig,
         *,
         lead: int = 0,
@@ -71,6 +73,7 @@ class ControlLoop:
         decision_time: float = 0.0,
     ) -> None:
         self.task = task
+        self._limits = limits
         self.lead = lead
         self.episode = EpisodeMachine(scene_reset, decision_time=decision_time)
         self._safety = safety
@@ -82,7 +85,7 @@ class ControlLoop:
             )
         self._executor = ChunkExecutor(task.execute_steps)
         self._arbiter = Arbiter(safety.takeover_gripper)
-        self._filter = SafetyFilter(safety, task.limits, task.workspace)
+        self._filter = SafetyFilter(safety, limits, task.workspace)
         self._deadlines = Deadlines(safety)
         self._asked: int | None = None
         self._last_tick = 0
@@ -134,7 +137,7 @@ class ControlLoop:
         if self.episode.scene_reset is not SceneReset.SCRIPTED:
             return None
         task = self.task
-        return ResetScript(task.reset_script, task.limits, task.period, seed=plan.seed)
+        return ResetScript(task.reset_script, self._limits, task.period, seed=plan.seed)
 
     @property
     def resets_itself(self) -> bool:

@@ -17,6 +17,8 @@ from expo_ft_ros.control.plan import Operator
 from expo_ft_ros.experiment.environment import find_rviz
 from expo_ft_ros.monitor.address import CONSOLE_PORT, TOKEN_VARIABLE
 from expo_ft_ros.rl.config import ALGORITHM, ALGORITHM_NAMES, PRESET, SIZE, known_names
+from expo_ft_ros.robots import DEFAULT_ROBOT, known_robots, load_robot
+from expo_ft_ros.robots.registry import FOLDERS_VARIABLE, is_path
 from expo_ft_ros.tasks import TaskConfig, load_task
 
 SHORT_FORM_STEPS = 500
@@ -35,9 +37,6 @@ _SHORT_IMITATION_SCALE = 0.25
 _SHORT_WARMUP_EPISODES = 1
 _SMALL_STEPS = 2500
 
-ROBOTS = ("sim",)
-"""Robots that the graph can be built for."""
-
 
 class TaskOptions(BaseModel):
     """Options of every command about a task."""
@@ -50,7 +49,12 @@ class TaskOptions(BaseModel):
 class RunOptions(TaskOptions):
     """Options of every command that starts the graph."""
 
-    robot: str = Field("sim", description="Robot the graph drives: sim.")
+    robot: str = Field(
+        DEFAULT_ROBOT,
+        min_length=1,
+        description="Robot that the graph drives: a file of config/robots/ or of a folder in "
+        f"{FOLDERS_VARIABLE}, or the path of one.",
+    )
     seed: int = Field(0, ge=0, lt=2**31, description="Seed of scenes, networks and operator.")
     operator: Operator = Field(
         "scripted", description=f"Who demonstrates and corrects: {_OPERATORS}."
@@ -103,10 +107,9 @@ class RunOptions(TaskOptions):
 
     @field_validator("robot")
     @classmethod
-    def _known_robot(cls, value: str) -> str:
-        if value not in ROBOTS:
-            raise ValueError(f"no adapter for this robot yet, known: {', '.join(ROBOTS)}")
-        return value
+    def _from_any_folder(cls, value: str) -> str:
+        """A resumed run may be started in another folder."""
+        return str(Path(value).expanduser().absolute()) if is_path(value) else value
 
 
 class SimOptions(RunOptions):
@@ -372,6 +375,7 @@ def make_options(values: dict[str, Any], model: type[Options]) -> Options:
         raise ConfigError(f"task:={options.task}: {error}") from None
     _require_demonstrator(options)
     if isinstance(options, RunOptions):
+        _require_fit(options, task)
         _require_possible_reset(options, task)
     _require_known(options, "algorithm", ALGORITHM_NAMES)
     _require_known(options, "preset", known_names("presets"))
@@ -389,7 +393,10 @@ def describe(model: type[TaskOptions]) -> list[tuple[str, str, str]]:
         shown = "" if default is None else str(default)
         if isinstance(default, bool):
             shown = shown.lower()
-        rows.append((name, shown, field.description or ""))
+        text = field.description or ""
+        if name == "robot":
+            text += f" Known: {', '.join(known_robots())}."
+        rows.append((name, shown, text))
     return rows
 
 
@@ -412,6 +419,32 @@ def _require_possible_reset(options: RunOptions, task: TaskConfig) -> None:
     if options.scene_reset == "scripted" and not task.reset_script:
         raise ConfigError(
             f"scene_reset:=scripted: config/tasks/{task.name}.yaml has no reset_script (write one)"
+        )
+
+
+def _require_fit(options: RunOptions, task: TaskConfig) -> None:
+    """Raises ConfigError for a robot that can't do the task, or not in this way."""
+    try:
+        robot = load_robot(options.robot)
+    except ConfigError as error:
+        raise ConfigError(f"robot:={options.robot}: {error}") from None
+    robot.require_reach(task.workspace, f"task:={task.name}: config/tasks/{task.name}.yaml")
+    can = robot.capabilities
+    if not can.lockstep and not options.realtime:
+        raise ConfigError(
+            f"robot:={options.robot}: has no clock of its own to wait with, which lock-step needs "
+            "(add realtime:=true)"
+        )
+    if not can.knows_objects and options.operator == "scripted":
+        raise ConfigError(
+            f"operator:=scripted: needs to be told where each object is, which robot:="
+            f"{options.robot} can't (take operator:=spacemouse, gamepad, keyboard or none)"
+        )
+    if not can.resets_scene and options.scene_reset in ("automatic", "asked"):
+        raise ConfigError(
+            f"scene_reset:={options.scene_reset}: needs a robot that puts the scene in place, "
+            f"which robot:={options.robot} can't (take scene_reset:=person, or scripted where the "
+            "task has a reset_script)"
         )
 
 

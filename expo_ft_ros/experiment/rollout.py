@@ -19,6 +19,7 @@ from expo_ft_ros.data.episode import Episode, EpisodeAssembler, outcome_of
 from expo_ft_ros.data.types import ActionChunk, FloatArray, Observation
 from expo_ft_ros.devices.teleop import TeleopConfig, TeleopMapper, TeleopState
 from expo_ft_ros.experiment.value_calibration import ValueCalibration
+from expo_ft_ros.robots import DEFAULT_ROBOT, load_robot
 from expo_ft_ros.tasks import TaskConfig
 from expo_ft_ros.tasks.classifiers import make_classifier
 from expo_ft_ros.tasks.experts import IDLE, Mode, OperatorView, make_operator
@@ -57,14 +58,15 @@ class InProcessRollout:
         self, task: TaskConfig, image_size: int, seed: int, rate: float, share: float
     ) -> None:
         self.task = task
-        self._world = make_world(task, seed=seed)
-        self._operator = make_operator(task, np.random.default_rng(seed), rate, share)
+        limits = load_robot(DEFAULT_ROBOT).limits
+        self._world = make_world(task, limits, seed=seed)
+        self._operator = make_operator(task, limits, np.random.default_rng(seed), rate, share)
         self._device = TeleopConfig.load()
         self._mapper = TeleopMapper(self._device, task.period)
         self._classifier = make_classifier(task.classifier.name, task.classifier.parameters)
-        self._loop = ControlLoop(task, SafetyConfig.load())
+        self._loop = ControlLoop(task, limits, SafetyConfig.load())
         self._assembler = EpisodeAssembler(image_size)
-        self._scale = task.limits.scale()
+        self._scale = limits.scale()
         self._number = 0
         self._chunks = 0
 

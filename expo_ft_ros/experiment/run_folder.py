@@ -26,6 +26,7 @@ from expo_ft_ros.experiment.options import (
 from expo_ft_ros.experiment.progress import SUMMARY_FILE
 from expo_ft_ros.monitor.address import require_openable_console
 from expo_ft_ros.rl.config import load_preset, require_room
+from expo_ft_ros.robots import load_robot
 from expo_ft_ros.tasks import load_task
 
 CONFIG_FILE = "config.yaml"
@@ -355,6 +356,7 @@ def _write_config(path: Path, command: str, options: RunOptions) -> None:
         "resolved": options.model_dump(mode="json"),
         "budget": dict(vars(work)),
         "task": task.model_dump(mode="json"),
+        "robot": load_robot(options.robot).model_dump(mode="json"),
         # Of its newest start, where it goes on from an earlier one.
         "machine": machine(),
     }

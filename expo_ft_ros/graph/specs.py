@@ -146,6 +146,7 @@ def _common(options: RunOptions, run_dir: Path) -> dict[str, Parameter]:
     lockstep = not options.realtime
     return {
         "task": options.task,
+        "robot": options.robot,
         "run_dir": str(run_dir),
         "lockstep": lockstep,
         "use_sim_time": lockstep,

@@ -21,6 +21,7 @@ from expo_ft_ros.monitor.playback import Player
 from expo_ft_ros.monitor.scene3d import Scene, furnish
 from expo_ft_ros.monitor.server import HiddenServer, page
 from expo_ft_ros.monitor.view import View
+from expo_ft_ros.robots import RobotLimits
 from expo_ft_ros.tasks import TaskConfig
 
 # Where a scene is looked at from, and where to, from the middle of the workspace [m]: on a narrow
@@ -46,6 +47,7 @@ class Console:
         self,
         actions: Mapping[str, Action],
         task: TaskConfig,
+        limits: RobotLimits,
         *,
         host: str = "127.0.0.1",
         port: int,
@@ -53,8 +55,9 @@ class Console:
         episodes: Path | None = None,
         heights: Mapping[str, float] = MappingProxyType({}),
     ) -> None:
-        """actions: as of `controls.Controls`; host, port, token: as of `auth_proxy.AuthProxy`;
-        episodes: the run's folder of recordings; heights: as of a classifier, name -> [m].
+        """actions: as of `controls.Controls`; limits: what an action of 1 means;
+        host, port, token: as of `auth_proxy.AuthProxy`; episodes: the run's folder of
+        recordings; heights: as of a classifier, name -> [m].
 
         Raises ConfigError as `AuthProxy`.
         """
@@ -74,7 +77,7 @@ class Console:
         self._last: View | None = None
         self._failed = False
         self._player: Player | None = None
-        self._build(task, episodes, heights)
+        self._build(task, limits, episodes, heights)
 
     @property
     def url(self) -> str:
@@ -114,7 +117,13 @@ class Console:
         self._server.stop()
 
     # -- what is on the page --------------------------------------------------------------------
-    def _build(self, task: TaskConfig, episodes: Path | None, heights: Mapping[str, float]) -> None:
+    def _build(
+        self,
+        task: TaskConfig,
+        limits: RobotLimits,
+        episodes: Path | None,
+        heights: Mapping[str, float],
+    ) -> None:
         server, gui = self._server, self._server.gui
         gui.configure_theme(
             dark_mode=True, show_logo=False, show_share_button=False, brand_color=(64, 110, 190)
@@ -141,7 +150,7 @@ class Console:
         with tabs.add_tab("Health"):
             self._health = gui.add_html("")
         if episodes is not None:
-            self._player = Player(server, tabs, task, episodes, self._scene)
+            self._player = Player(server, tabs, task, limits, episodes, self._scene)
         gui.main_panel.dock_right()
         gui.main_panel.set_width(360)
 

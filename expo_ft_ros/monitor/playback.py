@@ -14,6 +14,7 @@ from expo_ft_ros.monitor.markup import q_html, recorded_html, reply_html
 from expo_ft_ros.monitor.recording import recorded_view
 from expo_ft_ros.monitor.scene3d import Scene
 from expo_ft_ros.recording.recorded_episode import RecordedEpisode, read_recorded
+from expo_ft_ros.robots import RobotLimits
 from expo_ft_ros.tasks import TaskConfig
 
 LIVE = "none: what happens now"
@@ -31,11 +32,13 @@ class Player:
         server: viser.ViserServer,
         tabs: viser.GuiTabGroupHandle,
         task: TaskConfig,
+        limits: RobotLimits,
         episodes: Path,
         live: Scene,
     ) -> None:
         """tabs: which get one more; episodes: folder of recordings, which may still be missing;
         live: hidden meanwhile."""
+        self._limits = limits
         self._server, self._task, self._folder, self._live = server, task, episodes, live
         self._scene = Scene(server.scene, "/recorded", visible=False)
         low, high = np.array(task.workspace.low), np.array(task.workspace.high)
@@ -138,7 +141,7 @@ class Player:
             self._scene.visible, self._live.visible = shown, not shown
 
     def _draw(self, recorded: RecordedEpisode, step: int) -> None:
-        view = recorded_view(recorded, step, self._task)
+        view = recorded_view(recorded, step, self._limits, self._task)
         with self._server.atomic():
             self._scene.show(view)
             self._image.image = np.hstack(

@@ -13,10 +13,13 @@ from expo_ft_ros.data.types import FloatArray, Source
 from expo_ft_ros.monitor.paths import tool_paths
 from expo_ft_ros.monitor.view import View
 from expo_ft_ros.recording.recorded_episode import RecordedEpisode
+from expo_ft_ros.robots import RobotLimits
 from expo_ft_ros.tasks import TaskConfig
 
 
-def recorded_view(recorded: RecordedEpisode, step: int, task: TaskConfig) -> View:
+def recorded_view(
+    recorded: RecordedEpisode, step: int, limits: RobotLimits, task: TaskConfig
+) -> View:
     """What there was to see when `step` steps were done, from 0 to the episode's length."""
     episode, outcome = recorded.episode, recorded.episode.outcome
     state = episode.state[step]
@@ -27,7 +30,7 @@ def recorded_view(recorded: RecordedEpisode, step: int, task: TaskConfig) -> Vie
         choice = recorded.choices[latest]
         start = episode.state[max(0, recorded.steps[latest]), :3]
         seen = {"q": choice.q, "edited": choice.edited, "chosen": choice.chosen}
-        seen["paths"] = tool_paths(start, choice.actions, task.limits, task.period)
+        seen["paths"] = tool_paths(start, choice.actions, limits, task.period)
     return View(
         time=step * task.period,
         episode=EpisodeSnapshot(

@@ -16,6 +16,7 @@ from expo_ft_ros.data.types import Candidates, ImageArray, Observation, Proprio,
 from expo_ft_ros.monitor.overlay import draw_marks
 from expo_ft_ros.monitor.paths import tool_paths
 from expo_ft_ros.monitor.view import Diagnostic, Level, View
+from expo_ft_ros.robots import RobotLimits
 from expo_ft_ros.tasks import TaskConfig
 from expo_ft_ros.tasks.classifiers import Classifier
 
@@ -35,8 +36,8 @@ class Watch:
     marks are drawn over the images.
     """
 
-    def __init__(self, task: TaskConfig, classifier: Classifier) -> None:
-        self._task, self._classifier = task, classifier
+    def __init__(self, task: TaskConfig, limits: RobotLimits, classifier: Classifier) -> None:
+        self._task, self._limits, self._classifier = task, limits, classifier
         self._view = View(max_steps=task.max_steps)
         self._observation: Observation | None = None
         self._of = 0
@@ -190,7 +191,7 @@ class Watch:
         start = self._places.get(candidates.observation)
         if start is None:
             return {}
-        limits, period = self._task.limits, self._task.period
+        limits, period = self._limits, self._task.period
         return {
             "q": candidates.q,
             "edited": candidates.edited,

@@ -40,6 +40,7 @@ from expo_ft_ros.recording.messages import (
     observation_from_msg,
     verdict_from_msg,
 )
+from expo_ft_ros.robots import load_robot
 from expo_ft_ros.ros.graph_node import ERROR, OK, WARN, GraphNode, NodeParameters, parameter
 from expo_ft_ros.ros.messages import BASE_FRAME, header_of, step_to_msg, to_array, twist_of
 from expo_ft_ros.ros.plans import plan_from_msg
@@ -111,16 +112,19 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
             raise ValueError("scene_reset is scripted, which is for real time (set lockstep false)")
         self._by_world = scene_reset in (SceneReset.AUTOMATIC, SceneReset.ASKED)
         task = load_task(self.parameters.task)
+        robot = load_robot(self.parameters.robot)
+        robot.require_reach(task.workspace, f"config/tasks/{task.name}.yaml")
         lockstep = self.parameters.lockstep
         self.loop = ControlLoop(
             task,
+            robot.limits,
             SafetyConfig.load(),
             lead=0 if lockstep else self.parameters.lead,
             scene_reset=scene_reset,
             decision_time=self.parameters.decision_time,
         )
         self.inputs = Inputs(teleop=self.parameters.teleop)
-        self._scale = task.limits.scale()
+        self._scale = robot.limits.scale()
         self._instruction = task.instruction
         self._plan: Plan | None = None
         self._valid_from: int | None = None

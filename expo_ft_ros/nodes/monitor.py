@@ -50,6 +50,7 @@ from expo_ft_ros.recording.messages import (
     step_from_msg,
     verdict_from_msg,
 )
+from expo_ft_ros.robots import load_robot
 from expo_ft_ros.ros import markers
 from expo_ft_ros.ros.graph_node import GraphNode, NodeParameters, parameter
 from expo_ft_ros.ros.messages import BASE_FRAME, array_to_image, header_of
@@ -83,7 +84,8 @@ class MonitorNode(GraphNode[MonitorParameters]):
         self._task = load_task(self.parameters.task)
         classifier = self._task.classifier
         self._classifier = make_classifier(classifier.name, classifier.parameters)
-        self._watch = Watch(self._task, self._classifier)
+        self._limits = load_robot(self.parameters.robot).limits
+        self._watch = Watch(self._task, self._limits, self._classifier)
         self._plot, self._shown = QPlot(), 0
         self._began = self.wall_time()
         if self.parameters.run_dir:
@@ -139,6 +141,7 @@ class MonitorNode(GraphNode[MonitorParameters]):
         console = Console(
             calls,
             self._task,
+            self._limits,
             host=wanted.console_host,
             port=wanted.console_port,
             token=console_token(),

@@ -19,6 +19,7 @@ from expo_ft_ros.devices.teleop import TeleopConfig
 from expo_ft_ros.msg import EpisodeState, SessionPlan, SimState, Step
 from expo_ft_ros.msg import Proprio as ProprioMsg
 from expo_ft_ros.recording.messages import nanoseconds, pose_arrays, proprio_from_msg
+from expo_ft_ros.robots import load_robot
 from expo_ft_ros.ros.graph_node import GraphNode, NodeParameters, parameter
 from expo_ft_ros.ros.messages import twist_of
 from expo_ft_ros.ros.plans import plan_from_msg
@@ -53,7 +54,10 @@ class OperatorNode(GraphNode[OperatorParameters]):
         task = load_task(self.parameters.task)
         rng = np.random.default_rng(self.parameters.seed)
         wanted = self.parameters
-        self._operator = make_operator(task, rng, wanted.operator_rate, wanted.operator_share)
+        limits = load_robot(wanted.robot).limits
+        self._operator = make_operator(
+            task, limits, rng, wanted.operator_rate, wanted.operator_share
+        )
         self._spacemouse = SpaceMouseEmulator(TeleopConfig.load())
         self._period_ns = round(1e9 / task.control_hz)
         self._proprio: ProprioMsg | None = None

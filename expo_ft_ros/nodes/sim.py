@@ -27,6 +27,7 @@ from expo_ft_ros.recording.messages import (
     nanoseconds,
     twist_array,
 )
+from expo_ft_ros.robots import load_robot
 from expo_ft_ros.ros.graph_node import OK, WARN, GraphNode, NodeParameters, parameter
 from expo_ft_ros.ros.messages import (
     BASE_FRAME,
@@ -74,8 +75,11 @@ class SimNode(GraphNode[SimParameters]):
 
     def _setup(self) -> None:
         task = load_task(self.parameters.task)
+        robot = load_robot(self.parameters.robot)
         self._period_ns = round(NANOSECONDS / task.control_hz)
-        self._world = make_world(task, self.parameters.render_size, self.parameters.seed)
+        self._world = make_world(
+            task, robot.limits, self.parameters.render_size, self.parameters.seed
+        )
         self._world.images()
         self._resets = 1
         # Which episode's scene of which seed was reset last, and the time of its first frame [ns].

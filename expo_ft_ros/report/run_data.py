@@ -21,7 +21,7 @@ from expo_ft_ros.recording.episode_store import episode_path
 
 EVALUATIONS = ("eval_before", "eval_after")
 FINISHED, RUNNING, STOPPED = "finished", "running", "stopped"
-_SETTINGS = ("resolved", "budget", "task")
+_SETTINGS = ("resolved", "budget", "task", "robot")
 _PLACES = ("run_dir", "resume")  # where a run lies is no setting of it
 _OF_EPISODE = ("value_error", "edited_chosen", "update_ratio", "critic_updates")
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from expo_ft_ros.configuration import Config
+from expo_ft_ros.configuration import Config, ConfigError
 
 Vector = tuple[float, float, float]
 Name = Annotated[str, Field(min_length=1)]
@@ -230,6 +230,22 @@ class RobotConfig(Config):
     def view_names(self) -> tuple[str, ...]:
         """Names of the views, in order."""
         return tuple(view.name for view in self.views)
+
+    def require_reach(self, workspace: Workspace, whose: str) -> None:
+        """Refuses a box that leaves the robot's.
+
+        Args:
+            workspace: The box of a task.
+            whose: The file that it comes from.
+
+        Raises:
+            ConfigError: with both boxes.
+        """
+        if not self.workspace.contains(workspace):
+            raise ConfigError(
+                f"{whose}: workspace: {workspace} leaves that of the robot {self.name}, "
+                f"{self.workspace} (make it smaller, or take another robot)"
+            )
 
     @property
     def is_external(self) -> bool:

@@ -9,6 +9,9 @@ from pathlib import Path
 from expo_ft_ros.configuration import ConfigError, config_dir, load_yaml
 from expo_ft_ros.robots.config import RobotConfig
 
+DEFAULT_ROBOT = "sim"
+"""The one that needs no hardware."""
+
 FOLDERS_VARIABLE = "EXPO_FT_ROBOTS"
 """Environment variable: more folders with a <name>.yaml for each robot, separated as in PATH."""
 

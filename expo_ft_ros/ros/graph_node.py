@@ -32,6 +32,7 @@ from expo_ft_ros.graph.topics import HEARTBEAT
 from expo_ft_ros.graph.topics import service as service_entry
 from expo_ft_ros.graph.topics import topic as topic_entry
 from expo_ft_ros.recording.messages import BadMessage, is_zero, nanoseconds
+from expo_ft_ros.robots import DEFAULT_ROBOT
 from expo_ft_ros.ros.heartbeat import HeartbeatPublisher
 from expo_ft_ros.ros.parameters import declare, parameter, read
 from expo_ft_ros.ros.publisher_guard import PublisherGuard
@@ -52,6 +53,9 @@ class NodeParameters:
     """Parameters of every node. Taken when a node is configured."""
 
     task: str = parameter("cube_pick", "Task: a file name of config/tasks without its ending.")
+    robot: str = parameter(
+        DEFAULT_ROBOT, "Robot: a file name of config/robots without its ending, or a path."
+    )
     run_dir: str = parameter("", "Folder of this run; empty: nothing is written.")
     lockstep: bool = parameter(
         False, "Simulation in lock-step: time advances when everyone has done their part."

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import mujoco
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from expo_ft_ros.data.types import ACTION_DIM, ImageArray, Proprio
+from expo_ft_ros.robots import RobotLimits
 from expo_ft_ros.sim import franka
 from expo_ft_ros.sim.ik import CartesianServo, ServoState
 from expo_ft_ros.sim.render import Renderer, make_renderer
 from expo_ft_ros.sim.scene import ObjectPose, Scene
-
-if TYPE_CHECKING:
-    from expo_ft_ros.tasks import TaskConfig
 
 CAMERAS = ("side", "wrist")
 _SERVO_PERIOD = 0.02  # between two updates of the IK [s]
@@ -38,17 +35,17 @@ class WorldState:
 
 
 class World:
-    """Physics and cameras of one task.
+    """Physics and cameras of one scene.
 
     reset(seed) sets everything that the physics depends on: the same seed and actions give the
     same states, bit for bit. Not for use by two threads at once.
     """
 
     def __init__(
-        self, task: TaskConfig, scene: Scene, render_size: int = 224, seed: int = 0
+        self, limits: RobotLimits, scene: Scene, render_size: int = 224, seed: int = 0
     ) -> None:
         self._scene = scene
-        self._max_width = min(task.limits.gripper_max_width, franka.MAX_WIDTH)
+        self._max_width = min(limits.gripper_max_width, franka.MAX_WIDTH)
         spec = mujoco.MjSpec.from_string(franka.robot_xml())
         self._scene.build(spec)
         self.model: mujoco.MjModel = spec.compile()

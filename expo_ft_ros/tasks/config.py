@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from expo_ft_ros.configuration import Config, ConfigError, config_dir, load_yaml
-from expo_ft_ros.robots.config import RobotLimits, Vector, Workspace
+from expo_ft_ros.robots.config import Vector, Workspace
 
 Parameter = bool | int | float | str | list[float]
 
@@ -101,10 +101,7 @@ class TaskConfig(Config):
     )
     env_steps: int = Field(ge=0, le=10_000_000, description="online steps of the rl stage")
     eval_trials: int = Field(default=30, ge=0, le=10_000, description="episodes of each evaluation")
-    workspace: Workspace = Field(description="the box that the tool stays in")
-    limits: RobotLimits = Field(
-        default_factory=RobotLimits, description="velocities at action 1, gripper width"
-    )
+    workspace: Workspace = Field(description="the box that the tool stays in, of the robot's")
     reset_script: tuple[Waypoint, ...] = Field(
         default=(), description="what the arm does between episodes with scene_reset:=scripted"
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from expo_ft_ros.robots import RobotLimits
 from expo_ft_ros.tasks.candy_scoop.expert import CandyScoopOperator
 from expo_ft_ros.tasks.cube_pick.expert import CubePickOperator
 from expo_ft_ros.tasks.expert import (
@@ -31,22 +32,27 @@ __all__ = [
     "make_operator",
 ]
 
-OPERATORS: dict[str, Callable[[TaskConfig, np.random.Generator, float], Operator]] = {
+OPERATORS: dict[str, Callable[[TaskConfig, RobotLimits, np.random.Generator, float], Operator]] = {
     "candy_scoop": CandyScoopOperator,
     "cube_pick": CubePickOperator,
 }
 
 
 def make_operator(
-    task: TaskConfig, rng: np.random.Generator, rate: float = 1.0, share: float = 1.0
+    task: TaskConfig,
+    limits: RobotLimits,
+    rng: np.random.Generator,
+    rate: float = 1.0,
+    share: float = 1.0,
 ) -> Operator:
     """Returns the operator of a task.
 
-    rate: how readily he steps in while he corrects, 0 to 1; share: of the episodes in which he
-    corrects at all. Raises ValueError with the known names for an unknown one.
+    limits: what an action of 1 means; rate: how readily he steps in while he corrects, 0 to 1;
+    share: of the episodes in which he corrects at all. Raises ValueError with the known
+    names for an unknown one.
     """
     if task.operator not in OPERATORS:
         raise ValueError(
             f"unknown operator {task.operator!r}; known: {', '.join(sorted(OPERATORS))}"
         )
-    return RandomIntervention(OPERATORS[task.operator](task, rng, rate), rng, share)
+    return RandomIntervention(OPERATORS[task.operator](task, limits, rng, rate), rng, share)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from expo_ft_ros.robots import RobotLimits
 from expo_ft_ros.sim.scene import Scene
 from expo_ft_ros.sim.world import World
 from expo_ft_ros.tasks.candy_scoop.scene import CandyScoop
@@ -26,6 +27,8 @@ def make_scene(name: str) -> Scene:
     return SCENES[name]()
 
 
-def make_world(task: TaskConfig, render_size: int = 224, seed: int = 0) -> World:
+def make_world(
+    task: TaskConfig, limits: RobotLimits, render_size: int = 224, seed: int = 0
+) -> World:
     """Returns the simulated cell with the task's scene in it; raises as `make_scene`."""
-    return World(task, make_scene(task.scene), render_size, seed)
+    return World(limits, make_scene(task.scene), render_size, seed)

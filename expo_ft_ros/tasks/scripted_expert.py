@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 import numpy as np
 
+from expo_ft_ros.robots import RobotLimits
 from expo_ft_ros.tasks.expert import (
     IDLE,
     Mode,
@@ -50,6 +51,7 @@ class ScriptedOperator(ABC, Generic[S, G, T, P]):
     def __init__(
         self,
         task: TaskConfig,
+        limits: RobotLimits,
         rng: np.random.Generator,
         rate: float,
         *,
@@ -61,7 +63,7 @@ class ScriptedOperator(ABC, Generic[S, G, T, P]):
     ) -> None:
         if not 0.0 <= rate <= 1.0:
             raise ValueError(f"operator rate must lie in [0, 1], got {rate}")
-        self._limits, self._rng = task.limits, rng
+        self._limits, self._rng = limits, rng
         self._failure_detector = failure_detector(task, rate)
         self._scene, self._draw_style = scene, style
         self._first, self._salt = first, salt

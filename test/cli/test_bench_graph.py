@@ -14,8 +14,11 @@ from expo_ft_ros.cli.bench_graph import (
     verdicts,
 )
 from expo_ft_ros.configuration import ConfigError
+from expo_ft_ros.robots import load_robot
 from expo_ft_ros.tasks import load_task
 from support.episodes import make_episode
+
+LIMITS = load_robot("sim").limits
 
 
 def lines(path, rows):
@@ -63,7 +66,7 @@ def test_lateness_is_of_the_online_stage_only(tmp_path):
 
 def test_jumps_are_of_the_policy_alone_and_told_apart_at_a_chunks_begin():
     task = load_task("cube_pick")
-    unit = task.limits.linear_velocity / task.period
+    unit = LIMITS.linear_velocity / task.period
     proposed = np.zeros((6, 7), np.float32)
     executed = np.zeros((6, 7), np.float32)
     # Two steps of a chunk, a new one that begins elsewhere along y, a person, the policy again.
@@ -76,7 +79,7 @@ def test_jumps_are_of_the_policy_alone_and_told_apart_at_a_chunks_begin():
         chunk=np.array([1, 1, 2, 2, 2, 2], dtype=np.uint64),
         source=np.array([0, 0, 0, 1, 0, 0], dtype=np.uint8),
     )
-    found = measure_jumps([episode], task)
+    found = measure_jumps([episode], LIMITS.scale() / task.period)
     assert found["jump_new_chunk_asked_mps2"]["max"] == pytest.approx(0.4 * unit, abs=0.01)
     assert found["jump_new_chunk_executed_mps2"]["max"] == pytest.approx(0.3 * unit, abs=0.01)
     assert found["jump_within_chunk_executed_mps2"]["max"] == pytest.approx(0.1 * unit, abs=0.01)

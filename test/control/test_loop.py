@@ -16,7 +16,10 @@ from expo_ft_ros.control.safety_filter import SafetyConfig
 from expo_ft_ros.data.types import ActionChunk, Observation, Proprio, Source, Step
 from expo_ft_ros.devices.teleop import TeleopState
 from expo_ft_ros.experiment.stages import Session, SessionConfig
+from expo_ft_ros.robots import load_robot
 from expo_ft_ros.tasks import load_task
+
+LIMITS = load_robot("sim").limits
 
 TASK = load_task("cube_pick", {"execute_steps": 4})
 SAFETY = SafetyConfig.load()
@@ -73,7 +76,7 @@ class Rig:
         chunk = self.chunk(self.number) if wanted and self.policy_answers else None
         now = self.number * 0.1
         result = self.loop.tick(self.observation(), chunk, teleop, now, stamps)
-        scale = TASK.limits.scale()[:3]
+        scale = LIMITS.scale()[:3]
         self.position += result.executed[:3].astype(float) * scale * TASK.period
         if result.step is not None:
             self.steps.append(result.step)
@@ -81,13 +84,13 @@ class Rig:
 
 
 def running_rig(**changes) -> Rig:
-    rig = Rig(ControlLoop(TASK, SAFETY))
+    rig = Rig(ControlLoop(TASK, LIMITS, SAFETY))
     rig.start(plan(**changes))
     return rig
 
 
 def test_before_an_episode_nothing_moves():
-    loop = ControlLoop(TASK, SAFETY)
+    loop = ControlLoop(TASK, LIMITS, SAFETY)
     rig = Rig(loop)
     rig.number = 1
     result = rig.tick()
@@ -132,7 +135,7 @@ def test_a_correction_takes_its_slots_and_the_rest_of_the_chunk_stays():
 def test_where_the_task_says_so_a_release_is_planned_anew(engaged, delay):
     """The policy answers `delay` ticks after it was asked; 0 is lock-step."""
     task = TASK.model_copy(update={"replan_on_release": True})
-    loop = ControlLoop(task, SAFETY, lead=delay)
+    loop = ControlLoop(task, LIMITS, SAFETY, lead=delay)
     rig = Rig(loop)
     rig.start(plan())
     due: dict[int, int] = {}
@@ -230,7 +233,7 @@ def test_a_stale_input_holds_with_its_cause_and_the_episode_goes_on(teleop):
 
 
 def test_a_hold_is_zero_at_once_whatever_the_acceleration_limit():
-    rig = Rig(ControlLoop(TASK, SAFETY.model_copy(update={"linear_acceleration": 0.5})))
+    rig = Rig(ControlLoop(TASK, LIMITS, SAFETY.model_copy(update={"linear_acceleration": 0.5})))
     rig.start(plan())
     for _ in range(4):
         rig.tick(person(0.9))
@@ -267,11 +270,11 @@ def test_a_takeover_keeps_the_gripper_as_the_policy_had_it():
 
 def test_a_release_is_free_of_jumps():
     smooth = SAFETY.model_copy(update={"linear_acceleration": 0.5})
-    rig = Rig(ControlLoop(TASK, smooth))
+    rig = Rig(ControlLoop(TASK, LIMITS, smooth))
     rig.start(plan())
     executed = [rig.tick(person(0.9) if i < 6 else IDLE).executed for i in range(20)]
     jumps = np.abs(np.diff([[0.0] * 3, *[e[:3] for e in executed]], axis=0)).max()
-    assert jumps * TASK.limits.linear_velocity <= 0.5 * TASK.period + 1e-6
+    assert jumps * LIMITS.linear_velocity <= 0.5 * TASK.period + 1e-6
     assert np.allclose(executed[5][:3], 0.9)
     assert executed[-1][0] == np.float32(small(20))
     assert rig.steps[6].source is Source.POLICY
@@ -360,7 +363,7 @@ def test_an_estop_stops_at_once_and_discards():
 
 
 def test_a_person_resets_the_scene_and_says_so():
-    loop = ControlLoop(TASK, SAFETY, scene_reset=SceneReset.PERSON)
+    loop = ControlLoop(TASK, LIMITS, SAFETY, scene_reset=SceneReset.PERSON)
     assert loop.begin(plan()).accepted
     assert loop.snapshot.state == "resetting"
     assert loop.episode.reset_requested().accepted
@@ -369,7 +372,7 @@ def test_a_person_resets_the_scene_and_says_so():
 
 def test_asked_ahead_a_chunk_in_time_leaves_no_gap():
     """Real time: the policy answers two ticks after it was asked."""
-    loop = ControlLoop(TASK, SAFETY, lead=2)
+    loop = ControlLoop(TASK, LIMITS, SAFETY, lead=2)
     rig = Rig(loop)
     rig.start(plan())
     due: dict[int, int] = {}
@@ -389,7 +392,7 @@ def test_asked_ahead_a_chunk_in_time_leaves_no_gap():
 def test_a_whole_session_without_ros():
     """Session, episodes and ticks fit together: every stage is done, both evaluations alike."""
     config = SessionConfig(demos=2, eval_trials=2, rl_steps=30, max_steps=12, seed=1)
-    session, rig = Session(config), Rig(ControlLoop(TASK, SAFETY))
+    session, rig = Session(config), Rig(ControlLoop(TASK, LIMITS, SAFETY))
     done = []
     while (plan_now := session.next_plan()).stage != "done":
         if plan_now.stage == "imitation":

@@ -16,9 +16,12 @@ from expo_ft_ros.control.safety_filter import SafetyConfig
 from expo_ft_ros.data.rotation import TOOL_DOWN, turn_to
 from expo_ft_ros.data.types import Proprio
 from expo_ft_ros.devices.teleop import TeleopState
+from expo_ft_ros.robots import load_robot
 from expo_ft_ros.sim.world import World
 from expo_ft_ros.tasks import known_tasks, load_task
 from expo_ft_ros.tasks.scenes import make_world
+
+LIMITS = load_robot("sim").limits
 
 SAFETY = SafetyConfig.load()
 IDLE = TeleopState.idle()
@@ -36,7 +39,7 @@ class Robot:
 
     def __init__(self, task_name: str = "cube_pick", **changes) -> None:
         self.task = load_task(task_name, changes)
-        self.loop = ControlLoop(self.task, SAFETY, scene_reset=SceneReset.SCRIPTED)
+        self.loop = ControlLoop(self.task, LIMITS, SAFETY, scene_reset=SceneReset.SCRIPTED)
         self.position, self.now = np.array([0.5, 0.1, 0.3]), 0.0
         self.loop.begin(PLAN)
 
@@ -51,7 +54,7 @@ class Robot:
         stamps = dict.fromkeys(("camera/side", "camera/wrist", "proprio", "teleop"), stamp)
         proprio = Proprio(self.position.copy(), TOOL_DOWN, 0.08)
         result = self.loop.reset_tick(proprio, teleop, self.now, stamps, cause)
-        speed = result.executed[:3].astype(float) * self.task.limits.scale()[:3]
+        speed = result.executed[:3].astype(float) * LIMITS.scale()[:3]
         self.position += speed * self.task.period
         return result
 
@@ -66,15 +69,15 @@ class Robot:
 @pytest.mark.parametrize("name", known_tasks())
 def test_in_the_simulation_every_task_gets_through_its_script(name):
     task = load_task(name)
-    world = make_world(task, render_size=16, seed=3)
-    loop = ControlLoop(task, SAFETY, scene_reset=SceneReset.SCRIPTED)
+    world = make_world(task, LIMITS, render_size=16, seed=3)
+    loop = ControlLoop(task, LIMITS, SAFETY, scene_reset=SceneReset.SCRIPTED)
     loop.begin(PLAN)
     loop.episode._clock = lambda: 1e6
     loop.episode.reset_requested()
     now = 0.0
     while not loop.script_done:
         result = loop.reset_tick(world.proprio(), IDLE, now, {"proprio": now})
-        world.step(result.executed * task.limits.scale(), task.period)
+        world.step(result.executed * LIMITS.scale(), task.period)
         now += task.period
         assert now < 60.0, loop.reset_tick(world.proprio(), IDLE, now, {}).cause
         assert loop.resets_itself, loop.snapshot.asked
@@ -88,19 +91,19 @@ def test_in_the_simulation_every_task_gets_through_its_script(name):
 
 def play(world: World, task, script: ResetScript) -> None:
     while not script.done:
-        world.step(script.advance(world.proprio()) * task.limits.scale(), task.period)
+        world.step(script.advance(world.proprio()) * LIMITS.scale(), task.period)
         assert not script.failed, script.failed
 
 
 def test_a_cube_that_is_held_is_put_down_and_let_go_of_whatever_the_episode_has_come_to():
     task = load_task("cube_pick")
-    world = make_world(task, render_size=16, seed=4)
+    world = make_world(task, LIMITS, render_size=16, seed=4)
     lift(world, task)
     assert world.success()
     before = world.objects()["cube"][0]
-    script = ResetScript(task.reset_script, task.limits, task.period, seed=1)
+    script = ResetScript(task.reset_script, LIMITS, task.period, seed=1)
     while world.proprio().gripper_width < 0.06:
-        world.step(script.advance(world.proprio()) * task.limits.scale(), task.period)
+        world.step(script.advance(world.proprio()) * LIMITS.scale(), task.period)
     let_go_of = world.objects()["cube"][0]
     assert let_go_of[2] < 0.03, "it is not dropped"
     play(world, task, script)
@@ -113,11 +116,11 @@ def test_a_cube_that_is_held_is_put_down_and_let_go_of_whatever_the_episode_has_
 
 def test_an_empty_gripper_is_put_down_nowhere():
     task = load_task("cube_pick")
-    world = make_world(task, render_size=16, seed=4)
-    script = ResetScript(task.reset_script, task.limits, task.period, seed=1)
+    world = make_world(task, LIMITS, render_size=16, seed=4)
+    script = ResetScript(task.reset_script, LIMITS, task.period, seed=1)
     low = np.inf
     while not script.done:
-        world.step(script.advance(world.proprio()) * task.limits.scale(), task.period)
+        world.step(script.advance(world.proprio()) * LIMITS.scale(), task.period)
         low = min(low, world.proprio().position[2])
     assert low > 0.1
     world.close()
@@ -133,12 +136,12 @@ def lift(world: World, task) -> None:
         {"position": [None, None, 0.2]},
     ]
     changed = task.model_validate({**task.model_dump(), "reset_script": points})
-    script = ResetScript(changed.reset_script, task.limits, 0.1, seed=0)
+    script = ResetScript(changed.reset_script, LIMITS, 0.1, seed=0)
     while not script.done:
         action = script.advance(world.proprio())
         # What is held stays held.
         action[6] = action[6] or (-1.0 if script._index > 2 else 0.0)
-        world.step(action * task.limits.scale(), task.period)
+        world.step(action * LIMITS.scale(), task.period)
         assert not script.failed
 
 
@@ -278,7 +281,7 @@ def test_where_it_gets_nowhere_a_person_is_asked_and_then_it_tries_again():
 )
 def test_what_it_asks_for_is_finite_and_no_faster_than_said(position, turned, width):
     task = load_task("cube_pick")
-    script = ResetScript(task.reset_script, task.limits, 0.1, seed=0)
+    script = ResetScript(task.reset_script, LIMITS, 0.1, seed=0)
     quaternion = np.array(turned) / np.linalg.norm(turned)
     proprio = Proprio(np.array(position), quaternion, width)
     for _ in range(30):
@@ -290,7 +293,7 @@ def test_what_it_asks_for_is_finite_and_no_faster_than_said(position, turned, wi
 def test_places_are_those_of_the_seed():
     def place(seed: int) -> np.ndarray:
         robot = Robot(reset_script=[{**POINTS[0], "spread": [0.05, 0.05, 0.0]}])
-        robot.loop._script = ResetScript(robot.task.reset_script, robot.task.limits, 0.1, seed=seed)
+        robot.loop._script = ResetScript(robot.task.reset_script, LIMITS, 0.1, seed=seed)
         robot.look()
         robot.until_done()
         return robot.position
@@ -320,5 +323,8 @@ def test_a_script_that_makes_no_sense_is_refused(point, word):
 def test_a_task_without_a_script_cannot_be_reset_by_one():
     with pytest.raises(ConfigError, match="reset_script: there is none"):
         ControlLoop(
-            load_task("cube_pick", {"reset_script": []}), SAFETY, scene_reset=SceneReset.SCRIPTED
+            load_task("cube_pick", {"reset_script": []}),
+            LIMITS,
+            SAFETY,
+            scene_reset=SceneReset.SCRIPTED,
         )

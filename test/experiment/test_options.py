@@ -1,5 +1,7 @@
 """Arguments to options, and the budget that follows."""
 
+import re
+
 import pytest
 
 from expo_ft_ros.configuration import ConfigError
@@ -57,7 +59,8 @@ def test_an_empty_value_is_the_default():
         ("mode:=fast", "mode:=fast"),
         ("scene_reset:=scripted", "scene_reset:=scripted: .*add realtime:=true"),
         ("scene_reset:=person", "scene_reset:=person: .*add realtime:=true"),
-        ("robot:=ur5", "robot:=ur5: .*known: sim"),
+        ("robot:=ur5", r"robot:=ur5: .*known: external, sim"),
+        ("robot:=simm", r"did you mean sim\?"),
         ("task:=cube_pik", "did you mean cube_pick"),
         ("preset:=huge", "preset:=huge: no such preset .*recommended"),
         ("seed:=-1", "seed:=-1"),
@@ -156,3 +159,65 @@ def test_every_option_is_described_and_its_default_can_be_typed():
         assert all(text.endswith(".") for _, _, text in rows)
         typed = [f"{name}:={default}" for name, default, _ in rows]
         assert parse_arguments(typed, model) == model()
+
+
+ROBOT = """\
+name: toy
+adapter: external
+joints: [a]
+fingers: [grip]
+home: [0.0]
+workspace: {low: [0, -1, 0], high: [1, 1, 1]}
+views: [{name: top, topic: top/image_raw, frame: top_optical}]
+"""
+ON_A_ROBOT = ("realtime:=true", "operator:=spacemouse", "scene_reset:=person")
+
+
+@pytest.fixture
+def toy(tmp_path):
+    path = tmp_path / "toy.yaml"
+    path.write_text(ROBOT)
+    return path
+
+
+def test_a_robot_is_one_file_by_path_or_in_a_folder_of_ones_own(toy, monkeypatch):
+    monkeypatch.chdir(toy.parent)
+    assert parse("robot:=./toy.yaml", *ON_A_ROBOT).robot == str(toy)
+    monkeypatch.setenv("EXPO_FT_ROBOTS", str(toy.parent))
+    assert parse("robot:=toy", *ON_A_ROBOT).robot == "toy"
+
+
+def test_the_help_lists_the_robots(toy, monkeypatch):
+    monkeypatch.setenv("EXPO_FT_ROBOTS", str(toy.parent))
+    texts = {name: text for name, _, text in describe(TrainOptions)}
+    assert re.search(r"external, sim, toy", texts["robot"])
+
+
+@pytest.mark.parametrize(
+    ("left_out", "message"),
+    [
+        ("realtime:=true", "no clock of its own"),
+        ("operator:=spacemouse", "operator:=scripted: needs to be told where each object is"),
+        ("scene_reset:=person", "scene_reset:=automatic: needs a robot that puts the scene"),
+    ],
+)
+def test_what_a_robot_can_t_do_is_said_before_anything_starts(toy, left_out, message):
+    given = [argument for argument in ON_A_ROBOT if argument != left_out]
+    with pytest.raises(ConfigError, match=message) as caught:
+        parse(f"robot:={toy}", *given)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_task_that_leaves_the_robots_box_is_refused_with_both(toy):
+    toy.write_text(ROBOT.replace("high: [1, 1, 1]", "high: [0.6, 1, 1]"))
+    with pytest.raises(ConfigError) as caught:
+        parse(f"robot:={toy}", *ON_A_ROBOT)
+    said = str(caught.value)
+    assert "x 0.3 to 0.65, y -0.25 to 0.25, z 0.01 to 0.4 m leaves" in said
+    assert "the robot toy, x 0 to 0.6, y -1 to 1, z 0 to 1 m" in said
+
+
+def test_a_broken_robot_file_is_named_with_its_line(toy):
+    toy.write_text(ROBOT.replace("home: [0.0]", "home: [zero]"))
+    with pytest.raises(ConfigError, match=r"robot:=.*toy\.yaml:5: home\.0: 'zero'"):
+        parse(f"robot:={toy}", *ON_A_ROBOT)

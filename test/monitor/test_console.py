@@ -16,9 +16,12 @@ from expo_ft_ros.control.episode_machine import EpisodeSnapshot
 from expo_ft_ros.monitor.console import Console
 from expo_ft_ros.monitor.controls_page import BUTTONS
 from expo_ft_ros.monitor.view import Diagnostic, Level, View
+from expo_ft_ros.robots import load_robot
 from expo_ft_ros.tasks import load_task
 from support.browser import DESKTOP, PHONE, Visit, chromium, wait_until
 from support.views import make_view
+
+LIMITS = load_robot("sim").limits
 
 TASK = load_task("cube_pick")
 TOKEN = "sixteen-letters_0"
@@ -33,7 +36,7 @@ class Played:
         self.answers: dict[str, object] = {}
         actions = {name: self._action(name) for name in BUTTONS}
         shown = {"port": 0, "heights": {"lifted": 0.12}, **options}
-        self.console = Console(actions, TASK, **shown)
+        self.console = Console(actions, TASK, LIMITS, **shown)
         self.view = make_view()
         self._over, self._paused = threading.Event(), False
         self._thread = threading.Thread(target=self._feed)

@@ -12,8 +12,11 @@ from expo_ft_ros.data.types import Source
 from expo_ft_ros.monitor.playback import episode_files
 from expo_ft_ros.monitor.recording import recorded_view
 from expo_ft_ros.recording.recorded_episode import read_recorded
+from expo_ft_ros.robots import load_robot
 from expo_ft_ros.tasks import load_task
 from support.random_recordings import CHOSEN, write_episode
+
+LIMITS = load_robot("sim").limits
 
 TASK = load_task("cube_pick")
 
@@ -22,22 +25,22 @@ def test_a_view_shows_what_was_seen_and_chosen_by_then(tmp_path):
     recorded = read_recorded(write_episode(tmp_path, 3, length=9))
     episode = recorded.episode
     assert recorded.steps.tolist() == [0, 4, 8]
-    start = recorded_view(recorded, 0, TASK)
+    start = recorded_view(recorded, 0, LIMITS, TASK)
     np.testing.assert_array_equal(start.side, episode.side[0])
     assert (len(start.executed), start.episode.episode, start.chosen) == (1, 3, CHOSEN)
-    later = recorded_view(recorded, 6, TASK)
+    later = recorded_view(recorded, 6, LIMITS, TASK)
     np.testing.assert_array_equal(later.wrist, episode.wrist[6])
     np.testing.assert_array_equal(later.q, recorded.choices[1].q)
     np.testing.assert_allclose(later.paths[:, 0], np.repeat(later.executed[4:5], 4, axis=0))
     assert later.sources.tolist() == [episode.source[0], *episode.source[:6]]
     assert later.driver is Source(episode.source[6])
-    end = recorded_view(recorded, len(episode), TASK)
+    end = recorded_view(recorded, len(episode), LIMITS, TASK)
     np.testing.assert_allclose(end.position, episode.state[-1, :3])
 
 
 def test_the_tool_is_turned_as_it_was(tmp_path):
     recorded = read_recorded(write_episode(tmp_path, 3, length=2))
-    x, y, z, w = recorded_view(recorded, 1, TASK).quaternion
+    x, y, z, w = recorded_view(recorded, 1, LIMITS, TASK).quaternion
     # Pointing down, as it was recorded.
     np.testing.assert_allclose(np.abs([x, y, z, w]), [1, 0, 0, 0], atol=1e-6)
 

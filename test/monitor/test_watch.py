@@ -8,15 +8,18 @@ from expo_ft_ros.data.rotation import TOOL_DOWN
 from expo_ft_ros.data.types import Candidates, Observation, Proprio, Source, Step
 from expo_ft_ros.monitor.view import Diagnostic, Level
 from expo_ft_ros.monitor.watch import Watch
+from expo_ft_ros.robots import load_robot
 from expo_ft_ros.tasks import load_task
 from expo_ft_ros.tasks.classifiers import make_classifier
+
+LIMITS = load_robot("sim").limits
 
 TASK = load_task("cube_pick")
 IMAGE = np.zeros((224, 224, 3), np.uint8)
 
 
 def watch() -> Watch:
-    made = Watch(TASK, make_classifier(TASK.classifier.name, TASK.classifier.parameters))
+    made = Watch(TASK, LIMITS, make_classifier(TASK.classifier.name, TASK.classifier.parameters))
     made.take_episode(EpisodeSnapshot(episode=1, state="running"))
     return made
 
@@ -40,7 +43,7 @@ def candidates(number: int, q: list[float]) -> Candidates:
 
 
 def test_before_anything_has_come_nothing_is_shown():
-    view = Watch(TASK, make_classifier("gripper_lift", {})).view(1.0)
+    view = Watch(TASK, LIMITS, make_classifier("gripper_lift", {})).view(1.0)
     assert view.side is None
     assert view.position is None
     assert len(view.paths) == len(view.executed) == len(view.q_history) == 0
@@ -189,7 +192,7 @@ def test_of_strangers_names_there_is_an_end():
 
 
 def test_cameras_are_seen_also_before_an_episode():
-    seen = Watch(TASK, make_classifier("gripper_lift", {}))
+    seen = Watch(TASK, LIMITS, make_classifier("gripper_lift", {}))
     seen.take_image("side", IMAGE)
     assert seen.view(0.0).side is None
     seen.take_image("wrist", IMAGE)

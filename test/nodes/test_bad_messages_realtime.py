@@ -32,13 +32,16 @@ from expo_ft_ros.recording.messages import (
     twist_array,
     verdict_from_msg,
 )
+from expo_ft_ros.robots import load_robot
 from expo_ft_ros.tasks import load_task
 from support.meddled import COMMANDS
 from support.meddled_training import LEAST, ROOT, SPOKEN_ON, MeddledTraining, within_limits
 from support.stranger import FILE, HE_LISTENS, KINDS, Heard
 
+LIMITS = load_robot("sim").limits
+
 TASK = load_task("cube_pick")
-SCALE = TASK.limits.scale()
+SCALE = LIMITS.scale()
 CUT_SHORT = "cut short"
 
 

@@ -12,7 +12,10 @@ import pytest
 from expo_ft_ros.control.episode_machine import DEBOUNCE
 from expo_ft_ros.control.safety_filter import SafetyConfig
 from expo_ft_ros.recording.episode_store import load_episodes
+from expo_ft_ros.robots import load_robot
 from expo_ft_ros.tasks import load_task
+
+LIMITS = load_robot("sim").limits
 
 TASK, SAFETY = load_task("cube_pick"), SafetyConfig.load()
 
@@ -35,7 +38,7 @@ def test_between_episodes_the_arm_puts_down_what_it_lifted_and_goes_to_a_new_sta
     assert process.returncode == 0
     episodes = list(load_episodes(run / "episodes", image_size=8))
     assert sum(e.outcome.success for e in episodes) == 2
-    speed = TASK.limits.scale()[:6] * max(point.speed for point in TASK.reset_script)
+    speed = LIMITS.scale()[:6] * max(point.speed for point in TASK.reset_script)
     acceleration = np.repeat([SAFETY.linear_acceleration, SAFETY.angular_acceleration], 3)
     for number, commands in resets.items():
         twists = np.array(commands)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from expo_ft_ros.configuration import ConfigError, config_dir
-from expo_ft_ros.robots import RobotConfig, Workspace, known_robots, load_robot
+from expo_ft_ros.robots import RobotConfig, RobotLimits, Workspace, known_robots, load_robot
 from expo_ft_ros.robots.registry import FOLDERS_VARIABLE
 from expo_ft_ros.sim import franka
 from expo_ft_ros.tasks import known_tasks, load_task
@@ -52,6 +53,11 @@ def test_the_simulated_robot_is_the_simulation_s():
     assert robot.limits.gripper_max_width == franka.MAX_WIDTH
     assert robot.home == pytest.approx(franka.HOME, abs=1e-6)
     assert robot.view_names == ("side", "wrist")
+
+
+def test_the_scale_of_an_action():
+    scale = RobotLimits(linear_velocity=0.1).scale()
+    assert np.allclose(scale, [0.1] * 3 + [1.0] * 3 + [0.12])
 
 
 @pytest.mark.parametrize("name", known_tasks())

@@ -14,10 +14,13 @@ from expo_ft_ros.control.plan import Plan
 from expo_ft_ros.control.safety_filter import SafetyConfig
 from expo_ft_ros.data.types import ActionChunk, Observation, Proprio, Source, Step, Verdict
 from expo_ft_ros.recording.messages import observation_from_msg
+from expo_ft_ros.robots import load_robot
 from expo_ft_ros.ros.messages import array_to_image, header_of, proprio_to_msg, stamp_of
 from expo_ft_ros.ros.schedule import RESEND_AFTER, Lockstep, Realtime, Tick
 from expo_ft_ros.ros.snapshot import PROPRIO, SIDE, TELEOP, WRIST, Inputs, Snapshot
 from expo_ft_ros.tasks import load_task
+
+LIMITS = load_robot("sim").limits
 
 TASK = load_task("cube_pick")
 HORIZON = 16
@@ -43,7 +46,7 @@ class Desk:
     order: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.loop = ControlLoop(TASK, SafetyConfig.load(), lead=self.lead)
+        self.loop = ControlLoop(TASK, LIMITS, SafetyConfig.load(), lead=self.lead)
         self.inputs = Inputs(teleop=True)
         self.due = self.now
         self.valid = 0

@@ -17,14 +17,13 @@ from expo_ft_ros.sim.world import World
 from expo_ft_ros.tasks import TaskConfig
 from expo_ft_ros.tasks.experts import Mode, make_operator
 from expo_ft_ros.tasks.scenes import make_world
-from support.driving import inside, view
+from support.driving import LIMITS, inside, view
 
 _PROBE = """
-import numpy as np
-from expo_ft_ros.sim.world import World
+from expo_ft_ros.robots import load_robot
 from expo_ft_ros.tasks.scenes import make_world
 from expo_ft_ros.tasks import load_task
-world = make_world(load_task("cube_pick"))
+world = make_world(load_task("cube_pick"), load_robot("sim").limits)
 side = world.images()["side"].astype(int)
 red = (side[..., 0] > 90) & (side[..., 0] > 2 * side[..., 1])
 print(world.backend, side.shape == (224, 224, 3), red.sum() > 30)
@@ -80,7 +79,7 @@ def test_views_differ_and_follow_the_scene(world: World) -> None:
 
 def test_wrist_camera_sees_fingertips_and_the_cube_below(task: TaskConfig, world: World) -> None:
     world.reset(5)
-    operator = make_operator(task, np.random.default_rng(0))
+    operator = make_operator(task, LIMITS, np.random.default_rng(0))
     for step in range(60):
         command = operator.act(view(world, step, Mode.DEMONSTRATE))
         if command.gripper == "close":
@@ -145,7 +144,7 @@ def test_choose_gl_is_idempotent() -> None:
 
 
 def test_a_closed_renderer_is_replaced(task: TaskConfig) -> None:
-    world = make_world(task)
+    world = make_world(task, LIMITS)
     before = world.images()["side"]
     world.close()
     world.close()

@@ -7,12 +7,15 @@ import time
 import numpy as np
 import pytest
 
+from expo_ft_ros.robots import load_robot
 from expo_ft_ros.sim import franka
 from expo_ft_ros.sim.ik import rotation_between
 from expo_ft_ros.sim.world import World
 from expo_ft_ros.tasks import TaskConfig, load_task
 from expo_ft_ros.tasks.cube_pick.scene import CUBE_HIGH, CUBE_LOW
 from expo_ft_ros.tasks.scenes import make_scene, make_world
+
+LIMITS = load_robot("sim").limits
 
 
 def wxyz(quaternion: np.ndarray) -> np.ndarray:
@@ -101,8 +104,8 @@ def test_gripper_opens_and_closes_at_the_commanded_speed_within_its_range(world:
 
 def test_same_seed_and_actions_give_the_same_bits(task: TaskConfig) -> None:
     rng = np.random.default_rng(0)
-    actions = rng.uniform(-1, 1, (25, 7)) * task.limits.scale()
-    first, second = make_world(task), make_world(task, seed=9)
+    actions = rng.uniform(-1, 1, (25, 7)) * LIMITS.scale()
+    first, second = make_world(task, LIMITS), make_world(task, LIMITS, seed=9)
     run(second, [0.1, 0.1, -0.1, 0, 0, 0.5, -0.1], 15)  # another past, images drawn or not
     second.images()
     states = []
@@ -165,7 +168,10 @@ def test_a_control_step_is_far_cheaper_than_its_period(world: World) -> None:
 def test_a_restored_world_goes_on_bit_for_bit(name: str) -> None:
     """Also from another world's state, and after other things have happened."""
     task = load_task(name)
-    world, other = make_world(task, render_size=32), make_world(task, render_size=32, seed=5)
+    world, other = (
+        make_world(task, LIMITS, render_size=32),
+        make_world(task, LIMITS, render_size=32, seed=5),
+    )
     rng = np.random.default_rng(1)
     actions = rng.uniform(-1, 1, (24, 7)) * np.array([0.2, 0.2, 0.2, 0.5, 0.5, 0.5, 0.1])
 

@@ -9,10 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from expo_ft_ros.data.types import Observation
+from expo_ft_ros.robots import load_robot
 from expo_ft_ros.sim.world import World
 from expo_ft_ros.tasks import TaskConfig
 from expo_ft_ros.tasks.classifiers import Classifier
 from expo_ft_ros.tasks.experts import IDLE, Mode, Operator, OperatorView, make_operator
+
+LIMITS = load_robot("sim").limits
 
 Policy = Callable[[World, int], NDArray[np.float64]]
 Done = Callable[[World], bool]
@@ -41,7 +44,7 @@ def lifted(world: World) -> bool:
 
 def person(task: TaskConfig, seed: int, rate: float = 1.0) -> Operator:
     """The task's scripted person at the start of an episode."""
-    operator = make_operator(task, np.random.default_rng(0), rate)
+    operator = make_operator(task, LIMITS, np.random.default_rng(0), rate)
     operator.reset(seed)
     return operator
 
@@ -75,7 +78,7 @@ def view(world: World, step: int, mode: Mode) -> OperatorView:
 
 def inside(task: TaskConfig, world: World, action: NDArray[np.float64]) -> NDArray[np.float64]:
     """Returns the SI action with what would leave the workspace cut off."""
-    si = action * task.limits.scale()
+    si = action * LIMITS.scale()
     ahead = world.proprio().position + si[:3] / task.control_hz
     low, high = np.array(task.workspace.low), np.array(task.workspace.high)
     leaves = ((ahead < low) & (si[:3] < 0)) | ((ahead > high) & (si[:3] > 0))

@@ -24,10 +24,12 @@ from expo_ft_ros.graph.topics import TOPICS
 from expo_ft_ros.recording.episode_store import load_episodes
 from expo_ft_ros.recording.messages import twist_array
 from expo_ft_ros.rl.replay_buffer import ReplayBuffer
-from expo_ft_ros.tasks import load_task
+from expo_ft_ros.robots import load_robot
 from support import mischief
 from support.meddled import count_of, meddled, replay_arrays
 from support.tiny_training import specs
+
+LIMITS = load_robot("sim").limits
 
 ROOT = Path(__file__).parents[2]
 NODES = {name for spec in specs(ROOT, "sync") for name in spec.node_names}
@@ -110,7 +112,7 @@ class MeddledTraining:
 
 def within_limits(twists: list[Any], grippers: list[Any]) -> None:
     """Of commands: finite, and none faster than the task allows."""
-    scale = load_task("cube_pick").limits.scale()
+    scale = LIMITS.scale()
     for twist in twists:
         assert (np.abs(twist_array(twist.twist)) <= scale[:6] + 1e-6).all(), twist
     for gripper in grippers:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from expo_ft_ros.robots import load_robot
 from expo_ft_ros.sim.world import World
 from expo_ft_ros.tasks import TaskConfig, load_task
 from expo_ft_ros.tasks.candy_scoop.failure_detector import Scene
@@ -25,6 +26,8 @@ from expo_ft_ros.tasks.experts import Mode, OperatorView, make_operator
 from expo_ft_ros.tasks.scenes import make_world
 from support.driving import Policy, episode, expert, frozen, person, view
 
+LIMITS = load_robot("sim").limits
+
 
 @pytest.fixture(scope="module")
 def task() -> TaskConfig:
@@ -33,7 +36,7 @@ def task() -> TaskConfig:
 
 @pytest.fixture(scope="module")
 def world(task: TaskConfig) -> Iterator[World]:
-    made = make_world(task)
+    made = make_world(task, LIMITS)
     yield made
     made.close()
 
@@ -90,7 +93,7 @@ def test_same_seed_and_actions_give_the_same_bits(task: TaskConfig, world: World
             world.step(operator.act(view(world, step, Mode.DEMONSTRATE)).action() * scale)
         return world.data.qpos.tobytes() + world.data.qvel.tobytes()
 
-    scale = task.limits.scale()
+    scale = LIMITS.scale()
     first = states()
     world.images()
     world.reset(6)
@@ -123,7 +126,7 @@ def test_demonstrations_are_as_varied_as_people(task: TaskConfig, world: World) 
         commands = []
         for step in range(10):
             commands.append(operator.act(view(world, step, Mode.DEMONSTRATE)).action())
-            world.step(commands[-1] * task.limits.scale())
+            world.step(commands[-1] * LIMITS.scale())
         return np.array(commands)
 
     first, second = trajectory(1), trajectory(2)
@@ -185,7 +188,7 @@ def test_rate_scales_how_readily_he_intervenes(task: TaskConfig, world: World) -
 @pytest.mark.parametrize("rate", [-0.1, 1.5])
 def test_rate_out_of_range_is_refused(task: TaskConfig, rate: float) -> None:
     with pytest.raises(ValueError, match=r"\[0, 1\]"):
-        make_operator(task, np.random.default_rng(0), rate)
+        make_operator(task, LIMITS, np.random.default_rng(0), rate)
 
 
 def test_a_scene_without_candies_is_refused(task: TaskConfig, world: World) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from expo_ft_ros.data.types import Observation, Proprio
+from expo_ft_ros.robots import load_robot
 from expo_ft_ros.sim.world import World
 from expo_ft_ros.tasks import TaskConfig, load_task
 from expo_ft_ros.tasks.candy_scoop.failure_detector import Scene
@@ -16,6 +17,8 @@ from expo_ft_ros.tasks.classifiers import make_classifier
 from expo_ft_ros.tasks.experts import Mode, OperatorView, make_operator
 from expo_ft_ros.tasks.scenes import make_world
 from support.driving import episode, observe
+
+LIMITS = load_robot("sim").limits
 
 SMALL = {
     "height": 0.15,
@@ -37,7 +40,7 @@ def task() -> TaskConfig:
 
 @pytest.fixture(scope="module")
 def world(task: TaskConfig) -> Iterator[World]:
-    made = make_world(task)
+    made = make_world(task, LIMITS)
     yield made
     made.close()
 
@@ -190,7 +193,7 @@ def test_bad_parameters_are_refused_by_name(parameters: dict, message: str) -> N
 def test_agrees_with_ground_truth_on_demonstrations(task: TaskConfig, world: World) -> None:
     for seed in range(2):
         world.reset(seed)
-        operator = make_operator(task, np.random.default_rng(seed))
+        operator = make_operator(task, LIMITS, np.random.default_rng(seed))
         classifier = make_classifier(task.classifier.name, task.classifier.parameters)
         outcome = episode(
             task, world, operator, Mode.DEMONSTRATE, classifier=classifier, images=True
@@ -202,7 +205,7 @@ def test_agrees_with_ground_truth_on_demonstrations(task: TaskConfig, world: Wor
 def test_near_failures_are_no_success(task: TaskConfig, world: World, mistake: str) -> None:
     """benchmarks/classifier_agreement.py has more of them."""
     world.reset(3)
-    operator = make_operator(task, np.random.default_rng(0))
+    operator = make_operator(task, LIMITS, np.random.default_rng(0))
     operator.reset(3)
     classifier = make_classifier(task.classifier.name, task.classifier.parameters)
     classifier.reset(observe(world, images=True))
@@ -216,7 +219,7 @@ def test_near_failures_are_no_success(task: TaskConfig, world: World, mistake: s
             objects[TARGET] = (position + np.array([0.11, 0.0, 0.0]), quaternion)
         command = operator.act(OperatorView(world.proprio(), objects, step, Mode.DEMONSTRATE))
         still = mistake == "never pours" and scene.held >= ENOUGH and scene.over_target
-        world.step(np.zeros(7) if still else command.action() * task.limits.scale())
+        world.step(np.zeros(7) if still else command.action() * LIMITS.scale())
         assert not classifier(observe(world, images=True)).success
     assert scooped
     assert not world.success()

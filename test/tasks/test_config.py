@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
 from expo_ft_ros.configuration import ConfigError
@@ -17,9 +16,8 @@ def test_every_shipped_task_loads(name):
 
 
 def test_every_field_is_described():
-    for model in (TaskConfig, *[type(getattr(load_task("cube_pick"), f)) for f in ("limits",)]):
-        for name, field in model.model_fields.items():
-            assert field.description, f"{model.__name__}.{name}"
+    for name, field in TaskConfig.model_fields.items():
+        assert field.description, name
 
 
 def test_cube_pick_is_the_paper_s():
@@ -38,11 +36,6 @@ def test_candy_scoop_is_the_paper_s():
     assert task.control_hz == 10
 
 
-def test_the_scale_of_an_action():
-    scale = load_task("cube_pick", {"limits.linear_velocity": 0.1}).limits.scale()
-    assert np.allclose(scale, [0.1] * 3 + [1.0] * 3 + [0.12])
-
-
 def test_an_unknown_task_lists_the_known_ones():
     with pytest.raises(ConfigError, match=r"no task 'cube_pik' \(did you mean cube_pick\?.*known:"):
         load_task("cube_pik")
@@ -54,7 +47,7 @@ def test_an_unknown_task_lists_the_known_ones():
         ("edit_scale", "1.5", "less than or equal to 1"),
         ("execute_steps", "0", "greater than or equal to 1"),
         ("workspace.low", "[0.9, 0, 0]", "must be less than high"),
-        ("limits.linear_velocity", "-1", "greater than 0"),
+        ("limits.linear_velocity", "0.1", "no such field"),
         ("name", "Cube Pick", "string should match"),
         ("name", "other", "not the file's name"),
         ("colour", "red", "no such field"),

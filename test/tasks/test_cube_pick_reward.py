@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 
 from expo_ft_ros.data.types import Observation, Proprio
+from expo_ft_ros.robots import load_robot
 from expo_ft_ros.sim.world import World
 from expo_ft_ros.tasks import TaskConfig
 from expo_ft_ros.tasks.classifiers import make_classifier
 from expo_ft_ros.tasks.experts import Mode, make_operator
 from support.driving import episode, observe
+
+LIMITS = load_robot("sim").limits
 
 _NO_IMAGE = np.zeros((1, 1, 3), dtype=np.uint8)
 
@@ -58,7 +61,7 @@ def down(world: World) -> tuple[float, float, int]:
 def test_agrees_with_ground_truth_on_demonstrations(task: TaskConfig, world: World) -> None:
     for seed in range(10):
         world.reset(seed)
-        operator = make_operator(task, np.random.default_rng(seed))
+        operator = make_operator(task, LIMITS, np.random.default_rng(seed))
         outcome = episode(task, world, operator, Mode.DEMONSTRATE, classifier=classifier_of(task))
         assert outcome.success
         assert outcome.steps < task.max_steps

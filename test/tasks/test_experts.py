@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from expo_ft_ros.robots import load_robot
 from expo_ft_ros.sim.world import World
 from expo_ft_ros.tasks import TaskConfig, load_task
 from expo_ft_ros.tasks.experts import Mode, OperatorView, make_operator
 from support.driving import Policy, episode, expert, frozen, person, view
+
+LIMITS = load_robot("sim").limits
 
 
 def aside(world: World, step: int) -> np.ndarray:
@@ -59,7 +62,7 @@ def test_demonstrations_are_as_varied_as_people_and_repeatable(
         commands = []
         for step in range(15):
             commands.append(operator.act(view(world, step, Mode.DEMONSTRATE)).action())
-            world.step(commands[-1] * task.limits.scale())
+            world.step(commands[-1] * LIMITS.scale())
         return np.array(commands)
 
     assert np.array_equal(trajectory(1), trajectory(1))
@@ -73,7 +76,7 @@ def test_full_scale_is_not_exceeded(task: TaskConfig, world: World) -> None:
         for step in range(40):
             action = operator.act(view(world, step, Mode.DEMONSTRATE)).action()
             assert np.all(np.abs(action) <= 1.0)
-            world.step(action * task.limits.scale())
+            world.step(action * LIMITS.scale())
 
 
 def test_a_good_policy_is_left_alone(task: TaskConfig, world: World) -> None:
@@ -140,12 +143,14 @@ def test_inactive_means_no_command(task: TaskConfig, world: World) -> None:
 @pytest.mark.parametrize("rate", [-0.1, 1.5])
 def test_rate_out_of_range_is_refused(task: TaskConfig, rate: float) -> None:
     with pytest.raises(ValueError, match=r"\[0, 1\]"):
-        make_operator(task, np.random.default_rng(0), rate)
+        make_operator(task, LIMITS, np.random.default_rng(0), rate)
 
 
 def test_unknown_operator_names_the_known_ones() -> None:
     with pytest.raises(ValueError, match=r"known: .*cube_pick"):
-        make_operator(load_task("cube_pick", {"operator": "nobody"}), np.random.default_rng(0))
+        make_operator(
+            load_task("cube_pick", {"operator": "nobody"}), LIMITS, np.random.default_rng(0)
+        )
 
 
 def test_a_scene_without_a_cube_is_refused(task: TaskConfig, world: World) -> None:
@@ -156,7 +161,7 @@ def test_a_scene_without_a_cube_is_refused(task: TaskConfig, world: World) -> No
 def test_he_helps_in_a_share_of_the_episodes_and_always_demonstrates(
     task: TaskConfig, world: World
 ) -> None:
-    operator = make_operator(task, np.random.default_rng(0), rate=1.0, share=0.5)
+    operator = make_operator(task, LIMITS, np.random.default_rng(0), rate=1.0, share=0.5)
 
     def helps(seed: int, mode: Mode) -> bool:
         world.reset(seed)
@@ -172,4 +177,4 @@ def test_he_helps_in_a_share_of_the_episodes_and_always_demonstrates(
 @pytest.mark.parametrize("share", [-0.1, 1.5])
 def test_share_out_of_range_is_refused(task: TaskConfig, share: float) -> None:
     with pytest.raises(ValueError, match="share must lie"):
-        make_operator(task, np.random.default_rng(0), 1.0, share)
+        make_operator(task, LIMITS, np.random.default_rng(0), 1.0, share)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from expo_ft_ros.robots import RobotLimits
 from expo_ft_ros.tasks.candy_scoop.failure_detector import CandyScoopFailureDetector, Goal, Scene
 from expo_ft_ros.tasks.candy_scoop.scene import BIN_HALF, BIN_HEIGHT, TARGET_HEIGHT
 from expo_ft_ros.tasks.expert import OperatorCommand, OperatorView, Vector
@@ -81,9 +82,12 @@ class Style:
 class CandyScoopOperator(ScriptedOperator[Scene, Goal, Style, Phase]):
     """See the module."""
 
-    def __init__(self, task: TaskConfig, rng: np.random.Generator, rate: float = 1.0) -> None:
+    def __init__(
+        self, task: TaskConfig, limits: RobotLimits, rng: np.random.Generator, rate: float = 1.0
+    ) -> None:
         super().__init__(
             task,
+            limits,
             rng,
             rate,
             failure_detector=CandyScoopFailureDetector,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from expo_ft_ros.data.rotation import TOOL_DOWN, turn_to
+from expo_ft_ros.robots import RobotLimits
 from expo_ft_ros.tasks.cube_pick.failure_detector import CubePickFailureDetector, Goal, Scene
 from expo_ft_ros.tasks.expert import Gripper, OperatorCommand, OperatorView, Vector
 from expo_ft_ros.tasks.scripted_expert import ScriptedOperator
@@ -68,9 +69,12 @@ class Style:
 class CubePickOperator(ScriptedOperator[Scene, Goal, Style, Phase]):
     """See the module."""
 
-    def __init__(self, task: TaskConfig, rng: np.random.Generator, rate: float = 1.0) -> None:
+    def __init__(
+        self, task: TaskConfig, limits: RobotLimits, rng: np.random.Generator, rate: float = 1.0
+    ) -> None:
         super().__init__(
             task,
+            limits,
             rng,
             rate,
             failure_detector=CubePickFailureDetector,
