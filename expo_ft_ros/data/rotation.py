@@ -15,11 +15,19 @@ def turn_to(actual: Vector, wanted: Vector) -> Vector:
     """(3,) the turn from one unit quaternion to another the shorter way about, in the axes that
     both are given in; its length is 2 sin(angle / 2), which is the angle where that is small."""
     x, y, z, w = actual
-    vector = 2.0 * _product(np.asarray(wanted, dtype=np.float64), np.array([-x, -y, -z, w]))
+    vector = 2.0 * compose(np.asarray(wanted, dtype=np.float64), np.array([-x, -y, -z, w]))
     return np.asarray(vector[:3] * np.sign(vector[3] or 1.0))
 
 
-def _product(a: Vector, b: Vector) -> Vector:
-    """Hamilton product."""
+def rotation_of(turn: Vector) -> Vector:
+    """(4,) unit quaternion of a turn (3,), whose length is its angle [rad]."""
+    angle = float(np.linalg.norm(turn))
+    # np.sinc(x) is sin(pi x) / (pi x).
+    half = 0.5 * np.sinc(angle / (2.0 * np.pi))
+    return np.array([*(half * np.asarray(turn)), np.cos(angle / 2.0)])
+
+
+def compose(a: Vector, b: Vector) -> Vector:
+    """(4,) first the turn b, then a about the axes that b is given in: Hamilton's product."""
     vector = a[3] * b[:3] + b[3] * a[:3] + np.cross(a[:3], b[:3])
     return np.array([*vector, a[3] * b[3] - a[:3] @ b[:3]])

@@ -149,6 +149,26 @@ class Capabilities(Config):
     )
 
 
+class FollowingConfig(Config):
+    """How an adapter turns the commanded twist into a target pose (robots/twist_follower.py)."""
+
+    bandwidth: float = Field(
+        default=15.0,
+        ge=2,
+        le=100,
+        description="of the critically damped smoothing [rad/s]; an FR3 takes 15",
+    )
+    lead: float = Field(
+        default=0.05, gt=0, le=0.5, description="of the target ahead of the measured position [m]"
+    )
+    turn_lead: float = Field(
+        default=0.3, gt=0, le=1.5, description="of the target ahead of the measured rotation [rad]"
+    )
+    command_timeout: float = Field(
+        default=0.2, ge=0.05, le=1, description="without a command for so long the robot stands [s]"
+    )
+
+
 class RobotConfig(Config):
     """One robot: everything that the graph has to know of it."""
 
@@ -179,6 +199,9 @@ class RobotConfig(Config):
         default_factory=RobotLimits, description="velocities at action 1, gripper width"
     )
     workspace: Workspace = Field(description="the box that no task's workspace leaves")
+    following: FollowingConfig = Field(
+        default_factory=FollowingConfig, description="how the adapter follows commands"
+    )
     state_rate: float = Field(
         default=100.0,
         ge=20,
