@@ -302,7 +302,7 @@ def _check_dataset(folder: str, task: TaskConfig) -> int:
     from expo_ft_ros.recording.lerobot import DatasetError, check_dataset
 
     try:
-        return check_dataset(Path(folder), task.control_hz)
+        return check_dataset(Path(folder), task.control_hz).episodes
     except (DatasetError, OSError) as error:
         raise ConfigError(f"demonstrations:={error}") from None
 

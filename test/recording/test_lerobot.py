@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from expo_ft_ros.recording.lerobot import (
     DatasetError,
+    DatasetSize,
     DatasetWriter,
     check_dataset,
     read_dataset,
@@ -48,7 +49,8 @@ def test_what_is_written_is_read(tmp_path_factory, lengths):
         for number, (length, success) in enumerate(lengths, start=1)
     ]
     folder = written(tmp_path_factory.mktemp("exchange") / "dataset", *episodes)
-    assert check_dataset(folder, HZ) == len(episodes)
+    frames = sum(len(episode) for episode in episodes)
+    assert check_dataset(folder, HZ) == DatasetSize(len(episodes), frames)
     for before, after in zip(episodes, read_dataset(folder, HZ), strict=True):
         length = len(before)
         assert len(after) == length
@@ -157,9 +159,9 @@ def test_videos_are_refused(tmp_path):
 @pytest.mark.parametrize(
     ("column", "value", "cause"),
     [
-        ("action", 1.5, r"an action is not within \[-1, 1\]"),
-        ("action", float("nan"), r"an action is not within \[-1, 1\]"),
-        ("observation.state", float("inf"), "a state is not finite"),
+        ("action", 1.5, r"action 1\.5 is not within \[-1, 1\]"),
+        ("action", float("nan"), r"action nan is not within \[-1, 1\]"),
+        ("observation.state", float("inf"), "observation.state inf is not finite"),
     ],
 )
 def test_bad_numbers_are_refused(tmp_path, column, value, cause):

@@ -6,7 +6,7 @@ last one stands for it.
 """
 
 from expo_ft_ros.recording.lerobot.format import DatasetError
-from expo_ft_ros.recording.lerobot.reader import check_dataset, read_dataset
+from expo_ft_ros.recording.lerobot.reader import DatasetSize, check_dataset, read_dataset
 from expo_ft_ros.recording.lerobot.writer import DatasetWriter
 
-__all__ = ["DatasetError", "DatasetWriter", "check_dataset", "read_dataset"]
+__all__ = ["DatasetError", "DatasetSize", "DatasetWriter", "check_dataset", "read_dataset"]

@@ -162,7 +162,9 @@ class DatasetWriter:
                 chunk_index=self._file // _FILES_A_CHUNK, file_index=self._file % _FILES_A_CHUNK
             )
             (self._folder / place).parent.mkdir(parents=True, exist_ok=True)
-            self._out = pq.ParquetWriter(self._folder / place, table.schema)
+            self._out = pq.ParquetWriter(
+                self._folder / place, table.schema, write_page_checksum=True
+            )
         self._out.write_table(table)
         self._bytes += table.nbytes
 
