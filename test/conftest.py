@@ -1,11 +1,16 @@
-"""What holds for all tests, and the fixtures that they share."""
+"""What holds for all tests: their marks, their environment, and the fixtures that they share."""
 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Before anything imports torch or NumPy: the others have the other core.
+    os.environ["OMP_NUM_THREADS"] = "1"
 
 import pytest
 from hypothesis import settings
@@ -15,6 +20,8 @@ from expo_ft_ros.robots import load_robot
 from expo_ft_ros.sim.world import World
 from expo_ft_ros.tasks import TaskConfig, load_task
 from expo_ft_ros.tasks.scenes import make_world
+from support.browser import chromium
+from support.domains import own_domain
 
 if TYPE_CHECKING:
     from support.nodes import Graph
@@ -28,6 +35,39 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
     [str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])]
 )
 
+MARKS = {"domain": ("process",), "browser": ("process", "browser")}
+"""Fixture -> marks of the tests that use it; other tests bear theirs themselves."""
+
+_without_processes = False
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks tests by their fixtures, and has the slow ones begin: no worker is to end with one."""
+    for item in items:
+        for fixture, marks in MARKS.items():
+            if fixture in item.fixturenames:
+                for mark in marks:
+                    item.add_marker(mark)
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+@pytest.fixture(autouse=True)
+def _honestly_marked(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A test that isn't marked `process` can't start one."""
+    global _without_processes
+    _without_processes = request.node.get_closest_marker("process") is None
+    yield
+    _without_processes = False
+
+
+def _refuse_processes(event: str, given: tuple[Any, ...]) -> None:
+    if _without_processes and event == "subprocess.Popen" and sys.executable in given[1]:
+        raise RuntimeError("the test starts a process: it is to be marked with pytest.mark.process")
+
+
+sys.addaudithook(_refuse_processes)
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _middleware(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
@@ -39,13 +79,27 @@ def _middleware(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture
-def graph(tmp_path: Path) -> Iterator[Graph]:
-    """Starts nodes, each in a process, in a ROS domain of the test's own."""
+def domain() -> Iterator[int]:
+    """A ROS domain of the test's own."""
+    with own_domain() as number:
+        yield number
+
+
+@pytest.fixture
+def graph(tmp_path: Path, domain: int) -> Iterator[Graph]:
+    """Starts nodes, each in a process, in that domain."""
     from support.nodes import Graph
 
-    made = Graph(tmp_path)
+    made = Graph(tmp_path, domain)
     yield made
     made.close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A headless Chromium."""
+    with chromium() as found:
+        yield found
 
 
 @pytest.fixture(scope="session")

@@ -12,11 +12,13 @@ from expo_ft_ros.doctor import Check
 Usage = namedtuple("Usage", "total used free")
 
 
+@pytest.mark.process
 def test_rendering_makes_a_real_image():
     check = doctor.check_rendering()
     assert check.status in ("ok", "missing"), check.text
 
 
+@pytest.mark.process
 def test_rendering_fails_with_the_last_line_of_the_error(monkeypatch):
     monkeypatch.setattr(doctor, "_RENDER", "raise RuntimeError('no driver')")
     check = doctor.check_rendering()
@@ -24,6 +26,7 @@ def test_rendering_fails_with_the_last_line_of_the_error(monkeypatch):
     assert "libegl1" in check.remedy
 
 
+@pytest.mark.process
 def test_a_hanging_driver_is_given_up(monkeypatch):
     monkeypatch.setattr(doctor, "_RENDER", "import threading; threading.Event().wait()")
     monkeypatch.setattr(doctor, "_RENDER_TIME_LIMIT", 0.5)
@@ -153,6 +156,7 @@ def test_an_argument_is_refused(capsys):
     assert "doctor takes no arguments, got 'now'" in capsys.readouterr().err
 
 
+@pytest.mark.process
 def test_it_runs_as_a_module():
     done = subprocess.run(
         [sys.executable, "-m", "expo_ft_ros.doctor", "--help"],

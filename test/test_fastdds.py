@@ -17,6 +17,9 @@ PUBLISHER = f"""
 import array, rclpy
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import Image
+
+pytestmark = pytest.mark.process
+
 rclpy.init()
 node = rclpy.create_node("publisher")
 publisher = node.create_publisher(Image, "image", qos_profile_sensor_data)
@@ -55,10 +58,11 @@ print(len(delays), sorted(delays)[len(delays) // 2] if delays else -1)
 """
 
 
-def test_images_of_a_camera_reach_another_process():
+@pytest.mark.realtime
+def test_images_of_a_camera_reach_another_process(domain):
     environment = dict(
         os.environ,
-        ROS_DOMAIN_ID=str(1 + os.getpid() % 230),
+        ROS_DOMAIN_ID=str(domain),
         FASTDDS_DEFAULT_PROFILES_FILE=str(PROFILE),
         ROS_AUTOMATIC_DISCOVERY_RANGE="LOCALHOST",
     )
@@ -102,16 +106,19 @@ print(woken() - before)
 """
 
 
+@pytest.mark.realtime
 @pytest.mark.parametrize(
     ("topic", "by_a_thread"),
     [("step", True), ("observation", True), ("robot/twist_cmd", False), ("episode/state", False)],
 )
-def test_what_the_control_loop_tells_beside_commands_is_sent_by_a_thread(topic, by_a_thread):
+def test_what_the_control_loop_tells_beside_commands_is_sent_by_a_thread(
+    domain, topic, by_a_thread
+):
     done = subprocess.run(
         [sys.executable, "-c", WRITER, topic],
         env=dict(
             os.environ,
-            ROS_DOMAIN_ID=str(1 + os.getpid() % 230),
+            ROS_DOMAIN_ID=str(domain),
             FASTDDS_DEFAULT_PROFILES_FILE=str(PROFILE),
             RMW_FASTRTPS_PUBLICATION_MODE="AUTO",
         ),

@@ -99,6 +99,7 @@ def test_imports_go_down_the_layers(path):
             assert RANKS[other] < RANKS[part], f"{path} imports {module}"
 
 
+@pytest.mark.process
 def test_the_library_imports_where_there_is_no_ros():
     modules = [module_of(path) for path in LIBRARY if path.name != "__main__.py"]
     program = f"""

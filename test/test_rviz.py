@@ -28,7 +28,7 @@ def test_a_display_is_one_of_rvizs_own_and_its_topic_one_of_ours(display):
         return
     topic = TOPICS[display["Topic"]["Value"].removeprefix("/")]
     assert topic.type == kind
-    assert "monitor" in topic.senders
+    assert "monitor" in topic.publishers
     # A reliable reader hears nothing of a best-effort writer, a durable one nothing of a volatile.
     assert display["Topic"]["Reliability Policy"].lower() == topic.reliability
     assert display["Topic"]["Durability Policy"].lower() == topic.durability

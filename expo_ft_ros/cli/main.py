@@ -8,7 +8,6 @@ import contextlib
 import functools
 import importlib
 import os
-import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -32,7 +31,7 @@ usage: expo-ft <command> [name:=value ...]
   bench    measurements: bench graph, core, learn (whole runs without ROS)
   keyboard corrections by the keyboard of this terminal, for operator:=keyboard
   doctor   what this machine has and lacks
-  test     the project's tests (arguments go to pytest)
+  test     lint, types and tests of a checkout; test quick: in two minutes
 
 In a checkout, by ./expo-ft: screenshots (the console's pictures), python (with its environment).
 
@@ -237,13 +236,12 @@ def _doctor(words: list[str]) -> int:
 
 
 def _test(words: list[str]) -> int:
-    import expo_ft_ros
-    from expo_ft_ros.configuration import ConfigError
+    from expo_ft_ros.cli import test
 
-    root = Path(expo_ft_ros.__file__).resolve().parents[1]
-    if not (root / "test").is_dir():
-        raise ConfigError(f"{root}: has no test folder (run the tests from a checkout)")
-    return subprocess.call([sys.executable, "-m", "pytest", *words], cwd=root)
+    if _wants_help(words):
+        print(test.USAGE, end="")
+        return 0
+    return test.main(words)
 
 
 BENCHES = {

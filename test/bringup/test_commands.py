@@ -11,21 +11,22 @@ import pytest
 
 from support.processes import processes_naming
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 
 class Started:
     """`expo-ft` with arguments, in a session and a ROS domain of its own."""
 
-    def __init__(self, runs: Path, *words: str) -> None:
+    def __init__(self, runs: Path, domain: int, *words: str) -> None:
         self.runs = runs
         environment = {
             **os.environ,
             "EXPO_FT_RUNS": str(runs),
-            "EXPO_FT_ISOLATE": "1",
+            "ROS_DOMAIN_ID": str(domain),
             "PYTHONPATH": str(ROOT),
         }
-        environment.pop("ROS_DOMAIN_ID", None)
         self.process = subprocess.Popen(
             [sys.executable, "-m", "expo_ft_ros.cli", *words],
             env=environment,
@@ -65,11 +66,11 @@ class Started:
 
 
 @pytest.fixture
-def start(tmp_path):
+def start(tmp_path, domain):
     started = []
 
     def make(*words):
-        started.append(Started(tmp_path / "runs", *words))
+        started.append(Started(tmp_path / "runs", domain, *words))
         return started[-1]
 
     yield make

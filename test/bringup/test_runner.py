@@ -14,6 +14,8 @@ from expo_ft_ros.bringup.process import describe_exit, log_tail
 from expo_ft_ros.bringup.runner import Runner, RunnerConfig
 from expo_ft_ros.graph.specs import NodeSpec
 
+pytestmark = pytest.mark.process
+
 # A child says that it is up, writes down when it is asked to stop, and does as told.
 CHILD = """
 import os, signal, sys

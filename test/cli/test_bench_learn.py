@@ -20,6 +20,7 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_run_leaves_everything_that_a_table_needs(folder):
     words = ["demos:=1", "steps:=20", "eval_trials:=1", f"change:={TINY}", "label:=tiny"]
     words.append("alone:=true")
@@ -50,6 +51,7 @@ def test_a_run_that_diverged_leaves_its_log_and_its_cause(folder, capsys):
     assert run["log"][0]["stage"] == "collect"
 
 
+@pytest.mark.slow
 def test_runs_may_share_what_imitation_made(folder):
     words = ["demos:=1", "steps:=1", "eval_trials:=1", f"change:={TINY}", "label:=tiny"]
     words += [f"imitated:={folder / 'kept'}"]

@@ -66,7 +66,7 @@ def test_no_command_is_a_mistake():
     assert cli.main([]) == 2
 
 
-@pytest.mark.parametrize("command", sorted(set(cli.COMMANDS) - {"test"}))
+@pytest.mark.parametrize("command", sorted(cli.COMMANDS))
 def test_every_command_has_help(command, capsys):
     assert cli.main([command, "--help"]) == 0
     assert f"usage: expo-ft {command}" in capsys.readouterr().out
@@ -78,6 +78,7 @@ def test_the_help_of_a_command_lists_its_options(capsys):
     assert all(f"\n  {name}:=" in out for name in TrainOptions.model_fields)
 
 
+@pytest.mark.process
 def test_help_is_quick():
     """No torch, no ROS, no MuJoCo for a person who only asks."""
     code = (
@@ -112,11 +113,13 @@ def test_a_finished_run_is_reported_instead_of_resumed(capsys):
     assert "9/10 = 90%" in out
 
 
+@pytest.mark.process
 def test_the_doctor_finds_what_is_needed(capsys):
     assert cli.main(["doctor"]) == 0
     assert "FAIL" not in capsys.readouterr().out
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("words", [["--help"], ["train", "--help"]])
 def test_the_reader_may_go_away(words):
     """As with `expo-ft --help | head -1`: no traceback."""

@@ -43,6 +43,7 @@ def _kernel() -> tuple[int, ...]:
     return tuple(int(part) for part in platform.release().split("-")[0].split(".")[:2])
 
 
+@pytest.mark.process
 @pytest.mark.skipif(
     platform.machine() not in ("x86_64", "aarch64"), reason="sched_setattr's number isn't known"
 )

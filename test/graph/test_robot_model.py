@@ -34,6 +34,7 @@ def ros(tmp_path, monkeypatch):
     return prefix
 
 
+@pytest.mark.process
 def test_the_publisher_gets_the_urdf_of_the_arm_with_its_hand(ros, tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", robot_model.__name__, str(tmp_path)],
@@ -57,6 +58,7 @@ def test_where_a_part_is_lacking_rviz_starts_without_a_model(ros, tmp_path, monk
     assert [spec.name for spec in specs.sim_graph(options, tmp_path)] == there[:-1]
 
 
+@pytest.mark.process
 def test_an_xacro_that_fails_is_named(ros, tmp_path):
     install(ros / "bin/xacro", f"#!{sys.executable}\nraise SystemExit(3)\n")
     done = subprocess.run(

@@ -18,7 +18,7 @@ from expo_ft_ros.monitor.controls_page import BUTTONS
 from expo_ft_ros.monitor.view import Diagnostic, Level, View
 from expo_ft_ros.robots import load_robot
 from expo_ft_ros.tasks import load_task
-from support.browser import DESKTOP, PHONE, Visit, chromium, wait_until
+from support.browser import DESKTOP, PHONE, Visit, wait_until
 from support.views import make_view
 
 LIMITS = load_robot("sim").limits
@@ -65,12 +65,6 @@ class Played:
             return answer() if callable(answer) else answer
 
         return call
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")

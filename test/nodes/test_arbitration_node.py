@@ -99,6 +99,7 @@ def test_unanswered_observation_comes_again(graph):
     assert not world.steps
 
 
+@pytest.mark.realtime
 def test_realtime_stops_when_a_camera_is_stale(graph):
     """And goes on when it is back; zero within 250 ms of the last frame."""
     world = World(graph, lockstep=False)
@@ -121,6 +122,7 @@ def test_realtime_stops_when_a_camera_is_stale(graph):
     world.probe.until(lambda: world.steps[-1].source == Source.POLICY, "going on")
 
 
+@pytest.mark.realtime
 def test_realtime_stops_when_a_node_is_stopped_or_dies(graph):
     """Whatever it does in the graph; and goes on when it is back."""
     other = graph.start("operator")
@@ -174,6 +176,7 @@ def test_sigint_twice_is_a_clean_stop_with_a_zero_command(graph):
     assert all(tick["reaction"] is None for tick in ticks), "nobody drove"
 
 
+@pytest.mark.realtime
 def test_a_tick_keeps_how_fast_it_followed_the_person_and_how_early_its_chunk_came(graph):
     world = World(graph, lockstep=False)
     timer = world.probe.node.create_timer(0.05, world.show)

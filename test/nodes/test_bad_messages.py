@@ -211,6 +211,7 @@ def test_a_plan_that_comes_late_takes_none_back(graph):
     world.probe.until(running, "the planned episode")
 
 
+@pytest.mark.realtime
 def test_a_thousand_broken_messages_move_nothing(graph):
     """Real time: sound ones go on all the while."""
     world = World(graph, lockstep=False)

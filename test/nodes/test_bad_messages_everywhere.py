@@ -10,6 +10,8 @@ from support.meddled import COMMANDS, MINE
 from support.meddled_training import SPOKEN_ON, MeddledTraining, within_limits
 from support.mischief import TIMELESS
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.timeout(450)
 def test_a_training_ends_well_whatever_is_said_beside(graph, capsys):

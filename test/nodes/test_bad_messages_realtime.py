@@ -38,6 +38,8 @@ from support.meddled import COMMANDS
 from support.meddled_training import LEAST, ROOT, SPOKEN_ON, MeddledTraining, within_limits
 from support.stranger import FILE, HE_LISTENS, KINDS, Heard
 
+pytestmark = [pytest.mark.realtime, pytest.mark.slow]
+
 LIMITS = load_robot("sim").limits
 
 TASK = load_task("cube_pick")

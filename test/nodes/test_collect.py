@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pytest
 
 from expo_ft_ros.bringup.runner import Runner
 from expo_ft_ros.data.types import Source
@@ -10,6 +11,8 @@ from expo_ft_ros.experiment.environment import ros_environment
 from expo_ft_ros.experiment.options import CollectOptions
 from expo_ft_ros.graph.specs import collect_graph
 from expo_ft_ros.recording.episode_store import load_episodes
+
+pytestmark = pytest.mark.slow
 
 
 def _collect(graph, folder, demos):

@@ -6,14 +6,10 @@ import time
 
 import pytest
 
-from support.browser import Visit, chromium
+from support.browser import Visit
 from support.console_run import graph_with_console
 
-
-@pytest.fixture
-def browser():
-    with chromium() as found:
-        yield found
+pytestmark = [pytest.mark.realtime, pytest.mark.slow]
 
 
 @pytest.mark.timeout(400)

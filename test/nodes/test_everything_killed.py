@@ -19,6 +19,8 @@ from expo_ft_ros.experiment.run_folder import first_uncounted
 from expo_ft_ros.recording.episode_store import load_episode, whole_files
 from support.processes import processes_naming
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 PATIENCE = 180.0
 

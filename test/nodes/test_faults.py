@@ -25,6 +25,8 @@ from expo_ft_ros.experiment.run_folder import first_uncounted
 from expo_ft_ros.recording.episode_store import load_episodes
 from support.processes import parent_of, processes_naming
 
+pytestmark = [pytest.mark.realtime, pytest.mark.slow]
+
 WITHIN = 0.25
 MOVING = 0.01
 SETTLED = 0.02

@@ -152,6 +152,7 @@ def test_keys_take_over_and_let_go(graph, sit, teleop):
     assert all((list(m.axes), list(m.buttons)) == AT_REST for m in seat.joys[mark:])
 
 
+@pytest.mark.realtime
 def test_it_speaks_at_rest_as_often_as_it_says(graph, sit):
     seat = sit(own=True)
     graph.probe.until(lambda: len(seat.joys) > 2 * CONFIG.rate, "two seconds of readings")

@@ -15,6 +15,8 @@ from expo_ft_ros.recording.episode_store import load_episodes
 from expo_ft_ros.robots import load_robot
 from expo_ft_ros.tasks import load_task
 
+pytestmark = [pytest.mark.realtime, pytest.mark.slow]
+
 LIMITS = load_robot("sim").limits
 
 TASK, SAFETY = load_task("cube_pick"), SafetyConfig.load()

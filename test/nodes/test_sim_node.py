@@ -118,6 +118,7 @@ def test_a_reset_that_is_asked_for_twice_happens_once(graph):
     assert robot.states[-1].resets == resets + 1
 
 
+@pytest.mark.realtime
 def test_realtime_goes_by_the_wall_and_stands_without_commands(graph):
     robot = Robot(graph.probe, reliable=False)
     graph.start("sim")

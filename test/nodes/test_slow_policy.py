@@ -2,12 +2,16 @@
 
 from dataclasses import replace
 
+import pytest
+
 from expo_ft_ros.bringup.runner import Runner
 from expo_ft_ros.data.types import Source
 from expo_ft_ros.experiment.environment import ros_environment
 from expo_ft_ros.recording.episode_store import load_episodes
 from support import slow_policy
 from support.tiny_training import specs
+
+pytestmark = [pytest.mark.realtime, pytest.mark.slow]
 
 
 def test_it_is_asked_early_enough_and_its_silence_is_no_death(graph):

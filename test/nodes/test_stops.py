@@ -92,6 +92,7 @@ def test_a_stop_of_before_is_still_told_once_everybody_is_there(graph):
     assert "ready" not in said[said.index("stopped: estop") :]
 
 
+@pytest.mark.realtime
 def test_what_a_pause_cuts_short_is_recorded_as_that(graph):
     world = World(graph, lockstep=False)
     world.probe.node.create_timer(0.05, world.show)
@@ -116,6 +117,7 @@ def test_what_a_pause_cuts_short_is_recorded_as_that(graph):
     assert told(world, "paused")
 
 
+@pytest.mark.realtime
 def test_a_device_that_hangs_stops_the_arm_before_the_next_tick(graph):
     world = World(graph, lockstep=False)
     world.human = [0.5, 0, 0, 0, 0, 0, 0]

@@ -4,10 +4,14 @@ import json
 import os
 import signal
 
+import pytest
+
 from expo_ft_ros.bringup.runner import RunResult
 from expo_ft_ros.recording.lerobot import DatasetWriter
 from support.episodes import make_episode
 from support.tiny_training import run
+
+pytestmark = pytest.mark.slow
 
 
 def _run(graph, mode: str, *, interrupt_in: str = "", **more) -> RunResult:

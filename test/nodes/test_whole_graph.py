@@ -16,10 +16,11 @@ import torch
 from expo_ft_ros.data.types import Source
 from expo_ft_ros.recording.episode_store import load_episodes
 from expo_ft_ros.rl.checkpoint import load_state
-from support.browser import chromium
 from support.console_run import free_port
 from support.pages import require_whole
 from support.processes import processes_naming
+
+pytestmark = pytest.mark.slow
 
 STEPS = 150
 
@@ -129,7 +130,7 @@ def test_train_learns_obeys_and_leaves_nothing_behind(graph, training, finished)
 
 
 @pytest.mark.timeout(400)
-def test_a_run_of_each_kind_has_a_report_that_needs_no_network(graph, finished):
+def test_a_run_of_each_kind_has_a_report_that_needs_no_network(graph, finished, browser):
     """Of the training above, an evaluation of it, a collection, and a simulation."""
     if "train" not in finished:
         pytest.skip("the training of this file has not ended well")
@@ -145,16 +146,15 @@ def test_a_run_of_each_kind_has_a_report_that_needs_no_network(graph, finished):
         simulation.send_signal(signal.SIGINT)
         code = simulation.wait(30)
     assert code == 130
-    with chromium() as browser:
-        for kind, run in {"train": train, **runs}.items():
-            _command(graph, "report", str(run))
-            pictures = 4 if kind == "train" else 0
-            words = require_whole(browser, run / "report.html", pictures)
-            assert f"expo-ft {kind} · task cube_pick" in words
-            assert "The machine that the run was on" in words
-        _command(graph, "report", "--compare", *map(str, runs.values()), folder=train.parent)
-        words = require_whole(browser, train.parent / "comparison.html", pictures=1)
-        assert all(kind in words for kind in runs)
+    for kind, run in {"train": train, **runs}.items():
+        _command(graph, "report", str(run))
+        pictures = 4 if kind == "train" else 0
+        words = require_whole(browser, run / "report.html", pictures)
+        assert f"expo-ft {kind} · task cube_pick" in words
+        assert "The machine that the run was on" in words
+    _command(graph, "report", "--compare", *map(str, runs.values()), folder=train.parent)
+    words = require_whole(browser, train.parent / "comparison.html", pictures=1)
+    assert all(kind in words for kind in runs)
 
 
 def _start(graph, *words: str, folder: Path | None = None) -> subprocess.Popen[bytes]:

@@ -314,6 +314,7 @@ def test_a_reused_slot_has_neither_features_nor_candidates():
     assert list(agent.memory.candidates.missing(newest)) == list(newest)
 
 
+@pytest.mark.slow
 def test_the_vla_can_learn_a_chunk_by_heart():
     torch.manual_seed(0)
     vla = make_agent().vla

@@ -13,6 +13,7 @@ from expo_ft_ros.rl.config import ALGORITHM_NAMES, load_preset
 from support.agents import EPISODES, fed, go_on, make_agent, observation, weights_of
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algorithm", ALGORITHM_NAMES)
 @pytest.mark.parametrize(
     "changes",
@@ -88,6 +89,7 @@ def test_a_target_of_another_preset_does_not_come_to_act(tmp_path):
         assert torch.equal(online.vla.state_dict()[name], value), name
 
 
+@pytest.mark.slow
 def test_what_was_broken_off_is_owed_still():
     agent = fed(warmup_updates=3, vla_encoder_every=1)
     agent.update(lambda share, metrics: False)

@@ -8,6 +8,7 @@ Q*(s, right) = gamma^(steps until the end - 1), by chunks of two steps.
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
 from expo_ft_ros.data.episode import Episode, EpisodeOutcome
@@ -58,6 +59,7 @@ def optimum(cell: int) -> float:
     return GAMMA ** (LAST - cell - 1)
 
 
+@pytest.mark.slow
 def test_q_converges_to_the_known_optimum():
     changes = {
         "gamma": str(GAMMA),

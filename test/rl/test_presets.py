@@ -47,6 +47,7 @@ def test_paper_and_author_differ_in_what_their_sources_say_only():
         assert (found["critic_steps_per_update"], found["batch"], found["tau"]) == (20, 64, 5e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", known_names("presets"))
 def test_every_preset_learns(preset):
     small = {"critic_steps_per_update", "baseline", "warmup_episodes"}

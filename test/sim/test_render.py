@@ -105,19 +105,23 @@ def test_ray_casting_shows_what_opengl_shows(world: World) -> None:
         assert both.sum() > 0.8 * either.sum() > 0
 
 
+@pytest.mark.process
 def test_disabled_opengl_means_ray_casting() -> None:
     assert probe(MUJOCO_GL="disable") == ["raycast", "True", "True"]
 
 
+@pytest.mark.process
 def test_opengl_that_fails_to_start_falls_back_to_ray_casting() -> None:
     assert probe(MUJOCO_GL="egl", PYOPENGL_PLATFORM="osmesa") == ["raycast", "True", "True"]
 
 
+@pytest.mark.process
 @pytest.mark.skipif(not osmesa_works(), reason="no libOSMesa here")
 def test_osmesa_draws() -> None:
     assert probe(MUJOCO_GL="osmesa") == ["osmesa", "True", "True"]
 
 
+@pytest.mark.process
 @pytest.mark.skipif(not egl_works(), reason="no EGL device here")
 def test_egl_is_chosen_where_it_works() -> None:
     assert probe() == ["egl", "True", "True"]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-import os
 import signal
 import subprocess
 from pathlib import Path
@@ -12,8 +10,6 @@ from expo_ft_ros.bringup.process import child_environment, node_command, write_p
 from expo_ft_ros.experiment.environment import ros_environment
 from expo_ft_ros.graph.specs import NodeSpec
 from support.probe import Probe
-
-_DOMAINS = itertools.count(os.getpid() * 11)
 
 
 class NodeUnderTest:
@@ -53,9 +49,9 @@ class NodeUnderTest:
 class Graph:
     """Starts nodes and gives a probe in their domain."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, domain: int) -> None:
         self.folder = folder
-        self.domain = 1 + next(_DOMAINS) % 230
+        self.domain = domain
         self.probe = Probe(self.domain)
         self._nodes: list[NodeUnderTest] = []
 

@@ -109,6 +109,7 @@ def test_gripper_commands_leave_the_scoop_held(world: World) -> None:
             assert world.proprio().gripper_width == pytest.approx(held, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_demonstrates_from_anywhere_in_human_time(task: TaskConfig, world: World) -> None:
     outcomes = []
     for seed in range(4):
@@ -134,6 +135,7 @@ def test_demonstrations_are_as_varied_as_people(task: TaskConfig, world: World) 
     assert np.abs(first - second).max() > 0.05
 
 
+@pytest.mark.slow
 def test_a_good_policy_is_left_alone(task: TaskConfig, world: World) -> None:
     for seed in range(2):
         world.reset(seed)
@@ -144,6 +146,7 @@ def test_a_good_policy_is_left_alone(task: TaskConfig, world: World) -> None:
         assert outcome.human == 0, watcher._watch.sign
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["frozen", "aside", "down", "pours beside", "empty-handed"])
 def test_rescues_a_bad_policy(task: TaskConfig, world: World, kind: str) -> None:
     for seed in range(2):

@@ -190,6 +190,7 @@ def test_bad_parameters_are_refused_by_name(parameters: dict, message: str) -> N
         make_classifier("candy_scoop", parameters)
 
 
+@pytest.mark.slow
 def test_agrees_with_ground_truth_on_demonstrations(task: TaskConfig, world: World) -> None:
     for seed in range(2):
         world.reset(seed)
@@ -201,6 +202,7 @@ def test_agrees_with_ground_truth_on_demonstrations(task: TaskConfig, world: Wor
         assert outcome.success
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mistake", ["beside", "never pours"])
 def test_near_failures_are_no_success(task: TaskConfig, world: World, mistake: str) -> None:
     """benchmarks/classifier_agreement.py has more of them."""
