@@ -33,6 +33,7 @@ from expo_ft_ros.graph.specs import train_graph
 from expo_ft_ros.recording.episode_store import load_episode, whole_files
 from expo_ft_ros.recording.mcap_file import read_bag
 from expo_ft_ros.rl.checkpoint import load_state
+from expo_ft_ros.rl.checkpoint_files import newest_whole
 from expo_ft_ros.rl.config import load_preset
 from expo_ft_ros.rl.replay_buffer import ReplayBuffer
 from expo_ft_ros.sim.render import choose_gl
@@ -162,8 +163,10 @@ def agreement(folder: Path) -> dict[str, Any]:
                 replay.add(episode)
                 taken += len(episode)
     seconds = time.monotonic() - began
-    newest = max((folder / "checkpoints").glob("*.safetensors"), key=lambda p: p.stat().st_mtime_ns)
-    kept = load_state(newest)["memory"]
+    newest, _ = newest_whole(folder / "checkpoints")
+    if newest is None:
+        raise SystemExit(f"{folder}: has no whole checkpoint")
+    kept = load_state(newest.path)["memory"]
     slots, states = kept["slots"].numpy(), kept["states"].numpy()
     same = np.array_equal(slots, replay.slots) and np.array_equal(states, replay.state[slots])
     return {

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import queue
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +22,7 @@ from expo_ft_ros.msg import LearnerStatus, SessionPlan
 from expo_ft_ros.recording.episode_builder import EpisodeGatherer
 from expo_ft_ros.recording.episode_store import load_episodes
 from expo_ft_ros.recording.lerobot import read_dataset
+from expo_ft_ros.rl.checkpoint_files import checkpoint_path, remove_older
 from expo_ft_ros.ros.agent_handle import (
     CHECKPOINTS,
     LIVE_WEIGHTS,
@@ -306,13 +306,11 @@ class LearnerNode(GraphNode[LearnerParameters]):
     def _save(self) -> Path:
         """Writes a checkpoint and removes the oldest; the lock is held, or nobody else is left."""
         folder = self._folder / CHECKPOINTS
-        path = folder / f"{time.time_ns() // 10**9:010d}_v{self._agent.version:05d}.safetensors"
+        path = checkpoint_path(folder, self._agent.version)
         self._agent.save(path)
         self._since_checkpoint = 0
         self._dirty = False
-        written = sorted(folder.glob("*.safetensors"), key=lambda file: file.stat().st_mtime_ns)
-        for old in written[: -self.parameters.keep_checkpoints]:
-            old.unlink()
+        remove_older(folder, self.parameters.keep_checkpoints)
         return path
 
 

@@ -254,6 +254,7 @@ class Agent:
                 "numpy_rng": self.rng.bit_generator.state,
                 "memory": self.memory.state_dict(),
             },
+            self.version,
         )
 
     def save_weights(self, path: Path) -> None:

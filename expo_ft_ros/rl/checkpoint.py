@@ -11,17 +11,30 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from expo_ft_ros.data.files import put_in_place
+from expo_ft_ros.rl.checkpoint_files import SKELETON, VERSION
 
 _TENSOR = "__tensor__"
 
 
-def save_state(path: Path, state: dict[str, Any]) -> None:
-    """Writes atomically. Raises TypeError naming the place of what is neither tensor nor JSON."""
+def save_state(path: Path, state: dict[str, Any], version: int | None = None) -> None:
+    """Writes a state in place of what the file held.
+
+    Args:
+        path: The file.
+        state: Nested tensors, numbers, text, lists and dicts.
+        version: Of the weights, by which checkpoints are ordered; None: it is no checkpoint.
+
+    Raises:
+        TypeError: naming the place of what is neither tensor nor JSON.
+    """
     tensors: dict[str, torch.Tensor] = {}
     skeleton = _flatten(state, "", tensors)
     partial = path.with_suffix(".partial")
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file(tensors, partial, metadata={"skeleton": json.dumps(skeleton)})
+    about = {SKELETON: json.dumps(skeleton)}
+    if version is not None:
+        about[VERSION] = str(version)
+    save_file(tensors, partial, metadata=about)
     put_in_place(partial, path)
 
 
@@ -29,30 +42,13 @@ def load_state(path: Path) -> dict[str, Any]:
     """Reads what `save_state` wrote. Raises ValueError naming a file that isn't a whole one."""
     try:
         with safe_open(path, framework="pt") as file:
-            skeleton = json.loads(file.metadata()["skeleton"])
+            skeleton = json.loads(file.metadata()[SKELETON])
             # By the same handle: the file may be replaced by a newer one meanwhile.
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         state: dict[str, Any] = _unflatten(skeleton, tensors)
-    except (OSError, SafetensorError, KeyError, TypeError) as error:
+    except (OSError, SafetensorError, LookupError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(f"{path}: not a whole checkpoint ({error}); use an older one") from error
     return state
-
-
-def is_whole(path: Path) -> bool:
-    """Whether all of a checkpoint's file is there: its header says how long it is."""
-    try:
-        with safe_open(path, framework="pt") as file:
-            return "skeleton" in (file.metadata() or {})
-    except (OSError, SafetensorError):
-        return False
-
-
-def newest_whole(folder: Path) -> Path | None:
-    """The checkpoint of a folder that was written last, of those that are whole; where there are
-    some, but none is, the newest, whose reading then says why. None for an empty folder."""
-    found = sorted(folder.glob("*.safetensors"), key=lambda path: path.stat().st_mtime_ns)
-    whole = (path for path in reversed(found) if is_whole(path))
-    return next(whole, found[-1] if found else None)
 
 
 def _flatten(value: Any, name: str, tensors: dict[str, torch.Tensor]) -> Any:

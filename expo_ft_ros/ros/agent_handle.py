@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from dataclasses import dataclass
 from pathlib import Path
 
 from expo_ft_ros.rl.agent import Agent
-from expo_ft_ros.rl.checkpoint import newest_whole
+from expo_ft_ros.rl.checkpoint_files import newest_whole
 from expo_ft_ros.rl.config import ALGORITHM, ALGORITHM_NAMES, PRESET, SIZE, load_preset
 from expo_ft_ros.ros.graph_node import NodeParameters, parameter
 from expo_ft_ros.tasks import load_task
+
+_log = logging.getLogger(__name__)
 
 CHECKPOINTS = "checkpoints"
 # In async mode the newest weights go from learner to policy by this file of the run's folder.
@@ -79,7 +82,10 @@ def make_agent(wanted: LearningParameters) -> Agent:
     agent = Agent(load_task(wanted.task), config, wanted.seed, wanted.algorithm)
     weights = Path(wanted.checkpoint) if wanted.checkpoint else None
     if weights is None and wanted.run_dir:
-        weights = newest_whole(Path(wanted.run_dir) / CHECKPOINTS)
+        newest, skipped = newest_whole(Path(wanted.run_dir) / CHECKPOINTS)
+        for path in skipped:
+            _log.warning("%s is not whole and was skipped", path)
+        weights = newest.path if newest else None
     if weights is not None:
         agent.load(weights)
     return agent

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 import pytest
 import torch
 
-from expo_ft_ros.rl.checkpoint import load_state, newest_whole, save_state
+from expo_ft_ros.rl.checkpoint import load_state, save_state
 from expo_ft_ros.rl.config import ALGORITHM_NAMES, load_preset
 from support.agents import EPISODES, fed, go_on, make_agent, observation, weights_of
 
@@ -120,22 +118,6 @@ def test_what_was_drawn_for_other_slots_is_not_taken_up(tmp_path):
     slots = resumed.memory.replay.slots
     assert list(resumed.memory.candidates.missing(slots)) == list(slots)
     assert list(resumed.memory.features.missing(slots)) == list(slots)
-
-
-def test_the_newest_whole_checkpoint_is_the_one_to_go_on_from(tmp_path):
-    assert newest_whole(tmp_path) is None
-    paths = [tmp_path / f"{number}.safetensors" for number in range(3)]
-    for number, path in enumerate(paths):
-        save_state(path, {"x": torch.zeros(100), "number": number})
-        os.utime(path, (number, number))
-    assert newest_whole(tmp_path) == paths[2]
-    paths[2].write_bytes(paths[2].read_bytes()[:-10])
-    os.utime(paths[2], (9, 9))
-    assert newest_whole(tmp_path) == paths[1]
-    assert load_state(paths[1])["number"] == 1
-    for path in paths[:2]:
-        path.write_bytes(b"")
-    assert newest_whole(tmp_path) in paths, "its reading says why"
 
 
 def test_checkpoints_hold_nested_state_and_refuse_a_cut_off_file(tmp_path):
