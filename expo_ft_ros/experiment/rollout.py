@@ -1,28 +1,43 @@
-"""The simulated cell in one process: what the graph's nodes do in lock-step, one after the other.
+"""The simulated cell in one process: another host of the graph's scheduler in lock-step.
 
-World, operator, teleop mapper, classifier, control loop and assembler are the graph's own, so that
-an experiment here is one of the graph (docs/architecture.md, Clock and lock-step).
+World, operator, teleop mapper, classifier, scheduler and assembler are the graph's own, so that an
+experiment here is one of the graph (docs/architecture.md, Clock and lock-step).
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from expo_ft_ros.control.actions import (
+    Action,
+    Actions,
+    EndTick,
+    Execute,
+    PublishObservation,
+    PublishStep,
+    ResetScene,
+)
 from expo_ft_ros.control.episode_machine import EpisodeSnapshot
+from expo_ft_ros.control.lockstep import Lockstep
 from expo_ft_ros.control.loop import ControlLoop
 from expo_ft_ros.control.plan import Plan
 from expo_ft_ros.control.safety_filter import SafetyConfig
+from expo_ft_ros.control.scheduler import ZERO
+from expo_ft_ros.control.snapshot import Inputs
 from expo_ft_ros.data.episode import Episode, EpisodeAssembler, outcome_of
-from expo_ft_ros.data.types import ActionChunk, FloatArray, Observation
-from expo_ft_ros.devices.teleop import TeleopConfig, TeleopMapper, TeleopState
+from expo_ft_ros.data.types import ActionChunk, FloatArray, Observation, Step, Verdict
+from expo_ft_ros.devices.teleop import TeleopConfig, TeleopMapper
 from expo_ft_ros.experiment.value_calibration import ValueCalibration
+from expo_ft_ros.recording.messages import NANOSECONDS
 from expo_ft_ros.robots import DEFAULT_ROBOT, load_robot
+from expo_ft_ros.sim.world import CAMERAS
 from expo_ft_ros.tasks import TaskConfig
 from expo_ft_ros.tasks.classifiers import make_classifier
-from expo_ft_ros.tasks.experts import IDLE, Mode, OperatorView, make_operator
+from expo_ft_ros.tasks.experts import IDLE, Mode, OperatorCommand, OperatorView, make_operator
 from expo_ft_ros.tasks.scenes import make_world
 from expo_ft_ros.tasks.spacemouse_emulator import SpaceMouseEmulator
 
@@ -38,13 +53,29 @@ class Played:
     """An episode that was played. episode: None where there is nothing to learn from.
 
     calibration: of the policy's chunks; truth: whether the task is done by the simulation's ground
-    truth, which nothing learns from.
+    truth, which nothing learns from; steps, verdicts: in the order in which they came.
     """
 
     ended: EpisodeSnapshot
     episode: Episode | None
     calibration: ValueCalibration
     truth: bool
+    steps: list[Step]
+    verdicts: list[Verdict]
+
+
+@dataclass
+class _Playing:
+    """The episode that is on. shown: its newest observation; executed: the newest action."""
+
+    plan: Plan
+    policy: Policy | None
+    first: int = 0
+    shown: Observation | None = None
+    executed: FloatArray = field(default_factory=lambda: ZERO)
+    calibration: ValueCalibration = field(default_factory=ValueCalibration)
+    steps: list[Step] = field(default_factory=list)
+    verdicts: list[Verdict] = field(default_factory=list)
 
 
 class InProcessRollout:
@@ -63,96 +94,126 @@ class InProcessRollout:
         self._operator = make_operator(task, limits, np.random.default_rng(seed), rate, share)
         self._device = TeleopConfig.load()
         self._mapper = TeleopMapper(self._device, task.period)
+        self._spacemouse = SpaceMouseEmulator(self._device)
         self._classifier = make_classifier(task.classifier.name, task.classifier.parameters)
         self._loop = ControlLoop(task, limits, SafetyConfig.load())
+        self._inputs = Inputs(CAMERAS, teleop=True)
+        self._scheduler = Lockstep(self._loop, self._inputs)
+        self._events: deque[Actions] = deque()
         self._assembler = EpisodeAssembler(image_size)
         self._scale = limits.scale()
-        self._number = 0
         self._chunks = 0
 
     def play(self, plan: Plan, policy: Policy | None) -> Played:
         """Plays the plan's episode to its end.
 
-        policy: asked where the control loop wants a chunk; None where the plan has no policy.
-        Raises RuntimeError when the control loop refuses the plan.
+        Args:
+            plan: A plan of an episode that is new.
+            policy: Asked where the control loop wants a chunk; None where the plan has no policy.
+
+        Raises:
+            RuntimeError: for a plan of an episode that was played, or of an earlier one.
         """
-        loop = self._loop
-        reply = loop.begin(plan)
-        if not reply.accepted:
-            raise RuntimeError(f"plan of episode {plan.episode} was refused: {reply.message}")
-        self._world.reset(plan.seed)
-        self._operator.reset(plan.seed)
-        self._mapper = self._mapper.fresh()
-        self._spacemouse = SpaceMouseEmulator(self._device)
-        loop.reset_done()
-        calibration = ValueCalibration()
-        first = self._number + 1
-        while True:
-            observation = self._observe(plan.episode)
-            teleop = self._mapper.update(None, None, observation.time)
-            chunk = None
-            if loop.wants_chunk(observation.number, teleop) and policy is not None:
-                actions, q, edited = policy(observation)
-                self._chunks += 1
-                chunk = ActionChunk(self._chunks, observation.number, actions, q, edited)
-                calibration.add(observation.number, q, edited)
-            self._judge(observation, first)
-            if not loop.running:
-                break
-            executed = self._execute(observation, chunk, teleop)
-            self._help(plan, observation, observation.number - first)
-            self._world.step(executed * self._scale)
-        return self._end(plan, calibration)
+        newest = self._loop.snapshot.episode
+        if plan.episode <= newest:
+            raise RuntimeError(f"plan of episode {plan.episode}: nothing new, {newest} was played")
+        now = _Playing(plan, policy)
+        self._events.append(self._scheduler.take_plan(plan))
+        while self._events:
+            for action in self._events.popleft():
+                self._perform(action, now)
+        ended = self._loop.snapshot
+        self._assembler.finish(outcome_of(ended, plan.seed))
+        whole = self._assembler.pop_complete()
+        return Played(
+            ended,
+            whole[0] if whole else None,
+            now.calibration,
+            self._world.success(),
+            now.steps,
+            now.verdicts,
+        )
 
     def close(self) -> None:
         """Frees the renderer."""
         self._world.close()
 
-    def _observe(self, episode: int) -> Observation:
-        self._number += 1
-        images = self._world.images()
-        observation = Observation(
-            number=self._number,
-            time=self._world.time,
-            side=images["side"],
-            wrist=images["wrist"],
-            proprio=self._world.proprio(),
-            instruction=self.task.instruction,
-        )
-        self._assembler.add_observation(observation, episode)
-        return observation
+    # -- actions, and the events that they lead to ----------------------------------------------
+    def _perform(self, action: Action, now: _Playing) -> None:
+        match action:
+            case ResetScene(plan):
+                self._reset(plan)
+            case PublishObservation():
+                self._answer(action, now)
+            case Execute(executed, _):
+                now.executed = executed
+            case PublishStep(step):
+                now.steps.append(step)
+                self._assembler.add_step(step)
+            case EndTick():
+                self._pass_time(now)
 
-    def _judge(self, observation: Observation, first: int) -> None:
-        if observation.number == first:
+    def _reset(self, plan: Plan) -> None:
+        self._world.reset(plan.seed)
+        self._operator.reset(plan.seed)
+        self._mapper = self._mapper.fresh()
+        self._spacemouse = SpaceMouseEmulator(self._device)
+        self._show()
+        self._events.append(self._scheduler.scene_set(plan.episode, self._time_ns))
+
+    def _answer(self, asked: PublishObservation, now: _Playing) -> None:
+        """Asks the policy, where its chunk is wanted, and the classifier."""
+        observation, number = asked.observation, asked.observation.number
+        self._assembler.add_observation(observation, asked.episode)
+        if asked.chunk_wanted and now.policy is not None:
+            actions, q, edited = now.policy(observation)
+            self._chunks += 1
+            now.calibration.add(number, q, edited)
+            chunk = ActionChunk(self._chunks, number, actions, q, edited)
+            self._events.append(self._scheduler.take_chunk(chunk))
+        if now.shown is None:
+            now.first = number
             self._classifier.reset(observation)
+        now.shown = observation
         verdict = self._classifier(observation)
-        self._assembler.add_verdict(observation.number, verdict)
-        self._loop.verdict(observation.number, verdict.success, verdict.human_reset)
+        now.verdicts.append(verdict)
+        self._assembler.add_verdict(number, verdict)
+        self._events.append(self._scheduler.take_verdict(number, verdict))
 
-    def _execute(
-        self, observation: Observation, chunk: ActionChunk | None, teleop: TeleopState
-    ) -> FloatArray:
-        result = self._loop.tick(observation, chunk, teleop, observation.time)
-        if result.step is not None:
-            self._assembler.add_step(result.step)
-        return result.executed
-
-    def _help(self, plan: Plan, observation: Observation, step: int) -> None:
-        """What the operator does on seeing the observation; it reaches the tick after it."""
-        command = IDLE
-        # He needs a moment: his hand moves from the second observation on.
-        if plan.operator != NOBODY and step > 0:
-            objects = self._world.objects()
-            view = OperatorView(observation.proprio, objects, step, Mode(plan.operator))
-            command = self._operator.act(view)
-        device_input, now = self._spacemouse.move(command), observation.time
+    def _pass_time(self, now: _Playing) -> None:
+        """The operator sees what was executed, and a control period passes."""
+        device_input, seen = self._spacemouse.move(self._command(now)), self._world.time
         if device_input.readings is not None:
-            self._mapper.update(device_input.readings, None, now)
+            self._mapper.update(device_input.readings, None, seen)
         for buttons in device_input.presses:
-            self._mapper.update(None, buttons, now)
+            self._mapper.update(None, buttons, seen)
+        self._world.step(now.executed * self._scale, self.task.period)
+        self._show()
+        self._events.append(self._scheduler.advance())
 
-    def _end(self, plan: Plan, calibration: ValueCalibration) -> Played:
-        ended = self._loop.snapshot
-        self._assembler.finish(outcome_of(ended, plan.seed))
-        whole = self._assembler.pop_complete()
-        return Played(ended, whole[0] if whole else None, calibration, self._world.success())
+    def _command(self, now: _Playing) -> OperatorCommand:
+        """What the operator does on seeing the observation; it reaches the tick after it."""
+        # A human's hand moves from the second observation on.
+        if now.plan.operator == NOBODY or now.shown is None or now.shown.number == now.first:
+            return IDLE
+        return self._operator.act(
+            OperatorView(
+                now.shown.proprio,
+                self._world.objects(),
+                now.shown.number - now.first,
+                Mode(now.plan.operator),
+            )
+        )
+
+    def _show(self) -> None:
+        """Every input of the world's present time."""
+        stamp = self._time_ns
+        self._inputs.put_teleop(self._mapper.update(None, None, self._world.time), stamp)
+        for view, image in self._world.images().items():
+            self._inputs.put_image(view, image, stamp)
+        self._inputs.put_proprio(self._world.proprio(), stamp)
+
+    @property
+    def _time_ns(self) -> int:
+        """The world's time [ns]; it begins at a second, since zero would be no stamp."""
+        return NANOSECONDS + round(NANOSECONDS * self._world.time)

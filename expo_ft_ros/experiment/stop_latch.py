@@ -10,25 +10,28 @@ from expo_ft_ros.data.files import sync_folder, write_atomically
 FILE = "stopped.json"
 
 
-def stop_cause(run: Path) -> str:
-    """Why the arm is stopped; "" where it isn't. A file that can't be read is a cause, too."""
-    path = run / FILE
-    if not path.exists():
-        return ""
-    try:
-        return str(json.loads(path.read_text())["cause"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        return f"{path} can't be read ({error})"
+class StopLatch:
+    """The stop of one run. run: its folder; None keeps nothing."""
 
+    def __init__(self, run: Path | None) -> None:
+        self._path = run / FILE if run is not None else None
 
-def latch_stop(run: Path, cause: str) -> None:
-    """Keeps a stop; the first cause stays."""
-    if not (run / FILE).exists():
-        write_atomically(run / FILE, {"cause": cause})
+    def cause(self) -> str:
+        """Why the arm is stopped; "" where it isn't. A file that can't be read is a cause, too."""
+        if self._path is None or not self._path.exists():
+            return ""
+        try:
+            return str(json.loads(self._path.read_text())["cause"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            return f"{self._path} can't be read ({error})"
 
+    def latch(self, cause: str) -> None:
+        """Keeps a stop; the first cause stays."""
+        if self._path is not None and not self._path.exists():
+            write_atomically(self._path, {"cause": cause})
 
-def release_stop(run: Path) -> None:
-    """Forgets a stop where there is one."""
-    if (run / FILE).exists():
-        (run / FILE).unlink()
-        sync_folder(run)
+    def release(self) -> None:
+        """Forgets a stop where there is one."""
+        if self._path is not None and self._path.exists():
+            self._path.unlink()
+            sync_folder(self._path.parent)

@@ -18,6 +18,7 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Header
 
+from expo_ft_ros.control.lockstep import RESEND_AFTER
 from expo_ft_ros.data.types import ACTION_DIM
 from expo_ft_ros.msg import SimState
 from expo_ft_ros.recording.messages import (
@@ -25,6 +26,7 @@ from expo_ft_ros.recording.messages import (
     BadMessage,
     is_zero,
     nanoseconds,
+    reject_future_stamp,
     twist_array,
 )
 from expo_ft_ros.robots import load_robot
@@ -39,8 +41,6 @@ from expo_ft_ros.ros.messages import (
     twist_of,
 )
 from expo_ft_ros.ros.process import main as run_nodes
-from expo_ft_ros.ros.schedule import RESEND_AFTER
-from expo_ft_ros.ros.snapshot import reject_future_stamp
 from expo_ft_ros.sim.franka import FINGERS, JOINTS
 from expo_ft_ros.sim.world import CAMERAS
 from expo_ft_ros.srv import ResetScene

@@ -56,6 +56,17 @@ def nanoseconds(stamp: Any) -> int:
     return int(stamp.sec) * NANOSECONDS + int(stamp.nanosec)
 
 
+AHEAD = 0.15
+"""A stamp so far ahead of the clock is none [s]: all that follows would be older."""
+
+
+def reject_future_stamp(stamp_ns: int, now_ns: int) -> None:
+    """Raises BadMessage for a stamp that lies more than AHEAD in the future [ns]."""
+    ahead = 1e-9 * (stamp_ns - now_ns)
+    if ahead > AHEAD:
+        raise BadMessage(f"stamped {ahead:.2f} s ahead of the clock (synchronise the clocks)")
+
+
 def seconds(stamp: Any) -> float:
     """A stamp in seconds."""
     return float(stamp.sec) + 1e-9 * float(stamp.nanosec)

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 from builtin_interfaces.msg import Time
-from geometry_msgs.msg import Pose, Twist
+from geometry_msgs.msg import Pose, Twist, TwistStamped
 from numpy.typing import NDArray
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Header
 
 from expo_ft_ros.data.types import ActionChunk, ImageArray, Proprio, Step, Verdict
@@ -91,6 +91,17 @@ def proprio_to_msg(proprio: Proprio, header: Header) -> ProprioMsg:
         gripper_width=float(proprio.gripper_width),
         joint_positions=to_array(proprio.joints, "d"),
     )
+
+
+def command_to_msgs(command: NDArray[np.float64], time_ns: int) -> tuple[TwistStamped, JointState]:
+    """A command in SI units, (7,): the tool's twist, and the gripper's opening velocity.
+
+    time_ns: its stamp [ns].
+    """
+    header = header_of(time_ns, BASE_FRAME)
+    twist = TwistStamped(header=header, twist=twist_of(command[:3], command[3:6]))
+    gripper = JointState(header=header, name=["gripper"], velocity=to_array(command[6:], "d"))
+    return twist, gripper
 
 
 # -- what belongs to a tick ---------------------------------------------------------------------

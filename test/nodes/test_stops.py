@@ -9,7 +9,7 @@ from expo_ft_ros.msg import Proprio
 from std_msgs.msg import String
 
 from expo_ft_ros.data.types import Source
-from expo_ft_ros.experiment.stop_latch import latch_stop
+from expo_ft_ros.experiment.stop_latch import StopLatch
 from expo_ft_ros.ros.messages import header_of
 from support.arbitration_world import World
 
@@ -84,7 +84,7 @@ def test_a_fault_of_somebody_else_stops_too_and_can_be_released(graph):
 
 def test_a_stop_of_before_is_still_told_once_everybody_is_there(graph):
     """That a node is ready is no reason to say that all is well."""
-    latch_stop(graph.folder, "estop")
+    StopLatch(graph.folder).latch("estop")
     world = World(graph, lockstep=True)
     world.probe.until(lambda: told(world, "stopped: estop"), "its cause")
     world.probe.spin(1.0)

@@ -2,36 +2,51 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
-from expo_ft_ros.msg import TeleopCommand
 
+from expo_ft_ros.control.actions import (
+    Actions,
+    EndTick,
+    Execute,
+    Explain,
+    PublishObservation,
+    PublishStep,
+    ResetScene,
+    Silence,
+    Tick,
+    WaitFor,
+)
+from expo_ft_ros.control.lockstep import RESEND_AFTER, Lockstep
 from expo_ft_ros.control.loop import ControlLoop
 from expo_ft_ros.control.plan import Plan
-from expo_ft_ros.control.safety_filter import SafetyConfig
-from expo_ft_ros.data.types import ActionChunk, Observation, Proprio, Source, Step, Verdict
-from expo_ft_ros.recording.messages import observation_from_msg
-from expo_ft_ros.robots import load_robot
-from expo_ft_ros.ros.messages import array_to_image, header_of, proprio_to_msg, stamp_of
-from expo_ft_ros.ros.schedule import RESEND_AFTER, Lockstep, Realtime, Tick
-from expo_ft_ros.ros.snapshot import PROPRIO, SIDE, TELEOP, WRIST, Inputs, Snapshot
+from expo_ft_ros.control.realtime import Realtime
+from expo_ft_ros.control.safety_filter import Heartbeats, SafetyConfig
+from expo_ft_ros.control.scheduler import Scheduler
+from expo_ft_ros.control.snapshot import PROPRIO, Inputs
+from expo_ft_ros.data.types import ActionChunk, Proprio, Source, Step, Verdict
+from expo_ft_ros.devices.teleop import TeleopState
+from expo_ft_ros.recording.messages import BadMessage
+from expo_ft_ros.robots import DEFAULT_ROBOT, load_robot
 from expo_ft_ros.tasks import load_task
 
-LIMITS = load_robot("sim").limits
-
 TASK = load_task("cube_pick")
+LIMITS = load_robot(DEFAULT_ROBOT).limits
+VIEWS = ("side", "wrist")
 HORIZON = 16
 PERIOD = TASK.period
 MOVES = 0.02
 PROPRIO_NOW = Proprio(np.array([0.475, 0.0, 0.2]), np.array([1.0, 0, 0, 0]), 0.08)
+IMAGE = np.zeros((2, 2, 3), np.uint8)
+PUSHED = TeleopState(True, True, np.array([0.5, 0, 0, 0, 0, 0, 0], np.float32))
+PLAN = Plan("rl", 1, 0, 100, "sample", "correct", True)
 
 
 @dataclass
 class Desk:
-    """A host that writes down what it is told; `turn` lets time pass and samples come."""
+    """A host that writes down what it is told; `sample` has samples come."""
 
     lead: int = 1
     now: float = 100.0
@@ -41,15 +56,13 @@ class Desk:
     ticks: list[Tick] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
     wanted: list[int] = field(default_factory=list)
-    last: int = 0
-    silent: str = ""
     order: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.loop = ControlLoop(TASK, LIMITS, SafetyConfig.load(), lead=self.lead)
-        self.inputs = Inputs(teleop=True)
+        self.inputs = Inputs(VIEWS, teleop=True)
         self.due = self.now
-        self.valid = 0
+        self.scheduler: Scheduler
 
     def clock(self) -> float:
         return self.now
@@ -61,57 +74,41 @@ class Desk:
         """As of a timer whose periods began at `due`."""
         return (self.now - self.due) % PERIOD
 
-    def sample(self, *, teleop: TeleopCommand | None = None) -> None:
-        header = header_of(self.now_ns())
-        image = array_to_image(np.zeros((2, 2, 3), np.uint8), header)
-        self.inputs.put(SIDE, image, self.now_ns())
-        self.inputs.put(WRIST, image, self.now_ns())
-        self.inputs.put(PROPRIO, proprio_to_msg(PROPRIO_NOW, header), self.now_ns())
-        idle = TeleopCommand(header=header, connected=True, action=np.zeros(7, np.float32))
-        self.inputs.put(TELEOP, teleop or idle)
+    def sample(self, teleop: TeleopState | None = None, travelled: float | None = None) -> None:
+        stamp = self.now_ns()
+        for view in VIEWS:
+            self.inputs.put_image(view, IMAGE, stamp, stamp)
+        self.inputs.put_proprio(PROPRIO_NOW, stamp, stamp)
+        state = teleop or TeleopState(True, False, np.zeros(7, np.float32))
+        self.inputs.put_teleop(state, stamp, stamp, travelled)
 
-    def observe(self, snapshot: Snapshot, number: int, wanted: bool) -> Observation:
-        self.last = number
-        if wanted:
-            self.wanted.append(number)
-        return observation_from_msg(snapshot.message(number, 1, wanted, ""))
+    @property
+    def last(self) -> int:
+        return self.shown[-1] if self.shown else 0
 
-    def show(self) -> None:
-        self.order.append("show")
-        self.shown.append(self.last)
-
-    def send(self, action: np.ndarray, time_ns: int) -> None:
-        self.order.append("send")
-        self.sent.append(np.asarray(action))
-
-    def record(self, step: Step, time_ns: int, late: float) -> None:
-        self.steps.append(step)
-
-    def explain(self, cause: str) -> None:
-        self.complaints.append(cause)
-
-    def record_again(self) -> None:
-        self.order.append("again")
-
-    def tell_state(self) -> None:
-        pass
-
-    def begin(self) -> None:
-        plan = Plan("rl", 1, 0, 100, "sample", "correct", True)
-        if self.loop.snapshot.episode == 0:
-            assert self.loop.begin(plan).accepted
-
-    def scene_valid_from(self) -> int | None:
-        return self.valid
-
-    def log(self, tick: Tick) -> None:
-        self.ticks.append(tick)
-
-    def absent(self) -> str:
-        return self.silent
-
-    def complain(self, cause: str) -> None:
-        self.complaints.append(cause)
+    def perform(self, actions: Actions) -> None:
+        resets = []
+        for action in actions:
+            match action:
+                case Execute(executed):
+                    self.order.append("send")
+                    self.sent.append(np.asarray(executed))
+                case PublishStep(step, again=again):
+                    self.order.append("again" if again else "step")
+                    self.steps += [] if again else [step]
+                case PublishObservation(observation, _, wanted):
+                    self.order.append("show")
+                    if wanted and observation.number not in self.wanted:
+                        self.wanted.append(observation.number)
+                    self.shown.append(observation.number)
+                case EndTick(tick):
+                    self.ticks.append(tick)
+                case WaitFor(cause) | Explain(cause) | Silence(cause):
+                    self.complaints.append(cause)
+                case ResetScene(plan):
+                    resets.append(plan)
+        for plan in resets:
+            self.perform(self.scheduler.scene_set(plan.episode, 0))
 
 
 def chunk(number: int, observation: int) -> ActionChunk:
@@ -123,28 +120,44 @@ def chunk(number: int, observation: int) -> ActionChunk:
 class RealtimeRun:
     """Ticks by a timer, a classifier that answers at once, a policy that takes `inference` [s]."""
 
-    def __init__(self, lead: int = 1, inference: float = 0.03) -> None:
+    def __init__(
+        self,
+        lead: int = 1,
+        inference: float = 0.03,
+        plan: Plan = PLAN,
+        watched: tuple[str, ...] = (),
+    ) -> None:
         self.desk = Desk(lead)
-        self.schedule = Realtime(self.desk, self.desk.now_ns, self.desk.phase, self.desk.clock)
+        desk = self.desk
+        self.heartbeats = Heartbeats(watched, 0.1)
+        self.schedule = desk.scheduler = Realtime(
+            desk.loop, desk.inputs, desk.now_ns, desk.phase, self.heartbeats, desk.clock
+        )
+        desk.perform(self.schedule.take_plan(plan))
         self.inference, self.answering = inference, True
         self._due: list[tuple[float, int]] = []
         self._asked = 0
 
-    def tick(self, late: float = 0.0, teleop: TeleopCommand | None = None) -> None:
+    def tick(
+        self,
+        late: float = 0.0,
+        teleop: TeleopState | None = None,
+        travelled: float | None = None,
+    ) -> None:
         """The next period: answers that are due before it, samples, the tick itself."""
         desk = self.desk
         start = desk.due + PERIOD
         for when, observation in [item for item in self._due if item[0] <= start + late]:
             desk.now = when
-            self.schedule.take_chunk(chunk(observation, observation))
+            self.desk.perform(self.schedule.take_chunk(chunk(observation, observation)))
             self._due.remove((when, observation))
         desk.now = start
-        desk.sample(teleop=teleop)
+        desk.sample(teleop, travelled)
         desk.due = start
         desk.now = start + late
-        self.schedule.tick()
+        self.desk.perform(self.schedule.tick())
         if desk.last:
-            self.schedule.take_verdict(desk.last, Verdict(0.0, False, ""))
+            self.desk.perform(self.schedule.take_verdict(desk.last, Verdict(0.0, False, "")))
         for observation in desk.wanted[self._asked :]:
             if self.answering:
                 self._due.append((desk.now + self.inference, observation))
@@ -155,7 +168,7 @@ def test_the_command_goes_out_before_the_images():
     run = RealtimeRun()
     for _ in range(3):
         run.tick()
-    assert run.desk.order[-2:] == ["send", "show"]
+    assert run.desk.order[-3:] == ["send", "step", "show"]
 
 
 @pytest.mark.parametrize(("inference", "lead"), [(0.03, 1), (0.12, 2), (0.25, 3)])
@@ -222,11 +235,11 @@ def test_a_chunk_that_came_before_a_tick_counts_when_the_next_is_asked_for():
 
 def test_hold_sends_zero_now_and_plans_anew():
     run = RealtimeRun()
-    for _ in range(8):
+    for _ in range(9):
         run.tick()
     assert run.desk.sent[-1][0] != 0
     count = len(run.desk.sent)
-    run.schedule.hold()
+    run.desk.perform(run.schedule.hold())
     assert len(run.desk.sent) == count + 1
     np.testing.assert_array_equal(run.desk.sent[-1], np.zeros(7))
     # The answer to the last tick's request is still under way.
@@ -250,8 +263,8 @@ def test_what_a_hold_cuts_short_is_told_as_its_mean_over_the_period():
     assert whole.executed.any()
     run.desk.now += 0.3 * PERIOD
     count = len(run.desk.steps)
-    run.schedule.hold()
-    run.schedule.hold()
+    run.desk.perform(run.schedule.hold())
+    run.desk.perform(run.schedule.hold())
     (cut,) = run.desk.steps[count:]
     assert (cut.observation, cut.source) == (whole.observation, whole.source)
     np.testing.assert_allclose(cut.executed, 0.3 * whole.executed, rtol=1e-5)
@@ -264,7 +277,7 @@ def test_what_has_lasted_for_its_period_is_not_told_again():
         run.tick()
     run.desk.now += 1.01 * PERIOD
     count = len(run.desk.steps)
-    run.schedule.hold()
+    run.desk.perform(run.schedule.hold())
     assert len(run.desk.steps) == count
 
 
@@ -273,8 +286,8 @@ def test_the_newest_chunk_counts_whatever_comes_after_it():
     for _ in range(3):
         run.tick()
     newest = run.desk.last
-    run.schedule.take_chunk(chunk(99, newest))
-    run.schedule.take_chunk(chunk(1, newest - 1))
+    run.desk.perform(run.schedule.take_chunk(chunk(99, newest)))
+    run.desk.perform(run.schedule.take_chunk(chunk(1, newest - 1)))
     for _ in range(12):
         run.tick()
     assert 99 in {step.chunk for step in run.desk.steps}
@@ -282,11 +295,11 @@ def test_the_newest_chunk_counts_whatever_comes_after_it():
 
 def test_a_pause_stands_and_what_was_under_way_is_not_executed_after_it():
     run = RealtimeRun()
-    for _ in range(8):
+    for _ in range(9):
         run.tick()
     assert run.desk.wanted[-1] == run.desk.last
     assert run.desk.loop.episode.pause().accepted
-    run.schedule.hold()
+    run.desk.perform(run.schedule.hold())
     steps = len(run.desk.steps)
     for _ in range(3):
         run.tick()
@@ -314,33 +327,50 @@ def test_lateness_counts_missed_periods():
     assert run.desk.ticks[-1].late == pytest.approx(0.0, abs=1e-6)
 
 
-def test_who_is_silent_holds_the_arm():
-    run = RealtimeRun()
+def test_who_is_silent_holds_the_arm_at_once_and_until_it_is_back():
+    run = RealtimeRun(watched=("recorder",))
     for _ in range(6):
+        run.schedule.beat("recorder")
         run.tick()
-    run.desk.silent = "no sign of life from recorder"
+    assert run.desk.sent[-1].any()
+    run.desk.now += 0.11
+    run.desk.perform(run.schedule.check())
+    np.testing.assert_array_equal(run.desk.sent[-1], np.zeros(7))
+    assert run.desk.complaints[-1] == "no sign of life from recorder"
+    run.desk.due += 2 * PERIOD
     run.tick()
     assert run.desk.steps[-1].source is Source.HOLD
     assert "recorder" in run.desk.steps[-1].cause
     np.testing.assert_array_equal(run.desk.sent[-1], np.zeros(7))
+    run.schedule.beat("recorder")
+    run.desk.perform(run.schedule.check())
+    assert run.desk.complaints[-1] == ""
+    run.tick()
+    run.tick()
+    assert run.desk.steps[-1].source is Source.POLICY
+
+
+def test_a_device_that_is_lost_stops_the_arm_before_the_next_tick():
+    run = RealtimeRun()
+    for _ in range(6):
+        run.tick(teleop=PUSHED)
+    assert run.desk.sent[-1].any()
+    run.desk.sample(TeleopState(False, True, PUSHED.action))
+    run.desk.perform(run.schedule.advance())
+    np.testing.assert_array_equal(run.desk.sent[-1], np.zeros(7))
+    count = len(run.desk.sent)
+    run.desk.perform(run.schedule.advance())
+    assert len(run.desk.sent) == count, "said once"
 
 
 def test_a_reading_is_counted_from_when_the_device_sent_it():
     run = RealtimeRun()
     for _ in range(6):
         run.tick()
-    action = np.zeros(7, np.float32)
-    action[0] = 0.5
-
-    sent = time.time_ns() - 5_000_000
-    header = header_of(round(1e9 * (run.desk.due + PERIOD)))
-    pushed = TeleopCommand(
-        header=header, connected=True, engaged=True, action=action, reading=stamp_of(sent)
-    )
-    run.tick(late=0.002, teleop=pushed)
+    run.tick(late=0.002, teleop=PUSHED, travelled=0.005)
     assert run.desk.steps[-1].source is Source.HUMAN
-    assert 0.007 <= run.desk.ticks[-1].reaction < 0.1
-    run.tick(teleop=TeleopCommand(header=header, connected=True, engaged=True, action=action))
+    assert run.desk.ticks[-1].reaction == pytest.approx(0.007, abs=1e-6)
+    run.tick(teleop=PUSHED)
     assert run.desk.ticks[-1].reaction is None, "no new reading"
 
 
@@ -349,18 +379,20 @@ class LockstepRun:
 
     def __init__(self) -> None:
         self.desk = Desk(lead=0)
-        self.schedule = Lockstep(self.desk, self.desk.clock)
+        desk = self.desk
+        self.schedule = desk.scheduler = Lockstep(desk.loop, desk.inputs, desk.clock)
+        desk.perform(self.schedule.take_plan(PLAN))
 
     def world(self) -> None:
         """The world's next moment: every sample, and the person's command, of one time."""
         self.desk.now += PERIOD
         self.desk.sample()
-        self.schedule.advance()
+        self.desk.perform(self.schedule.advance())
 
     def answer(self, number: int) -> None:
-        self.schedule.take_verdict(number, Verdict(0.0, False, ""))
+        self.desk.perform(self.schedule.take_verdict(number, Verdict(0.0, False, "")))
         if number in self.desk.wanted:
-            self.schedule.take_chunk(chunk(number, number))
+            self.desk.perform(self.schedule.take_chunk(chunk(number, number)))
 
 
 def test_lockstep_waits_for_both_answers_whatever_their_order():
@@ -369,8 +401,10 @@ def test_lockstep_waits_for_both_answers_whatever_their_order():
         run.world()
         assert (run.desk.shown, run.desk.wanted, run.desk.steps) == ([1], [1], [])
         tell = {
-            "verdict": lambda run=run: run.schedule.take_verdict(1, Verdict(0.0, False, "")),
-            "chunk": lambda run=run: run.schedule.take_chunk(chunk(1, 1)),
+            "verdict": lambda run=run: run.desk.perform(
+                run.schedule.take_verdict(1, Verdict(0.0, False, ""))
+            ),
+            "chunk": lambda run=run: run.desk.perform(run.schedule.take_chunk(chunk(1, 1))),
         }
         tell.pop(first)()
         assert run.desk.steps == []
@@ -383,10 +417,10 @@ def test_lockstep_takes_no_old_answer_and_no_moment_twice():
     for number in range(1, 4):
         run.world()
         run.answer(number)
-    run.schedule.advance()
+    run.desk.perform(run.schedule.advance())
     assert run.desk.shown == [1, 2, 3]
     run.world()
-    run.schedule.take_verdict(3, Verdict(1.0, True, ""))
+    run.desk.perform(run.schedule.take_verdict(3, Verdict(1.0, True, "")))
     assert [step.observation for step in run.desk.steps] == [1, 2, 3]
     run.answer(4)
     assert [step.observation for step in run.desk.steps] == [1, 2, 3, 4]
@@ -400,12 +434,12 @@ def test_lockstep_stands_while_paused_and_goes_on_where_it_was():
     run.world()
     assert run.desk.loop.episode.pause().accepted
     sent = len(run.desk.sent)
-    run.schedule.hold()
+    run.desk.perform(run.schedule.hold())
     run.answer(4)
     assert len(run.desk.sent) == sent, "without a command the world stands"
     assert [step.observation for step in run.desk.steps] == [1, 2, 3]
     assert run.desk.loop.episode.resume().accepted
-    run.schedule.advance()
+    run.desk.perform(run.schedule.advance())
     assert [step.observation for step in run.desk.steps] == [1, 2, 3, 4]
     assert run.desk.steps[-1].source is Source.POLICY
 
@@ -413,30 +447,37 @@ def test_lockstep_stands_while_paused_and_goes_on_where_it_was():
 def test_lockstep_sends_again_what_nobody_seems_to_have_heard():
     run = LockstepRun()
     run.world()
-    run.schedule.check()
+    run.desk.perform(run.schedule.check())
     assert run.desk.shown == [1]
     run.desk.now += RESEND_AFTER + 0.1
-    run.schedule.check()
+    run.desk.perform(run.schedule.check())
     assert run.desk.shown == [1, 1]
     assert run.desk.complaints == ["waiting for reward and policy on observation 1"]
     run.answer(1)
     commands = len(run.desk.sent)
     run.desk.now += RESEND_AFTER + 0.1
-    run.schedule.check()
+    run.desk.perform(run.schedule.check())
     assert len(run.desk.sent) == commands + 1
     np.testing.assert_array_equal(run.desk.sent[-1], run.desk.sent[-2])
     assert run.desk.order[-1] == "again"
 
 
 def test_a_clock_that_is_set_back_takes_no_input_away():
-    inputs = Inputs(teleop=False)
+    inputs = Inputs(VIEWS, teleop=False)
 
     def put(stamp_s: int, now_s: float) -> float | None:
-        header = header_of(10**9 * stamp_s)
-        inputs.put(PROPRIO, proprio_to_msg(PROPRIO_NOW, header), round(1e9 * now_s))
+        inputs.put_proprio(PROPRIO_NOW, 10**9 * stamp_s, round(1e9 * now_s))
         return inputs.stamps()[PROPRIO]
 
     assert put(100, 100) == 100
     assert put(99, 100.1) == 100, "late"
     assert put(5, 5.0) == 5, "an hour back"
     assert put(4, 5.1) == 5, "late again"
+
+
+def test_a_stamp_ahead_of_the_clock_is_refused_and_the_newest_stays():
+    inputs = Inputs(VIEWS, teleop=False)
+    assert inputs.put_proprio(PROPRIO_NOW, 10**9, 10**9)
+    with pytest.raises(BadMessage, match=r"1\.00 s ahead"):
+        inputs.put_proprio(PROPRIO_NOW, 2 * 10**9, 10**9)
+    assert inputs.stamps()[PROPRIO] == 1.0
