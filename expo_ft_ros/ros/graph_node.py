@@ -8,44 +8,31 @@ process after the safety action, with exit code 1.
 
 from __future__ import annotations
 
-import inspect
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.client import Client
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.node import Node
 from rclpy.publisher import Publisher
-from rclpy.qos import QoSCompatibility, QoSProfile, qos_check_compatible
 from rclpy.subscription import Subscription
 from rclpy.timer import Timer
-from rclpy.utilities import get_rmw_implementation_identifier
-from std_msgs.msg import String
 
 from expo_ft_ros.graph.topics import HEARTBEAT
 from expo_ft_ros.graph.topics import service as service_entry
 from expo_ft_ros.graph.topics import topic as topic_entry
-from expo_ft_ros.recording.messages import BadMessage, is_zero, nanoseconds
 from expo_ft_ros.robots import DEFAULT_ROBOT
-from expo_ft_ros.ros.heartbeat import HeartbeatPublisher
+from expo_ft_ros.ros.health import DIAGNOSTICS_PERIOD, ERROR, OK, WARN, NodeHealth
 from expo_ft_ros.ros.parameters import declare, parameter, read
-from expo_ft_ros.ros.publisher_guard import PublisherGuard
-from expo_ft_ros.ros.qos import message_type, qos_of, reader_qos, service_type
+from expo_ft_ros.ros.qos import message_type, qos_of, service_type
+from expo_ft_ros.ros.subscription import GuardedSubscription, not_alone
 
 READY_PERIOD = 0.05
-DIAGNOSTICS_PERIOD = 1.0
-DROPPED_SHOWN = 5.0
-"""How long a dropped message is on /diagnostics after the last one [s]."""
-_WAITING = "waiting for the other nodes"
-_EVERY = ("every",)
-_WITH_INFO = inspect.signature(lambda message, info: None)
-OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
 
 @dataclass(frozen=True)
@@ -66,17 +53,6 @@ class NodeParameters:
 
 
 P = TypeVar("P", bound=NodeParameters)
-
-
-def _fits(writer: QoSProfile, reader: QoSProfile) -> bool:
-    return qos_check_compatible(writer, reader)[0] != QoSCompatibility.ERROR
-
-
-def _not_alone(publishers: int) -> str:
-    return (
-        f"{publishers} publish here, where one does (stop the other; one that was killed is gone "
-        "after ten seconds)"
-    )
 
 
 class GraphNode(LifecycleNode, Generic[P]):
@@ -102,19 +78,11 @@ class GraphNode(LifecycleNode, Generic[P]):
         self.parameters = read(self, self.PARAMETERS)  # type: ignore[assignment]
         self.active = False
         self.exit_code: int | None = None
+        self.health = NodeHealth(self, self.CALLBACK_TIMEOUT)
         self._entities: list[tuple[Callable[[Any], bool], Any]] = []
+        self._subscriptions_of_table: list[GuardedSubscription] = []
         self._needed: list[Callable[[], bool]] = []
-        self._publisher_guards: list[PublisherGuard] = []
-        self._held: list[Callable[[], None]] = []
-        self._level, self._message = OK, "starting"
         self._crowded = ""
-        self._dropped, self._dropped_at = "", 0.0
-        self._found_others = False
-        self._alive: Publisher[Any] | None = None
-        self._heartbeat: HeartbeatPublisher | None = None
-        self._values: dict[str, str] = {}
-        self._diagnostics: Publisher[Any] | None = None
-        self._ready_publisher: Publisher[Any] | None = None
         self._ready_timer: Timer | None = None
         self._wall_clock = Clock(clock_type=ClockType.STEADY_TIME)
 
@@ -140,12 +108,13 @@ class GraphNode(LifecycleNode, Generic[P]):
         """Reads the parameters and calls `_setup`; a failure is logged and undone."""
         try:
             self.parameters = read(self, self.PARAMETERS)  # type: ignore[assignment]
-            self._diagnostics = self.publisher("/diagnostics")
-            self._ready_publisher = self.publisher("nodes/ready")
-            if not self.parameters.lockstep:
-                self._alive = self.publisher("nodes/heartbeat")
-                self.wall_timer(HEARTBEAT, self._show_life)
-            self.wall_timer(DIAGNOSTICS_PERIOD, self._publish_diagnostics)
+            diagnostics, ready = self.publisher("/diagnostics"), self.publisher("nodes/ready")
+            if self.parameters.lockstep:
+                self.health.open(diagnostics, ready, None)
+            else:
+                self.health.open(diagnostics, ready, self.publisher("nodes/heartbeat"))
+                self.wall_timer(HEARTBEAT, self.health.kick)
+            self.wall_timer(DIAGNOSTICS_PERIOD, self.health.publish)
             self.wall_timer(DIAGNOSTICS_PERIOD, self._refresh_guards)
             self._setup()
         except Exception:  # noqa: BLE001 (rclpy would swallow it)
@@ -158,13 +127,13 @@ class GraphNode(LifecycleNode, Generic[P]):
         """Lets callbacks through and begins to look for the others."""
         try:
             self.active = True
-            if self._message == "starting":
-                self._message = _WAITING
+            self.health.wait_for_others()
             self._start()
-            held, self._held = self._held, []
-            for deliver in held:
-                deliver()
-            self._ready_timer = self.wall_timer(READY_PERIOD, self._look_for_others)
+            for subscription in self._subscriptions_of_table:
+                subscription.deliver_kept()
+            if self._ready_timer is None:
+                self._ready_timer = self.wall_timer(READY_PERIOD, self._look_for_others)
+            self._ready_timer.reset()
         except Exception:  # noqa: BLE001 (rclpy would swallow it)
             self._log_failure("activating")
             self._make_safe()
@@ -223,6 +192,10 @@ class GraphNode(LifecycleNode, Generic[P]):
         """Says on /diagnostics why this node ends."""
         self.report(ERROR, cause)
 
+    def report(self, level: bytes, message: str, **values: object) -> None:
+        """Sets this node's entry on /diagnostics; a change of message goes out at once."""
+        self.health.report(level, message, **values)
+
     # -- topics, services, timers ---------------------------------------------------------------
     def publisher(self, name: str, *, needed: int = 0) -> Publisher[Any]:
         """A publisher of the topic table. needed: listeners it must have for the node to be ready.
@@ -253,97 +226,36 @@ class GraphNode(LifecycleNode, Generic[P]):
     ) -> Subscription[Any]:
         """A subscription of the topic table; its callback runs while the node is active.
 
-        needed: the node is ready once somebody publishes. type_name, remapped: another type and
-        name with the same quality of service (a compressed image beside a raw one). A latched
-        message that arrives before the node is active is kept for then; in lock-step one that is
-        older than the newest is late and dropped. timed: the callback is also
-        given the system time at which the message was sent [ns]. Heard is the topic's one sender
-        only; of a command, in real time, also who says that the robot stands. on_rejected: called
-        with what anybody else says, before that is dropped. A BadMessage that the callback raises
-        is dropped and reported.
+        Args:
+            name: Of the topic, as in the table.
+            callback: Called with each message; a BadMessage that it raises is reported.
+            needed: The node is ready once somebody publishes.
+            type_name: Another type than the table's, with the same quality of service (a
+                compressed image beside a raw one).
+            remapped: Another name, likewise.
+            timed: The callback is also given the system time at which the message was sent [ns].
+            on_rejected: Called with what another than the topic's one publisher says, before that
+                is dropped.
         """
-        entry = topic_entry(name)
-        latched = entry.durability == "transient_local"
-        newest = 0
-        many = entry.publishers == _EVERY
-        qos = reader_qos(entry, lockstep=self.parameters.lockstep)
-        guard = PublisherGuard(
-            lambda: made.get_publisher_count(),
-            lambda: self._identities(made.topic_name, qos),
-            reject_permanently=entry.commands,
+        made = GuardedSubscription(
+            self,
+            topic_entry(name),
+            callback,
+            lockstep=self.parameters.lockstep,
+            is_active=lambda: self.active,
+            on_dropped=self.health.report_dropped,
+            type_name=type_name,
+            remapped=remapped,
+            timed=timed,
+            on_rejected=on_rejected,
         )
-        # `nodes/stop.py` may have to, while one that has died seems to be there. In lock-step the
-        # robot stands by itself.
-        stops = entry.commands and not self.parameters.lockstep
-
-        # Of a state only the newest counts. By the system's clock, which may be set back, a stamp
-        # is no order; there the order of its one sender is.
-        ordered = latched and self.parameters.lockstep
-
-        def take(message: Any, info: Mapping[str, Any]) -> None:
-            nonlocal newest
-            try:
-                if not (many or (stops and is_zero(message)) or guard.accepts(info)):
-                    if on_rejected is not None:
-                        on_rejected(message)
-                    raise BadMessage(_not_alone(made.get_publisher_count()))
-                header = getattr(message, "header", None) if ordered else None
-                stamp = nanoseconds(header.stamp) if header is not None else newest
-                if stamp < newest:
-                    raise BadMessage(f"older by {1e-9 * (newest - stamp):.2f} s than the newest")
-                if timed:
-                    callback(message, info["source_timestamp"])
-                else:
-                    callback(message)
-                newest = stamp
-            except BadMessage as error:
-                # Dropped: where it is missed, a deadline stops the arm.
-                self._dropped, self._dropped_at = f"{name}: {error}", self.wall_time()
-                self.report(ERROR, self._dropped)
-                self.get_logger().error(f"dropped on {name}: {error}", throttle_duration_sec=2.0)
-
-        def guarded(*given: Any) -> None:
-            message, info = given if len(given) == 2 else given[0]
-            if self.active:
-                take(message, info)
-            elif latched:
-                self._held.append(lambda: take(message, info))
-
-        # By its signature rclpy knows what to give; its events executor gives both as one tuple.
-        guarded.__signature__ = _WITH_INFO  # type: ignore[attr-defined]
-
-        made = self.create_subscription(
-            message_type(type_name or entry.type),
-            remapped or name,
-            guarded,
-            qos,
-        )
-        self._entities.append((self.destroy_subscription, made))
+        self._entities.append((self.destroy_subscription, made.subscription))
+        self._subscriptions_of_table.append(made)
         if needed:
-            self._needed.append(lambda: made.get_publisher_count() > 0)
-        if not many:
-            self._publisher_guards.append(guard)
-            self._needed.append(lambda: self._is_alone(name, made.get_publisher_count()))
-        return made
-
-    def _is_alone(self, name: str, publishers: int) -> bool:
-        if publishers > 1:
-            self._crowded = f"{name}: {_not_alone(publishers)}"
-            self.report(ERROR, self._crowded)
-        return publishers <= 1
-
-    def _refresh_guards(self) -> None:
-        for guard in self._publisher_guards:
-            guard.refresh()
-
-    def _identities(self, name: str, qos: QoSProfile) -> list[bytes]:
-        """Of all who publish a topic; other middlewares give messages another name of their sender
-        than this one (rmw_cyclonedds, issue 446)."""
-        if not get_rmw_implementation_identifier().startswith("rmw_fastrtps"):
-            return []
-        found = self.get_publishers_info_by_topic(name)
-        # Who can't be heard isn't counted either.
-        return [bytes(it.endpoint_gid) for it in found if _fits(it.qos_profile, qos)]
+            self._needed.append(lambda: made.publishers > 0)
+        if made.has_one_publisher:
+            self._needed.append(lambda: self._is_alone(made))
+        return made.subscription
 
     def service(self, name: str, callback: Callable[[Any, Any], Any]) -> None:
         """Offers a service of the table."""
@@ -377,85 +289,49 @@ class GraphNode(LifecycleNode, Generic[P]):
         """The node's time [ns]: simulated with use_sim_time, else the system's."""
         return int(self.get_clock().now().nanoseconds)
 
-    # -- health ---------------------------------------------------------------------------------
-    def report(self, level: bytes, message: str, **values: object) -> None:
-        """Sets this node's entry on /diagnostics; a change of message goes out at once."""
-        changed = (level, message) != (self._level, self._message)
-        self._level, self._message = level, message
-        self._values = {key: str(value) for key, value in values.items()}
-        if changed:
-            self._publish_diagnostics()
+    # -- readiness ------------------------------------------------------------------------------
+    def _is_alone(self, subscription: GuardedSubscription) -> bool:
+        publishers = subscription.publishers
+        if publishers > 1:
+            self._crowded = f"{subscription.name}: {not_alone(publishers)}"
+            self.report(ERROR, self._crowded)
+        return publishers <= 1
 
-    def _publish_diagnostics(self) -> None:
-        if self._diagnostics is None:
-            return
-        shown = self.wall_time() - self._dropped_at < DROPPED_SHOWN
-        if self._message == self._dropped and not shown:
-            # Nodes that have more to say of themselves do so by and by.
-            self._level, self._message = OK, "ready" if self._found_others else _WAITING
-        status = DiagnosticStatus(
-            level=self._level,
-            name=self.get_name(),
-            message=self._message,
-            values=[KeyValue(key=k, value=v) for k, v in self._values.items()],
-        )
-        message = DiagnosticArray(status=[status])
-        message.header.stamp = self.get_clock().now().to_msg()
-        self._diagnostics.publish(message)
-
-    def _show_life(self) -> None:
-        if not self.CALLBACK_TIMEOUT:
-            self._say_alive()
-        elif self._heartbeat is None:
-            self._heartbeat = HeartbeatPublisher(self._say_alive, HEARTBEAT, self.CALLBACK_TIMEOUT)
-        else:
-            self._heartbeat.kick()
-
-    def _say_alive(self) -> None:
-        if self._alive is not None:
-            self._alive.publish(String(data=self.get_name()))
+    def _refresh_guards(self) -> None:
+        for subscription in self._subscriptions_of_table:
+            subscription.refresh()
 
     def _look_for_others(self) -> None:
         if not all(found() for found in self._needed) or not self._is_ready():
             return
         self._refresh_guards()
-        if self._ready_publisher is not None:
-            self._ready_publisher.publish(String(data=self.get_name()))
+        self.health.found_others(self._crowded)
         if self._ready_timer is not None:
             self._ready_timer.cancel()
-        self._found_others = True
-        if self._message in (_WAITING, self._crowded):
-            self.report(OK, "ready")
 
     # -- ending ---------------------------------------------------------------------------------
     def _make_safe(self) -> None:
         if not self.active:
             return
         self.active = False
-        self._stop_heart()
+        self.health.stop_heartbeat()
         try:
             self._safety_action()
         except Exception:  # noqa: BLE001 (teardown must go on)
             self._log_failure("making safe")
-
-    def _stop_heart(self) -> None:
-        if self._heartbeat is not None:
-            self._heartbeat.stop()
-            self._heartbeat = None
 
     def _undo(self) -> None:
         try:
             self._teardown()
         except Exception:  # noqa: BLE001 (the rest must still be freed)
             self._log_failure("tearing down")
-        self._stop_heart()
+        self.health.close()
         for destroy, entity in reversed(self._entities):
             destroy(entity)
         self._entities.clear()
+        self._subscriptions_of_table.clear()
         self._needed.clear()
-        self._publisher_guards.clear()
-        self._held.clear()
-        self._diagnostics = self._ready_publisher = self._ready_timer = self._alive = None
+        self._ready_timer = None
 
     def _log_failure(self, doing: str) -> None:
         self.get_logger().error(f"failed while {doing}:\n{traceback.format_exc()}")

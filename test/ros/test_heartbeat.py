@@ -38,7 +38,7 @@ class Computes(GraphNode):
 
     def _teardown(self) -> None:
         if self.beats_in_teardown is None:
-            self.beats_in_teardown = self._heartbeat is not None
+            self.beats_in_teardown = self.health.is_beating
 
 
 def test_a_node_that_ends_is_silent_at_once_however_long_its_teardown(graph):
@@ -51,7 +51,7 @@ def test_a_node_that_ends_is_silent_at_once_however_long_its_teardown(graph):
 
         def beats() -> bool:
             executor.spin_until_future_complete(rclpy.Future(), timeout_sec=0.05)
-            return node._heartbeat is not None
+            return node.health.is_beating
 
         wait_until(beats, "its heart")
         node.close()

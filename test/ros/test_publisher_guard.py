@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sensor_msgs.msg import JointState
 
-from expo_ft_ros.ros.graph_node import DROPPED_SHOWN
+from expo_ft_ros.ros.health import DROPPED_SHOWN
 from expo_ft_ros.ros.messages import header_of
 from expo_ft_ros.ros.publisher_guard import PublisherGuard
 
