@@ -20,7 +20,8 @@ from expo_ft_ros.experiment.options import (
 )
 from expo_ft_ros.experiment.progress import Display
 from expo_ft_ros.experiment.run_folder import Run, find_checkpoint, open_run, trained_with
-from expo_ft_ros.graph.specs import NodeSpec, collect_graph, eval_graph, sim_graph, train_graph
+from expo_ft_ros.graph.node_spec import NodeSpec
+from expo_ft_ros.graph.specs import collect_graph, eval_graph, sim_graph, train_graph
 
 Opened = tuple[Run[Any], list[NodeSpec]]
 

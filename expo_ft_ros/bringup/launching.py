@@ -17,8 +17,8 @@ from expo_ft_ros.configuration import ConfigError
 from expo_ft_ros.experiment.environment import claim_domain, ros_environment
 from expo_ft_ros.experiment.options import describe
 from expo_ft_ros.experiment.run_folder import Run, RunFinished
+from expo_ft_ros.graph.node_spec import NodeSpec
 from expo_ft_ros.graph.parent_process import PARENT_PID_VARIABLE
-from expo_ft_ros.graph.specs import NodeSpec
 
 if TYPE_CHECKING:
     from launch.action import Action

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import yaml
 
+from expo_ft_ros.graph.node_spec import NodeSpec
 from expo_ft_ros.graph.parent_process import PARENT_PID_VARIABLE
-from expo_ft_ros.graph.specs import NodeSpec
 
 # Set by the ROS wheels' start hook once per Python start; inherited, it would skip that of a child
 # and leave it without its library path.

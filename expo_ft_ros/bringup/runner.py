@@ -22,7 +22,7 @@ from expo_ft_ros.bringup.process import (
     describe_exit,
     log_tail,
 )
-from expo_ft_ros.graph.specs import NodeSpec
+from expo_ft_ros.graph.node_spec import NodeSpec
 
 SESSION = "session"
 """When the node of this name ends with 0 the run is complete."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from expo_ft_ros.experiment.options import TaskOptions
     from expo_ft_ros.experiment.run_folder import Run
-    from expo_ft_ros.graph.specs import NodeSpec
+    from expo_ft_ros.graph.node_spec import NodeSpec
 
 USAGE = """\
 usage: expo-ft <command> [name:=value ...]

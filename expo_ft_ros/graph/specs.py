@@ -6,7 +6,7 @@ Both front ends read it: the local runner (`bringup/runner.py`) and the launch f
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 from expo_ft_ros.configuration import config_dir
@@ -21,21 +21,19 @@ from expo_ft_ros.experiment.options import (
     budget,
 )
 from expo_ft_ros.graph import robot_model
+from expo_ft_ros.graph.node_spec import (
+    SHUTDOWN_ARBITRATION,
+    SHUTDOWN_LEARNING,
+    SHUTDOWN_ROBOT,
+    SHUTDOWN_SENSING,
+    SHUTDOWN_SESSION,
+    NodeSpec,
+    Parameter,
+)
 from expo_ft_ros.rl.config import PRESET, load_preset
 from expo_ft_ros.tasks import load_task
 
-Parameter = bool | int | float | str | tuple[str, ...]
-"""What a ROS parameter of ours may be."""
-
 NODE_PACKAGE = "expo_ft_ros.nodes"
-
-# A stop goes from the top down: nobody asks for more, then the arm gets its zero command, then what
-# was learned and recorded is written, and what carries out the zero command goes last.
-SHUTDOWN_SESSION = 0
-SHUTDOWN_ARBITRATION = 1
-SHUTDOWN_LEARNING = 2
-SHUTDOWN_SENSING = 3
-SHUTDOWN_ROBOT = 4
 
 _LEARNER_NICE = 10
 # Where the user may have it; else the normal priority. The executor's threads give themselves more
@@ -48,42 +46,6 @@ _DEVICES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "keyboard": ("keyboard", ("joy",)),
 }
 _LEARNER_GRACE = 20.0
-
-
-@dataclass(frozen=True)
-class NodeSpec:
-    """One process of the graph.
-
-    Attributes:
-        name: Name of the process, of its log, and of its ROS node.
-        module: Python module with `main()`; empty for a program that is not ours.
-        parameters: ROS parameters of every node in the process.
-        remappings: Pairs (from, to).
-        nice: Priority, -20 highest, 0 normal, 19 lowest.
-        shutdown_order: A stop takes lower ranks down first, one shutdown_order after the other.
-        env: Environment on top of the runner's.
-        nodes: ROS nodes in the process; empty means one, called `name`.
-        grace: Time to stop by itself after SIGINT [s].
-        vital: Its end is the end of the run.
-        command: Command line of a program that is not ours.
-    """
-
-    name: str
-    module: str = ""
-    parameters: Mapping[str, Parameter] = field(default_factory=dict)
-    remappings: tuple[tuple[str, str], ...] = ()
-    nice: int = 0
-    shutdown_order: int = SHUTDOWN_SENSING
-    env: Mapping[str, str] = field(default_factory=dict)
-    nodes: tuple[str, ...] = ()
-    grace: float = 5.0
-    vital: bool = True
-    command: tuple[str, ...] = ()
-
-    @property
-    def node_names(self) -> tuple[str, ...]:
-        """Names of the ROS nodes in this process."""
-        return self.nodes or (self.name,)
 
 
 def train_graph(options: TrainOptions, run_dir: Path) -> list[NodeSpec]:

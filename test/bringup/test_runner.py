@@ -12,7 +12,7 @@ import pytest
 
 from expo_ft_ros.bringup.process import describe_exit, log_tail
 from expo_ft_ros.bringup.runner import Runner, RunnerConfig
-from expo_ft_ros.graph.specs import NodeSpec
+from expo_ft_ros.graph.node_spec import NodeSpec
 
 pytestmark = pytest.mark.process
 
@@ -376,7 +376,7 @@ def test_nodes_end_when_the_runner_is_killed(tmp_path):
             sys.executable,
             "-c",
             "import sys; from pathlib import Path\n"
-            "from expo_ft_ros.graph.specs import NodeSpec\n"
+            "from expo_ft_ros.graph.node_spec import NodeSpec\n"
             "from expo_ft_ros.bringup.runner import Runner\n"
             "Runner([NodeSpec('mortal', module='mortal')], Path(sys.argv[1])).run()",
             str(tmp_path),

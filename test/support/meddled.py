@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from expo_ft_ros.graph.specs import NodeSpec
+from expo_ft_ros.graph.node_spec import NodeSpec
 from expo_ft_ros.graph.topics import topic
 from expo_ft_ros.rl.replay_buffer import ReplayBuffer
 from expo_ft_ros.ros.graph_node import GraphNode

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from expo_ft_ros.bringup.process import child_environment, node_command, write_parameters
 from expo_ft_ros.experiment.environment import ros_environment
-from expo_ft_ros.graph.specs import NodeSpec
+from expo_ft_ros.graph.node_spec import NodeSpec
 from support.probe import Probe
 
 

@@ -14,7 +14,8 @@ from typing import Any
 from expo_ft_ros.bringup.runner import Runner, RunResult
 from expo_ft_ros.experiment.environment import ros_environment
 from expo_ft_ros.experiment.options import TrainOptions
-from expo_ft_ros.graph.specs import NodeSpec, train_graph
+from expo_ft_ros.graph.node_spec import NodeSpec
+from expo_ft_ros.graph.specs import train_graph
 
 
 def specs(folder: Path, mode: str, **more: Any) -> list[NodeSpec]:
