@@ -20,6 +20,9 @@ Axes = tuple[int, int, int, int, int, int]
 GARBAGE = 4.0
 """A reading beyond so many full scales is of another device, or of another unit."""
 
+_ROUNDING = 1e-6
+"""Of a sum of times [s]: what lasts for so many ticks does so whenever it began."""
+
 CONFIG_FILES: Mapping[str, str] = {
     "spacenav": "teleop.yaml",
     "joy": "teleop_joy.yaml",
@@ -338,7 +341,7 @@ class TeleopMapper:
             if self._takeover is Takeover.ENGAGED:
                 self._hold_until = max(self._hold_until, now + self.config.min_hold)
             return Signal.REST
-        return Signal.FADE if now >= self._hold_until else Signal.REST
+        return Signal.FADE if now + _ROUNDING >= self._hold_until else Signal.REST
 
     def _state(self) -> TeleopState:
         action = np.zeros(ACTION_DIM, np.float32)

@@ -26,11 +26,11 @@ from expo_ft_ros.msg import (
     EpisodeRecorded,
     EpisodeState,
     LearnerStatus,
-    SessionPlan,
     SessionStatus,
 )
 from expo_ft_ros.recording.messages import BadMessage
 from expo_ft_ros.ros.graph_node import OK, GraphNode, NodeParameters, parameter
+from expo_ft_ros.ros.plans import plan_to_msg
 from expo_ft_ros.ros.process import main as run_nodes
 from expo_ft_ros.tasks import load_task
 
@@ -217,15 +217,7 @@ class SessionNode(GraphNode[SessionParameters]):
             plan = replace(plan, operator="none")
         self._plan = plan
         self._began = self.wall_time()
-        message = SessionPlan(
-            stage=plan.stage,
-            episode=plan.episode,
-            seed=plan.seed,
-            max_steps=plan.max_steps,
-            policy=plan.policy,
-            operator_mode=plan.operator,
-            learn=plan.learn,
-        )
+        message = plan_to_msg(plan)
         message.header.stamp = self.get_clock().now().to_msg()
         self._plan_out.publish(message)
         self._tell()

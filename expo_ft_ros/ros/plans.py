@@ -1,11 +1,25 @@
-"""From msg/SessionPlan to a plan; apart from the session, whose readers need no images."""
+"""msg/SessionPlan both ways: from a plan of the session, and to one of those who follow it."""
 
 from __future__ import annotations
 
 from typing import Any, get_args
 
 from expo_ft_ros.control.plan import STAGES, OperatorMode, Plan, PolicyMode
+from expo_ft_ros.msg import SessionPlan
 from expo_ft_ros.recording.messages import BadMessage
+
+
+def plan_to_msg(plan: Plan) -> SessionPlan:
+    """msg/SessionPlan of a plan; its stamp is left to who publishes it."""
+    return SessionPlan(
+        stage=plan.stage,
+        episode=plan.episode,
+        seed=plan.seed,
+        max_steps=plan.max_steps,
+        policy=plan.policy,
+        operator_mode=plan.operator,
+        learn=plan.learn,
+    )
 
 
 def plan_from_msg(message: Any) -> Plan:

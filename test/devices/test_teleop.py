@@ -415,3 +415,18 @@ def test_noise_around_one_threshold_never_chatters(sizes):
             assert max(values) >= CONFIG.engage_threshold
         else:
             assert min(values) < CONFIG.release_threshold
+
+
+@given(start=st.integers(10, 10_000))
+def test_a_gripper_button_holds_for_as_many_ticks_whenever_it_is_pressed(start):
+    mapper = TeleopMapper(CONFIG)
+
+    def at(tick: int) -> float:
+        return 1e-9 * (100_000_000 * (start + tick))  # as of a stamp
+
+    mapper.update(np.zeros(6), NONE, at(0))
+    mapper.update(None, CLOSE, at(0))
+    ticks = 0
+    while mapper.update(None, None, at(ticks + 1)).engaged:
+        ticks += 1
+    assert ticks == 7
