@@ -25,7 +25,6 @@ from expo_ft_ros.robots import load_robot
 from expo_ft_ros.sim.scene import ObjectPose
 from expo_ft_ros.sim.world import World
 from expo_ft_ros.tasks import TaskConfig, load_task
-from expo_ft_ros.tasks.candy_scoop.failure_detector import Scene
 from expo_ft_ros.tasks.candy_scoop.scene import (
     BIN,
     BIN_AT,
@@ -36,8 +35,9 @@ from expo_ft_ros.tasks.candy_scoop.scene import (
     TARGET,
     in_bowl,
 )
+from expo_ft_ros.tasks.candy_scoop.sight import CandySight
 from expo_ft_ros.tasks.classifiers import make_classifier
-from expo_ft_ros.tasks.experts import IDLE, Mode, OperatorView, make_operator
+from expo_ft_ros.tasks.experts import IDLE, Mode, OperatorView, make_expert
 from expo_ft_ros.tasks.scenes import make_world
 
 LIMITS = load_robot("sim").limits
@@ -46,7 +46,7 @@ NEAR_FAILURE_STEPS = 115  # time for all that goes wrong [ticks]
 SUCCESS = "success"
 
 Objects = Mapping[str, ObjectPose]
-Mistake = Callable[[World, Scene, Objects], Objects | None]
+Mistake = Callable[[World, CandySight, Objects], Objects | None]
 """What the person believes of what there is; None: he holds the tool still."""
 
 
@@ -72,7 +72,7 @@ def shifted(objects: Objects, name: str, offset: tuple[float, float, float]) -> 
     return {**objects, name: (position + np.array(offset), quaternion)}
 
 
-def all_scooped(objects: Objects, scene: Scene) -> Objects:
+def all_scooped(objects: Objects, scene: CandySight) -> Objects:
     """Every candy where the bowl is."""
     bowl = scene.tool + scene.axes @ np.array([0.0, 0.04, -0.07])
     return {k: (bowl, v[1]) if k.startswith(CANDY) else v for k, v in objects.items()}
@@ -92,7 +92,7 @@ def beside(rng: np.random.Generator) -> Mistake:
 def empty(rng: np.random.Generator) -> Mistake:
     """Digs above the candies, then goes through all the rest with nothing in the scoop."""
 
-    def believed(world: World, scene: Scene, objects: Objects) -> Objects:
+    def believed(world: World, scene: CandySight, objects: Objects) -> Objects:
         return shifted(all_scooped(objects, scene), BIN, (0.0, 0.0, 0.07))
 
     return believed
@@ -102,7 +102,7 @@ def few(rng: np.random.Generator) -> Mistake:
     """Loses all but one to three candies back into the bin on the way."""
     keep, lost = int(rng.integers(1, 4)), False
 
-    def believed(world: World, scene: Scene, objects: Objects) -> Objects:
+    def believed(world: World, scene: CandySight, objects: Objects) -> Objects:
         nonlocal lost
         if scene.raised and scene.held >= ENOUGH and scene.lip[1] > 0.03 and not lost:
             lost = True
@@ -122,7 +122,7 @@ def few(rng: np.random.Generator) -> Mistake:
 def unpoured(rng: np.random.Generator) -> Mistake:
     """Holds the full scoop over the target and never pours."""
 
-    def believed(world: World, scene: Scene, objects: Objects) -> Objects | None:
+    def believed(world: World, scene: CandySight, objects: Objects) -> Objects | None:
         return None if scene.held >= ENOUGH and scene.over_target else objects
 
     return believed
@@ -131,7 +131,7 @@ def unpoured(rng: np.random.Generator) -> Mistake:
 def in_front(rng: np.random.Generator) -> Mistake:
     """Holds the full scoop between the side camera and the target, which its candies cover."""
 
-    def believed(world: World, scene: Scene, objects: Objects) -> Objects | None:
+    def believed(world: World, scene: CandySight, objects: Objects) -> Objects | None:
         near = scene.lip[0] > 0.545 and scene.lip[1] > 0.07
         return None if near else shifted(objects, TARGET, (0.09, -0.02, -0.02))
 
@@ -143,10 +143,10 @@ NEAR_FAILURES = (beside, empty, few, unpoured, in_front)
 
 def play(task: TaskConfig, world: World, seed: int, kind: str, mistake: Mistake) -> Played:
     """Plays one episode as the cell does: his command reaches the robot on the next tick."""
-    classifier = make_classifier(task.classifier.name, task.classifier.parameters)
+    classifier = make_classifier(task)
     safety = SafetyFilter(SafetyConfig.load(), LIMITS, task.workspace)
     world.reset(seed)
-    operator = make_operator(task, LIMITS, np.random.default_rng(0))
+    operator = make_expert(task, LIMITS, np.random.default_rng(0))
     operator.reset(seed)
     command, reason = IDLE, ""
     limit = task.max_steps if kind == SUCCESS else NEAR_FAILURE_STEPS
@@ -160,7 +160,7 @@ def play(task: TaskConfig, world: World, seed: int, kind: str, mistake: Mistake)
         if verdict.success:
             return Played(kind, seed, True, world.success(), step, reason)
         objects = world.objects()
-        scene = Scene.of(OperatorView(proprio, objects, step, Mode.DEMONSTRATE))
+        scene = CandySight(OperatorView(proprio, objects, step, Mode.DEMONSTRATE))
         believed = mistake(world, scene, objects)
         upcoming = IDLE
         if believed is not None:

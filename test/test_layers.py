@@ -10,15 +10,15 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "expo_ft_ros"
 
-# A part imports from earlier lines only; parts of one line don't know each other. The folders of
-# tasks are a part of their own, above tasks/ itself.
+# A part imports from earlier lines only; parts of one line don't know each other.
 LAYERS = (
     ("yaml_loader",),
     ("configuration", "data"),
+    ("named_files",),
     ("robots",),
-    ("devices", "policies", "recording", "tasks"),
-    ("control", "rl", "sim"),
-    ("tasks.*",),
+    ("devices", "policies", "recording", "sim"),
+    ("tasks",),
+    ("control", "rl"),
     ("monitor",),
     ("experiment",),
     ("graph",),
@@ -30,27 +30,12 @@ LAYERS = (
 RANKS = {part: rank for rank, layer in enumerate(LAYERS) for part in layer}
 WITH_ROS = ("nodes", "ros")
 
-# Of tasks/, what every layer may know: a task's configuration and what a classifier is.
-TASKS_BELOW = ("config", "colours", "reward", "reward_parameters")
-
 # The one file of bringup/ that speaks to `launch`, inside functions that launch files call.
 LAUNCH_FRONT_END = PACKAGE / "bringup" / "launching.py"
 ROS = ("rclpy", "launch", "launch_ros", "ament_index_python", "builtin_interfaces", "std_srvs")
 
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
 LIBRARY = [path for path in FILES if path.relative_to(PACKAGE).parts[0] not in WITH_ROS]
-
-
-def part_of(module: str) -> str:
-    """The part of a module of the package, given without the package's name."""
-    top, _, rest = module.partition(".")
-    if top == "tasks" and rest[:1].islower() and rest.split(".")[0] not in TASKS_BELOW:
-        is_function = (
-            not (PACKAGE / "tasks" / rest.split(".")[0]).is_dir()
-            and not (PACKAGE / "tasks" / f"{rest.split('.')[0]}.py").is_file()
-        )
-        return "tasks" if is_function else "tasks.*"
-    return top
 
 
 def module_of(path: Path) -> str:
@@ -88,13 +73,13 @@ def test_the_library_names_nothing_of_ros(path):
 
 @pytest.mark.parametrize("path", FILES, ids=names(FILES))
 def test_imports_go_down_the_layers(path):
-    part = part_of(module_of(path).removeprefix("expo_ft_ros."))
+    part = path.relative_to(PACKAGE).with_suffix("").parts[0]
     assert part in RANKS, f"{path}: which layer of test_layers.py is {part!r} in?"
     for module in imports_of(path):
         top, _, rest = module.partition(".")
         if top != "expo_ft_ros":
             continue
-        other = part_of(rest)
+        other = rest.split(".")[0]
         if other in RANKS and other != part:
             assert RANKS[other] < RANKS[part], f"{path} imports {module}"
 
@@ -102,21 +87,36 @@ def test_imports_go_down_the_layers(path):
 @pytest.mark.process
 def test_the_library_imports_where_there_is_no_ros():
     modules = [module_of(path) for path in LIBRARY if path.name != "__main__.py"]
-    program = f"""
-import importlib, sys
-class NoRos:
+    refused = (*ROS, "expo_ft_ros.msg", "expo_ft_ros.srv")
+    run_without(refused, f"import importlib; [importlib.import_module(name) for name in {modules}]")
+
+
+@pytest.mark.process
+def test_a_robot_judges_its_task_where_there_is_no_simulation():
+    program = """
+from expo_ft_ros.tasks import known_tasks, load_task
+from expo_ft_ros.tasks.classifiers import make_classifier
+for name in known_tasks():
+    make_classifier(load_task(name))
+"""
+    run_without(("mujoco", "torch"), program)
+
+
+def run_without(refused: tuple[str, ...], program: str) -> None:
+    """Runs the program in an interpreter that can't import what is refused."""
+    prelude = f"""
+import sys
+class Refuse:
     def find_spec(self, name, path=None, target=None):
         top = name.partition(".")[0]
-        if top in {ROS} or top.endswith(("_msgs", "_interfaces")) or name in (
-            "expo_ft_ros.msg", "expo_ft_ros.srv"
-        ):
+        if top in {refused} or name in {refused}:
+            raise ImportError(f"{{name}} is not here")
+        if "rclpy" in {refused} and top.endswith(("_msgs", "_interfaces")):
             raise ImportError(f"{{name}} is of ROS")
-sys.meta_path.insert(0, NoRos())
-for name in {modules}:
-    importlib.import_module(name)
+sys.meta_path.insert(0, Refuse())
 """
     done = subprocess.run(
-        [sys.executable, "-c", program],
+        [sys.executable, "-c", prelude + program],
         capture_output=True,
         text=True,
         timeout=100,

@@ -19,6 +19,18 @@ def turn_to(actual: Vector, wanted: Vector) -> Vector:
     return np.asarray(vector[:3] * np.sign(vector[3] or 1.0))
 
 
+def matrix_of(quaternion: Vector) -> Vector:
+    """(3, 3) rotation matrix of a unit quaternion (4,)."""
+    x, y, z, w = quaternion
+    return np.array(
+        [
+            [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
+            [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
+            [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
+        ]
+    )
+
+
 def rotation_of(turn: Vector) -> Vector:
     """(4,) unit quaternion of a turn (3,), whose length is its angle [rad]."""
     angle = float(np.linalg.norm(turn))

@@ -10,8 +10,6 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from expo_ft_ros.control.actions import (
     Action,
     Actions,
@@ -37,11 +35,9 @@ from expo_ft_ros.robots import DEFAULT_ROBOT, load_robot
 from expo_ft_ros.sim.world import CAMERAS
 from expo_ft_ros.tasks import TaskConfig
 from expo_ft_ros.tasks.classifiers import make_classifier
-from expo_ft_ros.tasks.experts import IDLE, Mode, OperatorCommand, OperatorView, make_operator
+from expo_ft_ros.tasks.experts import ScriptedOperator
 from expo_ft_ros.tasks.scenes import make_world
-from expo_ft_ros.tasks.spacemouse_emulator import SpaceMouseEmulator
-
-NOBODY = "none"
+from expo_ft_ros.tasks.spacemouse_emulator import DeviceInput
 
 Policy = Callable[[Observation], tuple[FloatArray, float, bool]]
 """From an observation to a chunk (H, 7) in robot-normalised units, its value, and whether it was
@@ -82,7 +78,7 @@ class InProcessRollout:
     """One robot cell that plays the session's plans.
 
     image_size: side of the images that episodes keep [px]; rate, share: of the scripted operator,
-    as in `make_operator`.
+    as in `make_expert`.
     """
 
     def __init__(
@@ -91,11 +87,10 @@ class InProcessRollout:
         self.task = task
         limits = load_robot(DEFAULT_ROBOT).limits
         self._world = make_world(task, limits, seed=seed)
-        self._operator = make_operator(task, limits, np.random.default_rng(seed), rate, share)
-        self._device = TeleopConfig.load()
-        self._mapper = TeleopMapper(self._device, task.period)
-        self._spacemouse = SpaceMouseEmulator(self._device)
-        self._classifier = make_classifier(task.classifier.name, task.classifier.parameters)
+        device = TeleopConfig.load()
+        self._operator = ScriptedOperator(task, limits, device, seed, rate, share)
+        self._mapper = TeleopMapper(device, task.period)
+        self._classifier = make_classifier(task)
         self._loop = ControlLoop(task, limits, SafetyConfig.load())
         self._inputs = Inputs(CAMERAS, teleop=True)
         self._scheduler = Lockstep(self._loop, self._inputs)
@@ -155,9 +150,8 @@ class InProcessRollout:
 
     def _reset(self, plan: Plan) -> None:
         self._world.reset(plan.seed)
-        self._operator.reset(plan.seed)
+        self._operator.begin(plan.episode, plan.seed)
         self._mapper = self._mapper.fresh()
-        self._spacemouse = SpaceMouseEmulator(self._device)
         self._show()
         self._events.append(self._scheduler.scene_set(plan.episode, self._time_ns))
 
@@ -182,7 +176,7 @@ class InProcessRollout:
 
     def _pass_time(self, now: _Playing) -> None:
         """The operator sees what was executed, and a control period passes."""
-        device_input, seen = self._spacemouse.move(self._command(now)), self._world.time
+        device_input, seen = self._help(now), self._world.time
         if device_input.readings is not None:
             self._mapper.update(device_input.readings, None, seen)
         for buttons in device_input.presses:
@@ -191,18 +185,13 @@ class InProcessRollout:
         self._show()
         self._events.append(self._scheduler.advance())
 
-    def _command(self, now: _Playing) -> OperatorCommand:
+    def _help(self, now: _Playing) -> DeviceInput:
         """What the operator does on seeing the observation; it reaches the tick after it."""
-        # A human's hand moves from the second observation on.
-        if now.plan.operator == NOBODY or now.shown is None or now.shown.number == now.first:
-            return IDLE
-        return self._operator.act(
-            OperatorView(
-                now.shown.proprio,
-                self._world.objects(),
-                now.shown.number - now.first,
-                Mode(now.plan.operator),
-            )
+        if now.shown is None:
+            return self._operator.rest()
+        elapsed = (now.shown.number - now.first) * self.task.period
+        return self._operator.look(
+            elapsed, now.plan.operator, now.shown.proprio, self._world.objects
         )
 
     def _show(self) -> None:

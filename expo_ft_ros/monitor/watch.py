@@ -18,7 +18,7 @@ from expo_ft_ros.monitor.paths import tool_paths
 from expo_ft_ros.monitor.view import Diagnostic, Level, View
 from expo_ft_ros.robots import RobotLimits
 from expo_ft_ros.tasks import TaskConfig
-from expo_ft_ros.tasks.classifiers import Classifier
+from expo_ft_ros.tasks.reward import Classifier
 
 _CURVE_STEP = 0.05  # between two points of a curve [min]
 # A node of the graph says how it is each second, a robot's driver maybe every ten: silent is who

@@ -82,8 +82,7 @@ class MonitorNode(GraphNode[MonitorParameters]):
 
     def _setup(self) -> None:
         self._task = load_task(self.parameters.task)
-        classifier = self._task.classifier
-        self._classifier = make_classifier(classifier.name, classifier.parameters)
+        self._classifier = make_classifier(self._task)
         self._limits = load_robot(self.parameters.robot).limits
         self._watch = Watch(self._task, self._limits, self._classifier)
         self._plot, self._shown = QPlot(), 0

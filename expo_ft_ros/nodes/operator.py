@@ -1,7 +1,7 @@
 """The scripted operator: sees the simulation, moves a SpaceMouse.
 
-He is silent while idle, as the real device is. His word `sim/operator_ready` follows what he did,
-so that lock-step time never passes him by.
+It is silent while idle, as the real device is. `sim/operator_ready` follows each of its moves, so
+that lock-step time never passes it by.
 """
 
 from __future__ import annotations
@@ -25,22 +25,20 @@ from expo_ft_ros.ros.messages import twist_of
 from expo_ft_ros.ros.plans import plan_from_msg
 from expo_ft_ros.ros.process import main as run_nodes
 from expo_ft_ros.tasks import load_task
-from expo_ft_ros.tasks.experts import IDLE, Mode, OperatorCommand, OperatorView, make_operator
-from expo_ft_ros.tasks.spacemouse_emulator import SpaceMouseEmulator
-
-NOBODY = "none"
+from expo_ft_ros.tasks.experts import NOBODY, ScriptedOperator
+from expo_ft_ros.tasks.spacemouse_emulator import DeviceInput
 
 
 @dataclass(frozen=True)
 class OperatorParameters(NodeParameters):
     """Parameters of the operator node."""
 
-    seed: int = parameter(0, "Seed of the operator's ways.", low=0, high=2**31)
+    seed: int = parameter(0, "Seed of the expert's habits.", low=0, high=2**31)
     operator_rate: float = parameter(
-        1.0, "How readily he steps in while correcting, 0 to 1.", low=0.0, high=1.0
+        1.0, "How readily it steps in while correcting, 0 to 1.", low=0.0, high=1.0
     )
     operator_share: float = parameter(
-        1.0, "Share of the online episodes in which he corrects at all.", low=0.0, high=1.0
+        1.0, "Share of the online episodes in which it corrects at all.", low=0.0, high=1.0
     )
 
 
@@ -52,21 +50,21 @@ class OperatorNode(GraphNode[OperatorParameters]):
 
     def _setup(self) -> None:
         task = load_task(self.parameters.task)
-        rng = np.random.default_rng(self.parameters.seed)
         wanted = self.parameters
-        limits = load_robot(wanted.robot).limits
-        self._operator = make_operator(
-            task, limits, rng, wanted.operator_rate, wanted.operator_share
+        self._operator = ScriptedOperator(
+            task,
+            load_robot(wanted.robot).limits,
+            TeleopConfig.load(),
+            wanted.seed,
+            wanted.operator_rate,
+            wanted.operator_share,
         )
-        self._spacemouse = SpaceMouseEmulator(TeleopConfig.load())
-        self._period_ns = round(1e9 / task.control_hz)
         self._proprio: ProprioMsg | None = None
         self._truth: SimState | None = None
         self._plan = SessionPlan(operator_mode=NOBODY)
         self._episode = EpisodeState()
         self._began_ns = 0
         self._answered_ns = 0
-        self._prepared_for = 0
         self._step = Step()
         self._twist_out = self.publisher("spacenav/twist", needed=1)
         self._joy_out = self.publisher("spacenav/joy", needed=1)
@@ -89,8 +87,8 @@ class OperatorNode(GraphNode[OperatorParameters]):
         if message.state == EpisodeState.RUNNING and self._began_ns == 0:
             self._began_ns = nanoseconds(message.header.stamp)
         elif message.state != EpisodeState.RUNNING and self.parameters.lockstep:
-            # In real time at his next look: a fall to zero right after a push is a device's loss.
-            self._move(IDLE)
+            # In real time at its next look: a fall to zero right after a push is a device's loss.
+            self._send(self._operator.rest())
         self._answer()
 
     def _on_proprio(self, message: ProprioMsg) -> None:
@@ -119,14 +117,14 @@ class OperatorNode(GraphNode[OperatorParameters]):
             return
         if time_ns > self._answered_ns:
             self._answered_ns = time_ns
-            self._move(self._look(time_ns, self._truth, self._proprio))
+            self._send(self._look(time_ns, self._truth, self._proprio))
         if self.parameters.lockstep:
             self._ready_out.publish(Header(stamp=self._truth.header.stamp))
 
     def _may_look(self, time_ns: int) -> bool:
-        """In lock-step he looks when the present tick has been executed, and he knows its episode.
+        """In lock-step it looks when the present tick has been executed, and it knows its episode.
 
-        So what he does never depends on who was faster, and he does nothing in a tick that only
+        So what it does never depends on who was faster, and it does nothing in a tick that only
         ended an episode.
         """
         if not self.parameters.lockstep:
@@ -138,28 +136,19 @@ class OperatorNode(GraphNode[OperatorParameters]):
             and self._began_ns > 0
         )
 
-    def _look(self, time_ns: int, truth: SimState, proprio: ProprioMsg) -> OperatorCommand:
-        running = self._episode.state == EpisodeState.RUNNING
-        # He needs a moment: his hand moves from the second observation on.
-        planned = self._plan.episode == self._episode.episode
-        if not running or not planned or time_ns <= self._began_ns:
-            return IDLE
-        if self._plan.operator_mode == NOBODY:
-            return IDLE
-        if self._prepared_for != self._plan.episode:
-            self._prepared_for = self._plan.episode
-            self._operator.reset(int(self._plan.seed))
-        return self._operator.act(
-            OperatorView(
-                proprio=proprio_from_msg(proprio),
-                objects=_objects(truth),
-                step=(time_ns - self._began_ns) // self._period_ns,
-                mode=Mode(self._plan.operator_mode),
-            )
+    def _look(self, time_ns: int, truth: SimState, proprio: ProprioMsg) -> DeviceInput:
+        plan = self._plan
+        if self._episode.state != EpisodeState.RUNNING or plan.episode != self._episode.episode:
+            return self._operator.rest()
+        self._operator.begin(plan.episode, int(plan.seed))
+        return self._operator.look(
+            1e-9 * (time_ns - self._began_ns),
+            plan.operator_mode,
+            proprio_from_msg(proprio),
+            lambda: _objects(truth),
         )
 
-    def _move(self, command: OperatorCommand) -> None:
-        device_input = self._spacemouse.move(command)
+    def _send(self, device_input: DeviceInput) -> None:
         if device_input.readings is not None:
             self._twist_out.publish(twist_of(device_input.readings[:3], device_input.readings[3:]))
         for buttons in device_input.presses:

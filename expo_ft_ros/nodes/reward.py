@@ -32,8 +32,7 @@ class RewardNode(GraphNode[RewardParameters]):
     PARAMETERS = RewardParameters
 
     def _setup(self) -> None:
-        classifier = load_task(self.parameters.task).classifier
-        self._classifier = make_classifier(classifier.name, classifier.parameters)
+        self._classifier = make_classifier(load_task(self.parameters.task))
         self._episode = 0
         self._last: RewardMsg | None = None
         self._out = self.publisher("reward", needed=self.parameters.reward_listeners)

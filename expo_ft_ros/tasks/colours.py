@@ -3,28 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import AfterValidator, Field
 
+from expo_ft_ros.configuration import Config
 from expo_ft_ros.data.types import ImageArray
 
 MaskArray = NDArray[np.bool_]
-Region = tuple[float, ...]
+Box = tuple[float, float, float, float]
+
+
+def _has_area(region: Box) -> Box:
+    left, top, right, bottom = region
+    if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
+        raise ValueError(
+            "should be [left, top, right, bottom] in [0, 1] with left < right and top < bottom"
+        )
+    return region
+
+
+Region = Annotated[Box, AfterValidator(_has_area)]
 """left, top, right, bottom, as parts of an image's width and height in [0, 1]."""
+
+WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
+
+
+class ColourRange(Config):
+    """Which pixels have a colour."""
+
+    hues: tuple[Annotated[float, Field(ge=0, lt=360)], ...] = Field(
+        min_length=1, description="angles on the colour circle, in [0, 360) [degrees]"
+    )
+    tolerance: float = Field(
+        default=12.0, gt=0, le=180, description="to either side of each hue [degrees]"
+    )
+    min_saturation: float = Field(default=0.6, ge=0, le=1, description="of a pixel, 0 to 1")
+    min_value: float = Field(default=0.25, ge=0, le=1, description="its brightness, 0 to 1")
 
 
 class Colours:
-    """hues [degrees], each with tolerance [degrees]; min_saturation, min_value: in [0, 1]."""
+    """Finds the pixels of a colour range."""
 
-    def __init__(
-        self, hues: Sequence[float], tolerance: float, min_saturation: float, min_value: float
-    ) -> None:
+    def __init__(self, wanted: ColourRange) -> None:
         of_byte = 2.0 * np.arange(180)  # as OpenCV keeps a hue
-        apart = np.abs(of_byte[:, None] - np.array(hues))
-        self._known = (np.minimum(apart, 360.0 - apart) <= tolerance).any(axis=-1)
-        self._saturation, self._value = 255.0 * min_saturation, 255.0 * min_value
+        apart = np.abs(of_byte[:, None] - np.array(wanted.hues))
+        self._known = (np.minimum(apart, 360.0 - apart) <= wanted.tolerance).any(axis=-1)
+        self._saturation = 255.0 * wanted.min_saturation
+        self._value = 255.0 * wanted.min_value
 
     def __call__(self, image: ImageArray) -> MaskArray:
         """(h, w) True where the image (h, w, 3) RGB has one of the colours."""
@@ -34,12 +63,12 @@ class Colours:
         return mask
 
 
-def part(mask: MaskArray, region: Region) -> float:
+def part(mask: MaskArray, region: Box) -> float:
     """Part of the region's pixels that the mask has, in [0, 1]."""
     return float(mask[_window(mask, region)].mean())
 
 
-def part_outside(mask: MaskArray, regions: Sequence[Region]) -> float:
+def part_outside(mask: MaskArray, regions: Sequence[Box]) -> float:
     """Part of the image that the mask has outside of the regions, in [0, 1]."""
     rest = mask.copy()
     for region in regions:
@@ -47,7 +76,7 @@ def part_outside(mask: MaskArray, regions: Sequence[Region]) -> float:
     return float(rest.mean())
 
 
-def _window(mask: MaskArray, region: Region) -> tuple[slice, slice]:
+def _window(mask: MaskArray, region: Box) -> tuple[slice, slice]:
     """The region's pixels, one at least."""
     height, width = mask.shape
     left, right = (round(edge * width) for edge in region[::2])

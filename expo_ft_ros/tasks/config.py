@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Mapping
-from typing import Any, Literal
+from pathlib import Path
+from typing import Annotated, Generic, Literal, TypeVar
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
-from expo_ft_ros.configuration import Config, ConfigError, config_dir, load_yaml
+from expo_ft_ros.configuration import Config
 from expo_ft_ros.robots.config import Vector, Workspace
 
-Parameter = bool | int | float | str | list[float]
+NAME = r"[a-z][a-z0-9_]*"
+Part = Literal["reward", "scene", "expert"]
+"""The files of a task's folder."""
+Folder = Annotated[str, Field(pattern=rf"^({NAME})?$")]
+
+P = TypeVar("P", bound=Config, covariant=True)
 
 
-class ClassifierConfig(Config):
-    """The reward classifier of a task, by its registered name."""
+class ClassifierConfig(Config, Generic[P]):
+    """What counts as success: which reward.py judges, and its parameters."""
 
-    name: str = Field(min_length=1, description="name in rewards.CLASSIFIERS")
-    parameters: dict[str, Parameter] = Field(
-        default_factory=dict, description="parameters of that classifier, in SI units"
-    )
+    name: Folder = Field(default="", description="folder of the reward.py; empty: the task's own")
+    parameters: P = Field(description="the Parameters of that reward.py, in SI units")
 
 
 class Waypoint(Config):
@@ -77,11 +79,15 @@ class Waypoint(Config):
 class TaskConfig(Config):
     """One task. The learning values are those of the paper's Table 4 unless its file says so."""
 
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="the file's name, snake_case")
+    name: str = Field(pattern=rf"^{NAME}$", description="the file's name, snake_case")
     instruction: str = Field(min_length=1, description="what the policy is told, in words")
-    scene: str = Field(min_length=1, description="name in sim.SCENES")
-    classifier: ClassifierConfig = Field(description="what counts as success")
-    operator: str = Field(min_length=1, description="scripted operator, name in sim.OPERATORS")
+    scene: Folder = Field(
+        default="", description="simulation: folder of the scene.py; empty: the task's own"
+    )
+    expert: Folder = Field(
+        default="", description="simulation: folder of the expert.py; empty: the task's own"
+    )
+    classifier: ClassifierConfig[Config] = Field(description="what counts as success")
     control_hz: float = Field(default=10.0, ge=1, le=100, description="control ticks a second [Hz]")
     max_steps: int = Field(ge=1, le=100_000, description="steps after which an episode times out")
     demonstrations: int = Field(ge=0, le=10_000, description="demonstrations collected beforehand")
@@ -120,32 +126,19 @@ class TaskConfig(Config):
                     )
         return self
 
+    _file: Path = PrivateAttr(default=Path())
+
+    @property
+    def file(self) -> Path:
+        """Where it was read from."""
+        return self._file
+
     @property
     def period(self) -> float:
         """Time from one control tick to the next [s]."""
         return 1.0 / self.control_hz
 
-
-def known_tasks() -> list[str]:
-    """Names of the tasks that have a file, sorted."""
-    return sorted(path.stem for path in (config_dir() / "tasks").glob("*.yaml"))
-
-
-def load_task(name: str, overrides: Mapping[str, Any] | None = None) -> TaskConfig:
-    """The task of config/tasks/<name>.yaml; overrides as in `configuration.load_yaml`.
-
-    Raises ConfigError for an unknown task, listing the known ones, or a file that is not valid.
-    """
-    folder = config_dir() / "tasks"
-    known = known_tasks()
-    if name not in known:
-        close = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean {close[0]}? " if close else ""
-        raise ConfigError(
-            f"{folder}: task: no task {name!r} ({hint}known: {', '.join(known) or 'none'})"
-        )
-    path = folder / f"{name}.yaml"
-    task = load_yaml(TaskConfig, path, overrides)
-    if task.name != name:
-        raise ConfigError(f"{path}: name: {task.name!r} is not the file's name (write {name})")
-    return task
+    def code(self, part: Part) -> str:
+        """Name of the folder that holds that part of the task's code."""
+        named = {"reward": self.classifier.name, "scene": self.scene, "expert": self.expert}
+        return named[part] or self.name

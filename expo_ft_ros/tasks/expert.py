@@ -1,4 +1,4 @@
-"""What a scripted operator is: a stand-in for the person with the SpaceMouse."""
+"""What an expert is: the scripted stand-in for the operator with the SpaceMouse."""
 
 from __future__ import annotations
 
@@ -25,8 +25,14 @@ class Mode(StrEnum):
 
 @dataclass(frozen=True)
 class OperatorView:
-    """What the person sees. objects: name -> position (3,) [m], quaternion x, y, z, w (4,);
-    step: control steps since the episode's start."""
+    """What the operator sees.
+
+    Attributes:
+        proprio: The robot.
+        objects: Name -> position (3,) [m] and quaternion x, y, z, w (4,), base frame.
+        step: Control steps since the episode's start.
+        mode: What the operator is there for.
+    """
 
     proprio: Proprio
     objects: Mapping[str, tuple[Vector, Vector]]
@@ -36,9 +42,13 @@ class OperatorView:
 
 @dataclass(frozen=True)
 class OperatorCommand:
-    """What the person's hand does. twist: (6,) linear then angular in base axes, each in [-1, 1]
-    of the robot's limits; gripper: the latch he wants, None if he leaves it alone; active: hand
-    on the device. An inactive command has a zero twist and no gripper."""
+    """What the operator does with the device. An inactive command has no twist and no gripper.
+
+    Attributes:
+        twist: (6,) linear then angular in base axes, each in [-1, 1] of the robot's limits.
+        gripper: Where the gripper should go; None leaves it alone.
+        active: Whether a hand is on the device.
+    """
 
     twist: Vector = field(default_factory=lambda: np.zeros(6))
     gripper: Gripper | None = None
@@ -55,51 +65,44 @@ class OperatorCommand:
 IDLE = OperatorCommand()
 
 
-class Operator(Protocol):
-    """Acts one tick late at best: his command reaches the robot on the tick after the view."""
+class Expert(Protocol):
+    """Acts one tick late at best: a command reaches the robot on the tick after the view."""
 
     def reset(self, seed: int | None = None) -> None:
-        """Starts an episode; the same seed gives the same person on the same day, None draws."""
+        """Starts an episode; the same seed gives the same habits, None draws new ones."""
 
     def act(self, view: OperatorView) -> OperatorCommand:
-        """Returns what the hand does on seeing view."""
+        """The command on seeing the view."""
 
 
 class RandomIntervention:
-    """A person who corrects in a share of the episodes only, and else looks away; satisfies
-    Operator.
+    """An expert that corrects in a share of the episodes only; satisfies Expert.
 
     Where every failure is mended, nothing that is learned from shows one (docs/experiments.md).
+
+    Args:
+        expert: The one that corrects.
+        rng: Draws the episodes where none is seeded.
+        share: Of the episodes that are corrected, in [0, 1].
+
+    Raises:
+        ValueError: for another share.
     """
 
-    def __init__(self, operator: Operator, rng: np.random.Generator, share: float) -> None:
+    def __init__(self, expert: Expert, rng: np.random.Generator, share: float) -> None:
         if not 0.0 <= share <= 1.0:
             raise ValueError(f"operator share must lie in [0, 1], got {share}")
-        self._operator, self._rng, self._share = operator, rng, share
+        self._expert, self._rng, self._share = expert, rng, share
         self._helps = True
 
     def reset(self, seed: int | None = None) -> None:
-        """See Operator."""
-        self._operator.reset(seed)
+        """See Expert."""
+        self._expert.reset(seed)
         rng = self._rng if seed is None else np.random.default_rng([seed, 0x10FF])
         self._helps = bool(rng.random() < self._share)
 
     def act(self, view: OperatorView) -> OperatorCommand:
-        """See Operator; a demonstration is always given."""
+        """See Expert; a demonstration is always given."""
         if view.mode is Mode.CORRECT and not self._helps:
             return IDLE
-        return self._operator.act(view)
-
-
-class SmoothNoise:
-    """First-order (Ornstein-Uhlenbeck) noise: a hand trembles slowly, not white."""
-
-    def __init__(self, rng: np.random.Generator, sigma: float, keep: float = 0.8) -> None:
-        self._rng, self._sigma, self._keep = rng, sigma, keep
-        self._value = np.zeros(3)
-
-    def __call__(self) -> Vector:
-        """Returns the next value (3,), of standard deviation sigma in the long run."""
-        fresh = self._rng.normal(0.0, self._sigma * np.sqrt(1 - self._keep**2), 3)
-        self._value = self._keep * self._value + fresh
-        return self._value
+        return self._expert.act(view)

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Annotated, Protocol
+
+from pydantic import Field
 
 from expo_ft_ros.data.types import Observation, Verdict
-from expo_ft_ros.tasks.colours import MaskArray, Region
+from expo_ft_ros.tasks.colours import Box, MaskArray
+
+HoldSteps = Annotated[
+    int, Field(ge=1, description="consecutive observations that count as lasting")
+]
 
 
 @dataclass(frozen=True)
@@ -16,7 +22,7 @@ class Marks:
     regions: name -> left, top, right, bottom, as parts of the image's width and height."""
 
     mask: MaskArray | None = None
-    regions: Mapping[str, Region] = field(default_factory=dict)
+    regions: Mapping[str, Box] = field(default_factory=dict)
 
 
 class Classifier(Protocol):

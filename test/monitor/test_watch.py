@@ -19,7 +19,7 @@ IMAGE = np.zeros((224, 224, 3), np.uint8)
 
 
 def watch() -> Watch:
-    made = Watch(TASK, LIMITS, make_classifier(TASK.classifier.name, TASK.classifier.parameters))
+    made = Watch(TASK, LIMITS, make_classifier(TASK))
     made.take_episode(EpisodeSnapshot(episode=1, state="running"))
     return made
 
@@ -43,7 +43,7 @@ def candidates(number: int, q: list[float]) -> Candidates:
 
 
 def test_before_anything_has_come_nothing_is_shown():
-    view = Watch(TASK, LIMITS, make_classifier("gripper_lift", {})).view(1.0)
+    view = Watch(TASK, LIMITS, make_classifier(TASK)).view(1.0)
     assert view.side is None
     assert view.position is None
     assert len(view.paths) == len(view.executed) == len(view.q_history) == 0
@@ -192,7 +192,7 @@ def test_of_strangers_names_there_is_an_end():
 
 
 def test_cameras_are_seen_also_before_an_episode():
-    seen = Watch(TASK, LIMITS, make_classifier("gripper_lift", {}))
+    seen = Watch(TASK, LIMITS, make_classifier(TASK))
     seen.take_image("side", IMAGE)
     assert seen.view(0.0).side is None
     seen.take_image("wrist", IMAGE)

@@ -15,7 +15,7 @@ from expo_ft_ros.sim.gl import RAYCAST, choose_gl, egl_works, osmesa_works
 from expo_ft_ros.sim.render import RayRenderer
 from expo_ft_ros.sim.world import World
 from expo_ft_ros.tasks import TaskConfig
-from expo_ft_ros.tasks.experts import Mode, make_operator
+from expo_ft_ros.tasks.experts import Mode, make_expert
 from expo_ft_ros.tasks.scenes import make_world
 from support.driving import LIMITS, inside, view
 
@@ -79,7 +79,7 @@ def test_views_differ_and_follow_the_scene(world: World) -> None:
 
 def test_wrist_camera_sees_fingertips_and_the_cube_below(task: TaskConfig, world: World) -> None:
     world.reset(5)
-    operator = make_operator(task, LIMITS, np.random.default_rng(0))
+    operator = make_expert(task, LIMITS, np.random.default_rng(0))
     for step in range(60):
         command = operator.act(view(world, step, Mode.DEMONSTRATE))
         if command.gripper == "close":

@@ -13,7 +13,7 @@ from expo_ft_ros.sim.ik import rotation_between
 from expo_ft_ros.sim.world import World
 from expo_ft_ros.tasks import TaskConfig, load_task
 from expo_ft_ros.tasks.cube_pick.scene import CUBE_HIGH, CUBE_LOW
-from expo_ft_ros.tasks.scenes import make_scene, make_world
+from expo_ft_ros.tasks.scenes import make_world
 
 LIMITS = load_robot("sim").limits
 
@@ -147,11 +147,6 @@ def test_time_counts_control_periods_and_survives_reset(world: World) -> None:
 def test_bad_action_is_refused_by_name(world: World, action: list[float]) -> None:
     with pytest.raises(ValueError, match="7 finite numbers"):
         world.step(action)
-
-
-def test_unknown_scene_names_the_known_ones() -> None:
-    with pytest.raises(ValueError, match="cube_pick"):
-        make_scene("cube_pik")
 
 
 def test_a_control_step_is_far_cheaper_than_its_period(world: World) -> None:

@@ -12,8 +12,8 @@ from expo_ft_ros.data.types import Observation
 from expo_ft_ros.robots import load_robot
 from expo_ft_ros.sim.world import World
 from expo_ft_ros.tasks import TaskConfig
-from expo_ft_ros.tasks.classifiers import Classifier
-from expo_ft_ros.tasks.experts import IDLE, Mode, Operator, OperatorView, make_operator
+from expo_ft_ros.tasks.experts import IDLE, Expert, Mode, OperatorView, make_expert
+from expo_ft_ros.tasks.reward import Classifier
 
 LIMITS = load_robot("sim").limits
 
@@ -42,9 +42,9 @@ def lifted(world: World) -> bool:
     return world.success() and bool(world.proprio().position[2] > 0.12)
 
 
-def person(task: TaskConfig, seed: int, rate: float = 1.0) -> Operator:
-    """The task's scripted person at the start of an episode."""
-    operator = make_operator(task, LIMITS, np.random.default_rng(0), rate)
+def person(task: TaskConfig, seed: int, rate: float = 1.0) -> Expert:
+    """The task's expert at the start of an episode."""
+    operator = make_expert(task, LIMITS, np.random.default_rng(0), rate)
     operator.reset(seed)
     return operator
 
@@ -89,7 +89,7 @@ def inside(task: TaskConfig, world: World, action: NDArray[np.float64]) -> NDArr
 def episode(
     task: TaskConfig,
     world: World,
-    operator: Operator,
+    operator: Expert,
     mode: Mode,
     policy: Policy | None = None,
     classifier: Classifier | None = None,

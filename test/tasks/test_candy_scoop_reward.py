@@ -7,14 +7,16 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from expo_ft_ros.configuration import ConfigError
 from expo_ft_ros.data.types import Observation, Proprio
 from expo_ft_ros.robots import load_robot
 from expo_ft_ros.sim.world import World
 from expo_ft_ros.tasks import TaskConfig, load_task
-from expo_ft_ros.tasks.candy_scoop.failure_detector import Scene
+from expo_ft_ros.tasks.candy_scoop.reward import Classifier, Parameters
 from expo_ft_ros.tasks.candy_scoop.scene import CANDY, ENOUGH, TARGET
+from expo_ft_ros.tasks.candy_scoop.sight import CandySight
 from expo_ft_ros.tasks.classifiers import make_classifier
-from expo_ft_ros.tasks.experts import Mode, OperatorView, make_operator
+from expo_ft_ros.tasks.experts import Mode, OperatorView, make_expert
 from expo_ft_ros.tasks.scenes import make_world
 from support.driving import episode, observe
 
@@ -24,12 +26,18 @@ SMALL = {
     "height": 0.15,
     "scoop_region": [0.0, 0.0, 0.5, 1.0],
     "target_region": [0.5, 0.0, 1.0, 1.0],
-    "hues": [0, 120],
+    "colours": {"hues": [0, 120]},
     "scooped": 0.4,
     "emptied": 0.1,
     "poured": 0.3,
     "hold_steps": 2,
 }
+
+
+def judge(**parameters: float | list[float]) -> Classifier:
+    return Classifier(Parameters.model_validate({**SMALL, **parameters}))
+
+
 RED, GREEN, BLUE = (240, 20, 20), (20, 220, 40), (25, 140, 240)
 
 
@@ -60,7 +68,7 @@ def seen(scoop: float, target: float, z: float = 0.2, colour=RED) -> Observation
 
 def first_success(track: list[Observation]) -> int | None:
     """The first observation after the start that is a success."""
-    classifier = make_classifier("candy_scoop", SMALL)
+    classifier = judge()
     classifier.reset(track[0])
     verdicts = [classifier(obs) for obs in track[1:]]
     return next((i for i, verdict in enumerate(verdicts) if verdict.success), None)
@@ -96,7 +104,7 @@ def test_any_candy_s_colour_counts_and_shadow_does_not_hide_it() -> None:
 
 
 def test_reason_says_what_is_missing() -> None:
-    classifier = make_classifier("candy_scoop", SMALL)
+    classifier = judge()
     classifier.reset(START)
     assert classifier(seen(0.8, 0, z=0.1)).reason.startswith("not raised: 0.100 m of 0.150 m")
     assert classifier(START).reason.startswith("scoop empty")
@@ -109,7 +117,7 @@ def test_reason_says_what_is_missing() -> None:
 def asked_for(track: list[Observation]) -> str:
     """What a person is asked to do after the last observation. The bin is the lower left corner."""
     parameters = {"bin_region": [0.0, 0.5, 0.5, 1.0], "few": 0.2, "spilled": 0.1, "recent": 3}
-    classifier = make_classifier("candy_scoop", {**SMALL, **parameters})
+    classifier = judge(**parameters)
     classifier.reset(track[0])
     return [classifier(obs) for obs in track][-1].human_reset
 
@@ -164,7 +172,7 @@ def test_it_sees_what_the_scene_needs(
         world.data.qpos[start : start + 3] = place
     for _ in range(20):
         world.step(np.zeros(7))
-    classifier = make_classifier(task.classifier.name, task.classifier.parameters)
+    classifier = make_classifier(task)
     seen_now = observe(world, images=True)
     classifier.reset(seen_now)
     verdicts = [classifier(seen_now) for _ in range(3)]
@@ -172,30 +180,33 @@ def test_it_sees_what_the_scene_needs(
 
 
 @pytest.mark.parametrize(
-    ("parameters", "message"),
+    ("field", "value", "message"),
     [
-        ({"heigth": 0.1}, "unknown parameter 'heigth'; known: .*height"),
-        ({"hues": 3}, "hues must be a list of numbers"),
-        ({"hues": ["red"]}, "hues must be a list of numbers"),
-        ({"hues": [400]}, r"\[0, 360\)"),
-        ({"scoop_region": [0.5, 0, 0.2, 1]}, "scoop_region must be .*left < right"),
-        ({"emptied": 0.5, "scooped": 0.3}, "emptied < scooped"),
-        ({"hold_steps": 0}, "hold_steps >= 1"),
-        ({"few": 1.0}, "0 <= few < 1"),
-        ({"spilled": 0.0}, "0 < spilled <= 1"),
+        ("heigth", 0.1, "heigth: no such field (did you mean height?)"),
+        ("colours.hues", 3, "colours.hues: 3: input should be a valid tuple"),
+        ("colours.hues", ["red"], "colours.hues.0: 'red': input should be a valid number"),
+        ("colours.hues", [400], "colours.hues.0: 400: input should be less than 360"),
+        ("colours.hues", [], "colours.hues: []: "),
+        ("scoop_region", [0.5, 0, 0.2, 1], "scoop_region: [0.5, 0, 0.2, 1]: should be [left, "),
+        ("scoop_region", [0, 0, 1], "scoop_region"),
+        ("emptied", 0.5, "emptied 0.5 must lie below scooped 0.35"),
+        ("hold_steps", 0, "hold_steps: 0: "),
+        ("few", 1.0, "few: 1.0: input should be less than 1"),
+        ("spilled", 0.0, "spilled: 0.0: input should be greater than 0"),
     ],
 )
-def test_bad_parameters_are_refused_by_name(parameters: dict, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        make_classifier("candy_scoop", parameters)
+def test_a_bad_parameter_is_refused_while_the_task_is_loaded(field, value, message) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_task("candy_scoop", {f"classifier.parameters.{field}": value})
+    assert message in str(caught.value)
 
 
 @pytest.mark.slow
 def test_agrees_with_ground_truth_on_demonstrations(task: TaskConfig, world: World) -> None:
     for seed in range(2):
         world.reset(seed)
-        operator = make_operator(task, LIMITS, np.random.default_rng(seed))
-        classifier = make_classifier(task.classifier.name, task.classifier.parameters)
+        operator = make_expert(task, LIMITS, np.random.default_rng(seed))
+        classifier = make_classifier(task)
         outcome = episode(
             task, world, operator, Mode.DEMONSTRATE, classifier=classifier, images=True
         )
@@ -207,14 +218,14 @@ def test_agrees_with_ground_truth_on_demonstrations(task: TaskConfig, world: Wor
 def test_near_failures_are_no_success(task: TaskConfig, world: World, mistake: str) -> None:
     """benchmarks/classifier_agreement.py has more of them."""
     world.reset(3)
-    operator = make_operator(task, LIMITS, np.random.default_rng(0))
+    operator = make_expert(task, LIMITS, np.random.default_rng(0))
     operator.reset(3)
-    classifier = make_classifier(task.classifier.name, task.classifier.parameters)
+    classifier = make_classifier(task)
     classifier.reset(observe(world, images=True))
     scooped = False
     for step in range(100):
         objects = world.objects()
-        scene = Scene.of(OperatorView(world.proprio(), objects, step, Mode.DEMONSTRATE))
+        scene = CandySight(OperatorView(world.proprio(), objects, step, Mode.DEMONSTRATE))
         scooped |= scene.held >= ENOUGH and scene.raised
         if mistake == "beside":
             position, quaternion = objects[TARGET]

@@ -26,7 +26,7 @@ def test_cube_pick_is_the_paper_s():
     assert (task.env_steps, task.demonstrations, task.eval_trials) == (8000, 10, 30)
     assert task.instruction == "pick up the cube"
     assert task.control_hz == 10
-    assert task.classifier.name == "gripper_lift"
+    assert task.code("reward") == "cube_pick"
 
 
 def test_candy_scoop_is_the_paper_s():

@@ -7,8 +7,8 @@ import pytest
 
 from expo_ft_ros.robots import load_robot
 from expo_ft_ros.sim.world import World
-from expo_ft_ros.tasks import TaskConfig, load_task
-from expo_ft_ros.tasks.experts import Mode, OperatorView, make_operator
+from expo_ft_ros.tasks import TaskConfig
+from expo_ft_ros.tasks.experts import Mode, OperatorView, make_expert
 from support.driving import Policy, episode, expert, frozen, person, view
 
 LIMITS = load_robot("sim").limits
@@ -143,14 +143,7 @@ def test_inactive_means_no_command(task: TaskConfig, world: World) -> None:
 @pytest.mark.parametrize("rate", [-0.1, 1.5])
 def test_rate_out_of_range_is_refused(task: TaskConfig, rate: float) -> None:
     with pytest.raises(ValueError, match=r"\[0, 1\]"):
-        make_operator(task, LIMITS, np.random.default_rng(0), rate)
-
-
-def test_unknown_operator_names_the_known_ones() -> None:
-    with pytest.raises(ValueError, match=r"known: .*cube_pick"):
-        make_operator(
-            load_task("cube_pick", {"operator": "nobody"}), LIMITS, np.random.default_rng(0)
-        )
+        make_expert(task, LIMITS, np.random.default_rng(0), rate)
 
 
 def test_a_scene_without_a_cube_is_refused(task: TaskConfig, world: World) -> None:
@@ -161,7 +154,7 @@ def test_a_scene_without_a_cube_is_refused(task: TaskConfig, world: World) -> No
 def test_he_helps_in_a_share_of_the_episodes_and_always_demonstrates(
     task: TaskConfig, world: World
 ) -> None:
-    operator = make_operator(task, LIMITS, np.random.default_rng(0), rate=1.0, share=0.5)
+    operator = make_expert(task, LIMITS, np.random.default_rng(0), rate=1.0, share=0.5)
 
     def helps(seed: int, mode: Mode) -> bool:
         world.reset(seed)
@@ -177,4 +170,4 @@ def test_he_helps_in_a_share_of_the_episodes_and_always_demonstrates(
 @pytest.mark.parametrize("share", [-0.1, 1.5])
 def test_share_out_of_range_is_refused(task: TaskConfig, share: float) -> None:
     with pytest.raises(ValueError, match="share must lie"):
-        make_operator(task, LIMITS, np.random.default_rng(0), 1.0, share)
+        make_expert(task, LIMITS, np.random.default_rng(0), 1.0, share)

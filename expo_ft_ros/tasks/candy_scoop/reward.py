@@ -14,94 +14,84 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import Annotated
 
+from pydantic import Field, model_validator
+
+from expo_ft_ros.configuration import Config
 from expo_ft_ros.data.types import Observation, Verdict
-from expo_ft_ros.tasks.colours import Colours, MaskArray, Region, part, part_outside
-from expo_ft_ros.tasks.reward import Marks
-from expo_ft_ros.tasks.reward_parameters import read_parameters
+from expo_ft_ros.tasks.colours import (
+    WHOLE,
+    ColourRange,
+    Colours,
+    MaskArray,
+    Region,
+    part,
+    part_outside,
+)
+from expo_ft_ros.tasks.reward import HoldSteps, Marks
+
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
-@dataclass(frozen=True)
-class CandyScoopConfig:
-    """height: tool z that counts as raised [m]; scoop_region of the wrist image, target_region and
-    bin_region of the side image: left, top, right, bottom, as parts of its width and height in
-    [0, 1]; hues: of the candies [degrees]; hue_tolerance [degrees]; min_saturation, min_value: of a
-    candy's pixel, in [0, 1]; scooped, emptied: part of scoop_region that has candies' colours from
-    which it holds some, and up to which it holds none; poured: rise of that part of target_region;
-    hold_steps: consecutive observations for each half; few: part of bin_region with candies'
-    colours under which a person refills it (0: never); spilled: part of the side image with them
-    outside of both regions from which he tidies up (1: never); recent: newest observations that
-    those two look at."""
+class Parameters(Config):
+    """What the candies look like, where they are looked for, and how many are enough."""
 
-    height: float = 0.15
-    scoop_region: Region = (0.0, 0.0, 1.0, 1.0)
-    target_region: Region = (0.0, 0.0, 1.0, 1.0)
-    hues: tuple[float, ...] = (0.0, 60.0, 120.0)
-    hue_tolerance: float = 12.0
-    min_saturation: float = 0.6
-    min_value: float = 0.25
-    scooped: float = 0.3
-    emptied: float = 0.15
-    poured: float = 0.15
-    hold_steps: int = 2
-    bin_region: Region = (0.0, 0.0, 1.0, 1.0)
-    few: float = 0.0
-    spilled: float = 1.0
-    recent: int = 10
+    height: float = Field(default=0.15, gt=0, description="tool z that counts as raised [m]")
+    scoop_region: Region = Field(default=WHOLE, description="bowl's floor in the wrist image")
+    target_region: Region = Field(default=WHOLE, description="inside of the target, side image")
+    bin_region: Region = Field(default=WHOLE, description="inside of the bin, side image")
+    colours: ColourRange = Field(description="of the candies")
+    scooped: Share = Field(
+        default=0.3, gt=0, description="part of scoop_region in candies' colours that is some"
+    )
+    emptied: Share = Field(
+        default=0.15, description="part of scoop_region in candies' colours that is none"
+    )
+    poured: Share = Field(
+        default=0.15, gt=0, description="rise of the part of target_region that is enough"
+    )
+    hold_steps: HoldSteps = 2
+    few: Share = Field(
+        default=0.0, lt=1, description="part of bin_region under which it is refilled; 0: never"
+    )
+    spilled: Share = Field(
+        default=1.0,
+        gt=0,
+        description="part of the side image outside of both regions from which the table is "
+        "tidied; 1: never",
+    )
+    recent: int = Field(
+        default=10, ge=1, description="newest observations that few and spilled look at"
+    )
 
-    def __post_init__(self) -> None:
-        for name in ("scoop_region", "target_region", "bin_region"):
-            region = getattr(self, name)
-            if len(region) != 4 or not (
-                0 <= region[0] < region[2] <= 1 and 0 <= region[1] < region[3] <= 1
-            ):
-                raise ValueError(
-                    f"candy_scoop: {name} must be [left, top, right, bottom] in [0, 1] with "
-                    f"left < right and top < bottom, got {list(region)}"
-                )
-        if not self.hues or not all(0 <= hue < 360 for hue in self.hues):
-            raise ValueError(
-                f"candy_scoop: hues must be one or more angles in [0, 360) degrees, got "
-                f"{list(self.hues)}"
-            )
-        rules = {
-            "0 <= emptied < scooped <= 1": 0 <= self.emptied < self.scooped <= 1,
-            "0 < poured <= 1": 0 < self.poured <= 1,
-            "hold_steps >= 1": self.hold_steps >= 1,
-            "hue_tolerance > 0": self.hue_tolerance > 0,
-            "0 <= few < 1": 0 <= self.few < 1,
-            "0 < spilled <= 1": 0 < self.spilled <= 1,
-            "recent >= 1": self.recent >= 1,
-        }
-        for rule, kept in rules.items():
-            if not kept:
-                raise ValueError(f"candy_scoop: needs {rule}, got {self}")
+    @model_validator(mode="after")
+    def _in_order(self) -> Parameters:
+        if self.emptied >= self.scooped:
+            raise ValueError(f"emptied {self.emptied} must lie below scooped {self.scooped}")
+        return self
 
 
-class CandyScoop:
-    """See the module; satisfies Classifier."""
+class Classifier:
+    """See the module; satisfies reward.Classifier."""
 
-    def __init__(self, parameters: Mapping[str, object] | None = None) -> None:
-        config = read_parameters(CandyScoopConfig, "candy_scoop", parameters or {})
-        self._config = config
-        self._candies = Colours(
-            config.hues, config.hue_tolerance, config.min_saturation, config.min_value
-        )
+    def __init__(self, parameters: Parameters) -> None:
+        config = self._config = parameters
+        self._candies = Colours(config.colours)
         self._upkeep = _Upkeep(config)
         self._before = 0.0
         self._scooped = False
         self._count = 0
 
     def reset(self, obs: Observation) -> None:
-        """See Classifier."""
+        """See reward.Classifier."""
         self._before = part(self._candies(obs.side), self._config.target_region)
         self._scooped = False
         self._count = 0
         self._upkeep = _Upkeep(self._config)
 
     def __call__(self, obs: Observation) -> Verdict:
-        """See Classifier; reason says what is missing."""
+        """See reward.Classifier; reason says what is missing."""
         config = self._config
         side = self._candies(obs.side)
         scoop = part(self._candies(obs.wrist), config.scoop_region)
@@ -118,7 +108,7 @@ class CandyScoop:
         return Verdict(0.0, False, reason or "poured, to be confirmed", human_reset)
 
     def marks(self, obs: Observation) -> Mapping[str, Marks]:
-        """See Classifier."""
+        """See reward.Classifier."""
         config = self._config
         side = {"target": config.target_region, "bin": config.bin_region}
         return {
@@ -128,7 +118,7 @@ class CandyScoop:
 
     @property
     def heights(self) -> Mapping[str, float]:
-        """See Classifier."""
+        """See reward.Classifier."""
         return {"raised": self._config.height}
 
     def _held(self, reason: str) -> bool:
@@ -164,7 +154,7 @@ class _Upkeep:
     that was seen: they may still be falling.
     """
 
-    def __init__(self, config: CandyScoopConfig) -> None:
+    def __init__(self, config: Parameters) -> None:
         self._config = config
         self._in_bin: deque[float] = deque(maxlen=config.recent)
         self._on_table: deque[float] = deque(maxlen=config.recent)

@@ -53,11 +53,11 @@ _HANDLE = 0.009  # half its width, which keeps the fingers apart [m]
 _CONTACT = {"solref": [0.008, 1.0], "solimp": [0.95, 0.99, 0.001, 0.5, 2.0]}
 
 
-class CandyScoop:
-    """See the module; satisfies Scene."""
+class Scene:
+    """See the module; satisfies sim.scene.Scene."""
 
     def build(self, spec: mujoco.MjSpec) -> None:
-        """See Scene. Physics as coarse as the candies bear: dozens touch at once."""
+        """See sim.scene.Scene. Physics as coarse as the candies bear: dozens touch at once."""
         spec.option.timestep = 0.004
         spec.option.cone, spec.option.impratio = mujoco.mjtCone.mjCONE_PYRAMIDAL, 1.0
         for name in franka.JOINTS:
@@ -88,7 +88,7 @@ class CandyScoop:
         add_side_camera(spec, np.array([1.02, 0.03, 0.66]), np.array([0.46, 0.03, 0.04]), 37.0)
 
     def reset(self, model: mujoco.MjModel, data: mujoco.MjData, rng: np.random.Generator) -> Start:
-        """See Scene. Pours the candies into the bin and lets them come to rest."""
+        """See sim.scene.Scene. Pours the candies into the bin and lets them come to rest."""
         for name, angle in zip(franka.JOINTS, franka.HOME, strict=True):
             data.qpos[model.joint(name).qposadr[0]] = angle
             data.ctrl[model.actuator(name).id] = angle
@@ -111,7 +111,7 @@ class CandyScoop:
         return bool((poured & ~held).sum() >= ENOUGH and held.sum() <= LEFT_OVER)
 
     def objects(self, model: mujoco.MjModel, data: mujoco.MjData) -> dict[str, ObjectPose]:
-        """See Scene: candy_0 and so on, bin and target (middle of the floor), scoop."""
+        """candy_0 and so on, bin and target (middle of the floor), scoop."""
         names = (SCOOP, BIN, TARGET, *(f"{CANDY}_{i}" for i in range(CANDIES)))
         return {name: body_pose(model, data, name) for name in names}
 

@@ -1,30 +1,32 @@
-"""The person of Cube Pick: picks the cube himself, or watches and mends what goes wrong."""
+"""Cube Pick's expert: picks the cube, or watches and mends what goes wrong."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import Enum, auto
-from typing import TYPE_CHECKING
+from functools import cached_property
 
 import numpy as np
 
-from expo_ft_ros.data.rotation import TOOL_DOWN, turn_to
-from expo_ft_ros.robots import RobotLimits
-from expo_ft_ros.tasks.cube_pick.failure_detector import CubePickFailureDetector, Goal, Scene
-from expo_ft_ros.tasks.expert import Gripper, OperatorCommand, OperatorView, Vector
-from expo_ft_ros.tasks.scripted_expert import ScriptedOperator
+from expo_ft_ros.tasks.expert import Vector
+from expo_ft_ros.tasks.failure_detector import Help, Signs, beside, too_high
+from expo_ft_ros.tasks.habits import Habits, normal, uniform
+from expo_ft_ros.tasks.scripted_expert import ScriptedExpert
+from expo_ft_ros.tasks.sight import Sight
 
-if TYPE_CHECKING:
-    from expo_ft_ros.tasks import TaskConfig
-
+_HELD_LOW, _HELD_HIGH = 0.034, 0.056  # opening over a 4 cm cube, also one held askew [m]
+_OPEN = 0.065  # opening that passes over the cube [m]
+_NEAR = 0.025  # cube's centre to the tool while held [m]
+_LOW = 0.05  # tool this little above the cube is at it [m]
+_CLEAR = 0.035  # height above the cube's centre at which the open fingers pass over it [m]
+_ALIGNED, _MISALIGNED = 0.010, 0.026  # horizontally [m]
 _FUNNEL = 0.012  # misplacement that allows going down [m]
 _FUNNEL_LOST = 0.022  # misplacement that sends the tool up again [m]
-_CLEAR = 0.035  # height above the cube's centre at which the open fingers pass over it [m]
 _AT_CUBE = 0.006  # height error that allows closing [m]
+_LIFTED, _LIFT_TO = 0.04, 0.20  # of the cube's centre, and of the tool [m]
+_FACE = 0.015  # this near a side of the workspace is leaving it [m]
 _CLOSE_TICKS = 8
-_DETOUR_TICKS = 10.0  # in which he turns from his first heading to the cube
-_LIFT_TO = 0.20
-_ANGULAR_GAIN, _ANGULAR_DEAD_ZONE = 2.0, 0.03  # [1/s], [rad]
+_DETOUR_TICKS = 10.0  # in which the first heading turns to the cube
 
 
 class Phase(Enum):
@@ -36,106 +38,121 @@ class Phase(Enum):
     LIFT = auto()
 
 
+class CubeSight(Sight):
+    """See Sight."""
+
+    @cached_property
+    def cube(self) -> Vector:
+        """Its centre (3,) [m]."""
+        return self.position("cube")
+
+    @property
+    def above(self) -> float:
+        """Tool height above the cube's centre [m]."""
+        return float(self.tool[2] - self.cube[2])
+
+    def misplaced(self, offset: Vector | float = 0.0) -> float:
+        """Horizontal distance of the tool from the cube plus offset [m]."""
+        return float(np.linalg.norm(self.tool[:2] - self.cube[:2] - offset))
+
+    @cached_property
+    def held(self) -> bool:
+        """The cube is between closed fingers, by eye."""
+        near = np.linalg.norm(self.tool - self.cube) < _NEAR
+        return bool(near and _HELD_LOW < self.width < _HELD_HIGH)
+
+    @property
+    def ready(self) -> bool:
+        """Open, over the cube, on the way down."""
+        return self.width > _OPEN and self.misplaced() < _ALIGNED and self.above < _LOW
+
+    @property
+    def secured(self) -> bool:
+        """The cube is between the fingers and off the table."""
+        return bool(self.held and self.cube[2] > _LIFTED)
+
+    def remaining(self) -> float:
+        """See Sight."""
+        if self.held:
+            return -float(self.cube[2])
+        closing = 0.5 * max(self.width - 0.04, 0.0) if self.above < _LOW else 0.0
+        return float(np.linalg.norm(self.tool - self.cube)) + closing
+
+
 @dataclass(frozen=True)
-class Style:
-    """How this person does it today. speed: of full scale; gain [1/s]; hover: height above the
-    cube at which he aligns [m]; offset: where he thinks the cube is (2,) [m]; detour: how far
-    beside it he first heads (2,) [m]; tremor: of full scale."""
+class CubeHabits(Habits):
+    """hover: height above the cube of aligning [m]; offset: error in where the cube is [m];
+    detour: how far beside it the first heading goes [m]."""
 
-    speed: float
-    gain: float
-    hover: float
-    offset: Vector
-    detour: Vector
-    tremor: float
+    speed: float = uniform(0.35, 0.5)
+    gain: float = uniform(1.6, 2.2)
+    hover: float = uniform(0.06, 0.09)
+    offset: Vector = normal(0.002, most=0.004)
+    detour: Vector = normal(0.03, most=0.06)
+    tremor: float = uniform(0.02, 0.06)
 
-    @classmethod
-    def draw(cls, rng: np.random.Generator) -> Style:
-        """Returns a person at random."""
-        return cls(
-            speed=rng.uniform(0.35, 0.5),
-            gain=rng.uniform(1.6, 2.2),
-            hover=rng.uniform(0.06, 0.09),
-            offset=rng.normal(0.0, 0.002, 2).clip(-0.004, 0.004),
-            detour=rng.normal(0.0, 0.03, 2).clip(-0.06, 0.06),
-            tremor=rng.uniform(0.02, 0.06),
-        )
-
-    def brisk(self) -> Style:
-        """The same person when he steps in: straight to the cube, and faster."""
+    def brisk(self) -> CubeHabits:
+        """See Habits."""
         return replace(self, speed=1.5 * self.speed, gain=1.3 * self.gain, detour=np.zeros(2))
 
 
-class CubePickOperator(ScriptedOperator[Scene, Goal, Style, Phase]):
+class Expert(ScriptedExpert[CubeSight, CubeHabits, Phase]):
     """See the module."""
 
-    def __init__(
-        self, task: TaskConfig, limits: RobotLimits, rng: np.random.Generator, rate: float = 1.0
-    ) -> None:
-        super().__init__(
-            task,
-            limits,
-            rng,
-            rate,
-            failure_detector=CubePickFailureDetector,
-            scene=Scene.of,
-            style=Style.draw,
-            first=Phase.REACH,
-            salt=0x0BE7,
-        )
+    SIGHT, HABITS, FIRST, SALT = CubeSight, CubeHabits, Phase.REACH, 0x0BE7
+    CLOSED, SLOW = (Phase.CLOSE, Phase.LIFT), (Phase.CLOSE,)
 
-    def _entry(self, scene: Scene) -> Phase:
-        return Phase.LIFT if scene.held else Phase.REACH
+    def _forget(self) -> None:
+        self._was_secured = False
 
-    def _drive(self, scene: Scene, view: OperatorView, style: Style) -> OperatorCommand:
-        self._advance(scene, style)
-        cube = scene.cube
-        target = np.array([*(cube[:2] + style.offset), cube[2]])
+    def _signs(self, sight: CubeSight) -> Signs:
+        low, held = sight.above < _LOW, sight.held
+        dropped = self._was_secured and not held
+        self._was_secured = self._was_secured or sight.secured
+        outside = beside(self._workspace, sight.tool, _FACE) and sight.misplaced() > 0.03
+        rising = too_high(self._workspace, sight.tool, _FACE) and not held
+        return {
+            "dropped": (dropped, 2),
+            "empty": (not held and sight.width < _HELD_HIGH and not low, 3),
+            "missed": (sight.width < _HELD_LOW, 3),
+            "misaligned": (low and not held and sight.misplaced() > _MISALIGNED, 5),
+            "leaving": (outside or rising, 3),
+        }
+
+    def _needed(self, sight: CubeSight, sign: str) -> Help:
+        at_cube = sight.misplaced() < _ALIGNED and sight.above < _LOW
+        if sign == "dropped":
+            return Help.FINISHED
+        return Help.SECURED if at_cube or sight.held else Help.READY
+
+    def _entry(self, sight: CubeSight) -> Phase:
+        return Phase.LIFT if sight.held else Phase.REACH
+
+    def _target(self, sight: CubeSight, habits: CubeHabits) -> Vector:
+        if self._phase is Phase.LIFT:
+            return np.array([*sight.tool[:2], _LIFT_TO])
+        target = np.array([*(sight.cube[:2] + habits.offset), sight.cube[2]])
         if self._phase is Phase.REACH:
-            target[2] = max(cube[2], 0.02) + style.hover
-            target[:2] += style.detour * np.exp(-self._ticks / _DETOUR_TICKS)
-            if scene.above < _CLEAR and scene.misplaced() > _FUNNEL_LOST:
-                target[:2] = scene.tool[:2]  # up first: sideways would sweep the cube along
-        elif self._phase is Phase.LIFT:
-            target = np.array([*scene.tool[:2], _LIFT_TO])
-        velocity = style.gain * (target - scene.tool) / self._limits.linear_velocity
-        if self._phase is Phase.CLOSE:
-            velocity *= 0.3
-        size = float(np.linalg.norm(velocity))
-        if size > style.speed:
-            velocity *= style.speed / size
-        quiet = self._phase is Phase.CLOSE
-        linear = velocity + self._tremor() * (0.3 if quiet else 1.0)
-        twist = np.concatenate([linear, self._upright(view.proprio.quaternion)])
-        return OperatorCommand(np.clip(twist, -1.0, 1.0), self._gripper(), True)
+            target[2] = max(sight.cube[2], 0.02) + habits.hover
+            target[:2] += habits.detour * np.exp(-self._ticks / _DETOUR_TICKS)
+            if sight.above < _CLEAR and sight.misplaced() > _FUNNEL_LOST:
+                target[:2] = sight.tool[:2]  # up first: sideways would sweep the cube along
+        return target
 
-    def _advance(self, scene: Scene, style: Style) -> None:
-        """The transitions of the pick; one at most a tick."""
-        self._ticks += 1
-        off = scene.misplaced(style.offset)
-        if self._phase is Phase.REACH:
-            low_enough = scene.above < style.hover + 0.03
-            if off < _FUNNEL and low_enough and scene.width > 0.065:
-                self._enter(Phase.DESCEND)
-        elif self._phase is Phase.DESCEND:
-            if off > _FUNNEL_LOST:
-                self._enter(Phase.REACH)
-            elif abs(scene.above) < _AT_CUBE:
-                self._enter(Phase.CLOSE)
-        elif self._phase is Phase.CLOSE:
-            if scene.held and self._ticks >= 4:
-                self._enter(Phase.LIFT)
-            elif self._ticks > _CLOSE_TICKS:
-                self._enter(Phase.REACH)
-        elif not scene.held and self._ticks > 2:
-            self._enter(Phase.REACH)
-
-    def _gripper(self) -> Gripper:
-        return "close" if self._phase in (Phase.CLOSE, Phase.LIFT) else "open"
-
-    def _upright(self, quaternion: Vector) -> Vector:
-        """Angular part (3,) of full scale that turns the tool back to straight down."""
-        turn = turn_to(quaternion, TOOL_DOWN)
-        turn[np.abs(turn) < _ANGULAR_DEAD_ZONE] = 0.0
-        wanted: Vector = _ANGULAR_GAIN * turn / self._limits.angular_velocity
-        return wanted.clip(-0.5, 0.5)
+    def _next(self, sight: CubeSight, habits: CubeHabits) -> Phase | None:
+        off = sight.misplaced(habits.offset)
+        low_enough = sight.above < habits.hover + 0.03
+        match self._phase:
+            case Phase.REACH if off < _FUNNEL and low_enough and sight.width > _OPEN:
+                return Phase.DESCEND
+            case Phase.DESCEND if off > _FUNNEL_LOST:
+                return Phase.REACH
+            case Phase.DESCEND if abs(sight.above) < _AT_CUBE:
+                return Phase.CLOSE
+            case Phase.CLOSE if sight.held and self._ticks >= 4:
+                return Phase.LIFT
+            case Phase.CLOSE if self._ticks > _CLOSE_TICKS:
+                return Phase.REACH
+            case Phase.LIFT if not sight.held and self._ticks > 2:
+                return Phase.REACH
+        return None

@@ -10,91 +10,101 @@ because the object stops it (a free gripper moves 1.2 mm a tick at a tenth of it
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from pydantic import Field, model_validator
+
+from expo_ft_ros.configuration import Config
 from expo_ft_ros.data.types import Observation, Verdict
-from expo_ft_ros.tasks.reward import Marks
-from expo_ft_ros.tasks.reward_parameters import read_parameters
+from expo_ft_ros.tasks.reward import HoldSteps, Marks
 
 
-@dataclass(frozen=True)
-class GripperLiftConfig:
-    """height: tool z that counts as lifted [m]; min_width, max_width: opening while an object is
-    held [m]; hold_steps: consecutive observations; grasp_height, open_width: the opening must have
-    come below open_width with the tool under grasp_height, and not been above it since [m]; stall:
-    change of the opening between observations that still counts as standing still [m]."""
+class Parameters(Config):
+    """What tells a lifted object from an empty gripper."""
 
-    height: float = 0.12
-    min_width: float = 0.03
-    max_width: float = 0.05
-    hold_steps: int = 2
-    grasp_height: float = 0.08
-    open_width: float = 0.06
-    stall: float = 0.0005
+    height: float = Field(default=0.12, gt=0, description="tool z that counts as lifted [m]")
+    min_width: float = Field(
+        default=0.03, ge=0, description="opening above which it isn't closed on nothing [m]"
+    )
+    max_width: float = Field(
+        default=0.05, gt=0, description="opening below which it holds an object [m]"
+    )
+    hold_steps: HoldSteps = 2
+    grasp_height: float = Field(
+        default=0.08, description="tool z below which the fingers must have begun to close [m]"
+    )
+    open_width: float = Field(
+        default=0.06, gt=0, description="opening above which nothing has been grasped [m]"
+    )
+    stall: float = Field(
+        default=0.0005,
+        gt=0,
+        description="change of the opening between observations that is standing still [m]",
+    )
 
-    def __post_init__(self) -> None:
-        if not 0 <= self.min_width < self.max_width <= self.open_width:
+    @model_validator(mode="after")
+    def _in_order(self) -> Parameters:
+        if not self.min_width < self.max_width <= self.open_width:
             raise ValueError(
-                f"gripper_lift: min_width {self.min_width} m must lie below max_width "
-                f"{self.max_width} m, and that not above open_width {self.open_width} m"
+                f"min_width {self.min_width} m must lie below max_width {self.max_width} m, and "
+                f"that not above open_width {self.open_width} m"
             )
-        if self.hold_steps < 1 or self.stall <= 0 or self.grasp_height >= self.height:
+        if self.grasp_height >= self.height:
             raise ValueError(
-                f"gripper_lift: needs hold_steps >= 1, stall > 0 and grasp_height < height, got "
-                f"{self}"
+                f"grasp_height {self.grasp_height} m must lie below height {self.height} m"
             )
+        return self
 
 
-class GripperLift:
-    """See the module; satisfies Classifier."""
+class Classifier:
+    """See the module; satisfies reward.Classifier."""
 
-    def __init__(self, parameters: Mapping[str, object] | None = None) -> None:
-        self._config = read_parameters(GripperLiftConfig, "gripper_lift", parameters or {})
+    def __init__(self, parameters: Parameters) -> None:
+        self._parameters = parameters
         self._width = float("inf")
         self._grasped = False
         self._count = 0
 
     def reset(self, obs: Observation) -> None:
-        """See Classifier."""
+        """See reward.Classifier."""
         self._width = obs.proprio.gripper_width
         self._grasped = False
         self._count = 0
 
     def __call__(self, obs: Observation) -> Verdict:
-        """See Classifier; reason says which condition is missing."""
-        config, width = self._config, obs.proprio.gripper_width
+        """See reward.Classifier; reason says which condition is missing."""
+        wanted, width = self._parameters, obs.proprio.gripper_width
         z = float(obs.proprio.position[2])
-        stalled = abs(width - self._width) <= config.stall
-        partial = config.min_width < width < config.max_width
+        stalled = abs(width - self._width) <= wanted.stall
+        partial = wanted.min_width < width < wanted.max_width
         # Not by max_width: a hurried lift begins while the fingers are still closing.
-        if width >= config.open_width:
+        if width >= wanted.open_width:
             self._grasped = False
-        elif self._width >= config.open_width:
-            self._grasped = z < config.grasp_height
+        elif self._width >= wanted.open_width:
+            self._grasped = z < wanted.grasp_height
         self._width = width
         reason = self._missing(z, width, partial, stalled)
         self._count = 0 if reason else self._count + 1
         if reason:
             return Verdict(0.0, False, reason)
-        if self._count < config.hold_steps:
-            return Verdict(0.0, False, f"lifted for {self._count} of {config.hold_steps} steps")
+        if self._count < wanted.hold_steps:
+            return Verdict(0.0, False, f"lifted for {self._count} of {wanted.hold_steps} steps")
         return Verdict(1.0, True, f"lifted to {z:.3f} m, {1000 * width:.0f} mm between the fingers")
 
     def _missing(self, z: float, width: float, partial: bool, stalled: bool) -> str:
-        config = self._config
+        wanted = self._parameters
         if not partial:
-            return "gripper open" if width >= config.max_width else "gripper closed on nothing"
-        if z <= config.height:
-            return f"not lifted: {z:.3f} m of {config.height:.3f} m"
+            return "gripper open" if width >= wanted.max_width else "gripper closed on nothing"
+        if z <= wanted.height:
+            return f"not lifted: {z:.3f} m of {wanted.height:.3f} m"
         if not self._grasped:
             return "closed in the air"
         return "" if stalled else "gripper still moving"
 
     def marks(self, obs: Observation) -> Mapping[str, Marks]:
-        """See Classifier; it looks at no image."""
+        """See reward.Classifier; it looks at no image."""
         return {}
 
     @property
     def heights(self) -> Mapping[str, float]:
-        """See Classifier."""
-        return {"lifted": self._config.height, "grasped below": self._config.grasp_height}
+        """See reward.Classifier."""
+        return {"lifted": self._parameters.height, "grasped below": self._parameters.grasp_height}

@@ -25,11 +25,11 @@ _HELD_RADIUS = 0.04
 _PLANE_MARGIN = 0.04
 
 
-class CubePick:
-    """See the module; satisfies Scene."""
+class Scene:
+    """See the module; satisfies sim.scene.Scene."""
 
     def build(self, spec: mujoco.MjSpec) -> None:
-        """See Scene."""
+        """See sim.scene.Scene."""
         box = mujoco.mjtGeom.mjGEOM_BOX
         middle = (CUBE_LOW + CUBE_HIGH) / 2
         extent = (CUBE_HIGH - CUBE_LOW) / 2 + _PLANE_MARGIN
@@ -56,7 +56,7 @@ class CubePick:
         add_side_camera(spec, np.array([1.06, -0.52, 0.56]), np.array([0.45, 0.01, 0.10]), 41.0)
 
     def reset(self, model: mujoco.MjModel, data: mujoco.MjData, rng: np.random.Generator) -> Start:
-        """See Scene."""
+        """See sim.scene.Scene."""
         yaw = rng.uniform(-CUBE_YAW, CUBE_YAW)
         address = model.joint(CUBE).qposadr[0]
         data.qpos[address : address + 2] = rng.uniform(CUBE_LOW, CUBE_HIGH)
@@ -72,5 +72,5 @@ class CubePick:
         return bool(held and position[2] > HALF_SIDE + LIFT_HEIGHT)
 
     def objects(self, model: mujoco.MjModel, data: mujoco.MjData) -> dict[str, ObjectPose]:
-        """See Scene: the cube."""
+        """The cube."""
         return {CUBE: body_pose(model, data, CUBE)}

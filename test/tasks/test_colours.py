@@ -7,14 +7,15 @@ import colorsys
 import numpy as np
 import pytest
 
-from expo_ft_ros.tasks.colours import Colours, part, part_outside
+from expo_ft_ros.tasks.colours import ColourRange, Colours, part, part_outside
 
 HUES, TOLERANCE, SATURATION, VALUE = (5.0, 120.0, 352.0), 12.0, 0.6, 0.25
 
 
 def test_a_pixel_is_known_by_its_hue_saturation_and_value() -> None:
     image = np.random.default_rng(0).integers(0, 256, (120, 120, 3), dtype=np.uint8)
-    mask = Colours(HUES, TOLERANCE, SATURATION, VALUE)(image)
+    wanted = ColourRange(hues=HUES, tolerance=TOLERANCE, min_saturation=SATURATION, min_value=VALUE)
+    mask = Colours(wanted)(image)
     compared = 0
     for pixel, found in zip(image.reshape(-1, 3), mask.ravel(), strict=True):
         hue, saturation, value = colorsys.rgb_to_hsv(*(pixel / 255.0))
