@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from expo_ft_ros.control.plan import Plan
+from expo_ft_ros.control.plan import EVALUATIONS, Plan
 from expo_ft_ros.data.types import Source
 
 
@@ -86,7 +86,8 @@ CONFIRMS = (Event.COMMIT, Event.RESET_REQUESTED)
 # (success, terminated, discarded) of each way to end; what isn't terminated is truncated.
 # An episode in which nobody drove, or no step's outcome was seen, is discarded, however it ended,
 # and so is one that was kept from being driven for more than HELD_SHARE of its steps: where it
-# failed, or is an evaluation's, and no person has judged it.
+# failed, or is an evaluation's, and no person has judged it. A trial of an evaluation in which the
+# operator drove is void, whoever judged it.
 OUTCOMES: dict[Event, tuple[bool, bool, bool]] = {
     Event.SUCCESS: (True, True, False),
     Event.MARK_SUCCESS: (True, True, False),
@@ -391,16 +392,21 @@ class EpisodeMachine:
         # A verdict comes some ticks late: who drove meanwhile had no part in it.
         nothing_happened = self._driven_from >= record.last_observation
         judged = event in (Event.MARK_SUCCESS, Event.MARK_FAILURE)
-        counts = not judged and (not success or record.stage.startswith("eval"))
+        measured = record.stage in EVALUATIONS
+        counts = not judged and (not success or measured)
         kept_from = counts and self._held > HELD_SHARE * record.steps
         if kept_from:
             cause = f"{cause}; held for {self._held} of {record.steps} steps"
+        void = measured and record.human_steps > 0
+        if void:
+            drove = f"{record.human_steps} of {record.steps} steps"
+            cause = f"{cause}; void, the operator drove {drove} of a trial of the policy"
         self._record = replace(
             record,
             success=success,
             terminated=terminated,
             truncated=not terminated,
-            discarded=discarded or nothing_happened or kept_from,
+            discarded=discarded or nothing_happened or kept_from or void,
             cause=cause,
         )
 

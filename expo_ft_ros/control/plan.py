@@ -13,6 +13,8 @@ OperatorMode = Literal["none", "demonstrate", "correct"]
 STAGES: tuple[Stage, ...] = ("collect", "imitation", "eval_before", "rl", "eval_after")
 LEARNED_STAGES: tuple[Stage, ...] = ("collect", "rl")
 """Stages whose episodes go into replay."""
+EVALUATIONS: tuple[Stage, ...] = ("eval_before", "eval_after")
+"""Stages whose episodes measure the policy."""
 
 
 @dataclass(frozen=True)

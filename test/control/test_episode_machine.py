@@ -59,6 +59,36 @@ def test_a_verdict_that_comes_late_is_of_its_own_observation():
     assert machine.snapshot().success
 
 
+@pytest.mark.parametrize("stage", ["eval_before", "eval_after"])
+@pytest.mark.parametrize("end", ["success", "timeout", "mark_success", "mark_failure"])
+def test_a_trial_of_the_policy_in_which_the_operator_drove_is_void(stage, end):
+    """Whatever it came to, and whoever judged it: the policy did not do it."""
+    for driven in (False, True):
+        machine = make(SceneReset.AUTOMATIC)
+        machine.start(replace(plan(), stage=stage, policy="mode", operator="none"))
+        machine.reset_done()
+        step(machine, 1)
+        step(machine, 2, Source.HUMAN if driven else Source.POLICY)
+        if end in ("success", "timeout"):
+            step(machine, 3)
+            step(machine, 4)
+            machine.verdict(end == "success", 5)
+        else:
+            getattr(machine, end)()
+        snapshot = machine.snapshot()
+        assert snapshot.state == "ended"
+        assert snapshot.discarded is driven
+        said = f"void, the operator drove 1 of {snapshot.steps} steps"
+        assert (said in snapshot.cause) is driven
+
+
+def test_where_the_policy_learns_the_operator_may_drive():
+    machine = running(steps=2)
+    step(machine, 3, Source.HUMAN)
+    machine.verdict(True, 4)
+    assert not machine.snapshot().discarded
+
+
 def test_a_success_that_was_there_before_anybody_drove_is_discarded():
     """A scene that was not reset; its verdict comes when the second step has been executed."""
     machine = EpisodeMachine()
