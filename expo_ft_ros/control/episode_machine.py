@@ -185,6 +185,11 @@ class EpisodeMachine:
         return self._paused
 
     @property
+    def driven(self) -> bool:
+        """Whether somebody, or the policy, has driven in this episode."""
+        return self._driven_from < math.inf
+
+    @property
     def waits_for_person(self) -> bool:
         """Whether the reset waits until a person has said that the scene is set."""
         return self._state is State.RESETTING and bool(self._asked)

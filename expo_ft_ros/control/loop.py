@@ -59,6 +59,7 @@ class ControlLoop:
 
     lead: ticks before the end of a chunk at which the next one is asked for; 0 in lock-step, where
     the world waits for the answer. scene_reset, decision_time: as of `EpisodeMachine`.
+    begins_with_takeover: an operator who drives alone is a human at a device, who is waited for.
     `episode` takes what people ask for: mark_success, pause, estop ...
     """
 
@@ -71,10 +72,12 @@ class ControlLoop:
         lead: int = 0,
         scene_reset: SceneReset = SceneReset.AUTOMATIC,
         decision_time: float = 0.0,
+        begins_with_takeover: bool = False,
     ) -> None:
         self.task = task
         self._limits = limits
         self.lead = lead
+        self._begins_with_takeover = begins_with_takeover
         self.episode = EpisodeMachine(scene_reset, decision_time=decision_time)
         self._safety = safety
         least = task.period * task.execute_steps
@@ -186,6 +189,13 @@ class ControlLoop:
         self._arbiter.latch.executed(float(sent.action[GRIPPER]))
         why = choice.cause or f"{where}, a person drives"
         return TickResult(sent.action, None, ", ".join(filter(None, (why, sent.cause))))
+
+    def awaits_takeover(self, teleop: TeleopState) -> bool:
+        """Whether an episode that the operator alone drives has still to begin: no step is due
+        before the takeover, so that no clock runs while a human is waited for."""
+        if not self._begins_with_takeover or not self._operator_alone or self.episode.driven:
+            return False
+        return not (teleop.engaged and teleop.connected)
 
     def wants_chunk(self, number: int, teleop: TeleopState) -> bool:
         """Whether the policy is asked for a chunk from this observation; teleop: of its time.

@@ -142,6 +142,7 @@ def _world(options: RunOptions, run_dir: Path) -> list[NodeSpec]:
     reset: dict[str, Parameter] = {
         "scene_reset": options.scene_reset,
         "decision_time": budget(options, load_task(options.task)).decision_time,
+        "begins_with_takeover": options.operator in _DEVICES,
     }
     device, topics = _DEVICES.get(options.operator, ("spacenav", ()))
     teleop: dict[str, Parameter] = {"device": device, "device_needed": bool(topics)}

@@ -97,6 +97,11 @@ class ArbitrationParameters(NodeParameters):
     step_listeners: int = parameter(
         0, "Nodes that must listen to step before the first episode.", low=0, high=50
     )
+    begins_with_takeover: bool = parameter(
+        False,
+        "The operator is a human at a device: an episode that the operator alone drives begins "
+        "with the takeover, however long it is waited for.",
+    )
     watched: tuple[str, ...] = parameter(
         (), "Real time: nodes without whose signs of life the arm stands."
     )
@@ -134,6 +139,7 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
             lead=0 if lockstep else wanted.lead,
             scene_reset=scene_reset,
             decision_time=wanted.decision_time,
+            begins_with_takeover=wanted.begins_with_takeover,
         )
         self._scale = robot.limits.scale()
         self._inputs = Inputs(VIEWS, teleop=wanted.teleop)

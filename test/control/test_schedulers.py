@@ -49,6 +49,7 @@ class Desk:
     """A host that writes down what it is told; `sample` has samples come."""
 
     lead: int = 1
+    human: bool = False
     now: float = 100.0
     sent: list[np.ndarray] = field(default_factory=list)
     shown: list[int] = field(default_factory=list)
@@ -59,7 +60,9 @@ class Desk:
     order: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.loop = ControlLoop(TASK, LIMITS, SafetyConfig.load(), lead=self.lead)
+        self.loop = ControlLoop(
+            TASK, LIMITS, SafetyConfig.load(), lead=self.lead, begins_with_takeover=self.human
+        )
         self.inputs = Inputs(VIEWS, teleop=True)
         self.due = self.now
         self.scheduler: Scheduler
@@ -126,8 +129,9 @@ class RealtimeRun:
         inference: float = 0.03,
         plan: Plan = PLAN,
         watched: tuple[str, ...] = (),
+        human: bool = False,
     ) -> None:
-        self.desk = Desk(lead)
+        self.desk = Desk(lead, human)
         desk = self.desk
         self.heartbeats = Heartbeats(watched, 0.1)
         self.schedule = desk.scheduler = Realtime(
@@ -377,16 +381,16 @@ def test_a_reading_is_counted_from_when_the_device_sent_it():
 class LockstepRun:
     """One snapshot at a time; answers come when the test says so."""
 
-    def __init__(self) -> None:
-        self.desk = Desk(lead=0)
+    def __init__(self, plan: Plan = PLAN, human: bool = False) -> None:
+        self.desk = Desk(0, human)
         desk = self.desk
         self.schedule = desk.scheduler = Lockstep(desk.loop, desk.inputs, desk.clock)
-        desk.perform(self.schedule.take_plan(PLAN))
+        desk.perform(self.schedule.take_plan(plan))
 
-    def world(self) -> None:
-        """The world's next moment: every sample, and the person's command, of one time."""
+    def world(self, teleop: TeleopState | None = None) -> None:
+        """The world's next moment: every sample, and the operator's command, of one time."""
         self.desk.now += PERIOD
-        self.desk.sample()
+        self.desk.sample(teleop)
         self.desk.perform(self.schedule.advance())
 
     def answer(self, number: int) -> None:
@@ -481,3 +485,62 @@ def test_a_stamp_ahead_of_the_clock_is_refused_and_the_newest_stays():
     with pytest.raises(BadMessage, match=r"1\.00 s ahead"):
         inputs.put_proprio(PROPRIO_NOW, 2 * 10**9, 10**9)
     assert inputs.stamps()[PROPRIO] == 1.0
+
+
+DEMONSTRATION = Plan("collect", 1, 0, 20, "none", "demonstrate", False)
+
+
+def test_a_demonstration_begins_with_the_takeover_however_long_it_is_waited_for():
+    run = RealtimeRun(plan=DEMONSTRATION, human=True)
+    for _ in range(10 * DEMONSTRATION.max_steps):
+        run.tick()
+    snapshot = run.desk.loop.snapshot
+    assert (snapshot.state, snapshot.steps, snapshot.first_observation) == ("running", 0, 0)
+    assert run.desk.steps == []
+    assert run.desk.shown == []
+    assert not any(action.any() for action in run.desk.sent)
+    assert run.desk.complaints[-1] == "the operator has not taken over yet"
+    run.tick(teleop=PUSHED)
+    assert [step.source for step in run.desk.steps] == [Source.HUMAN]
+    assert run.desk.loop.snapshot.first_observation == run.desk.shown[0]
+    for _ in range(3):
+        run.tick()
+    assert [step.source for step in run.desk.steps[1:]] == [Source.HOLD] * 3, "time passes now"
+    for _ in range(DEMONSTRATION.max_steps):
+        run.tick(teleop=PUSHED)
+    assert run.desk.loop.snapshot.cause == "timeout"
+    assert not run.desk.loop.snapshot.discarded
+
+
+def test_a_device_that_is_gone_begins_no_demonstration():
+    run = RealtimeRun(plan=DEMONSTRATION, human=True)
+    run.tick()
+    for _ in range(3):
+        run.tick(teleop=TeleopState(False, False, np.zeros(7, np.float32)))
+    run.tick(teleop=TeleopState(False, True, PUSHED.action))
+    assert run.desk.steps == []
+    run.tick(teleop=PUSHED)
+    assert [step.source for step in run.desk.steps] == [Source.HUMAN]
+
+
+def test_in_lockstep_the_world_goes_on_until_the_takeover_but_no_step_counts():
+    run = LockstepRun(DEMONSTRATION, human=True)
+    for _ in range(10 * DEMONSTRATION.max_steps):
+        commands = len(run.desk.sent)
+        run.world()
+        assert len(run.desk.sent) == commands + 1
+    assert run.desk.shown == run.desk.steps == []
+    run.desk.now += RESEND_AFTER + 0.1
+    run.desk.perform(run.schedule.check())
+    assert len(run.desk.sent) == commands + 2, "sent again where nobody seems to have heard it"
+    run.world(PUSHED)
+    run.answer(1)
+    assert [step.source for step in run.desk.steps] == [Source.HUMAN]
+    assert run.desk.loop.snapshot.steps == 1
+
+
+def test_in_lockstep_a_scripted_operator_is_shown_the_scene_before_it_takes_over():
+    run = LockstepRun(DEMONSTRATION)
+    run.world()
+    run.answer(1)
+    assert [step.source for step in run.desk.steps] == [Source.HOLD]

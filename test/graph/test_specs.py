@@ -159,3 +159,10 @@ def test_no_learner_without_learning():
 def test_an_evaluation_gets_its_weights():
     parameters = by_name(GRAPHS["eval"])["agent"].parameters
     assert parameters["checkpoint"] == "/weights.safetensors"
+
+
+@pytest.mark.parametrize(("operator", "waits"), [("keyboard", True), ("scripted", False)])
+def test_a_demonstration_waits_for_the_takeover_of_a_human_only(operator, waits):
+    specs = collect_graph(CollectOptions(operator=operator), Path("run"))
+    (arbitration,) = (spec for spec in specs if spec.name == "arbitration")
+    assert arbitration.parameters["begins_with_takeover"] is waits
