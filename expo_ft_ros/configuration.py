@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -63,6 +63,14 @@ def _as_numbers(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return type(value)(_as_numbers(item) for item in value)
     return number(value) if isinstance(value, str) and is_number(value) else value
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """What an unknown name is answered with: the nearest known one, and all of them."""
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1)
+    hint = f"did you mean {close[0]}? " if close else ""
+    return f"{hint}known: {', '.join(names) or 'none'}"
 
 
 def config_dir() -> Path:

@@ -20,8 +20,9 @@ pytest.importorskip("expo_ft_ros.msg", reason="the messages are not built")
 
 from expo_ft_ros.bringup.commands import GRAPH_COMMANDS
 from expo_ft_ros.cli import main as cli
+from expo_ft_ros.cli.bench import BENCHES
 from expo_ft_ros.data.types import Source
-from expo_ft_ros.experiment.options import parse_arguments
+from expo_ft_ros.experiment.arguments import parse_arguments
 from expo_ft_ros.graph.topics import SERVICES
 from support.recordings import choice, record
 from support.runs import line, make_run
@@ -108,7 +109,7 @@ def run_ours(words: list[str]) -> None:
     elif command == "python":
         assert (ROOT / rest[0]).is_file()
     elif command == "bench":
-        assert rest[0] in cli.BENCHES
+        assert rest[0] in BENCHES
     else:
         assert command in ELSEWHERE
 

@@ -16,10 +16,9 @@ from expo_ft_ros.experiment.options import (
     RunOptions,
     SimOptions,
     TrainOptions,
-    parse_arguments,
 )
+from expo_ft_ros.experiment.preflight import Run, open_run
 from expo_ft_ros.experiment.progress import Display
-from expo_ft_ros.experiment.run_folder import Run, find_checkpoint, open_run, trained_with
 from expo_ft_ros.graph.node_spec import NodeSpec
 from expo_ft_ros.graph.specs import collect_graph, eval_graph, sim_graph, train_graph
 
@@ -40,7 +39,7 @@ class Command:
 
     Attributes:
         options: Which options it takes.
-        open: From `name:=value` arguments to the run and its graph; raises ConfigError.
+        open: From `name:=value` arguments to the run and its graph; raises as `open_run`.
     """
 
     options: type[RunOptions]
@@ -49,7 +48,7 @@ class Command:
 
 def _train(arguments: Sequence[str]) -> Opened:
     run = open_run("train", arguments, TrainOptions)
-    return run, train_graph(run.options, run.path)
+    return run, train_graph(run.options, run.path, run.budget.given)
 
 
 def _collect(arguments: Sequence[str]) -> Opened:
@@ -58,12 +57,12 @@ def _collect(arguments: Sequence[str]) -> Opened:
 
 
 def _eval(arguments: Sequence[str]) -> Opened:
-    given = parse_arguments(arguments, EvalOptions)
-    # Before a folder is made for it.
-    weights = find_checkpoint(given)
-    trained = trained_with(given, weights)
     run = open_run("eval", arguments, EvalOptions)
-    return run, eval_graph(run.options, run.path, weights, trained)
+    weights = run.weights
+    if weights is None:
+        raise RuntimeError("an evaluation has no weights, which its preflight finds")
+    trained = {name: getattr(weights, name) for name in ("algorithm", "preset", "size")}
+    return run, eval_graph(run.options, run.path, weights.path, trained)
 
 
 def _sim(arguments: Sequence[str]) -> Opened:

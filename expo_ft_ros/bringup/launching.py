@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 from expo_ft_ros.bringup.commands import GRAPH_COMMANDS
 from expo_ft_ros.bringup.runner import ARBITRATION, STOP_COMMAND
 from expo_ft_ros.configuration import ConfigError
-from expo_ft_ros.experiment.environment import claim_domain, ros_environment
-from expo_ft_ros.experiment.options import describe
-from expo_ft_ros.experiment.run_folder import Run, RunFinished
+from expo_ft_ros.experiment.arguments import describe
+from expo_ft_ros.experiment.environment import ros_environment
+from expo_ft_ros.experiment.preflight import Run
+from expo_ft_ros.experiment.run_folder import RunFinished
 from expo_ft_ros.graph.node_spec import NodeSpec
 from expo_ft_ros.graph.parent_process import PARENT_PID_VARIABLE
 
@@ -54,13 +55,13 @@ def _start(context: LaunchContext, *, command: str) -> list[Action]:
         if value != default:
             given.append(f"{name}:={value}")
     try:
-        domain = claim_domain()
         run, specs = GRAPH_COMMANDS[command].open(given)
     except (ConfigError, RunFinished) as error:
         return [LogInfo(msg=f"expo-ft: {error}"), Shutdown(reason="nothing to start")]
-    # Both locks live as long as launch does.
-    context.extend_globals({"expo_ft_run": run, "expo_ft_domain": domain})
-    return [LogInfo(msg=f"run: {run.path}"), *(_action(spec, run) for spec in specs)]
+    # Its locks live as long as launch does.
+    context.extend_globals({"expo_ft_run": run})
+    notes = [LogInfo(msg=f"expo-ft: {note}") for note in run.notes]
+    return [*notes, *(_action(spec, run) for spec in specs)]
 
 
 def _action(spec: NodeSpec, run: Run[Any]) -> Action:

@@ -11,8 +11,9 @@ import torch
 from expo_ft_ros.cli.bench_graph import results_folder
 from expo_ft_ros.data.episode import Episode, EpisodeOutcome
 from expo_ft_ros.data.types import STATE_DIM, Observation, Proprio
+from expo_ft_ros.experiment.arguments import parse_arguments
+from expo_ft_ros.experiment.bench_options import CoreOptions
 from expo_ft_ros.experiment.machine import machine
-from expo_ft_ros.experiment.options import CoreOptions, parse_arguments
 from expo_ft_ros.rl.agent import Agent
 from expo_ft_ros.rl.config import PRESET, load_preset
 from expo_ft_ros.tasks import TaskConfig, load_task

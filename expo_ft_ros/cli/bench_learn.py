@@ -13,8 +13,9 @@ from typing import Any
 
 from expo_ft_ros.cli.bench_graph import results_folder
 from expo_ft_ros.configuration import ConfigError
+from expo_ft_ros.experiment.arguments import parse_arguments
+from expo_ft_ros.experiment.bench_options import LearnOptions
 from expo_ft_ros.experiment.machine import git_revision, machine
-from expo_ft_ros.experiment.options import LearnOptions, parse_arguments
 from expo_ft_ros.experiment.progress import wilson
 from expo_ft_ros.experiment.rollout import InProcessRollout
 from expo_ft_ros.experiment.trainer import Trainer, make_session

@@ -1,13 +1,16 @@
-"""`expo-ft episodes`: what a run has recorded, and a person's word on it afterwards."""
+"""`expo-ft episodes`: what a run has recorded, and the operator's word on it afterwards."""
 
-import sys
+import contextlib
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from expo_ft_ros.configuration import ConfigError
+from expo_ft_ros.cli.arguments import wants_help
+from expo_ft_ros.configuration import ConfigError, nearest
+from expo_ft_ros.control.plan import LEARNED_STAGES
 from expo_ft_ros.data.episode import Episode
-from expo_ft_ros.experiment.run_folder import find_run, first_uncounted, is_running
+from expo_ft_ros.experiment.progress import read_summary
+from expo_ft_ros.experiment.run_folder import command_of, find_run, first_uncounted, is_running
 from expo_ft_ros.recording.episode_store import (
     DISCARDED,
     episode_path,
@@ -28,12 +31,13 @@ relabel and discard change what a resumed run learns from; the recorded file is 
 
 # The images aren't looked at.
 _TINY = 8
+_DIGITS = 9
 _COMMANDS = ("list", "show", "relabel", "discard")
 _LABELS = {"success": True, "failure": False}
 
 
 def main(words: Sequence[str]) -> int:
-    """Runs one of the commands of `USAGE`, but for `play` (cli/play.py); returns the exit code.
+    """Runs one of the commands of `USAGE`; returns the exit code.
 
     Raises:
         ConfigError: for wrong arguments, a run or an episode that isn't there, or a change to a run
@@ -41,36 +45,87 @@ def main(words: Sequence[str]) -> int:
     """
     rest = list(words)
     command = rest.pop(0) if rest else "list"
+    if command == "play":
+        from expo_ft_ros.cli import play
+
+        return play.main(rest)
+    if wants_help(words):
+        print(USAGE, end="")
+        return 0
     if command == "list":
         return _list(_run(rest))
     if command not in _COMMANDS:
-        raise ConfigError(
-            f"episodes {command}: no such command (known: {', '.join(_COMMANDS)}, play)"
-        )
+        known = nearest(command, (*_COMMANDS, "play"))
+        raise ConfigError(f"episodes {command}: no such command ({known})")
     number = episode_number(rest.pop(0) if rest else "")
     if command == "show":
-        return _show(episode_file(_run(rest), number))
+        return _show(_run(rest), number)
     if command == "relabel":
         label = rest.pop(0) if rest else ""
         if label not in _LABELS:
-            raise ConfigError(f"episodes relabel: {label!r} is not {' or '.join(_LABELS)}")
-        run = _stopped(_run(rest))
-        path = episode_file(run, number)
-        if number >= first_uncounted(run):
-            raise ConfigError(f"{path}: the run hasn't counted it, so that it isn't learned from")
-        relabel(path, _LABELS[label])
-        print(
-            f"{path.name} is learned from as a {label} from the next start on (what the session "
-            "has counted, an evaluation's trials too, stays as it was)"
+            raise ConfigError(
+                f"episodes relabel: {label!r} is no label ({nearest(label, _LABELS)})"
+            )
+        return _relabel(_stopped(_run(rest)), number, label)
+    return _discard(_stopped(_run(rest)), number)
+
+
+def _relabel(run: Path, number: int, label: str) -> int:
+    path = episode_file(run, number)
+    if number >= first_uncounted(run):
+        raise ConfigError(
+            f"{path}: the run hasn't counted it and learns nothing from it, whatever its label "
+            "(name a counted one, see its progress.json)"
         )
-        return 0
-    path = episode_file(_stopped(_run(rest)), number)
+    stage = _read(path).outcome.stage
+    relabel(path, _LABELS[label])
+    print(f"{path} is a {label} now. {_consequence(run, stage, f'as a {label}')}")
+    return 0
+
+
+def _discard(run: Path, number: int) -> int:
+    path = episode_file(run, number)
+    # It may be too broken to be read, which is a reason to leave it out.
+    stage = _stage(path)
     aside = set_aside(path, DISCARDED)
     print(
-        f"{path.name} is {aside.name} now, and not learned from; its old name brings it back (what "
-        "the session has counted stays as it was)"
+        f"{path} is {aside.name} now; its old name brings it back. "
+        f"{_consequence(run, stage, 'no more')}"
     )
     return 0
+
+
+def _consequence(run: Path, stage: str, how: str) -> str:
+    """What follows from an operator's word on an episode, by what the episode is for."""
+    if not stage:
+        return "It can't be read: a run that goes on would have stopped at it."
+    if stage not in LEARNED_STAGES:
+        return "It is a trial: nothing is learned from it, and the evaluation's count stays."
+    exported = f"`expo-ft export` takes it {how}; what the session has counted stays."
+    if command_of(run) != "train":
+        return exported
+    ended = " (it has ended: with more steps:=)" if read_summary(run) is not None else ""
+    return f"A resumed run{ended} learns from it {how}, {exported}"
+
+
+def _stage(path: Path) -> str:
+    with contextlib.suppress(ValueError):
+        episode = rescue_episode(path, _TINY)
+        if episode is not None:
+            return episode.outcome.stage
+    return ""
+
+
+def _read(path: Path) -> Episode:
+    try:
+        episode = rescue_episode(path, _TINY)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    if episode is None:
+        raise ConfigError(
+            f"{path}: has no whole step (expo-ft episodes discard {int(path.stem)} leaves it out)"
+        )
+    return episode
 
 
 def _run(words: list[str]) -> Path:
@@ -80,8 +135,8 @@ def _run(words: list[str]) -> Path:
 
 
 def episode_number(word: str) -> int:
-    """The number that a word says. Raises ConfigError where it says none."""
-    if not word.isdecimal():
+    """The number that a word says. Raises ConfigError where it says none that a file has."""
+    if not word.isdecimal() or len(word) > _DIGITS:
         raise ConfigError(f"episodes: {word!r} is not an episode's number (see episodes list)")
     return int(word)
 
@@ -120,18 +175,14 @@ def _line(path: Path) -> str:
     verdict = "success" if outcome.success else "failure"
     return (
         f"{outcome.stage:<12} {verdict:<8} {len(episode):4} steps, "
-        f"{episode.human_steps:4} by a person  {outcome.cause}"
+        f"{episode.human_steps:4} by a human  {outcome.cause}"
     )
 
 
-def _show(path: Path) -> int:
-    try:
-        episode = rescue_episode(path, _TINY)
-    except ValueError as error:
-        raise ConfigError(str(error)) from error
-    if episode is None:
-        print(f"{path}: no whole step", file=sys.stderr)
-        return 1
+def _show(run: Path, number: int) -> int:
+    path = episode_file(run, number)
+    episode = _read(path)
+    print(path)
     for name, value in asdict(episode.outcome).items():
         print(f"{name + ':':<20} {value}")
     print(f"{'instruction:':<20} {episode.instruction}")

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from expo_ft_ros.cli.arguments import Parser
+from expo_ft_ros.cli.arguments import Parser, wants_help
 from expo_ft_ros.configuration import ConfigError
 from expo_ft_ros.control.plan import LEARNED_STAGES
 from expo_ft_ros.data.episode import Episode
@@ -23,7 +23,10 @@ def main(words: Sequence[str]) -> int:
         ConfigError: for a run that isn't there, an episode that is broken, or a folder that can't
             be written.
     """
-    wanted = parser().parse_args(list(words))
+    if wants_help(words):
+        print(_parser().format_help(), end="")
+        return 0
+    wanted = _parser().parse(words)
     run = find_run(wanted.run)
     try:
         rate = float(read_config(run)["task"]["control_hz"])
@@ -43,8 +46,7 @@ def main(words: Sequence[str]) -> int:
     return 0
 
 
-def parser() -> Parser:
-    """What the command takes."""
+def _parser() -> Parser:
     made = Parser(
         prog="expo-ft export",
         description="Writes demonstrations and online episodes of a run as a dataset.",

@@ -13,7 +13,7 @@ import cv2
 from rich.console import Console
 from rich.progress import Progress
 
-from expo_ft_ros.cli.arguments import Parser
+from expo_ft_ros.cli.arguments import Parser, wants_help
 from expo_ft_ros.cli.episodes import episode_file, episode_number
 from expo_ft_ros.configuration import ConfigError
 from expo_ft_ros.data.types import ImageArray
@@ -34,7 +34,10 @@ def main(words: Sequence[str]) -> int:
         ConfigError: for wrong arguments, an episode that isn't there or has no whole step, or a
             file that can't be written.
     """
-    wanted = _parser().parse_args(list(words))
+    if wants_help(words):
+        print(_parser().format_help(), end="")
+        return 0
+    wanted = _parser().parse(words)
     number = episode_number(wanted.number)
     run = read_run(find_run(wanted.run))
     path = episode_file(run.path, number)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from expo_ft_ros.cli.arguments import Parser
+from expo_ft_ros.cli.arguments import Parser, wants_help
 from expo_ft_ros.configuration import ConfigError
 from expo_ft_ros.experiment.progress import format_line, format_summary, read_status, read_summary
 from expo_ft_ros.experiment.run_folder import find_run, is_running, read_config
@@ -17,7 +17,10 @@ def main(words: Sequence[str]) -> int:
     Raises:
         ConfigError: for wrong arguments, a run that isn't there, or a page that can't be written.
     """
-    wanted = parser().parse_args(list(words))
+    if wants_help(words):
+        print(_parser().format_help(), end="")
+        return 0
+    wanted = _parser().parse(words)
     if wanted.compare:
         return _compare([*wanted.runs], wanted.output)
     if len(wanted.runs) > 1:
@@ -26,7 +29,7 @@ def main(words: Sequence[str]) -> int:
         )
     if wanted.output is not None:
         raise ConfigError("report: --output is of --compare; one run's page is in its folder")
-    path = find_run(wanted.runs[0].removeprefix("run:=") if wanted.runs else "latest")
+    path = find_run(wanted.runs[0] if wanted.runs else "latest")
     _print_summary(path)
     # Seconds of imports, for who waits for the words.
     from expo_ft_ros.report.run_data import read_run
@@ -40,8 +43,7 @@ def main(words: Sequence[str]) -> int:
     return 0
 
 
-def parser() -> Parser:
-    """What the command takes."""
+def _parser() -> Parser:
     made = Parser(
         prog="expo-ft report",
         description="Prints a run's summary and writes its page, report.html in its folder.",
@@ -67,7 +69,7 @@ def _compare(sources: list[str], output: str | None) -> int:
 
     if len(sources) < 2:
         raise ConfigError(f"report --compare needs two runs at least, got {len(sources)}")
-    runs = [read_run(find_run(source.removeprefix("run:="))) for source in sources]
+    runs = [read_run(find_run(source)) for source in sources]
     path = Path(output or PAGE).expanduser()
     write_comparison(runs, path)
     print(f"Comparison of {len(runs)} runs: {path}")

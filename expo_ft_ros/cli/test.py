@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import expo_ft_ros
+from expo_ft_ros.cli.arguments import wants_help
 from expo_ft_ros.configuration import ConfigError
 
 USAGE = """\
@@ -34,6 +35,9 @@ def main(words: list[str]) -> int:
     Raises:
         ConfigError: where there are no tests.
     """
+    if wants_help(words[:1]):
+        print(USAGE, end="")
+        return 0
     root = Path(expo_ft_ros.__file__).resolve().parents[1]
     if not (root / "test").is_dir():
         raise ConfigError(f"{root}: has no test folder (run the tests from a checkout)")

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+_REMEDIES = {
+    errno.ENOSPC: "free some room on that disk, then go on with the run by resume:=",
+    errno.EDQUOT: "free some of your quota on that disk, then go on with the run by resume:=",
+    errno.EROFS: "the disk is read-only: mount it anew, or write elsewhere",
+    errno.EACCES: "give yourself the right to it, or write elsewhere",
+    errno.EPERM: "give yourself the right to it, or write elsewhere",
+    errno.EMFILE: "raise the limit of open files: ulimit -n",
+}
 
 
 def write_atomically(path: Path, content: Mapping[str, Any], *, durable: bool = True) -> None:
@@ -19,6 +29,13 @@ def write_atomically(path: Path, content: Mapping[str, Any], *, durable: bool = 
         put_in_place(partial, path)
     else:
         partial.replace(path)
+
+
+def explain(error: OSError) -> str:
+    """What an error of the operating system is about, in one line: place, cause, remedy."""
+    place = error.filename or "a file"
+    remedy = _REMEDIES.get(error.errno or 0)
+    return f"{place}: {error.strerror or error}" + (f" ({remedy})" if remedy else "")
 
 
 def put_in_place(partial: Path, path: Path) -> None:

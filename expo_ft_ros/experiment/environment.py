@@ -1,22 +1,119 @@
 """The environment in which the nodes run: middleware, discovery, search paths."""
 
+import ctypes
 import fcntl
 import hashlib
 import importlib.util
 import os
+import re
 import shutil
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
 import expo_ft_ros
-from expo_ft_ros.configuration import ConfigError, config_dir
+from expo_ft_ros.configuration import ConfigError, config_dir, nearest
 
 ISOLATE_VARIABLE = "EXPO_FT_ISOLATE"
 """Set to 1: each run gets a ROS domain of its own, for several at a time on one machine."""
 
+DOMAIN_VARIABLE = "ROS_DOMAIN_ID"
+LAST_DOMAIN = 232
+"""Of the next one the ports are none."""
+
 _DOMAINS = 230
+_SPACENAV_LIBRARY = "libspnav.so.0"
+_MIDDLEWARE_VARIABLE = "RMW_IMPLEMENTATION"
+_RANGE_VARIABLE = "ROS_AUTOMATIC_DISCOVERY_RANGE"
+# With OFF the nodes of one machine wouldn't find each other.
+_RANGES = ("LOCALHOST", "SUBNET", "SYSTEM_DEFAULT")
+
+
+def require_environment() -> None:
+    """Checks that a graph can run in the environment that this process has.
+
+    Raises:
+        ConfigError: naming the variable, or what is missing and how to get it.
+    """
+    require_ros()
+    _require_choice(ISOLATE_VARIABLE, ("0", "1"))
+    _require_choice(_RANGE_VARIABLE, _RANGES)
+    domain()
+    _require_middleware()
+    _require_profile()
+
+
+def domain() -> int:
+    """The ROS domain that the environment names; 0 where it names none.
+
+    Raises:
+        ConfigError: for what is no domain.
+    """
+    text = os.environ.get(DOMAIN_VARIABLE) or "0"
+    if not re.fullmatch("[0-9]{1,3}", text) or int(text) > LAST_DOMAIN:
+        raise ConfigError(
+            f"{DOMAIN_VARIABLE}={text}: no ROS domain (take a whole number from 0 to "
+            f"{LAST_DOMAIN}, or unset it)"
+        )
+    return int(text)
+
+
+def require_room_on_disk(folder: Path, needed: int) -> None:
+    """Checks that a run can be written.
+
+    Args:
+        folder: Where to; it need not be there yet.
+        needed: How much the run will write [bytes].
+
+    Raises:
+        ConfigError: where less is free.
+    """
+    place = next(path for path in (folder, *folder.parents) if path.exists())
+    free = shutil.disk_usage(place).free
+    if free < needed:
+        raise ConfigError(
+            f"{folder}: {_in_words(free)} are free there, the run needs about {_in_words(needed)} "
+            "(make room, or give run_dir:= or EXPO_FT_RUNS on another disk)"
+        )
+
+
+def _in_words(size: int) -> str:
+    return f"{size / 1e9:.1f} GB" if size >= 1e8 else f"{size / 1e6:.1f} MB"
+
+
+def _require_choice(variable: str, known: Sequence[str]) -> None:
+    value = os.environ.get(variable)
+    if value and value not in known:
+        raise ConfigError(f"{variable}={value}: not known ({nearest(value, known)}; or unset it)")
+
+
+def _require_middleware() -> None:
+    """A sourced ROS 2 says in its index which implementations it has."""
+    name = os.environ.get(_MIDDLEWARE_VARIABLE)
+    prefixes = os.environ.get("AMENT_PREFIX_PATH") or sys.prefix
+    index = Path("share/ament_index/resource_index/rmw_typesupport")
+    found = {
+        path.name
+        for prefix in prefixes.split(os.pathsep)
+        for path in (Path(prefix) / index).glob("rmw_*")
+        if path.name != "rmw_implementation"
+    }
+    # Without an index nothing is known; the middleware itself will say.
+    if name and found and name not in found:
+        raise ConfigError(
+            f"{_MIDDLEWARE_VARIABLE}={name}: not installed ({nearest(name, found)}; apt install "
+            f"ros-{os.environ.get('ROS_DISTRO', '<distro>')}-{name.replace('_', '-')}, or unset it)"
+        )
+
+
+def _require_profile() -> None:
+    """Fast DDS would go on without the profile, in another transport than was meant."""
+    for variable in ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"):
+        path = os.environ.get(variable)
+        if path and not Path(path).is_file():
+            raise ConfigError(f"{variable}={path}: no such file (name another one, or unset it)")
 
 
 def ros_environment(run_dir: Path) -> dict[str, str]:
@@ -37,9 +134,10 @@ def ros_environment(run_dir: Path) -> dict[str, str]:
         found["RMW_IMPLEMENTATION"] = "rmw_fastrtps_cpp"
     found["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
     found["ROS_LOG_DIR"] = str(run_dir / "logs" / "ros")
-    if os.environ.get(ISOLATE_VARIABLE) == "1":
+    if _is_isolated():
         found["ROS_DOMAIN_ID"] = str(isolated_domain(run_dir))
-    kept = {name: value for name, value in found.items() if name not in os.environ}
+    # An empty variable is one that isn't set, to ROS as well.
+    kept = {name: value for name, value in found.items() if not os.environ.get(name)}
     return {**kept, "PYTHONPATH": _python_path()}
 
 
@@ -73,7 +171,7 @@ def require_chosen_domain() -> None:
     Raises:
         ConfigError: where each run has one of its own; says what to do.
     """
-    if os.environ.get(ISOLATE_VARIABLE) == "1" and "ROS_DOMAIN_ID" not in os.environ:
+    if _is_isolated():
         raise ConfigError(
             f"{ISOLATE_VARIABLE}=1 gives each run a ROS domain of its own, which is not known here "
             "(set ROS_DOMAIN_ID to the same number in both terminals)"
@@ -91,21 +189,46 @@ def claim_domain(folder: Path | None = None) -> IO[str] | None:
     Raises:
         ConfigError: when a graph of ours runs in the domain already.
     """
-    if os.environ.get(ISOLATE_VARIABLE) == "1":
+    if _is_isolated():
         return None
-    domain = os.environ.get("ROS_DOMAIN_ID", "0")
-    path = (folder or Path(tempfile.gettempdir())) / f"expo_ft_ros_domain_{domain}.lock"
-    # Whoever made the file, everybody may lock it.
-    stream = os.fdopen(os.open(path, os.O_RDONLY | os.O_CREAT, 0o666))
+    number = domain()
+    path = (folder or Path(tempfile.gettempdir())) / f"expo_ft_ros_domain_{number}.lock"
+    # Every user may lock a file that another one has made.
+    try:
+        stream = os.fdopen(os.open(path, os.O_RDONLY | os.O_CREAT, 0o666))
+    except OSError as error:
+        raise ConfigError(
+            f"{path}: can't be opened: {error.strerror} (set TMPDIR to a folder of yours)"
+        ) from None
     try:
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         stream.close()
         raise ConfigError(
-            f"ROS_DOMAIN_ID {domain}: a graph of expo_ft_ros runs in it already (stop it, or set "
+            f"ROS_DOMAIN_ID {number}: a graph of expo_ft_ros runs in it already (stop it, or set "
             f"another ROS_DOMAIN_ID, or {ISOLATE_VARIABLE}=1 for a domain of this run's own)"
         ) from None
     return stream
+
+
+def _is_isolated() -> bool:
+    """Whether each run has a domain of its own; one that is named holds for all of them."""
+    return os.environ.get(ISOLATE_VARIABLE) == "1" and not os.environ.get(DOMAIN_VARIABLE)
+
+
+def require_spacenav_library() -> None:
+    """Checks that a SpaceMouse can be read without spacenav_node.
+
+    Raises:
+        ConfigError: when libspnav isn't installed.
+    """
+    try:
+        ctypes.CDLL(_SPACENAV_LIBRARY)
+    except OSError:
+        raise ConfigError(
+            f"spacemouse:=libspnav: {_SPACENAV_LIBRARY} is missing (apt-get install libspnav0 "
+            "spacenavd, or take spacemouse:=spacenav_node)"
+        ) from None
 
 
 def find_rviz() -> str:

@@ -4,51 +4,30 @@ import datetime
 import fcntl
 import json
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection
 from pathlib import Path
-from typing import IO, Any, Generic, TypeVar
+from typing import IO, Any, TypeVar
 
 import yaml
 
 from expo_ft_ros.configuration import ConfigError
 from expo_ft_ros.data.files import put_in_place
+from expo_ft_ros.experiment.budget import Budget
 from expo_ft_ros.experiment.machine import machine
-from expo_ft_ros.experiment.options import (
-    CollectOptions,
-    EvalOptions,
-    RunOptions,
-    TrainOptions,
-    budget,
-    make_options,
-    parse_arguments,
-)
-from expo_ft_ros.experiment.progress import SUMMARY_FILE
-from expo_ft_ros.monitor.address import require_openable_console
-from expo_ft_ros.rl.config import load_preset, require_room
-from expo_ft_ros.robots import load_robot
-from expo_ft_ros.tasks import load_task
+from expo_ft_ros.experiment.options import RunOptions
+from expo_ft_ros.tasks import TaskConfig
 
 CONFIG_FILE = "config.yaml"
 METRICS_FILE = "metrics.jsonl"
 PROGRESS_FILE = "progress.json"
 LATEST = "latest"
+RECORDING = ("train", "collect", "eval")
+"""Commands whose runs have episodes; a look at the simulation has none."""
+
 _LOCK_FILE = ".lock"
+_NEVER = datetime.datetime.fromtimestamp(0, datetime.UTC)
 
 Options = TypeVar("Options", bound=RunOptions)
-
-
-@dataclass(frozen=True)
-class Run(Generic[Options]):
-    """An opened run: its folder, its options, and whether it goes on from an earlier start.
-
-    The lock is held as long as the object lives: one runner in one folder.
-    """
-
-    path: Path
-    options: Options
-    resumed: bool
-    lock: IO[str]
 
 
 class RunFinished(Exception):
@@ -61,155 +40,81 @@ class RunFinished(Exception):
 
 def runs_dir() -> Path:
     """Where runs lie: $EXPO_FT_RUNS, else `runs` in the working directory."""
-    return Path(os.environ.get("EXPO_FT_RUNS", "runs")).absolute()
-
-
-def open_run(command: str, arguments: Sequence[str], model: type[Options]) -> Run[Options]:
-    """Parses the arguments and creates the run's folder, or takes up the one of `resume:=`.
-
-    A resumed run keeps its options, except for those given now; its task can't change.
-
-    Args:
-        command: The CLI's command, kept in config.yaml.
-        arguments: `name:=value`, as typed.
-        model: The command's options.
-
-    Raises:
-        ConfigError: for wrong arguments, a run that doesn't exist or is of another command or task,
-            a folder that can't be written or is in use, a console that can't be opened.
-        RunFinished: when there is nothing left to go on with; the run is as it was.
-    """
-    options = parse_arguments(arguments, model)
-    source = options.resume if isinstance(options, CollectOptions) else None
-    if source is None:
-        # Before there is a folder.
-        _refuse_impossible(options)
-        _require_console(options)
-        path = _new_folder(options)
-    else:
-        path = find_run(source, command, option="resume")
-        options = _resumed(path, command, arguments, options, model)
-        _refuse_impossible(options)
-    lock = _lock(path)
-    if source is not None:
-        # After it is known that the run's own console is gone.
-        _require_console(options)
-        _reopen(path, options)
-    _write_config(path, command, options)
-    return Run(path, options, source is not None, lock)
-
-
-def _refuse_impossible(options: RunOptions) -> None:
-    """Raises ConfigError for what can't be begun, or couldn't end well."""
-    task = load_task(options.task)
-    work = budget(options, task)
-    if isinstance(options, TrainOptions):
-        config = load_preset(options.preset, options.size)
-        require_room(config, work.steps, work.demos + work.given, task.max_steps)
-
-
-def _require_console(options: RunOptions) -> None:
-    if options.console:
-        require_openable_console(options.console_host, options.console_port)
+    return Path(os.environ.get("EXPO_FT_RUNS") or "runs").expanduser().absolute()
 
 
 def find_run(source: str, command: str | None = None, option: str = "run") -> Path:
     """The run that `source` means.
 
     Args:
-        source: A run's folder, or `latest`: the newest of `runs/`.
-        command: For `latest`, only runs of this command; without one, such as have an episode
-            come first (a look at the simulation has none).
+        source: A run's folder, or `latest`: the one of `runs/` that was started last, also while
+            it is starting.
+        command: For `latest`, only runs of this command; without one, of those that record.
         option: What the error calls it.
 
     Raises:
         ConfigError: when there is none.
     """
     if source == LATEST:
-        found = [path for path in _runs() if command in (None, _command_of(path))]
+        commands: Collection[str] = RECORDING if command is None else (command,)
+        found = [path for path in runs_by_start() if command_of(path) in commands]
         if not found:
             kind = f"{command} run" if command else "run"
             raise ConfigError(f"no {kind} in {runs_dir()} yet (start one, or name a run's folder)")
-        if command is None:
-            found = [path for path in found if (path / METRICS_FILE).is_file()] or found
-        return max(found, key=lambda path: (path / CONFIG_FILE).stat().st_mtime_ns)
-    path = Path(source).absolute()
-    if (path / CONFIG_FILE).is_file():
-        return path
-    if (runs_dir() / source / CONFIG_FILE).is_file():
-        return runs_dir() / source
-    names = ", ".join(sorted(run.name for run in _runs())[-5:]) or "none"
+        return found[-1]
+    path = Path(source).expanduser().absolute()
+    for place in (path, runs_dir() / source):
+        if (place / CONFIG_FILE).is_file():
+            return place
+    names = ", ".join(run.name for run in runs_by_start()[-5:]) or "none"
     raise ConfigError(
         f"{option}:={source}: no run there, it has no {CONFIG_FILE} (newest runs: {names})"
     )
 
 
-def find_checkpoint(options: EvalOptions) -> Path:
-    """The weights that `checkpoint:=` means: a .safetensors file, or the newest of a run.
-
-    Raises:
-        ConfigError: when there is none.
-    """
-    given = Path(options.checkpoint)
-    if given.suffix == ".safetensors":
-        if not given.is_file():
-            raise ConfigError(f"checkpoint:={given}: no such file")
-        return given.absolute()
-    if options.checkpoint == LATEST:
-        return _newest_weights(options.task)
-    run = find_run(options.checkpoint, "train", option="checkpoint")
-    trained = _task_of(run)
-    if trained != options.task:
-        raise ConfigError(
-            f"checkpoint:={options.checkpoint}: {run.name} was trained on {trained}, "
-            f"not on {options.task} (give task:={trained})"
-        )
-    weights = _weights(run)
-    if not weights:
-        raise ConfigError(
-            f"checkpoint:={options.checkpoint}: {run} has no checkpoints yet "
-            "(train longer, or name another run)"
-        )
-    return weights[-1]
+def runs_by_start() -> list[Path]:
+    """The runs of `runs/` in the order of their newest starts, as written in them: times of files
+    change with a copy."""
+    found = [file.parent for file in runs_dir().glob(f"*/{CONFIG_FILE}")]
+    return sorted(found, key=lambda path: (_started(path), path.name))
 
 
-def _newest_weights(task: str) -> Path:
-    """Of every training on the task; a run that was stopped before its first has none."""
-    trained = [run for run in _runs() if _command_of(run) == "train" and _task_of(run) == task]
-    weights = [path for run in trained for path in _weights(run)]
-    if not weights:
-        raise ConfigError(
-            f"checkpoint:={LATEST}: no training on {task} in {runs_dir()} has a checkpoint yet "
-            f"(expo-ft train task:={task}, or name a run's folder)"
-        )
-    return max(weights, key=lambda path: path.stat().st_mtime_ns)
-
-
-def _weights(run: Path) -> list[Path]:
-    """A run's checkpoints, the newest last."""
-    found = (run / "checkpoints").absolute().glob("*.safetensors")
-    return sorted(found, key=lambda path: path.stat().st_mtime_ns)
-
-
-def _task_of(run: Path) -> str | None:
+def command_of(path: Path) -> str | None:
+    """The command that made a run; None where its config.yaml doesn't say."""
     try:
-        return str(read_config(run)["options"]["task"])
+        return str(read_config(path)["command"])
     except (ConfigError, KeyError):
         return None
+
+
+def option_of(path: Path, name: str) -> str | None:
+    """An option of a run, its default where none was given; None where its config.yaml doesn't
+    say."""
+    try:
+        config = read_config(path)
+    except ConfigError:
+        return None
+    resolved = config.get("resolved")
+    options = resolved if isinstance(resolved, dict) else config["options"]
+    value = options.get(name)
+    return None if value is None else str(value)
 
 
 def first_uncounted(folder: Path) -> int:
     """Number of the first episode that the session has not counted; 1 without books.
 
     Raises:
-        ValueError: when the books are broken.
+        ConfigError: when the books are broken.
     """
+    path = folder / PROGRESS_FILE
     try:
-        return int(json.loads((folder / PROGRESS_FILE).read_text())["session"]["episode"])
+        return int(json.loads(path.read_bytes())["session"]["episode"])
     except FileNotFoundError:
         return 1
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{folder / PROGRESS_FILE}: broken ({error}); move it away") from error
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+        raise ConfigError(
+            f"{path}: broken ({_one_line(error)}) (move it away; the stages then begin anew)"
+        ) from error
 
 
 def is_running(path: Path) -> bool:
@@ -226,17 +131,6 @@ def is_running(path: Path) -> bool:
         return False
 
 
-def trained_with(options: EvalOptions, checkpoint: Path) -> dict[str, str]:
-    """Algorithm, preset and size of an evaluation: as given, else those of the weights' run."""
-    run = checkpoint.parent.parent
-    known = read_config(run).get("resolved", {}) if (run / CONFIG_FILE).is_file() else {}
-    default = TrainOptions()
-    return {
-        name: str(getattr(options, name) or known.get(name, getattr(default, name)))
-        for name in ("algorithm", "preset", "size")
-    }
-
-
 def read_config(path: Path) -> dict[str, Any]:
     """A run's config.yaml: `command`, `options` and what followed from them.
 
@@ -245,80 +139,59 @@ def read_config(path: Path) -> dict[str, Any]:
     """
     file = path / CONFIG_FILE
     try:
-        content = yaml.safe_load(file.read_text())
-    except (OSError, yaml.YAMLError) as error:
+        content = yaml.safe_load(file.read_bytes())
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise ConfigError(f"{file}: can't be read: {_one_line(error)}") from None
     if not isinstance(content, dict) or not isinstance(content.get("options"), dict):
         raise ConfigError(f"{file}: has no options (is it the config.yaml of a run?)")
     return content
 
 
-def _runs() -> list[Path]:
-    return [file.parent for file in runs_dir().glob(f"*/{CONFIG_FILE}")]
+def new_folder(options: RunOptions) -> Path:
+    """Where a new run is to lie; nothing is made yet.
 
-
-def _command_of(path: Path) -> str | None:
-    try:
-        return read_config(path).get("command")
-    except ConfigError:
-        return None
-
-
-def _resumed(
-    path: Path, command: str, arguments: Sequence[str], given: Options, model: type[Options]
-) -> Options:
-    before = read_config(path)
-    if before.get("command") != command:
-        raise ConfigError(
-            f"resume: {path} is a run of `expo-ft {before.get('command')}`, "
-            f"not of `expo-ft {command}`"
-        )
-    old = make_options(dict(before["options"]), model)
-    if "task" in given.model_fields_set and given.task != old.task:
-        raise ConfigError(
-            f"task:={given.task}: {path.name} is a run of {old.task} "
-            "(leave task out, or start a new run)"
-        )
-    if given.run_dir is not None:
-        raise ConfigError("run_dir: a resumed run stays in its folder (leave run_dir out)")
-    return parse_arguments(arguments, model, base=old)
-
-
-def _new_folder(options: RunOptions) -> Path:
+    Raises:
+        ConfigError: when there is a run already.
+    """
     if options.run_dir is not None:
-        path = Path(options.run_dir).absolute()
+        path = Path(options.run_dir).expanduser().absolute()
         if (path / CONFIG_FILE).exists():
             raise ConfigError(
                 f"run_dir:={path}: holds a run already (resume:={path} goes on with "
                 "it, another folder starts anew)"
             )
-        _make(path, exist_ok=True)
         return path
     stamp = datetime.datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
     for suffix in ["", *(f"_{number}" for number in range(2, 100))]:
         path = runs_dir() / f"{stamp}_{options.task}{suffix}"
         if not path.exists():
-            _make(path, exist_ok=False)
             return path
     raise ConfigError(f"{runs_dir()}: no free name left for this second (give run_dir:=)")
 
 
-def _make(path: Path, *, exist_ok: bool) -> None:
+def make_folder(path: Path) -> None:
+    """Makes a run's folder and those in it. Raises ConfigError where it can't be made."""
     try:
-        path.mkdir(parents=True, exist_ok=exist_ok)
         for name in ("logs", "params", "checkpoints", "episodes"):
-            (path / name).mkdir(exist_ok=True)
+            (path / name).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(
             f"{path}: can't be created: {error.strerror} (give another run_dir:=)"
         ) from None
 
 
-def _lock(path: Path) -> IO[str]:
+def lock_folder(path: Path) -> IO[str]:
+    """Takes a run's folder for one runner; held as long as the file stays open.
+
+    Raises:
+        ConfigError: when it is taken, or can't be written.
+    """
     try:
         stream = (path / _LOCK_FILE).open("a+")
     except OSError as error:
-        raise ConfigError(f"{path}: can't be written: {error.strerror}") from None
+        raise ConfigError(
+            f"{path}: can't be written: {error.strerror} (give yourself the right to write there)"
+        ) from None
     try:
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -332,37 +205,44 @@ def _lock(path: Path) -> IO[str]:
     return stream
 
 
-def _reopen(path: Path, options: RunOptions) -> None:
-    """Takes the end of a run back that is asked for more; raises RunFinished where it isn't."""
-    if not (path / SUMMARY_FILE).is_file():
-        return
-    done = read_config(path).get("budget", {})
-    wanted = vars(budget(options, load_task(options.task)))
-    names = ("steps", "eval_trials") if isinstance(options, TrainOptions) else ("demos",)
-    if all(wanted[name] <= done.get(name, 0) for name in names):
-        raise RunFinished(path)
-    (path / SUMMARY_FILE).unlink()
-
-
-def _write_config(path: Path, command: str, options: RunOptions) -> None:
-    task = load_task(options.task)
-    work = budget(options, task)
-    kept = {**vars(work), "task": options.task, "seed": options.seed}
+def write_config(
+    path: Path, command: str, options: RunOptions, task: TaskConfig, budget: Budget
+) -> None:
+    """Writes config.yaml; see `read_config`. Raises ConfigError where it can't be written."""
+    kept = {**vars(budget), "task": options.task, "seed": options.seed}
     content = {
         "command": command,
+        # Of its newest start, where it goes on from an earlier one; `machine` too.
+        "started": datetime.datetime.now().astimezone().isoformat(timespec="microseconds"),
         # What a resumed run keeps, the budget that followed from defaults too.
         "options": options.model_dump(mode="json", exclude_unset=True, exclude={"resume"})
         | {name: value for name, value in kept.items() if name in type(options).model_fields},
         "resolved": options.model_dump(mode="json"),
-        "budget": dict(vars(work)),
+        "budget": dict(vars(budget)),
         "task": task.model_dump(mode="json"),
-        "robot": load_robot(options.robot).model_dump(mode="json"),
-        # Of its newest start, where it goes on from an earlier one.
         "machine": machine(),
     }
     temporary = path / f".{CONFIG_FILE}.tmp"
-    temporary.write_text(yaml.safe_dump(content, sort_keys=False))
-    put_in_place(temporary, path / CONFIG_FILE)
+    try:
+        temporary.write_text(yaml.safe_dump(content, sort_keys=False))
+        put_in_place(temporary, path / CONFIG_FILE)
+    except OSError as error:
+        raise ConfigError(
+            f"{path / CONFIG_FILE}: can't be written: {error.strerror} (make room there, or give "
+            "another run_dir:=)"
+        ) from None
+
+
+def _started(path: Path) -> datetime.datetime:
+    """When a run was started last; runs of older versions say it to the second."""
+    try:
+        config = read_config(path)
+        said = config.get("started") or config["machine"]["time"]
+        # YAML reads what machine() writes as a time, too.
+        time = datetime.datetime.fromisoformat(str(said))
+    except (ConfigError, KeyError, TypeError, ValueError):
+        return _NEVER
+    return time if time.tzinfo else time.replace(tzinfo=datetime.UTC)
 
 
 def _one_line(error: Exception) -> str:

@@ -10,15 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from expo_ft_ros.configuration import config_dir
+from expo_ft_ros.experiment.budget import Budget
 from expo_ft_ros.experiment.environment import find_rviz
 from expo_ft_ros.experiment.options import (
-    Budget,
     CollectOptions,
     EvalOptions,
     RunOptions,
     SimOptions,
     TrainOptions,
-    budget,
 )
 from expo_ft_ros.graph import robot_model
 from expo_ft_ros.graph.node_spec import (
@@ -48,9 +47,15 @@ _DEVICES: Mapping[str, tuple[str, tuple[str, ...]]] = {
 _LEARNER_GRACE = 20.0
 
 
-def train_graph(options: TrainOptions, run_dir: Path) -> list[NodeSpec]:
-    """Every stage from demonstrations to the last evaluation."""
-    work = budget(options, load_task(options.task))
+def train_graph(options: TrainOptions, run_dir: Path, given: int = 0) -> list[NodeSpec]:
+    """Every stage from demonstrations to the last evaluation.
+
+    Args:
+        options: As typed.
+        run_dir: Folder of the run.
+        given: Demonstrations of the dataset that the options name.
+    """
+    work = options.budget(load_task(options.task), given)
     specs = [*_world(options, run_dir), _reward(options, run_dir)]
     learning: dict[str, Parameter] = {
         "algorithm": options.algorithm,
@@ -67,7 +72,7 @@ def train_graph(options: TrainOptions, run_dir: Path) -> list[NodeSpec]:
 
 def collect_graph(options: CollectOptions, run_dir: Path) -> list[NodeSpec]:
     """Demonstrations only: no policy, no learner."""
-    work = budget(options, load_task(options.task))
+    work = options.budget(load_task(options.task))
     specs = [*_world(options, run_dir), _reward(options, run_dir), _recorder(options, run_dir)]
     return _with_session(specs, options, run_dir, work, "collect")
 
@@ -83,7 +88,7 @@ def eval_graph(
         checkpoint: The weights to evaluate.
         trained: What they were trained with: algorithm, preset, size.
     """
-    work = budget(options, load_task(options.task))
+    work = options.budget(load_task(options.task))
     specs = [*_world(options, run_dir), _reward(options, run_dir)]
     learning: dict[str, Parameter] = {**trained, "checkpoint": str(checkpoint)}
     specs += _learning(options, run_dir, learning, asynchronous=False)
@@ -93,7 +98,7 @@ def eval_graph(
 
 def sim_graph(options: SimOptions, run_dir: Path) -> list[NodeSpec]:
     """The simulated robot and whoever drives it, until it is stopped: no policy, no learner."""
-    work = budget(options, load_task(options.task))
+    work = options.budget(load_task(options.task))
     specs = [*_world(options, run_dir), _reward(options, run_dir)]
     return _with_session(specs, options, run_dir, work, "sim")
 
@@ -141,7 +146,7 @@ def _world(options: RunOptions, run_dir: Path) -> list[NodeSpec]:
     world: dict[str, Parameter] = {"seed": options.seed, "wait_for_operator": scripted}
     reset: dict[str, Parameter] = {
         "scene_reset": options.scene_reset,
-        "decision_time": budget(options, load_task(options.task)).decision_time,
+        "decision_time": options.budget(load_task(options.task)).decision_time,
         "begins_with_takeover": options.operator in _DEVICES,
     }
     device, topics = _DEVICES.get(options.operator, ("spacenav", ()))

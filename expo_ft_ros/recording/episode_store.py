@@ -72,7 +72,7 @@ def load_episodes(
 
 
 def relabel(path: Path, success: bool) -> None:
-    """A person's word on a recorded episode, over the classifier's: it ended, as this. The file
+    """The operator's word on a recorded episode, over the classifier's: it ended, as this. The file
     itself stays as it was recorded; the word lies beside it."""
     write_atomically(_label_path(path), {"success": success})
 
@@ -100,14 +100,19 @@ def _label_path(path: Path) -> Path:
 
 
 def _labelled(path: Path, episode: Episode) -> Episode:
-    """The episode as a person has labelled it, where he has."""
+    """The episode with the operator's label, where there is one."""
     place = _label_path(path)
     if not place.exists():
         return episode
     try:
-        success = bool(json.loads(place.read_text())["success"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        success = json.loads(place.read_bytes())["success"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"{place}: not a label ({error}); remove it or label anew") from error
+    if not isinstance(success, bool):
+        raise ValueError(
+            f"{place}: not a label (success is {success!r}, needed is true or false); remove it or "
+            "label anew"
+        )
     return episode.labelled(success)
 
 

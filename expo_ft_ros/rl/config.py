@@ -239,15 +239,28 @@ def load_preset(
         raise ConfigError(f"preset {preset} with size {size}: {reason}") from error
 
 
-def require_room(config: AgentConfig, steps: int, demonstrations: int, max_steps: int) -> None:
-    """Raises ConfigError where replay would forget the oldest, which are demonstrations, before so
-    many online steps are done. max_steps: of an episode."""
-    needed = steps + demonstrations * max_steps
+def require_room(
+    config: AgentConfig, steps: int, demonstrations: int, max_steps: int, given_steps: int = 0
+) -> None:
+    """Checks that replay forgets nothing: the oldest are demonstrations.
+
+    Args:
+        config: Of the learner.
+        steps: Online steps to be done.
+        demonstrations: To be collected.
+        max_steps: Of an episode.
+        given_steps: Those of a dataset.
+
+    Raises:
+        ConfigError: where it has less room.
+    """
+    needed = steps + demonstrations * max_steps + given_steps
     if needed > config.replay_capacity:
+        given = f", {given_steps} steps of the dataset" if given_steps else ""
         raise ConfigError(
-            f"replay_capacity {config.replay_capacity} is less than {steps} online steps and "
-            f"{demonstrations} demonstrations of up to {max_steps}: the demonstrations would be "
-            "forgotten (raise it in the size's file, config/sizes)"
+            f"replay_capacity {config.replay_capacity} is less than {steps} online steps{given} "
+            f"and {demonstrations} demonstrations of up to {max_steps}: the demonstrations would "
+            "be forgotten (raise it in the size's file, config/sizes)"
         )
 
 

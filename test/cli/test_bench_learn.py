@@ -6,7 +6,7 @@ import pytest
 
 from expo_ft_ros.cli import bench_learn
 from expo_ft_ros.configuration import ConfigError
-from expo_ft_ros.experiment.options import LearnOptions
+from expo_ft_ros.experiment.bench_options import LearnOptions
 
 TINY = (
     "imitation.steps=3,image_size=32,warmup_episodes=0,warmup_updates=0,critic_steps_per_update=2,"

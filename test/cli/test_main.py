@@ -9,7 +9,7 @@ import pytest
 
 from expo_ft_ros.cli import main as cli
 from expo_ft_ros.experiment.options import TrainOptions
-from expo_ft_ros.experiment.run_folder import open_run
+from expo_ft_ros.experiment.preflight import open_run
 
 ROOT = Path(__file__).parents[2]
 
@@ -37,8 +37,8 @@ def runs(tmp_path, monkeypatch):
         (["report"], "no run in"),
         (["report", "a", "b"], "report takes one run"),
         (["report", "/no/such/run"], "no run there"),
-        (["bench"], "known: graph, core, learn"),
-        (["bench", "nothing"], "known: graph, core, learn"),
+        (["bench"], "known: core, graph, learn"),
+        (["bench", "nothing"], "known: core, graph, learn"),
         (["bench", "core", "size:=huge"], "size:=huge: no such size (known: full, small)"),
         (["bench", "learn", "algorithm:=ppo"], "algorithm:=ppo: no such algorithm"),
         (["bench", "learn", "change:=edits"], "is not field=value"),
@@ -93,7 +93,7 @@ def test_a_report_of_a_run_that_is_not_finished(capsys):
     run = open_run("train", [], TrainOptions)
     assert cli.main(["report"]) == 0
     assert "Running: it has not got to its first episode" in capsys.readouterr().out
-    run.lock.close()
+    run.close()
     assert cli.main(["report"]) == 0
     out = capsys.readouterr().out
     assert "Stopped before its end" in out
@@ -105,7 +105,7 @@ def test_a_report_of_a_run_that_is_not_finished(capsys):
 
 def test_a_finished_run_is_reported_instead_of_resumed(capsys):
     run = open_run("train", [], TrainOptions)
-    run.lock.close()
+    run.close()
     (run.path / "summary.json").write_text('{"eval_after": {"successes": 9, "trials": 10}}')
     assert cli.main(["train", "resume:=latest"]) == 0
     out = capsys.readouterr().out

@@ -196,13 +196,3 @@ def test_a_video_that_fails_leaves_no_file(tmp_path):
     with pytest.raises(RuntimeError):
         write_video(tmp_path / "a.webm", frames(), 10)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_play_never_discards(run):
-    """`episodes.main` gets the other commands; what isn't one of them changes nothing."""
-    from expo_ft_ros.cli import episodes
-    from expo_ft_ros.configuration import ConfigError
-
-    with pytest.raises(ConfigError, match=r"known: .*play"):
-        episodes.main(["play", "1"])
-    assert (run / "episodes" / "000001.mcap").is_file()

@@ -1,23 +1,21 @@
 """Creating, finding and resuming runs."""
 
 import os
+import shutil
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import yaml
 
 from expo_ft_ros.configuration import ConfigError
-from expo_ft_ros.experiment.options import CollectOptions, EvalOptions, TrainOptions, budget
+from expo_ft_ros.experiment.options import CollectOptions, SimOptions, TrainOptions
+from expo_ft_ros.experiment.preflight import open_run
 from expo_ft_ros.experiment.run_folder import (
-    METRICS_FILE,
     RunFinished,
-    find_checkpoint,
     find_run,
+    first_uncounted,
     is_running,
-    open_run,
     read_config,
-    trained_with,
 )
 from expo_ft_ros.recording.lerobot import DatasetWriter
 from expo_ft_ros.tasks import load_task
@@ -26,8 +24,11 @@ from support.episodes import make_episode
 
 @pytest.fixture(autouse=True)
 def runs(tmp_path, monkeypatch):
+    """Several runs may be open: each has a domain of its own."""
     folder = tmp_path / "runs"
     monkeypatch.setenv("EXPO_FT_RUNS", str(folder))
+    monkeypatch.setenv("EXPO_FT_ISOLATE", "1")
+    monkeypatch.delenv("ROS_DOMAIN_ID", raising=False)
     return folder
 
 
@@ -37,7 +38,7 @@ def train(*arguments):
 
 def closed(*arguments):
     run = train(*arguments)
-    run.lock.close()
+    run.close()
     return run
 
 
@@ -112,21 +113,52 @@ def test_resuming_twice_still_knows_the_first_options():
     assert read_config(first.path)["options"]["seed"] == 7
 
 
-def test_latest_is_the_newest_of_its_command(runs):
+def test_latest_is_the_one_that_was_started_last(runs):
     first, second = closed(), closed()
-    os.utime(first.path / "config.yaml", ns=(1, 1))
-    open_run("collect", [], CollectOptions).lock.close()
+    os.utime(first.path / "config.yaml", (2**31, 2**31))
+    open_run("collect", [], CollectOptions).close()
     assert find_run("latest", "train") == second.path
     assert find_run(first.path.name) == first.path
+    closed(f"resume:={first.path}")
+    assert find_run("latest", "train") == first.path
 
 
-def test_latest_of_any_command_is_the_newest_that_has_an_episode(runs):
+def test_latest_is_a_run_that_is_starting(runs):
+    """It has no episode yet, and the one before it has."""
+    before = closed()
+    (before.path / "metrics.jsonl").touch()
+    starting = train()
+    assert find_run("latest") == starting.path
+
+
+def test_latest_is_a_run_that_records(runs):
+    run = closed()
+    open_run("sim", [], SimOptions).close()
+    assert find_run("latest") == run.path
+
+
+def test_a_copy_is_not_newer_than_what_was_started_after_it(runs):
     first, second = closed(), closed()
-    os.utime(first.path / "config.yaml", ns=(1, 1))
+    shutil.copytree(first.path, runs / "zz_copy")
     assert find_run("latest") == second.path
-    (first.path / METRICS_FILE).touch()
-    assert find_run("latest") == first.path
-    assert find_run("latest", "train") == second.path
+
+
+def test_runs_of_older_versions_have_a_time_of_their_own(runs):
+    for name, time in (("b", "2026-11-02T10:00:00+0000"), ("a", "2026-11-02T10:00:00+0100")):
+        (runs / name).mkdir(parents=True)
+        content = {"command": "train", "options": {}, "machine": {"time": time}}
+        (runs / name / "config.yaml").write_text(yaml.safe_dump(content))
+    assert find_run("latest") == runs / "b"
+    newest = closed()
+    assert find_run("latest") == newest.path
+
+
+def test_books_that_are_broken_are_named(tmp_path):
+    assert first_uncounted(tmp_path) == 1
+    for content in (b"", b"[1]", b'{"session": {"episode": null}}', b"\xff"):
+        (tmp_path / "progress.json").write_bytes(content)
+        with pytest.raises(ConfigError, match=r"progress\.json: broken .*move it away"):
+            first_uncounted(tmp_path)
 
 
 @pytest.mark.parametrize("source", ["latest", "/no/such/run"])
@@ -164,30 +196,8 @@ def test_one_runner_in_one_folder():
     run = train()
     with pytest.raises(ConfigError, match=f"in use by process {os.getpid()}"):
         train(f"resume:={run.path}")
-    run.lock.close()
+    run.close()
     assert train(f"resume:={run.path}").resumed
-
-
-def test_the_newest_checkpoint_of_a_run_is_evaluated():
-    run = closed()
-    folder = run.path / "checkpoints"
-    for age, name in enumerate(["b", "a"]):
-        (folder / f"{name}.safetensors").write_bytes(b"")
-        os.utime(folder / f"{name}.safetensors", ns=(age, age))
-    found = find_checkpoint(EvalOptions())
-    assert found == folder / "a.safetensors"
-    assert find_checkpoint(EvalOptions(checkpoint=str(found))) == found
-    trained = {"algorithm": "expo_ft", "preset": "recommended", "size": "small"}
-    assert trained_with(EvalOptions(), found) == trained
-    assert trained_with(EvalOptions(preset="paper"), found)["preset"] == "paper"
-
-
-def test_a_run_without_checkpoints_cannot_be_evaluated():
-    run = closed()
-    with pytest.raises(ConfigError, match="no checkpoints yet"):
-        find_checkpoint(EvalOptions(checkpoint=str(run.path)))
-    with pytest.raises(ConfigError, match="no such file"):
-        find_checkpoint(EvalOptions(checkpoint=str(Path("/none.safetensors"))))
 
 
 def finished(*arguments):
@@ -217,26 +227,12 @@ def test_a_resumed_short_form_stays_one():
     """Else the demonstrations and trials of the long form would be asked for in the middle."""
     closed("steps:=300")
     options = train("resume:=latest", "steps:=600").options
-    work = budget(options, load_task("cube_pick"))
-    assert work == replace(budget(TrainOptions(steps=300), load_task("cube_pick")), steps=600)
-
-
-def test_the_latest_checkpoint_is_of_a_run_that_has_one():
-    trained = closed()
-    weights = trained.path / "checkpoints" / "a.safetensors"
-    weights.write_bytes(b"")
-    closed()
-    assert find_checkpoint(EvalOptions()) == weights
-
-
-def test_no_checkpoint_anywhere_says_how_to_get_one():
-    closed()
-    with pytest.raises(ConfigError, match="checkpoint:=latest: no training on cube_pick"):
-        find_checkpoint(EvalOptions())
+    work = options.budget(load_task("cube_pick"))
+    assert work == replace(TrainOptions(steps=300).budget(load_task("cube_pick")), steps=600)
 
 
 def test_a_run_is_running_while_its_lock_is_held():
     run = train()
     assert is_running(run.path)
-    run.lock.close()
+    run.close()
     assert not is_running(run.path)

@@ -5,8 +5,9 @@ import socket
 import pytest
 
 from expo_ft_ros.configuration import ConfigError
-from expo_ft_ros.experiment.options import TrainOptions, parse_arguments
-from expo_ft_ros.experiment.run_folder import open_run
+from expo_ft_ros.experiment.arguments import parse_arguments
+from expo_ft_ros.experiment.options import TrainOptions
+from expo_ft_ros.experiment.preflight import open_run
 from expo_ft_ros.graph.specs import train_graph
 from expo_ft_ros.monitor.address import TOKEN_VARIABLE, require_openable_console
 
@@ -51,7 +52,7 @@ def test_it_is_told_before_there_is_a_folder_and_only_to_who_wants_one(monkeypat
         with pytest.raises(ConfigError, match="in use"):
             open_run("train", ["console:=true", port], TrainOptions)
         assert not (tmp_path / "runs").exists()
-        open_run("train", [port], TrainOptions).lock.close()
+        open_run("train", [port], TrainOptions).close()
 
 
 def test_a_resumed_run_may_have_its_console_elsewhere_or_none(monkeypatch, tmp_path):
@@ -64,10 +65,10 @@ def test_a_resumed_run_may_have_its_console_elsewhere_or_none(monkeypatch, tmp_p
     with socket.create_server(("127.0.0.1", int(port.partition(":=")[2]))):
         with pytest.raises(ConfigError, match="in use by process"):
             open_run("train", again, TrainOptions)
-        first.lock.close()
+        first.close()
         with pytest.raises(ConfigError, match=f"{port}: address already in use"):
             open_run("train", again, TrainOptions)
-        open_run("train", ["console:=false", f"resume:={first.path}"], TrainOptions).lock.close()
+        open_run("train", ["console:=false", f"resume:={first.path}"], TrainOptions).close()
 
 
 def test_nobody_waits_for_the_monitor_and_nobody_misses_it(tmp_path):

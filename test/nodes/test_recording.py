@@ -159,7 +159,7 @@ def test_a_person_looks_through_a_run_and_labels_it(tmp_path, capsys, monkeypatc
     for words, message in (
         (["show", "2"], "no such episode"),
         (["show", "x"], "not an episode's number"),
-        (["relabel", "1", "maybe"], "is not success or failure"),
+        (["relabel", "1", "maybe"], "no label (known: failure, success)"),
         (["lost"], "no such command"),
     ):
         assert cli.main(["episodes", *words]) == 2

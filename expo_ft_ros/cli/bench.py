@@ -1,0 +1,52 @@
+"""`expo-ft bench`: measurements of the graph and of the learner."""
+
+import contextlib
+import importlib
+from collections.abc import Sequence
+
+from expo_ft_ros.cli.arguments import print_options, wants_help
+from expo_ft_ros.configuration import ConfigError, nearest
+
+BENCHES = {
+    "graph": "expo_ft_ros.cli.bench_graph",
+    "core": "expo_ft_ros.cli.bench_core",
+    "learn": "expo_ft_ros.cli.bench_learn",
+}
+"""Name -> module with `main(words)`."""
+
+_USAGE = """\
+usage: expo-ft bench graph [lockstep | realtime]
+       expo-ft bench core [name:=value ...]   (options: expo-ft bench core --help)
+       expo-ft bench learn [name:=value ...]  (options: expo-ft bench learn --help)
+"""
+
+
+def main(words: Sequence[str]) -> int:
+    """Runs a bench; returns the exit code.
+
+    Raises:
+        ConfigError: for an unknown bench or wrong arguments.
+    """
+    if wants_help(words):
+        return _help(words[0])
+    if not words or words[0] not in BENCHES:
+        given = f"no bench {words[0]!r}" if words else "bench needs a name"
+        raise ConfigError(f"{given} ({nearest(words[0] if words else '', BENCHES)})")
+    bench = importlib.import_module(BENCHES[words[0]])
+    with contextlib.ExitStack() as machine:
+        if words[0] == "graph":
+            from expo_ft_ros.experiment.preflight import check_bench
+
+            machine.enter_context(check_bench())
+        return int(bench.main(words[1:]))
+
+
+def _help(name: str) -> int:
+    from expo_ft_ros.experiment.bench_options import CoreOptions, LearnOptions
+
+    if name == "core":
+        return print_options("bench core", CoreOptions)
+    if name == "learn":
+        return print_options("bench learn", LearnOptions)
+    print(_USAGE, end="")
+    return 0

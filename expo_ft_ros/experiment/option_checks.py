@@ -1,0 +1,83 @@
+"""Which options go together: with each other, the task and the robot."""
+
+from collections.abc import Sequence
+
+from expo_ft_ros.configuration import ConfigError, nearest
+from expo_ft_ros.experiment.options import CollectOptions, RunOptions, TaskOptions, TrainOptions
+from expo_ft_ros.rl.config import ALGORITHM_NAMES, known_names
+from expo_ft_ros.robots import load_robot
+from expo_ft_ros.tasks import TaskConfig, load_task
+
+
+def check_options(options: TaskOptions) -> None:
+    """Checks what can be checked of options without a look at the machine.
+
+    Raises:
+        ConfigError: in one line, for a task, robot, algorithm, preset or size that isn't there, and
+            for options that exclude each other.
+    """
+    try:
+        task = load_task(options.task)
+    except ConfigError as error:
+        raise ConfigError(f"task:={options.task}: {error}") from None
+    _require_demonstrator(options)
+    if isinstance(options, RunOptions):
+        _require_fit(options, task)
+        _require_possible_reset(options, task)
+    _require_known(options, "algorithm", ALGORITHM_NAMES)
+    _require_known(options, "preset", known_names("presets"))
+    _require_known(options, "size", known_names("sizes"))
+
+
+def _require_demonstrator(options: TaskOptions) -> None:
+    if not isinstance(options, CollectOptions) or options.operator != "none":
+        return
+    if options.demos or not isinstance(options, TrainOptions):
+        raise ConfigError(
+            "operator:=none: nobody is there to give demonstrations "
+            "(name an operator; expo-ft train also takes demos:=0)"
+        )
+
+
+def _require_possible_reset(options: RunOptions, task: TaskConfig) -> None:
+    if options.scene_reset in ("scripted", "person") and not options.realtime:
+        raise ConfigError(
+            f"scene_reset:={options.scene_reset}: takes time between episodes, of which lock-step "
+            "has none (add realtime:=true, or take scene_reset:=asked)"
+        )
+    if options.scene_reset == "scripted" and not task.reset_script:
+        raise ConfigError(
+            f"scene_reset:=scripted: config/tasks/{task.name}.yaml has no reset_script (write one)"
+        )
+
+
+def _require_fit(options: RunOptions, task: TaskConfig) -> None:
+    """Raises ConfigError for a robot that can't do the task, or not in this way."""
+    try:
+        robot = load_robot(options.robot)
+    except ConfigError as error:
+        raise ConfigError(f"robot:={options.robot}: {error}") from None
+    robot.require_reach(task.workspace, f"task:={task.name}: config/tasks/{task.name}.yaml")
+    can = robot.capabilities
+    if not can.lockstep and not options.realtime:
+        raise ConfigError(
+            f"robot:={options.robot}: has no clock of its own to wait with, which lock-step needs "
+            "(add realtime:=true)"
+        )
+    if not can.knows_objects and options.operator == "scripted":
+        raise ConfigError(
+            f"operator:=scripted: needs to be told where each object is, which robot:="
+            f"{options.robot} can't (take operator:=spacemouse, gamepad, keyboard or none)"
+        )
+    if not can.resets_scene and options.scene_reset in ("automatic", "asked"):
+        raise ConfigError(
+            f"scene_reset:={options.scene_reset}: needs a robot that puts the scene in place, "
+            f"which robot:={options.robot} can't (take scene_reset:=person, or scripted where the "
+            "task has a reset_script)"
+        )
+
+
+def _require_known(options: TaskOptions, option: str, known: Sequence[str]) -> None:
+    name = getattr(options, option, None)
+    if name is not None and name not in known:
+        raise ConfigError(f"{option}:={name}: no such {option} ({nearest(name, known)})")

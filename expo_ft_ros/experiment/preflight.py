@@ -1,0 +1,281 @@
+"""All that a run needs, checked before there is a folder or a process; then its folder.
+
+The command line and the launch files both begin here, so that what is wrong is said in the same
+line whoever asks. The order is that of who can mend it: first the arguments and what they name,
+then this machine, last what is shared with other graphs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from expo_ft_ros.configuration import ConfigError
+from expo_ft_ros.experiment.arguments import make_options, read_arguments
+from expo_ft_ros.experiment.budget import Budget
+from expo_ft_ros.experiment.environment import (
+    claim_domain,
+    find_rviz,
+    require_environment,
+    require_room_on_disk,
+    require_spacenav_library,
+)
+from expo_ft_ros.experiment.options import (
+    CollectOptions,
+    EvalOptions,
+    RunOptions,
+    SimOptions,
+    TrainOptions,
+)
+from expo_ft_ros.experiment.progress import SUMMARY_FILE
+from expo_ft_ros.experiment.run_folder import (
+    RunFinished,
+    find_run,
+    first_uncounted,
+    lock_folder,
+    make_folder,
+    new_folder,
+    read_config,
+    write_config,
+)
+from expo_ft_ros.experiment.weights import Weights, weights_to_evaluate, weights_to_go_on_with
+from expo_ft_ros.monitor.address import require_openable_console
+from expo_ft_ros.rl.config import load_preset, require_room
+from expo_ft_ros.tasks import TaskConfig, load_task
+
+Options = TypeVar("Options", bound=RunOptions)
+
+_STEP_BYTES = 50_000  # of an episode's file: about four times what the simulation's take
+_CHECKPOINT_BYTES = 300_000_000  # three of a small agent, and one that is being written
+_LOG_BYTES = 20_000_000
+
+
+@dataclass(frozen=True)
+class Prepared(Generic[Options]):
+    """What the arguments ask for, found to be possible; nothing is made yet.
+
+    Attributes:
+        options: As typed, over those of a run that goes on.
+        task: The task.
+        budget: How much is done.
+        path: Where the run lies, or is to lie.
+        resumed: Whether it goes on from an earlier start.
+        weights: What it begins with; None: what is drawn from its seed.
+    """
+
+    options: Options
+    task: TaskConfig
+    budget: Budget
+    path: Path
+    resumed: bool
+    weights: Weights | None
+
+
+@dataclass(frozen=True)
+class Run(Prepared[Options]):
+    """An opened run; its locks are held until `close`, or as long as the object lives.
+
+    Attributes:
+        locks: One runner in one folder, one graph in one domain.
+    """
+
+    locks: ExitStack
+
+    @property
+    def notes(self) -> list[str]:
+        """What the operator is told as it begins, a line each."""
+        told = [f"Run: {self.path}"]
+        return told + (self.weights.notes if self.weights else [])
+
+    def close(self) -> None:
+        """Gives folder and domain back."""
+        self.locks.close()
+
+
+def open_run(command: str, arguments: Sequence[str], model: type[Options]) -> Run[Options]:
+    """Checks all that a run needs, then makes its folder, or takes up the one of `resume:=`.
+
+    A resumed run keeps its options, except for those given now; its task can't change.
+
+    Args:
+        command: The CLI's command, kept in config.yaml.
+        arguments: `name:=value`, as typed.
+        model: The command's options.
+
+    Raises:
+        ConfigError: in one line that names thing, value, place and remedy; there is no new folder
+            then, and a run that was to go on is as it was.
+        RunFinished: when there is nothing left to go on with; the run is as it was.
+    """
+    prepared = prepare_run(command, arguments, model)
+    check_machine(prepared)
+    with ExitStack() as locks:
+        if prepared.resumed:
+            # First: its own graph may hold the domain and the console.
+            locks.enter_context(lock_folder(prepared.path))
+        locks.enter_context(claim_machine())
+        if prepared.options.console:
+            require_openable_console(prepared.options.console_host, prepared.options.console_port)
+        if prepared.resumed:
+            (prepared.path / SUMMARY_FILE).unlink(missing_ok=True)
+        else:
+            make_folder(prepared.path)
+            locks.enter_context(lock_folder(prepared.path))
+        write_config(prepared.path, command, prepared.options, prepared.task, prepared.budget)
+        held = locks.pop_all()
+    return Run(**vars(prepared), locks=held)
+
+
+def prepare_run(command: str, arguments: Sequence[str], model: type[Options]) -> Prepared[Options]:
+    """Checks the arguments and what they name: task, robot, dataset, checkpoint, run.
+
+    Args:
+        command: The CLI's command.
+        arguments: `name:=value`, as typed.
+        model: The command's options.
+
+    Raises:
+        ConfigError: for the first that is wrong.
+        RunFinished: when there is nothing left to go on with.
+    """
+    typed = read_arguments(arguments, model)
+    source = typed.get("resume")
+    if source is None:
+        options = make_options(typed, model)
+        path = new_folder(options)
+    else:
+        path = find_run(source, command, option="resume")
+        options = _resumed(path, command, typed, model)
+    task = load_task(options.task)
+    weights = None
+    if isinstance(options, EvalOptions):
+        weights = weights_to_evaluate(options)
+    elif isinstance(options, TrainOptions) and source is not None:
+        weights = weights_to_go_on_with(path, options)
+    episodes, frames = _given(options, task)
+    budget = options.budget(task, episodes)
+    if isinstance(options, TrainOptions):
+        config = load_preset(options.preset, options.size)
+        require_room(config, budget.steps, budget.demos, task.max_steps, frames)
+    if source is not None:
+        first_uncounted(path)
+        if _is_finished(path, options, budget):
+            raise RunFinished(path)
+    return Prepared(options, task, budget, path, source is not None, weights)
+
+
+def check_machine(prepared: Prepared[Any]) -> None:
+    """Checks what this machine must have for it: ROS, renderer, programs, room on the disk.
+
+    Args:
+        prepared: What is to be started.
+
+    Raises:
+        ConfigError: for the first that is missing.
+    """
+    options = prepared.options
+    require_environment()
+    _choose_renderer()
+    if options.rviz:
+        find_rviz()
+    if options.operator == "spacemouse" and options.spacemouse == "libspnav":
+        require_spacenav_library()
+    require_room_on_disk(prepared.path, _bytes_needed(prepared))
+
+
+def claim_machine() -> ExitStack:
+    """Takes what every graph shares with others on this machine: its ROS domain.
+
+    Raises:
+        ConfigError: when another graph has it.
+    """
+    locks = ExitStack()
+    domain = claim_domain()
+    if domain is not None:
+        locks.enter_context(domain)
+    return locks
+
+
+def check_bench() -> ExitStack:
+    """As for a run, where a graph is measured that has no folder.
+
+    Raises:
+        ConfigError: for the first that is missing or taken.
+    """
+    require_environment()
+    _choose_renderer()
+    return claim_machine()
+
+
+def _choose_renderer() -> None:
+    from expo_ft_ros.sim.gl import choose_gl
+
+    choose_gl()
+
+
+def _bytes_needed(prepared: Prepared[Any]) -> int:
+    if isinstance(prepared.options, SimOptions):
+        return _LOG_BYTES
+    budget, longest = prepared.budget, prepared.task.max_steps
+    steps = budget.demos * longest
+    if not isinstance(prepared.options, CollectOptions):
+        steps = budget.eval_trials * longest
+    if isinstance(prepared.options, TrainOptions):
+        steps += budget.steps + 2 * budget.eval_trials * longest
+    learned = _CHECKPOINT_BYTES if isinstance(prepared.options, TrainOptions) else 0
+    return steps * _STEP_BYTES + learned + _LOG_BYTES
+
+
+def _given(options: RunOptions, task: TaskConfig) -> tuple[int, int]:
+    """How many episodes and frames the dataset has that is named; all of it is checked."""
+    if not isinstance(options, TrainOptions) or options.demonstrations is None:
+        return 0, 0
+    from expo_ft_ros.recording.lerobot import DatasetError, check_dataset
+
+    try:
+        size = check_dataset(Path(options.demonstrations), task.control_hz)
+        return size.episodes, size.frames
+    except (DatasetError, OSError) as error:
+        raise ConfigError(f"demonstrations:={error}") from None
+
+
+def _is_finished(path: Path, options: RunOptions, budget: Budget) -> bool:
+    """Whether a run has ended and isn't asked for more."""
+    if not (path / SUMMARY_FILE).is_file():
+        return False
+    done = read_config(path).get("budget")
+    names = ("steps", "eval_trials") if isinstance(options, TrainOptions) else ("demos",)
+    if not isinstance(done, dict):
+        return True
+    return all(
+        getattr(budget, name) <= number
+        for name in names
+        if isinstance(number := done.get(name), int)
+    )
+
+
+def _resumed(path: Path, command: str, typed: Mapping[str, Any], model: type[Options]) -> Options:
+    """The run's options, with those given now on top."""
+    before = read_config(path)
+    if before.get("command") != command:
+        raise ConfigError(
+            f"resume:={path}: is a run of `expo-ft {before.get('command')}`, "
+            f"not of `expo-ft {command}`"
+        )
+    if "run_dir" in typed:
+        raise ConfigError(
+            f"run_dir:={typed['run_dir']}: a resumed run stays in its folder (leave run_dir out)"
+        )
+    task = before["options"].get("task", typed.get("task"))
+    if typed.get("task") not in (None, task):
+        raise ConfigError(
+            f"task:={typed['task']}: {path.name} is a run of {task} "
+            "(leave task out, or start a new run)"
+        )
+    try:
+        return make_options({**before["options"], **typed}, model)
+    except ConfigError as error:
+        raise ConfigError(f"resume:={path}: {error}") from None

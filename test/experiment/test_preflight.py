@@ -1,0 +1,150 @@
+"""What a run needs is checked before there is a folder, in the order of who can mend it."""
+
+import json
+import shutil
+
+import pytest
+
+from expo_ft_ros.configuration import ConfigError
+from expo_ft_ros.experiment import environment
+from expo_ft_ros.experiment.environment import claim_domain
+from expo_ft_ros.experiment.options import CollectOptions, SimOptions, TrainOptions
+from expo_ft_ros.experiment.preflight import open_run
+from expo_ft_ros.recording.lerobot import DatasetWriter
+from support.episodes import make_episode
+
+
+@pytest.fixture(autouse=True)
+def runs(tmp_path, monkeypatch):
+    folder = tmp_path / "runs"
+    monkeypatch.setenv("EXPO_FT_RUNS", str(folder))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    for name in ("EXPO_FT_ISOLATE", "RMW_IMPLEMENTATION", "ROS_AUTOMATIC_DISCOVERY_RANGE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("ROS_DOMAIN_ID", "7")
+    return folder
+
+
+def refused(cause, *words, command="train", model=TrainOptions):
+    with pytest.raises(ConfigError, match=cause) as caught:
+        open_run(command, words, model)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.fixture
+def another_graph():
+    with claim_domain() as held:
+        yield held
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "cause"),
+    [
+        ("ROS_DOMAIN_ID", "300", r"ROS_DOMAIN_ID=300: no ROS domain \(.*from 0 to 232"),
+        ("ROS_DOMAIN_ID", "-1", "ROS_DOMAIN_ID=-1: no ROS domain"),
+        ("ROS_DOMAIN_ID", "0x10", "ROS_DOMAIN_ID=0x10: no ROS domain"),
+        ("ROS_DOMAIN_ID", "9" * 5000, "no ROS domain"),
+        ("RMW_IMPLEMENTATION", "rmw_zenoh_cpp", "rmw_zenoh_cpp: not installed .*rmw_fastrtps_cpp"),
+        ("ROS_AUTOMATIC_DISCOVERY_RANGE", "OFF", "OFF: not known .*LOCALHOST, SUBNET"),
+        ("EXPO_FT_ISOLATE", "true", "EXPO_FT_ISOLATE=true: not known .known: 0, 1"),
+        ("FASTDDS_DEFAULT_PROFILES_FILE", "/no/where.xml", "/no/where.xml: no such file"),
+    ],
+)
+@pytest.mark.parametrize(("command", "model"), [("train", TrainOptions), ("sim", SimOptions)])
+def test_the_environment_is_checked_before_there_is_a_folder(
+    variable, value, cause, command, model, runs, monkeypatch
+):
+    monkeypatch.setenv(variable, value)
+    refused(cause, command=command, model=model)
+    assert not runs.exists()
+
+
+@pytest.mark.parametrize("value", ["", "0", "232", "007"])
+def test_what_ros_takes_as_a_domain_is_one(value, monkeypatch):
+    monkeypatch.setenv("ROS_DOMAIN_ID", value)
+    assert environment.domain() == int(value or 0)
+
+
+def test_arguments_come_before_the_environment_and_that_before_what_is_shared(
+    another_graph, runs, monkeypatch
+):
+    refused("a graph of expo_ft_ros runs in it already")
+    monkeypatch.setenv("RMW_IMPLEMENTATION", "rmw_nothing")
+    refused("rmw_nothing: not installed")
+    refused("robot:=nothing: no robot", "robot:=nothing")
+    refused("no LeRobot dataset", f"demonstrations:={runs}")
+    refused("resume:=nothing: no run there", "resume:=nothing")
+    assert not runs.exists()
+
+
+def test_a_full_disk_is_named_with_what_the_run_needs(runs, monkeypatch):
+    usage = shutil.disk_usage(runs.parent)
+    monkeypatch.setattr("shutil.disk_usage", lambda path: usage._replace(free=50_000_000))
+    refused(r"runs/.*: 50\.0 MB are free there, the run needs about [\d.]+ .B .*EXPO_FT_RUNS")
+    assert not runs.exists()
+    open_run("sim", [], SimOptions).close()
+
+
+def test_rviz_without_rviz_names_the_package(runs, monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    refused(r"rviz:=true: .*apt install .*rviz2", "rviz:=true")
+    assert not runs.exists()
+
+
+def test_a_failed_start_leaves_the_domain_to_others(runs, monkeypatch):
+    (runs.parent / "file").write_text("")
+    refused("can't be created", f"run_dir:={runs.parent / 'file' / 'run'}")
+    run = open_run("train", [], TrainOptions)
+    refused("a graph of expo_ft_ros runs in it already")
+    run.close()
+    open_run("train", [], TrainOptions).close()
+
+
+def test_two_graphs_of_one_named_domain_exclude_each_other_also_when_isolated(monkeypatch):
+    monkeypatch.setenv("EXPO_FT_ISOLATE", "1")
+    run = open_run("train", [], TrainOptions)
+    refused("a graph of expo_ft_ros runs in it already")
+    run.close()
+    monkeypatch.delenv("ROS_DOMAIN_ID")
+    first, second = open_run("train", [], TrainOptions), open_run("train", [], TrainOptions)
+    assert first.path != second.path
+
+
+def dataset(folder, length=3):
+    with DatasetWriter(folder, 10, "franka") as writer:
+        writer.add(make_episode(1, length, terminated=True))
+        writer.close()
+    return folder
+
+
+def test_a_dataset_is_checked_whole_and_counted_once(runs, tmp_path):
+    folder = dataset(tmp_path / "dataset")
+    run = open_run("train", [f"demonstrations:={folder}"], TrainOptions)
+    assert (run.budget.given, run.budget.demos) == (1, 0)
+    run.close()
+    info = json.loads((folder / "meta" / "info.json").read_text())
+    (folder / "meta" / "info.json").write_text(json.dumps({**info, "total_episodes": 0}))
+    refused("demonstrations:=.*total_episodes 0", f"demonstrations:={folder}")
+    refused("demonstrations:=.*total_episodes 0", f"resume:={run.path}")
+    assert len(list(runs.iterdir())) == 1
+
+
+def test_a_dataset_that_replay_has_no_room_for_is_refused(tmp_path, monkeypatch):
+    folder = dataset(tmp_path / "dataset", 30)
+    refused(
+        r"30 steps of the dataset .*would be forgotten", f"demonstrations:={folder}", "steps:=15980"
+    )
+    open_run("train", [f"demonstrations:={folder}", "steps:=15000"], TrainOptions).close()
+
+
+def test_options_of_a_run_that_goes_on_count_when_new_ones_are_checked():
+    """scene_reset:=person needs realtime:=true, which the run has."""
+    words = ["realtime:=true", "operator:=gamepad"]
+    run = open_run("collect", words, CollectOptions)
+    run.close()
+    again = [f"resume:={run.path}", "scene_reset:=person"]
+    open_run("collect", again, CollectOptions).close()
+    refused(
+        "add realtime:=true", *again, "realtime:=false", command="collect", model=CollectOptions
+    )
