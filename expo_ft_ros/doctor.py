@@ -28,7 +28,6 @@ EXIT_USAGE = 2
 _GIGABYTE = 1e9
 _NEEDED_DISK = 2.0
 _NEEDED_SHARED_MEMORY = 0.5
-_RENDER_TIME_LIMIT = 30.0
 _TICK = 0.005
 _TICKS = 40
 _LATE_TICK = 0.005
@@ -140,16 +139,16 @@ def check_configuration() -> Check:
         return Check("tasks", "fail", f"{error}")
 
 
-def check_rendering() -> Check:
+def check_rendering(program: str = _RENDER, patience: float = 30.0) -> Check:
     """MuJoCo renders a small image, in a process of its own: a bad driver crashes or hangs."""
     remedy = "apt-get install libegl1 libegl-mesa0 libgl1-mesa-dri, or MUJOCO_GL=disable"
     try:
         done = subprocess.run(
-            [sys.executable, "-c", _RENDER],
-            capture_output=True, text=True, timeout=_RENDER_TIME_LIMIT, check=False,
+            [sys.executable, "-c", program],
+            capture_output=True, text=True, timeout=patience, check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
-        return Check("rendering", "fail", f"no image within {_RENDER_TIME_LIMIT:.0f} s", remedy)
+        return Check("rendering", "fail", f"no image within {patience:g} s", remedy)
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
         return Check("rendering", "fail", last, remedy)

@@ -10,7 +10,8 @@ Each observation of a running episode goes through it once, in this order:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,7 +59,7 @@ class ControlLoop:
     """Chunks, person, safety and episode of one robot.
 
     lead: ticks before the end of a chunk at which the next one is asked for; 0 in lock-step, where
-    the world waits for the answer. scene_reset, decision_time: as of `EpisodeMachine`.
+    the world waits for the answer. scene_reset, decision_time, clock: as of `EpisodeMachine`.
     begins_with_takeover: an operator who drives alone is a human at a device, who is waited for.
     `episode` takes what people ask for: mark_success, pause, estop ...
     """
@@ -73,12 +74,13 @@ class ControlLoop:
         scene_reset: SceneReset = SceneReset.AUTOMATIC,
         decision_time: float = 0.0,
         begins_with_takeover: bool = False,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.task = task
         self._limits = limits
         self.lead = lead
         self._begins_with_takeover = begins_with_takeover
-        self.episode = EpisodeMachine(scene_reset, decision_time=decision_time)
+        self.episode = EpisodeMachine(scene_reset, clock, decision_time)
         self._safety = safety
         least = task.period * task.execute_steps
         if lead and safety.deadlines["policy"] <= least:

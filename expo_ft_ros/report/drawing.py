@@ -56,7 +56,7 @@ STYLE: Any = {
     "svg.hashsalt": "expo_ft_ros",
 }
 
-_PNG_DPI = 200
+PNG_DPI = 200
 _NO_METADATA = {"Date": None, "Creator": None, "Format": None, "Type": None}
 
 
@@ -93,7 +93,7 @@ def render(figure: Figure, name: str, words: str, *, photographs: bool = False) 
     where SVG would be larger and no sharper."""
     png = io.BytesIO()
     FigureCanvasAgg(figure)
-    figure.savefig(png, format="png", dpi=_PNG_DPI, metadata={"Software": None})
+    figure.savefig(png, format="png", dpi=PNG_DPI, metadata={"Software": None})
     if photographs:
         embedded = _uri("image/png", png.getvalue())
     else:

@@ -20,6 +20,7 @@ from expo_ft_ros.robots import load_robot
 from expo_ft_ros.sim.world import World
 from expo_ft_ros.tasks import known_tasks, load_task
 from expo_ft_ros.tasks.scenes import make_world
+from support.machines import Clock
 
 LIMITS = load_robot("sim").limits
 
@@ -37,16 +38,18 @@ def person(speed: float = 0.5, connected: bool = True) -> TeleopState:
 class Robot:
     """Moves as it is told; the loop in front of it resets by a script."""
 
-    def __init__(self, task_name: str = "cube_pick", **changes) -> None:
-        self.task = load_task(task_name, changes)
-        self.loop = ControlLoop(self.task, LIMITS, SAFETY, scene_reset=SceneReset.SCRIPTED)
+    def __init__(self, task_name: str = "cube_pick", seed: int = PLAN.seed, **changes) -> None:
+        self.task, self.clock = load_task(task_name, changes), Clock()
+        self.loop = ControlLoop(
+            self.task, LIMITS, SAFETY, scene_reset=SceneReset.SCRIPTED, clock=self.clock
+        )
         self.position, self.now = np.array([0.5, 0.1, 0.3]), 0.0
-        self.loop.begin(PLAN)
+        self.loop.begin(replace(PLAN, seed=seed))
 
     def look(self) -> None:
-        """The person has looked at the scene, long after he was asked to."""
-        self.loop.episode._clock = lambda: 1e6
-        self.loop.episode.reset_requested()
+        """The operator has looked at the scene, long after they were asked to."""
+        self.clock.pass_time()
+        assert self.loop.episode.reset_requested().accepted
 
     def tick(self, teleop: TeleopState = IDLE, cause: str = "", age: float = 0.0):
         self.now += self.task.period
@@ -70,9 +73,10 @@ class Robot:
 def test_in_the_simulation_every_task_gets_through_its_script(name):
     task = load_task(name)
     world = make_world(task, LIMITS, render_size=16, seed=3)
-    loop = ControlLoop(task, LIMITS, SAFETY, scene_reset=SceneReset.SCRIPTED)
+    clock = Clock()
+    loop = ControlLoop(task, LIMITS, SAFETY, scene_reset=SceneReset.SCRIPTED, clock=clock)
     loop.begin(PLAN)
-    loop.episode._clock = lambda: 1e6
+    clock.pass_time()
     loop.episode.reset_requested()
     now = 0.0
     while not loop.script_done:
@@ -137,10 +141,12 @@ def lift(world: World, task) -> None:
     ]
     changed = task.model_validate({**task.model_dump(), "reset_script": points})
     script = ResetScript(changed.reset_script, LIMITS, 0.1, seed=0)
+    closed = False
     while not script.done:
         action = script.advance(world.proprio())
-        # What is held stays held.
-        action[6] = action[6] or (-1.0 if script._index > 2 else 0.0)
+        closed |= action[6] < 0
+        if closed:  # What is held stays held.
+            action[6] = -1.0
         world.step(action * LIMITS.scale(), task.period)
         assert not script.failed
 
@@ -209,8 +215,7 @@ def test_pause_and_stop_hold_it_and_what_follows_goes_through_it(event):
         episode.estop(False)
         assert robot.loop.begin(replace(PLAN, episode=2)).accepted
         assert not robot.loop.resets_itself, "a person looks first"
-        episode._clock = lambda: 2e6
-        episode.reset_requested()
+        robot.look()
     robot.until_done()
     np.testing.assert_allclose(robot.position, [0.45, 0.0, 0.2], atol=2 * NEAR)
     assert robot.loop.reset_done().accepted
@@ -268,8 +273,7 @@ def test_where_it_gets_nowhere_a_person_is_asked_and_then_it_tries_again():
     assert robot.loop.episode.state is State.RESETTING
     assert not robot.tick().executed.any()
     assert not robot.loop.reset_done().accepted
-    robot.loop.episode._clock = lambda: 2e6
-    assert robot.loop.episode.reset_requested().accepted
+    robot.look()
     robot.until_done()
     assert robot.loop.reset_done().accepted
 
@@ -292,8 +296,7 @@ def test_what_it_asks_for_is_finite_and_no_faster_than_said(position, turned, wi
 
 def test_places_are_those_of_the_seed():
     def place(seed: int) -> np.ndarray:
-        robot = Robot(reset_script=[{**POINTS[0], "spread": [0.05, 0.05, 0.0]}])
-        robot.loop._script = ResetScript(robot.task.reset_script, LIMITS, 0.1, seed=seed)
+        robot = Robot(seed=seed, reset_script=[{**POINTS[0], "spread": [0.05, 0.05, 0.0]}])
         robot.look()
         robot.until_done()
         return robot.position

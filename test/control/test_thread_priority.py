@@ -2,7 +2,6 @@
 
 import ctypes
 import errno
-import json
 import os
 import platform
 import subprocess
@@ -18,24 +17,17 @@ from expo_ft_ros.control.thread_priority import (
     may_set_fifo_priority,
     set_fifo_priority,
 )
+from support.threads import scheduling_of
 
-# sched_getattr(2) on this process's threads; its 48 bytes: size, policy, flags, nice, priority,
-# runtime, deadline, period.
-_ASK = """
-import ctypes, json, os, platform, struct, sys, threading
+_TAKES = """
+import os, sys, threading
 from expo_ft_ros.control.thread_priority import set_short_slice
 
 os.nice(int(sys.argv[1]))
 taken = set_short_slice()
-started = threading.Event()
-threading.Thread(target=started.wait, daemon=True).start()
-number = {"x86_64": 315, "aarch64": 275}[platform.machine()]
-rows = []
-for thread in os.listdir("/proc/self/task"):
-    buffer = ctypes.create_string_buffer(48)
-    ctypes.CDLL(None).syscall(number, int(thread), buffer, 48, 0)
-    rows.append(struct.unpack("<IIQiIQQQ", buffer.raw))
-print(json.dumps({"taken": taken, "rows": rows}))
+threading.Thread(target=threading.Event().wait, daemon=True).start()
+print(taken, flush=True)
+sys.stdin.read()
 """
 
 
@@ -44,23 +36,20 @@ def _kernel() -> tuple[int, ...]:
 
 
 @pytest.mark.process
-@pytest.mark.skipif(
-    platform.machine() not in ("x86_64", "aarch64"), reason="sched_setattr's number isn't known"
-)
 @pytest.mark.parametrize("nice", [0, 5])
 def test_threads_have_the_short_slice_and_the_same_niceness(nice):
     own = os.getpriority(os.PRIO_PROCESS, 0)
-    done = subprocess.run(
-        [sys.executable, "-c", _ASK, str(nice)], capture_output=True, text=True, check=True
-    )
-    answer = json.loads(done.stdout.splitlines()[-1])
-    if not answer["taken"]:
-        pytest.skip("this machine refuses sched_setattr")
-    assert len(answer["rows"]) >= 2
-    for _, policy, _, niceness, _, runtime, _, _ in answer["rows"]:
-        assert (policy, niceness) == (0, min(19, own + nice))
+    command = [sys.executable, "-c", _TAKES, str(nice)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        if process.stdout.readline() != b"True\n":
+            pytest.skip("this machine refuses sched_setattr")
+        threads = scheduling_of(process.pid)
+        process.stdin.close()
+    assert len(threads) >= 2
+    for thread in threads:
+        assert (thread.policy, thread.nice) == (os.SCHED_OTHER, min(19, own + nice))
         if _kernel() >= SINCE:
-            assert runtime == SHORT_SLICE
+            assert thread.slice_ns == SHORT_SLICE
 
 
 def test_the_structure_is_the_first_version_of_the_kernels():

@@ -1,4 +1,4 @@
-"""The console of a real training in a real browser: it shows what happens, and is obeyed."""
+"""The console of a real run in a real browser: it shows what happens, and is obeyed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.realtime, pytest.mark.slow]
 def test_a_person_watches_and_the_graph_obeys(graph, browser):
     probe = graph.probe
     states, status = probe.gather("episode/state"), probe.gather("session/status")
-    words = ["train", "steps:=40", "demos:=3", "eval_trials:=1", "seed:=3", "realtime:=true"]
+    words = ["collect", "demos:=1000", "seed:=3", "realtime:=true"]
     with graph_with_console(graph.folder, words, ROS_DOMAIN_ID=str(graph.domain)) as url:
         probe.until(lambda: states and states[-1].state == "running", "an episode", timeout=120)
         began = time.monotonic()
@@ -35,6 +35,7 @@ def test_a_person_watches_and_the_graph_obeys(graph, browser):
         def ended(number: int):
             return next((s for s in states if s.episode == number and s.state == "ended"), None)
 
+        until(lambda: len(visit.images()) >= 2, "the cameras' images")
         first = visit.images()
         until(lambda: len(set(first) - set(visit.images())) >= 2, "both cameras' next images")
 

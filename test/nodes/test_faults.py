@@ -43,7 +43,7 @@ NODES = (
     "sim",
     "arbitration",
 )
-STOPS = NODES * 2
+STOPS = NODES
 KILLS = NODES
 
 PROGRAM = """

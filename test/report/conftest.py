@@ -7,4 +7,4 @@ from expo_ft_ros.report import drawing
 
 @pytest.fixture(autouse=True)
 def coarse(monkeypatch):
-    monkeypatch.setattr(drawing, "_PNG_DPI", 72)
+    monkeypatch.setattr(drawing, "PNG_DPI", 72)

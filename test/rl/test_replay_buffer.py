@@ -54,7 +54,7 @@ def test_eviction_never_leaves_half_an_episode(shapes):
         assert set(window.after) <= set(replay.slots)
     held = replay.slots
     assert len(set(held)) == len(held)
-    assert len(replay) == len(held) - len(replay._spans)
+    assert len(replay) == len(replay.starts())
 
 
 def test_final_observation_is_never_a_start():

@@ -1,6 +1,7 @@
 """What every node does: waits for the others, stops cleanly, dies with its parent, fails closed."""
 
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -9,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from expo_ft_ros.bringup.process import child_environment
-from expo_ft_ros.control.thread_priority import may_set_fifo_priority
+from expo_ft_ros.control.thread_priority import SHORT_SLICE, SINCE, may_set_fifo_priority
 from expo_ft_ros.ros.parameters import describe
-from expo_ft_ros.ros.process import _without_name
 from support.processes import is_alive
+from support.threads import scheduling_of
 
 PARENT = """
 import os, subprocess, sys
@@ -118,32 +119,17 @@ def test_every_parameter_of_every_node_is_described():
             assert len(descriptor.description) > 10, f"{node.NAME}.{name}"
 
 
-def test_several_nodes_of_a_process_keep_their_names():
-    argv = ["agent", "--ros-args", "-r", "__node:=agent", "-r", "a:=b", "--params-file", "f.yaml"]
-    assert _without_name(argv) == ["agent", "--ros-args", "-r", "a:=b", "--params-file", "f.yaml"]
-
-
-@pytest.mark.parametrize("urgent", [False, True])
-def test_who_is_urgent_is_woken_early_before_ros_starts(monkeypatch, urgent):
-    from expo_ft_ros.ros import process
-
-    order = []
-    monkeypatch.setattr(process, "set_short_slice", lambda: order.append("early"))
-    monkeypatch.setattr(process, "StopSignals", lambda: None)
-    monkeypatch.setattr(process, "die_with_parent", lambda: None)
-
-    def begin(**options):
-        order.append("ros")
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(process.rclpy, "init", begin)
-
-    class Node:
-        URGENT = urgent
-
-    with pytest.raises(KeyboardInterrupt):
-        process.run(Node)
-    assert order == (["early", "ros"] if urgent else ["ros"])
+@pytest.mark.parametrize(("name", "urgent"), [("teleop", True), ("proprio", False)])
+def test_who_is_urgent_is_woken_early_its_middleware_included(graph, name, urgent):
+    node = graph.start(name)
+    health = graph.probe.gather("/diagnostics")
+    graph.probe.until(lambda: health, "its health")
+    dds = [t for t in scheduling_of(node.process.pid) if t.thread.startswith("dds.")]
+    kernel = tuple(int(part) for part in platform.release().split("-")[0].split(".")[:2])
+    if kernel < SINCE:
+        pytest.skip("this kernel keeps no slices")
+    assert dds
+    assert {thread.slice_ns == SHORT_SLICE for thread in dds} == {urgent}
 
 
 @pytest.mark.parametrize("lockstep", [False, True])
@@ -151,8 +137,8 @@ def test_in_real_time_the_executor_of_who_is_urgent_comes_first_and_the_middlewa
     graph, lockstep
 ):
     node = graph.start("teleop", lockstep=lockstep)
-    health = graph.probe.gather("/diagnostics")
-    graph.probe.until(lambda: health, "its health")
+    # Its executor runs once it answers.
+    graph.probe.call("teleop/acknowledge")
     threads = Path(f"/proc/{node.process.pid}/task")
     first = {t.name for t in threads.iterdir() if os.sched_getscheduler(int(t.name))}
     dds = {t.name for t in threads.iterdir() if (t / "comm").read_text().startswith("dds.")}
