@@ -143,13 +143,13 @@ class SafetyFilter:
         self._low = np.array(workspace.low)
         self._high = np.array(workspace.high)
         self._velocity = np.zeros(ACTION_DIM)
-        # Of the tool, newest last: what may have been executed since a position was measured.
+        # Of the tool, newest last: what may have been executed since a position was measured. Stops
+        # aren't kept: several may come at once, and what moved before them would be forgotten.
         self._sent: deque[NDArray[np.float64]] = deque(maxlen=_REMEMBERED)
 
     def reset(self) -> None:
         """The robot stands still: a new episode, a pause, a stop."""
         self._velocity = np.zeros(ACTION_DIM)
-        self._sent.append(np.zeros(3))
 
     def stop(self, cause: str) -> Filtered:
         """Zero velocity at once; a stop isn't slowed by the acceleration limit."""

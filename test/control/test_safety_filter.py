@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from expo_ft_ros.configuration import ConfigError, load_yaml
@@ -27,6 +27,7 @@ actions = st.lists(anything | st.floats(-1, 1, width=32), min_size=7, max_size=7
 sane_actions = st.lists(st.floats(-1.5, 1.5, width=32), min_size=7, max_size=7).map(
     lambda values: np.array(values, np.float32)
 )
+FORWARD = np.array([1, 0, 0, 0, 0, 0, 0], np.float32)
 accelerations = st.sampled_from([(0.5, 1.0), (1.7, 6.0), (5.0, 15.0)])
 
 
@@ -170,6 +171,13 @@ def test_integrated_the_tool_never_leaves_the_box_and_the_acceleration_is_bounde
     ),
     st.tuples(*[st.floats(0, 1)] * 3),
     accelerations,
+)
+# Stops that come at once: what moved before them is on its way all the same.
+@example([(FORWARD, 0, 0), *[(None, 0, 0)] * 3, (FORWARD, 0.125, 0)], (0.9375, 0, 0), (1.7, 6.0))
+@example(
+    [*[(FORWARD, 0, 0)] * 3, (None, 0, 0), (FORWARD, 0, 0), (None, 0, 0), (FORWARD, 0.15, 0)],
+    (0.7, 0, 0),
+    (1.7, 6.0),
 )
 def test_with_late_ticks_and_old_positions_the_tool_never_leaves_the_box(
     sequence, start, acceleration
