@@ -12,6 +12,7 @@ from expo_ft_ros.control.safety_filter import SafetyConfig
 from expo_ft_ros.devices import teleop
 from expo_ft_ros.devices.teleop import TeleopConfig
 from expo_ft_ros.graph.topics import ALIVE_WITHIN, CALLBACK_TIMEOUT_LONG, SERVICES, TOPICS
+from expo_ft_ros.robots.config import FollowingConfig
 
 _HEAD = """\
 # Reference
@@ -67,8 +68,9 @@ def _stops() -> Iterator[str]:
     yield f"{ALIVE_WITHIN:g} s: it has ended, is stopped, or hangs in a callback. (policy, learner"
     yield f"and reward compute in theirs: a callback may take {CALLBACK_TIMEOUT_LONG:g} s,"
     yield "unless a chunk or a verdict that is owed stops the arm.) Who takes a"
-    yield "node's place has to say so, too. sim, which stands for the robot, stops the arm when no"
-    yield "command comes for its `command_timeout`; a robot's adapter must, too.\n"
+    yield "node's place has to say so, too. The robot's adapter stops the arm by itself when no"
+    timeout = FollowingConfig().command_timeout
+    yield f"command comes for {timeout:g} s (`following.command_timeout` of the robot's file).\n"
 
 
 def _episode() -> Iterator[str]:

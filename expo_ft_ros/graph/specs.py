@@ -30,6 +30,8 @@ from expo_ft_ros.graph.node_spec import (
     Parameter,
 )
 from expo_ft_ros.rl.config import PRESET, load_preset
+from expo_ft_ros.robots import RobotConfig, load_robot
+from expo_ft_ros.robots.config import EXTERNAL, SIM
 from expo_ft_ros.tasks import load_task
 
 NODE_PACKAGE = "expo_ft_ros.nodes"
@@ -103,10 +105,16 @@ def sim_graph(options: SimOptions, run_dir: Path) -> list[NodeSpec]:
     return _with_session(specs, options, run_dir, work, "sim")
 
 
-def required_nodes(specs: list[NodeSpec]) -> tuple[str, ...]:
-    """ROS nodes that the session waits for before the first episode."""
+def required_nodes(specs: list[NodeSpec], robot: RobotConfig) -> tuple[str, ...]:
+    """ROS nodes that the session waits for before the first episode.
+
+    Args:
+        specs: The graph.
+        robot: Its adapter is waited for, too, where somebody else starts it.
+    """
     needed = [spec for spec in specs if spec.module and spec.name != "session"]
-    return tuple(name for spec in needed for name in spec.node_names)
+    names = tuple(name for spec in needed for name in spec.node_names)
+    return names if robot.node in names else (*names, robot.node)
 
 
 def _common(options: RunOptions, run_dir: Path) -> dict[str, Parameter]:
@@ -143,7 +151,6 @@ def _node(
 def _world(options: RunOptions, run_dir: Path) -> list[NodeSpec]:
     """Robot, sensors, whoever operates, and the control loop."""
     scripted = options.operator == "scripted"
-    world: dict[str, Parameter] = {"seed": options.seed, "wait_for_operator": scripted}
     reset: dict[str, Parameter] = {
         "scene_reset": options.scene_reset,
         "decision_time": options.budget(load_task(options.task)).decision_time,
@@ -154,7 +161,7 @@ def _world(options: RunOptions, run_dir: Path) -> list[NodeSpec]:
     own_driver = options.operator == "spacemouse" and options.spacemouse == "libspnav"
     outside = () if own_driver else tuple((name, f"/{name}") for name in topics)
     specs = [
-        _node("sim", options, run_dir, world, shutdown_order=SHUTDOWN_ROBOT),
+        *_adapter(options, run_dir),
         _node("camera", options, run_dir),
         _node("proprio", options, run_dir),
         _first(_node("teleop", options, run_dir, teleop, remappings=outside), options),
@@ -173,6 +180,22 @@ def _world(options: RunOptions, run_dir: Path) -> list[NodeSpec]:
         }
         specs.append(_node("operator", options, run_dir, operator, shutdown_order=SHUTDOWN_SESSION))
     return specs
+
+
+def _adapter(options: RunOptions, run_dir: Path) -> list[NodeSpec]:
+    """What drives the robot; nothing where somebody else starts it."""
+    robot = load_robot(options.robot)
+    if robot.adapter == EXTERNAL:
+        return []
+    spec = _node(robot.node, options, run_dir, shutdown_order=SHUTDOWN_ROBOT)
+    if robot.adapter != SIM:
+        return [_first(replace(spec, module=robot.adapter), options)]
+    world: dict[str, Parameter] = {
+        "seed": options.seed,
+        "wait_for_operator": options.operator == "scripted",
+    }
+    module = f"{NODE_PACKAGE}.{SIM}"
+    return [replace(spec, module=module, parameters={**spec.parameters, **world})]
 
 
 def _first(spec: NodeSpec, options: RunOptions) -> NodeSpec:
@@ -229,6 +252,7 @@ def _with_session(
     kind: str,
     preset: str = PRESET,
 ) -> list[NodeSpec]:
+    robot = load_robot(options.robot)
     parameters: dict[str, Parameter] = {
         "kind": kind,
         "seed": options.seed,
@@ -239,11 +263,11 @@ def _with_session(
         "eval_trials": work.eval_trials,
         "waits_for_learner": getattr(options, "mode", "sync") == "sync",
         "gamma": load_preset(preset).gamma,
-        "required_nodes": required_nodes(specs),
+        "required_nodes": required_nodes(specs, robot),
     }
     specs = _with_listeners(specs)
     if options.realtime:
-        specs = _with_watch(specs)
+        specs = _with_watch(specs, robot)
     specs = [
         *specs,
         _node("session", options, run_dir, parameters, shutdown_order=SHUTDOWN_SESSION),
@@ -268,9 +292,9 @@ def _with_listeners(specs: list[NodeSpec]) -> list[NodeSpec]:
     ]
 
 
-def _with_watch(specs: list[NodeSpec]) -> list[NodeSpec]:
+def _with_watch(specs: list[NodeSpec], robot: RobotConfig) -> list[NodeSpec]:
     """Tells arbitration who must live for the arm to move: everybody."""
-    others = [name for name in required_nodes(specs) if name != "arbitration"]
+    others = [name for name in required_nodes(specs, robot) if name != "arbitration"]
     watched: dict[str, Parameter] = {"watched": (*others, "session")}
     return [
         replace(spec, parameters={**spec.parameters, **watched})

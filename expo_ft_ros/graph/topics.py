@@ -14,6 +14,9 @@ from typing import Literal, TypeVar
 Reliability = Literal["reliable", "best_effort"]
 Durability = Literal["volatile", "transient_local"]
 
+ROBOT = "robot"
+"""Stands for the robot's adapter, whatever its node is called: sim, or another one."""
+
 # Everything that belongs to a tick must arrive. 50 ticks are five seconds at 10 Hz.
 TICK_DEPTH = 50
 
@@ -85,13 +88,15 @@ def _newest(name: str, type_: str, publishers: str, subscribers: str, doc: str) 
 
 
 def _command(name: str, type_: str, doc: str) -> Topic:
-    """What moves the robot; `sim` stands for the robot's adapter."""
-    return replace(_newest(name, type_, "arbitration", "sim", doc), commands=True)
+    """What moves the robot."""
+    return replace(_newest(name, type_, "arbitration", ROBOT, doc), commands=True)
 
 
-def _driver(name: str, type_: str, subscribers: str, doc: str, depth: int) -> Topic:
+def _driver(
+    name: str, type_: str, subscribers: str, doc: str, depth: int, publishers: str = "sim"
+) -> Topic:
     """From a driver or sim: best effort, because a best-effort reader matches every driver."""
-    return _topic(name, type_, "sim", subscribers, "best_effort", "volatile", depth, doc)
+    return _topic(name, type_, publishers, subscribers, "best_effort", "volatile", depth, doc)
 
 
 def _topic(
@@ -145,6 +150,7 @@ TOPICS: Mapping[str, Topic] = _table(
         "proprio",
         "Arm joints [rad] and both fingers, each half of the opening [m].",
         10,
+        ROBOT,
     ),
     _driver(
         "robot/tcp_pose",
@@ -152,6 +158,7 @@ TOPICS: Mapping[str, Topic] = _table(
         "proprio",
         "Tool centre point in the base frame [m].",
         10,
+        ROBOT,
     ),
     _driver(
         "robot/tcp_twist",
@@ -159,6 +166,7 @@ TOPICS: Mapping[str, Topic] = _table(
         "proprio",
         "Tool velocity in base axes [m/s, rad/s].",
         10,
+        ROBOT,
     ),
     _tick(
         "proprio", f"{_OWN}/Proprio", "proprio", "arbitration operator monitor", "Robot's state."
@@ -233,20 +241,19 @@ TOPICS: Mapping[str, Topic] = _table(
     _command(
         "robot/twist_cmd",
         "geometry_msgs/TwistStamped",
-        "Tool velocity asked for, base axes [m/s, rad/s]; a robot adapter's in sim's place.",
+        "Tool velocity asked for, base axes [m/s, rad/s].",
     ),
     _command(
         "robot/gripper_cmd",
         "sensor_msgs/JointState",
-        'Gripper velocity [m/s], name ["gripper"], opening positive; as robot/twist_cmd.',
+        'Gripper velocity [m/s], name ["gripper"], opening positive.',
     ),
     _latched(
         "robot/fault",
         "std_msgs/String",
-        "",
+        ROBOT,
         "arbitration",
-        "Why the robot has stopped itself, of its adapter (transient local, or nobody hears it); "
-        "empty at its start and once the robot has recovered.",
+        "Why the robot has stopped itself; empty at its start and once the robot has recovered.",
     ),
     # Changes follow one another quickly, and whoever is busy must not miss the one that ended it.
     _latched(
@@ -353,8 +360,9 @@ SERVICES: Mapping[str, Service] = _table(
     Service(
         "sim/reset",
         f"{_OWN}/ResetScene",
-        "sim",
-        "Puts scene and arm at a random start; asked again for the same episode, nothing moves.",
+        ROBOT,
+        "Where the robot can: puts scene and arm at a random start; asked again for the same "
+        "episode, nothing moves.",
     ),
 )
 

@@ -59,7 +59,7 @@ from expo_ft_ros.recording.messages import (
 )
 from expo_ft_ros.robots import load_robot
 from expo_ft_ros.ros.graph_node import ERROR, OK, WARN, GraphNode, NodeParameters, parameter
-from expo_ft_ros.ros.messages import BASE_FRAME, command_to_msgs, header_of, step_to_msg
+from expo_ft_ros.ros.messages import command_to_msgs, header_of, step_to_msg
 from expo_ft_ros.ros.plans import plan_from_msg
 from expo_ft_ros.ros.process import main as run_nodes
 from expo_ft_ros.ros.scene_reset import SceneResetClient
@@ -141,7 +141,7 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
             decision_time=wanted.decision_time,
             begins_with_takeover=wanted.begins_with_takeover,
         )
-        self._scale = robot.limits.scale()
+        self._scale, self._frame = robot.limits.scale(), robot.frames.base
         self._inputs = Inputs(VIEWS, teleop=wanted.teleop)
         self._newest: dict[str, Image] = {}
         self._proprio = ProprioMsg()
@@ -352,14 +352,15 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
 
     def _command(self, command: Execute) -> None:
         """In SI units; the twist goes last because it starts the period."""
-        twist, gripper = command_to_msgs(command.action * self._scale, command.time_ns)
+        header = header_of(command.time_ns, self._frame)
+        twist, gripper = command_to_msgs(command.action * self._scale, header)
         self._gripper_out.publish(gripper)
         self._twist_out.publish(twist)
 
     def _publish_step(self, action: PublishStep) -> None:
         """A step's provenance; on /diagnostics, why it was held."""
         step = action.step
-        header = header_of(action.time_ns, BASE_FRAME)
+        header = header_of(action.time_ns, self._frame)
         self._step_out.publish(step_to_msg(step, header, action.late))
         if action.again:
             return
@@ -404,7 +405,7 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
         """The stamp is that of the last change, not of the count of steps."""
         snapshot = self._loop.snapshot
         self._published_state = (self._loop.episode.revision, snapshot.steps)
-        header = header_of(self._changed_ns, BASE_FRAME)
+        header = header_of(self._changed_ns, self._frame)
         self._state_out.publish(EpisodeState(header=header, **asdict(snapshot)))
 
     def _report_state(self) -> None:

@@ -53,7 +53,7 @@ from expo_ft_ros.recording.messages import (
 from expo_ft_ros.robots import load_robot
 from expo_ft_ros.ros import markers
 from expo_ft_ros.ros.graph_node import GraphNode, NodeParameters, parameter
-from expo_ft_ros.ros.messages import BASE_FRAME, array_to_image, header_of
+from expo_ft_ros.ros.messages import array_to_image, header_of
 from expo_ft_ros.ros.process import main as run_nodes
 from expo_ft_ros.tasks import load_task
 from expo_ft_ros.tasks.classifiers import make_classifier
@@ -83,7 +83,8 @@ class MonitorNode(GraphNode[MonitorParameters]):
     def _setup(self) -> None:
         self._task = load_task(self.parameters.task)
         self._classifier = make_classifier(self._task)
-        self._limits = load_robot(self.parameters.robot).limits
+        robot = load_robot(self.parameters.robot)
+        self._limits, self._frame = robot.limits, robot.frames.base
         self._watch = Watch(self._task, self._limits, self._classifier)
         self._plot, self._shown = QPlot(), 0
         self._began = self.wall_time()
@@ -281,7 +282,7 @@ class MonitorNode(GraphNode[MonitorParameters]):
         return self._plot.draw(history[:, 0].tolist(), history[:, 1:3], history[:, 3], sources)
 
     def _header(self) -> Any:
-        return header_of(self.now_ns(), BASE_FRAME)
+        return header_of(self.now_ns(), self._frame)
 
 
 def _words(view: View) -> str:

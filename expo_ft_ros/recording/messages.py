@@ -144,6 +144,24 @@ def twist_array(twist: Any) -> NDArray[np.float64]:
     return np.array([lin.x, lin.y, lin.z, ang.x, ang.y, ang.z])
 
 
+def require_frame(message: Any, frame: str) -> None:
+    """Refuses a pose or twist that is told in other axes than the robot's base frame.
+
+    Args:
+        message: geometry_msgs/PoseStamped, TwistStamped, or any other with a header.
+        frame: The robot's base frame.
+
+    Raises:
+        BadMessage: naming both frames.
+    """
+    told = message.header.frame_id
+    if told != frame:
+        raise BadMessage(
+            f"frame_id {told!r}, but the robot's base frame is {frame!r} (transform it where it is "
+            "published, or set frames.base in the robot's file)"
+        )
+
+
 def is_zero(command: Any) -> bool:
     """Whether a command says that nothing moves: of geometry_msgs/TwistStamped, or the velocities
     of sensor_msgs/JointState."""

@@ -30,10 +30,6 @@ def stamp_of(time_ns: int) -> Time:
     return Time(sec=sec, nanosec=nanosec)
 
 
-BASE_FRAME = "base"
-"""frame_id of what is told in the robot's base frame."""
-
-
 def header_of(time_ns: int, frame_id: str = "") -> Header:
     """A header stamped `time_ns` [ns]."""
     return Header(stamp=stamp_of(time_ns), frame_id=frame_id)
@@ -93,12 +89,13 @@ def proprio_to_msg(proprio: Proprio, header: Header) -> ProprioMsg:
     )
 
 
-def command_to_msgs(command: NDArray[np.float64], time_ns: int) -> tuple[TwistStamped, JointState]:
+def command_to_msgs(
+    command: NDArray[np.float64], header: Header
+) -> tuple[TwistStamped, JointState]:
     """A command in SI units, (7,): the tool's twist, and the gripper's opening velocity.
 
-    time_ns: its stamp [ns].
+    header: its stamp, and the robot's base frame.
     """
-    header = header_of(time_ns, BASE_FRAME)
     twist = TwistStamped(header=header, twist=twist_of(command[:3], command[3:6]))
     gripper = JointState(header=header, name=["gripper"], velocity=to_array(command[6:], "d"))
     return twist, gripper

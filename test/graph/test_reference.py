@@ -7,12 +7,16 @@ from pathlib import Path
 import pytest
 
 from expo_ft_ros.graph.reference import reference
-from expo_ft_ros.graph.topics import TOPICS
+from expo_ft_ros.graph.topics import ROBOT, TOPICS
 
 ROOT = Path(__file__).parents[2]
 NODES = [path for part in ("nodes", "ros") for path in (ROOT / "expo_ft_ros" / part).glob("*.py")]
 # Files in which nodes share code: who does what is in them.
-SHARED = {"graph_node": ["every"], "episode_subscriber": ["learner", "recorder"]}
+SHARED = {
+    "graph_node": ["every"],
+    "episode_subscriber": ["learner", "recorder"],
+    "robot_adapter": [ROBOT],
+}
 
 
 def test_the_document_is_what_the_code_says():

@@ -14,7 +14,9 @@ from expo_ft_ros.graph.specs import (
     sim_graph,
     train_graph,
 )
+from expo_ft_ros.robots import load_robot
 from expo_ft_ros.ros.graph_node import GraphNode
+from expo_ft_ros.ros.robot_adapter import RobotAdapter
 
 TRAINED = {"algorithm": "expo_ft", "preset": "recommended", "size": "small"}
 RUN = Path("/run")
@@ -80,7 +82,9 @@ def test_every_parameter_is_declared_by_its_node(specs):
         classes = [
             value
             for value in vars(module).values()
-            if isinstance(value, type) and issubclass(value, GraphNode) and value is not GraphNode
+            if isinstance(value, type)
+            and issubclass(value, GraphNode)
+            and value not in (GraphNode, RobotAdapter)
         ]
         assert {node.NAME for node in classes} == set(spec.node_names)
         declared = {field.name for node in classes for field in fields(node.PARAMETERS)}
@@ -153,7 +157,9 @@ def test_a_keyboard_is_a_driver_outside_the_graph():
 
 def test_no_learner_without_learning():
     for name in ("collect", "sim"):
-        assert not {"agent", "policy", "learner"} & set(required_nodes(GRAPHS[name]))
+        assert not {"agent", "policy", "learner"} & set(
+            required_nodes(GRAPHS[name], load_robot("sim"))
+        )
 
 
 def test_an_evaluation_gets_its_weights():
@@ -166,3 +172,55 @@ def test_a_demonstration_waits_for_the_takeover_of_a_human_only(operator, waits)
     specs = collect_graph(CollectOptions(operator=operator), Path("run"))
     (arbitration,) = (spec for spec in specs if spec.name == "arbitration")
     assert arbitration.parameters["begins_with_takeover"] is waits
+
+
+ROBOT = """\
+name: arm
+adapter: {adapter}
+node: driver
+joints: [a]
+fingers: [grip]
+home: [0.0]
+workspace: {{low: [0, -1, 0], high: [1, 1, 1]}}
+views: [{{name: top, topic: top/image_raw, frame: top_optical}}]
+"""
+
+
+@pytest.fixture
+def on_robot(tmp_path):
+    """Makes the graph of a collection on a robot whose adapter is started so."""
+
+    def make(adapter):
+        path = tmp_path / "arm.yaml"
+        path.write_text(ROBOT.format(adapter=adapter))
+        options = CollectOptions(
+            robot=str(path), realtime=True, operator="spacemouse", scene_reset="person"
+        )
+        return collect_graph(options, RUN)
+
+    return make
+
+
+def test_an_adapter_that_somebody_else_starts_is_waited_for_and_watched(on_robot):
+    specs = on_robot("external")
+    nodes = by_name(specs)
+    assert not {"sim", "driver"} & set(nodes)
+    assert "driver" in nodes["session"].parameters["required_nodes"]
+    assert "driver" in nodes["arbitration"].parameters["watched"]
+    here = {spec.name for spec in GRAPHS["collect"]} - {"sim", "operator"}
+    assert set(nodes) == here, "the graph is the same but for the simulation"
+
+
+def test_an_adapter_of_a_package_of_ones_own_is_a_node_of_the_graph(on_robot):
+    specs = on_robot("my_robot.adapter")
+    adapter = by_name(specs)["driver"]
+    assert adapter.module == "my_robot.adapter"
+    assert adapter.shutdown_order == max(spec.shutdown_order for spec in specs)
+    assert adapter.parameters["robot"].endswith("arm.yaml")
+    required = by_name(specs)["session"].parameters["required_nodes"]
+    assert required.count("driver") == 1
+
+
+def test_every_node_knows_the_robot(on_robot):
+    for spec in on_robot("external"):
+        assert spec.parameters["robot"].endswith("arm.yaml")

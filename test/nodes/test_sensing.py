@@ -10,6 +10,7 @@ from sensor_msgs.msg import Image, JointState, Joy
 
 from expo_ft_ros.nodes.camera import crop_image
 from expo_ft_ros.recording.messages import image_to_array, nanoseconds
+from expo_ft_ros.robots import load_robot
 from expo_ft_ros.ros.messages import array_to_image, header_of, stamp_of, to_array
 
 
@@ -79,8 +80,9 @@ def test_proprio_joins_what_has_one_stamp(graph):
 
     def show(time_ns: int, *, with_pose: bool = True) -> None:
         header = header_of(time_ns, "base")
-        names = ["fr3_finger_joint2", *(f"joint{i}" for i in range(7)), "fr3_finger_joint1"]
-        positions = [0.01, *np.arange(7.0), 0.02]
+        arm = [f"fr3_joint{i}" for i in range(7, 0, -1)]
+        names = ["fr3_finger_joint2", *arm, "head", "fr3_finger_joint1"]
+        positions = [0.01, *np.arange(6.0, -1.0, -1.0), 9.0, 0.02]
         joints.publish(JointState(header=header, name=names, position=positions))
         message = TwistStamped(header=header)
         message.twist.angular.z = 0.5
@@ -103,6 +105,61 @@ def test_proprio_joins_what_has_one_stamp(graph):
     assert got[1].twist.angular.z == 0.5
 
 
+def joints_of(header):
+    robot = load_robot("sim")
+    positions = [0.0] * len(robot.joints) + [0.01, 0.02]
+    return JointState(header=header, name=[*robot.joints, *robot.fingers], position=positions)
+
+
+@pytest.mark.parametrize("foreign", ["world", ""])
+def test_a_pose_or_twist_of_another_frame_is_refused_by_name(graph, foreign):
+    probe = graph.probe
+    joints = probe.publisher("joint_states")
+    pose = probe.publisher("robot/tcp_pose")
+    twist = probe.publisher("robot/tcp_twist")
+    got = probe.gather("proprio")
+    health = probe.gather("/diagnostics")
+
+    def told(topic):
+        words = f"{topic}: frame_id {foreign!r}, but the robot's base frame is 'base'"
+        return any(words in status.message for m in health for status in m.status)
+
+    graph.start("proprio")
+    probe.ready("proprio")
+    probe.matched()
+    header, wrong = header_of(time.time_ns(), "base"), header_of(time.time_ns(), foreign)
+    joints.publish(joints_of(header))
+    twist.publish(TwistStamped(header=header))
+    pose.publish(PoseStamped(header=wrong))
+    probe.until(lambda: told("robot/tcp_pose"), "the pose's frame")
+    twist.publish(TwistStamped(header=wrong))
+    probe.until(lambda: told("robot/tcp_twist"), "the twist's frame")
+    assert not got
+    pose.publish(PoseStamped(header=header))
+    probe.until(lambda: got, "the state")
+
+
+def test_a_joint_that_is_missing_is_named(graph):
+    probe = graph.probe
+    joints = probe.publisher("joint_states")
+    pose = probe.publisher("robot/tcp_pose")
+    twist = probe.publisher("robot/tcp_twist")
+    probe.gather("proprio")
+    health = probe.gather("/diagnostics")
+    graph.start("proprio")
+    probe.ready("proprio")
+    probe.matched()
+    header = header_of(time.time_ns(), "base")
+    pose.publish(PoseStamped(header=header))
+    twist.publish(TwistStamped(header=header))
+    message = joints_of(header)
+    message.name[2] = "other"
+    joints.publish(message)
+    probe.until(
+        lambda: any("lacks fr3_joint3" in s.message for m in health for s in m.status), "its name"
+    )
+
+
 def test_a_driver_s_stamp_of_tomorrow_keeps_no_later_state_away(graph):
     """In real time: its clock may have been set."""
     probe = graph.probe
@@ -117,8 +174,7 @@ def test_a_driver_s_stamp_of_tomorrow_keeps_no_later_state_away(graph):
     pose.publish(PoseStamped(header=header_of(now + 10**13, "base")))
     probe.spin(0.2)
     header = header_of(now, "base")
-    names = ["fr3_finger_joint1", "fr3_finger_joint2"]
-    joints.publish(JointState(header=header, name=names, position=[0.01, 0.02]))
+    joints.publish(joints_of(header))
     twist.publish(TwistStamped(header=header))
     pose.publish(PoseStamped(header=header))
     probe.until(lambda: got, "the state")

@@ -102,7 +102,9 @@ def _meddle() -> None:
     publisher, close = GraphNode.publisher, GraphNode.close
 
     def meddling(node: GraphNode[Any], name: str, **more: Any) -> Any:
-        return Meddling(publisher(node, name, **more), name, node)
+        made = publisher(node, name, **more)
+        # A fault stops the robot, whether it is meant or not.
+        return made if name == "robot/fault" else Meddling(made, name, node)
 
     def closing(node: GraphNode[Any]) -> None:
         close(node)

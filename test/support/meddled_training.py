@@ -20,7 +20,7 @@ from expo_ft_ros.bringup.runner import Runner
 from expo_ft_ros.data.episode import Episode
 from expo_ft_ros.experiment.environment import ros_environment
 from expo_ft_ros.experiment.run_folder import first_uncounted
-from expo_ft_ros.graph.topics import TOPICS
+from expo_ft_ros.graph.topics import ROBOT, TOPICS
 from expo_ft_ros.recording.episode_store import load_episodes
 from expo_ft_ros.recording.messages import twist_array
 from expo_ft_ros.rl.replay_buffer import ReplayBuffer
@@ -32,9 +32,12 @@ from support.tiny_training import specs
 LIMITS = load_robot("sim").limits
 
 ROOT = Path(__file__).parents[2]
-NODES = {name for spec in specs(ROOT, "sync") for name in spec.node_names}
+NODES = {name for spec in specs(ROOT, "sync") for name in spec.node_names} | {ROBOT}
 SPOKEN_ON = [
-    t.name for t in TOPICS.values() if NODES & {*t.publishers} or t.publishers == ("every",)
+    t.name
+    for t in TOPICS.values()
+    # A fault stops the robot, whoever says it.
+    if (NODES & {*t.publishers} or t.publishers == ("every",)) and t.name != "robot/fault"
 ]
 LEAST = 1000
 
