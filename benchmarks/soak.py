@@ -36,6 +36,7 @@ from expo_ft_ros.rl.checkpoint import load_state
 from expo_ft_ros.rl.checkpoint_files import newest_whole
 from expo_ft_ros.rl.config import load_preset
 from expo_ft_ros.rl.replay_buffer import ReplayBuffer
+from expo_ft_ros.robots import DEFAULT_ROBOT, load_robot
 from expo_ft_ros.sim.render import choose_gl
 
 EVERY = 10.0  # seconds between two samples of memory
@@ -153,7 +154,9 @@ def steps(folder: Path) -> dict[str, Any]:
 def agreement(folder: Path) -> dict[str, Any]:
     """Replay rebuilt from the bags against what the learner had at its last checkpoint."""
     config = load_preset()
-    replay = ReplayBuffer(config.replay_capacity, config.image_size)
+    replay = ReplayBuffer(
+        config.replay_capacity, config.image_size, load_robot(DEFAULT_ROBOT).view_names
+    )
     began = time.monotonic()
     taken = 0
     for path in whole_files(folder / "episodes"):

@@ -16,6 +16,7 @@ from expo_ft_ros.experiment.bench_options import CoreOptions
 from expo_ft_ros.experiment.machine import machine
 from expo_ft_ros.rl.agent import Agent
 from expo_ft_ros.rl.config import PRESET, load_preset
+from expo_ft_ros.robots import DEFAULT_ROBOT, load_robot
 from expo_ft_ros.tasks import TaskConfig, load_task
 
 _EPISODES, _LENGTH = 20, 80
@@ -57,7 +58,7 @@ def measure(task: TaskConfig, size: str, *, edits: bool) -> dict[str, float]:
             "vla_encoder_every": "0",
         },
     )
-    agent = Agent(task, config, seed=0)
+    agent = Agent(task, config, load_robot(DEFAULT_ROBOT).views, seed=0)
     rng = np.random.default_rng(0)
     for number in range(1, _EPISODES + 1):
         agent.add_episode(_episode(number, config.image_size, rng))
@@ -77,7 +78,7 @@ def measure(task: TaskConfig, size: str, *, edits: bool) -> dict[str, float]:
 
     def draw() -> None:
         with agent.precision():
-            agent.memory.draw_candidates(agent.memory.replay.slots[:_SLOTS], 1)
+            agent.memory.draw_candidates(agent.memory.replay.slots[:_SLOTS])
 
     whole = _median(update, max(1, _REPEATS // calls))
     return {

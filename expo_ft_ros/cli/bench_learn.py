@@ -22,6 +22,7 @@ from expo_ft_ros.experiment.trainer import Trainer, make_session
 from expo_ft_ros.rl.actor_critic import TrainingDiverged
 from expo_ft_ros.rl.agent import Agent
 from expo_ft_ros.rl.config import AgentConfig, load_preset, require_room
+from expo_ft_ros.robots import DEFAULT_ROBOT, load_robot
 from expo_ft_ros.tasks import TaskConfig, load_task
 
 _RECENT = 10
@@ -89,7 +90,7 @@ def run_seed(
         operator="scripted",
     )
     require_room(config, session.config.rl_steps, session.config.demos, task.max_steps)
-    agent = Agent(task, config, seed, options.algorithm)
+    agent = Agent(task, config, load_robot(DEFAULT_ROBOT).views, seed, options.algorithm)
     rollout = InProcessRollout(
         task, config.image_size, seed, options.operator_rate, options.operator_share
     )

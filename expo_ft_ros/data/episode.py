@@ -65,6 +65,11 @@ class Episode:
     index: NDArray[np.int32]
     reward: FloatArray
 
+    @property
+    def views(self) -> dict[str, ImageArray]:
+        """The images by name, (T+1, h, w, 3) each."""
+        return {"side": self.side, "wrist": self.wrist}
+
     def __len__(self) -> int:
         return len(self.executed)
 

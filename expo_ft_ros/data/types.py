@@ -67,6 +67,11 @@ class Observation:
     proprio: Proprio
     instruction: str
 
+    @property
+    def views(self) -> dict[str, ImageArray]:
+        """The images by name."""
+        return {"side": self.side, "wrist": self.wrist}
+
 
 @dataclass(frozen=True)
 class ActionChunk:
@@ -83,7 +88,7 @@ class ActionChunk:
 class Candidates:
     """What the policy chose from (msg/Candidates; paper, eq. 2).
 
-    actions: (K, H, 7) normalised, base chunks first, then their edits in their order; q: (K,), NaN
+    actions: (K, C, 7) normalised, base chunks first, then their edits in their order; q: (K,), NaN
     where there is no critic; edited: (K,) bool; chosen: index of the executed one.
     """
 

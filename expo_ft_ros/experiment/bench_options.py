@@ -11,7 +11,7 @@ from expo_ft_ros.rl.config import ALGORITHM, ALGORITHM_NAMES, PRESET, SIZE
 class CoreOptions(TaskOptions):
     """`expo-ft bench core`: what a learner's step costs."""
 
-    size: str = Field(SIZE, description="Sizes for a machine: a file of config/sizes/.")
+    size: str = Field(SIZE, description="Sizes for a machine: a file of config/sizes/, or a path.")
 
 
 class LearnOptions(TaskOptions):
@@ -19,7 +19,7 @@ class LearnOptions(TaskOptions):
 
     algorithm: str = Field(ALGORITHM, description=f"What learns: {', '.join(ALGORITHM_NAMES)}.")
     preset: str = Field(PRESET, description="The algorithm's constants: a file of config/presets/.")
-    size: str = Field(SIZE, description="Sizes for a machine: a file of config/sizes/.")
+    size: str = Field(SIZE, description="Sizes for a machine: a file of config/sizes/, or a path.")
     change: str = Field(
         "",
         description="Fields of preset, size or task to change: "

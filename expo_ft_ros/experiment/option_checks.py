@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 from expo_ft_ros.configuration import ConfigError, nearest
 from expo_ft_ros.experiment.options import CollectOptions, RunOptions, TaskOptions, TrainOptions
-from expo_ft_ros.rl.config import ALGORITHM_NAMES, known_names
+from expo_ft_ros.rl.config import ALGORITHM_NAMES, PRESET, known_names, load_preset
 from expo_ft_ros.robots import load_robot
+from expo_ft_ros.robots.registry import is_path
 from expo_ft_ros.tasks import TaskConfig, load_task
 
 
@@ -26,7 +27,7 @@ def check_options(options: TaskOptions) -> None:
         _require_possible_reset(options, task)
     _require_known(options, "algorithm", ALGORITHM_NAMES)
     _require_known(options, "preset", known_names("presets"))
-    _require_known(options, "size", known_names("sizes"))
+    _require_size(options)
 
 
 def _require_demonstrator(options: TaskOptions) -> None:
@@ -75,6 +76,19 @@ def _require_fit(options: RunOptions, task: TaskConfig) -> None:
             f"which robot:={options.robot} can't (take scene_reset:=person, or scripted where the "
             "task has a reset_script)"
         )
+
+
+def _require_size(options: TaskOptions) -> None:
+    """A size is a known name or a file, whose policy is known and which fits the preset."""
+    size = getattr(options, "size", None)
+    if size is None:
+        return
+    if not is_path(size):
+        _require_known(options, "size", known_names("sizes"))
+    try:
+        load_preset(getattr(options, "preset", None) or PRESET, size)
+    except ConfigError as error:
+        raise ConfigError(f"size:={size}: {error}") from None
 
 
 def _require_known(options: TaskOptions, option: str, known: Sequence[str]) -> None:

@@ -37,6 +37,12 @@ class TaskOptions(Config):
 
     task: str = Field("cube_pick", min_length=1, description="Task: a file of config/tasks/.")
 
+    @field_validator("robot", "size", check_fields=False)
+    @classmethod
+    def _from_any_folder(cls, value: str | None) -> str | None:
+        """A resumed run may be started in another folder."""
+        return str(Path(value).expanduser().absolute()) if value and is_path(value) else value
+
 
 class RunOptions(TaskOptions):
     """Options of every command that starts the graph."""
@@ -96,12 +102,6 @@ class RunOptions(TaskOptions):
         f"in {TOKEN_VARIABLE}.",
     )
     console_port: int = Field(CONSOLE_PORT, ge=1, le=65535, description="Port of the console.")
-
-    @field_validator("robot")
-    @classmethod
-    def _from_any_folder(cls, value: str) -> str:
-        """A resumed run may be started in another folder."""
-        return str(Path(value).expanduser().absolute()) if is_path(value) else value
 
     def budget(self, task: TaskConfig, given: int = 0) -> Budget:
         """How much a session of these options does: what was given, else the task's default.
@@ -175,7 +175,7 @@ class TrainOptions(CollectOptions):
         PRESET, min_length=1, description="The algorithm's constants: a file of config/presets/."
     )
     size: str = Field(
-        SIZE, min_length=1, description="Sizes for a machine: a file of config/sizes/."
+        SIZE, min_length=1, description="Sizes for a machine: a file of config/sizes/, or a path."
     )
 
     @field_validator("demonstrations")

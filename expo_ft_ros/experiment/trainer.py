@@ -77,11 +77,11 @@ class Trainer:
         started = time.monotonic()
         metrics: dict[str, float] = {}
         if self.imitated is not None and self.imitated.exists():
-            self.agent.load_imitated(self.imitated)
+            self.agent.load_vla(self.imitated)
         else:
             metrics = self.agent.imitate(self._imitating(started))
             if self.imitated is not None:
-                self.agent.save_imitated(self.imitated)
+                self.agent.save_vla(self.imitated)
         self.wall.imitation += time.monotonic() - started
         self.session.stage_finished("imitation")
         self.report({"stage": "imitation", "seconds": self.wall.imitation, **metrics})

@@ -1,20 +1,23 @@
-"""Sizes of policies; free of torch, so that help and checks are quick."""
+"""What every policy's configuration has; free of torch, so that help and checks are quick."""
 
 from __future__ import annotations
+
+from typing import ClassVar
 
 from pydantic import Field
 
 from expo_ft_ros.configuration import Config
 
 
-class FlowVLAConfig(Config):
-    """Size of the small VLA."""
+class PolicyConfig(Config):
+    """A policy's part of a size's file (`vla:`), told apart by `kind`: the name of its folder."""
 
+    gives_features: ClassVar[bool] = True
+    """Whether its image encoder is apart from the rest, so that features may be kept, and shared
+    with the critic."""
+
+    trains_encoder: ClassVar[bool] = True
+    """Whether its image encoder can learn during RL (stage "encoder")."""
+
+    kind: str = Field(description="which policy: the name of its folder")
     horizon: int = Field(16, ge=1, le=64, description="H, steps of a chunk")
-    width: int = Field(256, ge=16, description="width of the observation embedding and the expert")
-    depth: int = Field(3, ge=1, le=12, description="residual blocks of the action expert")
-    channels: int = Field(32, ge=8, description="channels of the image encoder")
-    euler_steps: int = Field(10, ge=1, le=100, description="denoising steps")
-    action_floor: float = Field(
-        0.2, gt=0, description="least range of an action dimension, robot-normalised units"
-    )

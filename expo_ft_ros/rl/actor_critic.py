@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from expo_ft_ros.data.normalisation import QuantileNormaliser
+from expo_ft_ros.data.normalisation import RangeNormaliser
 from expo_ft_ros.data.types import STATE_DIM
+from expo_ft_ros.policies.base import Statistics
 from expo_ft_ros.rl.config import AgentConfig
 from expo_ft_ros.rl.critic import QEnsemble
 from expo_ft_ros.rl.encoders import CriticEncoder
@@ -32,11 +33,17 @@ class TrainingDiverged(RuntimeError):
 
 
 class ValueNetwork(nn.Module):
-    """Encoder and Q ensemble: what has a Polyak target. action_dim: of what Q is a function of."""
+    """Encoder and Q ensemble: what has a Polyak target.
 
-    def __init__(self, config: AgentConfig, action_dim: int, feature_dim: int) -> None:
+    Args:
+        config: Of the agent.
+        action_dim: Numbers that Q is a function of, beside the observation.
+        visual_shape: What the encoder sees of an observation.
+    """
+
+    def __init__(self, config: AgentConfig, action_dim: int, visual_shape: tuple[int, ...]) -> None:
         super().__init__()
-        self.encoder = CriticEncoder(config.critic, config.image_size, feature_dim)
+        self.encoder = CriticEncoder(config.critic, visual_shape)
         self.ensemble = QEnsemble(
             config.critic, self.encoder.out_dim, action_dim, config.minimum_of
         )
@@ -45,14 +52,20 @@ class ValueNetwork(nn.Module):
 class ActorCritic(nn.Module):
     """Networks, optimisers and steps; the algorithms say what Q and the actor are functions of.
 
-    feature_dim: F of the VLA's image features where the critic's encoder is "shared".
+    Args:
+        config: Of the agent.
+        action_dim: Numbers that Q is a function of, beside the observation.
+        visual_shape: What the critic's encoder sees of an observation.
+        make_actor: The actor, from the width of the encoder's features.
+        alpha: Initial temperature.
+        entropy: The actor's target entropy.
     """
 
     def __init__(
         self,
         config: AgentConfig,
         action_dim: int,
-        feature_dim: int,
+        visual_shape: tuple[int, ...],
         make_actor: Callable[[int], TanhGaussian],
         *,
         alpha: float,
@@ -60,8 +73,8 @@ class ActorCritic(nn.Module):
     ) -> None:
         super().__init__()
         self.config = config
-        self.state_stats = QuantileNormaliser(STATE_DIM, 0.02)
-        self.value = ValueNetwork(config, action_dim, feature_dim)
+        self.state_stats = RangeNormaliser(STATE_DIM)
+        self.value = ValueNetwork(config, action_dim, visual_shape)
         self.target = copy.deepcopy(self.value).requires_grad_(False)
         self.actor = make_actor(self.value.encoder.out_dim)
         self.log_alpha = nn.Parameter(torch.tensor(alpha).log())
@@ -74,13 +87,13 @@ class ActorCritic(nn.Module):
         }
 
     def features(self, network: ValueNetwork, visual: Tensor, state: Tensor) -> Tensor:
-        """(B, out_dim) of an observation; visual as the encoders module calls it."""
-        known: Tensor = network.encoder(visual, self.state_stats.transform(state).clamp(-3, 3))
-        return known
+        """(B, out_dim) of an observation: visual (B, *visual_shape), state in SI units."""
+        features: Tensor = network.encoder(visual, self.state_stats.transform(state).clamp(-3, 3))
+        return features
 
-    def set_normalization(self, state: QuantileNormaliser, action: QuantileNormaliser) -> None:
-        """Takes up the statistics of the VLA that was just imitated."""
-        self.state_stats.load_state_dict(state.state_dict())
+    def set_normalization(self, statistics: Statistics) -> None:
+        """Takes up what the VLA normalises by."""
+        self.state_stats.set_range(statistics.state_low, statistics.state_high)
 
     def executable(self, action: Tensor) -> Tensor:
         """What of an action the robot would execute; here all of it."""
@@ -104,8 +117,8 @@ class ActorCritic(nn.Module):
         features = self.features(self.value, visual, state)
         q = self.value.ensemble(features, action[:, None]).squeeze(2)
         loss = functional.mse_loss(q, target.expand_as(q))
-        known = {"target": target, "action": action, "features": features, "q": q}
-        step_optimiser(self.optimisers["critic"], loss, "critic loss", known)
+        made_of = {"target": target, "action": action, "features": features, "q": q}
+        step_optimiser(self.optimisers["critic"], loss, "critic loss", made_of)
         with torch.no_grad():
             torch._foreach_lerp_(
                 list(self.target.parameters()), list(self.value.parameters()), self.config.tau
@@ -122,18 +135,25 @@ class ActorCritic(nn.Module):
     def actor_step(self, visual: Tensor, state: Tensor, base: Tensor | None = None) -> Metrics:
         """One step of the actor, loss alpha * log pi - mean Q, and one of the temperature (eq. 4).
 
-        base: (B, action_dim) that the actor knows and adds to; None: the actor's draw is the
-        action. The encoder's gradient is stopped. Raises TrainingDiverged.
+        The encoder's gradient is stopped.
+
+        Args:
+            visual: (B, *visual_shape).
+            state: (B, STATE_DIM) SI units.
+            base: (B, action_dim) that the actor sees and adds to; None: its draw is the action.
+
+        Raises:
+            TrainingDiverged: where it isn't finite; the step was not taken.
         """
         with torch.no_grad():
             features = self.features(self.value, visual, state)
-        known = features if base is None else torch.cat([features, base], dim=-1)
-        drawn, log_density = self.actor.sample(known)
+        condition = features if base is None else torch.cat([features, base], dim=-1)
+        drawn, log_density = self.actor.sample(condition)
         action = drawn if base is None else self.executable(base + drawn)
         q = self.value.ensemble(features, action[:, None]).mean(dim=0).squeeze(1)
         loss = (self.log_alpha.exp().detach() * log_density - q).mean()
-        seen = {"known": known, "drawn": drawn, "log_density": log_density, "q": q}
-        step_optimiser(self.optimisers["actor"], loss, "actor loss", seen)
+        made_of = {"condition": condition, "drawn": drawn, "log_density": log_density, "q": q}
+        step_optimiser(self.optimisers["actor"], loss, "actor loss", made_of)
         entropy = -log_density.detach().mean()
         alpha_loss = self.log_alpha.exp() * (entropy - self.target_entropy)
         step_optimiser(
@@ -157,18 +177,25 @@ def step_optimiser(
     made_of: Mapping[str, Tensor],
     max_norm: float | None = None,
 ) -> None:
-    """One gradient step, its norm clipped where asked.
+    """One gradient step.
 
-    made_of: tensors that the loss was made of, in the order in which they were computed. Raises
-    TrainingDiverged, the step not taken, when the loss or its gradient is not finite; it names the
-    first tensor that isn't, the optimiser's parameters (it knows their names) among them.
+    Args:
+        optimiser: Made of named parameters.
+        loss: A scalar.
+        name: The loss, in errors.
+        made_of: Tensors that the loss was made of, in the order in which they were computed.
+        max_norm: The gradient is clipped to it; None: not at all.
+
+    Raises:
+        TrainingDiverged: the step not taken, when the loss or its gradient is not finite; it names
+            the first tensor that isn't, the optimiser's parameters among them.
     """
     if not torch.isfinite(loss):
         where = _not_finite({**dict(_named(optimiser)), **made_of})
         raise TrainingDiverged(f"{name} is {loss.item()} ({where}): {_KEPT}")
     optimiser.zero_grad(set_to_none=True)
     parameters = [p for _, p in _named(optimiser)]
-    # Of nobody else's: the actor's loss goes through the whole ensemble.
+    # Of no other parameters: the actor's loss goes through the whole ensemble.
     loss.backward(inputs=[p for p in parameters if p.requires_grad])  # type: ignore[no-untyped-call]
     gradients = [p.grad for p in parameters if p.grad is not None]
     norm = torch.nn.utils.get_total_norm(gradients)

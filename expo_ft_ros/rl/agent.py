@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from expo_ft_ros.data.episode import Episode
-from expo_ft_ros.data.images import resize_image
-from expo_ft_ros.data.instruction import tokenise
 from expo_ft_ros.data.types import FloatArray, Observation
-from expo_ft_ros.policies.base import PolicyInput
-from expo_ft_ros.policies.flow_vla import FlowVLA
+from expo_ft_ros.policies.registry import build_policy
 from expo_ft_ros.rl.actor_critic import Metrics, resume_optimiser
 from expo_ft_ros.rl.algorithms import AlgorithmContext, EncodedObservation, make_algorithm
 from expo_ft_ros.rl.checkpoint import load_state, save_state
@@ -25,6 +21,7 @@ from expo_ft_ros.rl.memory import Memory
 from expo_ft_ros.rl.torch_runtime import prepare
 from expo_ft_ros.rl.update_schedule import UpdateSchedule
 from expo_ft_ros.rl.vla_trainer import VLATrainer
+from expo_ft_ros.robots import ViewConfig
 from expo_ft_ros.tasks import TaskConfig
 
 T = TypeVar("T")
@@ -39,9 +36,14 @@ Progress = Callable[[float, dict[str, float]], bool]
 class ActResult:
     """What was chosen for one observation, in robot-normalised units.
 
-    actions: (H, 7), of which C are meant to be executed; q: value of the choice, NaN while the
-    critic is untrained; candidates: (K, C, 7); candidate_q: (K,); candidate_edited: (K,) bool;
-    chosen: index among them.
+    Attributes:
+        actions: (H, 7), of which C are meant to be executed.
+        q: Value of the choice, NaN while the critic is untrained.
+        edited: Whether the choice is an edit.
+        candidates: (K, C, 7) it was chosen from.
+        candidate_q: (K,).
+        candidate_edited: (K,) bool.
+        chosen: Index among them.
     """
 
     actions: FloatArray
@@ -54,26 +56,43 @@ class ActResult:
 
 
 class Agent:
-    """Acts, takes episodes, imitates, updates, saves and loads."""
+    """Acts, takes episodes, imitates, updates, saves and loads.
+
+    Args:
+        task: What is learned.
+        config: By which algorithm's constants, and how large.
+        views: The robot's cameras, in the order that networks see.
+        seed: Of networks and draws.
+        algorithm: A name of `ALGORITHM_NAMES`.
+
+    Raises:
+        ConfigError: for an unknown policy or algorithm.
+        ValueError: for a horizon that is shorter than what the task executes.
+    """
 
     def __init__(
-        self, task: TaskConfig, config: AgentConfig, seed: int, algorithm: str = "expo_ft"
+        self,
+        task: TaskConfig,
+        config: AgentConfig,
+        views: Sequence[ViewConfig],
+        seed: int,
+        algorithm: str = "expo_ft",
     ) -> None:
         torch.manual_seed(seed)
         prepare(config.threads)
         self.task, self.config = task, config
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.steps = task.execute_steps
-        if config.vla.horizon < self.steps:
+        if config.vla.horizon < task.execute_steps:
             raise ValueError(
                 f"the VLA's horizon {config.vla.horizon} is shorter than the task's execute_steps "
-                f"{self.steps}: raise vla.horizon"
+                f"{task.execute_steps}: raise vla.horizon"
             )
-        self.vla = FlowVLA(config.vla).to(self.device)
+        self.vla = build_policy(config.vla, views, self.device)
         self.rng = np.random.default_rng(seed)
         # Evaluation neither depends on what was learned before it nor changes what comes after.
         self._evaluation = torch.Generator(self.device)
-        self.memory = Memory(config, self.vla, self.steps, self.device, self.rng)
+        names = [view.name for view in views]
+        self.memory = Memory(config, self.vla, names, task.execute_steps, self.device, self.rng)
         self.vla_trainer = VLATrainer(config, self.vla, self.memory)
         self.memory.target_vla = self.vla_trainer.target
         context = AlgorithmContext(config, task, self.vla, self.memory, self.vla_trainer)
@@ -107,7 +126,7 @@ class Agent:
 
     @property
     def replay_human_steps(self) -> int:
-        """Of them, steps that a person drove."""
+        """Of them, steps that a human drove."""
         return self.memory.replay.human_steps
 
     @property
@@ -118,20 +137,23 @@ class Agent:
     # --- acting ---------------------------------------------------------------------------------
 
     def act(self, observation: Observation, mode: str = "sample") -> ActResult:
-        """The algorithm's choice. mode "mode" evaluates: nothing explores, and what is drawn comes
-        from a generator of its own (see `begin_evaluation`); "base_policy" evaluates the VLA's
-        first chunk, unvalued and unedited. Raises ValueError for another one.
+        """The algorithm's choice for an observation.
+
+        Args:
+            observation: With the views that the policy sees.
+            mode: "sample" explores; "mode" evaluates: nothing explores, and what is drawn comes
+                from a generator of its own (see `begin_evaluation`); "base_policy" evaluates the
+                VLA's first chunk, unvalued and unedited.
+
+        Raises:
+            ValueError: for another mode, or a view that is missing.
         """
         if mode not in ACT_MODES:
             raise ValueError(f"mode is {mode!r}, known are {', '.join(ACT_MODES)}")
         evaluates = mode != "sample"
         algorithm = self._base_policy if mode == "base_policy" else self.algorithm
         with torch.inference_mode(), self.precision():
-            images, inputs = self._input_of(observation)
-            shared = self.config.critic.encoder == "shared"
-            encoded = EncodedObservation(
-                cast(Tensor, inputs.features) if shared else images, inputs
-            )
+            encoded = EncodedObservation(*self.memory.of_observation(observation))
             choice = algorithm.choose(
                 encoded, mode=evaluates, generator=self._evaluation if evaluates else None
             )
@@ -148,16 +170,6 @@ class Agent:
     def begin_evaluation(self, seed: int) -> None:
         """Seeds what an evaluation's episode draws: the same noise before training and after."""
         self._evaluation.manual_seed(seed)
-
-    def _input_of(self, observation: Observation) -> tuple[Tensor, PolicyInput]:
-        """Both images as float (1, 2, 3, h, w), and the observation with their features."""
-        size = self.config.image_size
-        views = [resize_image(v, size) for v in (observation.side, observation.wrist)]
-        stacked = np.stack(views).transpose(0, 3, 1, 2)[None].astype(np.float32) / 255
-        images = torch.from_numpy(stacked).to(self.device)
-        state = torch.from_numpy(observation.proprio.vector())[None].to(self.device)
-        tokens = torch.from_numpy(tokenise(observation.instruction))[None].to(self.device)
-        return images, PolicyInput(images, state, tokens, self.vla.image_features(images))
 
     # --- data -----------------------------------------------------------------------------------
 
@@ -178,11 +190,11 @@ class Agent:
         for share, metrics in self._precisely(self.vla_trainer.finetune()):
             if not progress(share, metrics):
                 break
-        self._imitated()
+        self._take_up_imitation()
         return metrics
 
-    def _imitated(self) -> None:
-        self.algorithm.imitated()
+    def _take_up_imitation(self) -> None:
+        self.algorithm.set_normalization(self.vla.statistics())
         self.version += 1
 
     def update(self, progress: Progress) -> dict[str, float]:
@@ -208,14 +220,18 @@ class Agent:
                     totals.setdefault(name, []).append(value)
                 newest = {name: values[-1] for name, values in totals.items()}
                 if not progress(min(1.0, done / expected), newest):
-                    # What was broken off is owed still.
+                    # What was broken off is still due.
                     break
             else:
                 self._schedule.commit(number, encoder_phase=encoder_phase)
                 continue
             break
         self.version += 1
-        return {name: float(np.mean(values)) for name, values in totals.items()}
+        means = {name: float(np.mean(values)) for name, values in totals.items()}
+        return means | {
+            f"cache/left_out_gb/{name}": size / 1e9
+            for name, size in self.memory.budget.left_out.items()
+        }
 
     def learn(self, calls: int, *, encoder_phase: bool = False) -> Iterator[Metrics]:
         """The algorithm's update calls, a gradient step at a time, in the configured precision."""
@@ -232,9 +248,11 @@ class Agent:
 
     def precision(self) -> torch.autocast:
         """The configured precision, in which networks are called."""
-        wanted = self.config.bfloat16 and self.device.type == "cuda"
+        enabled = self.config.bfloat16 and self.device.type == "cuda"
         # No cache: what it keeps of a step without gradients would give the next one none.
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=wanted, cache_enabled=False)
+        return torch.autocast(
+            self.device.type, torch.bfloat16, enabled=enabled, cache_enabled=False
+        )
 
     # --- keeping --------------------------------------------------------------------------------
 
@@ -263,8 +281,7 @@ class Agent:
 
     def _weights(self, *, learning: bool) -> dict[str, Any]:
         return {
-            "vla": self.vla.state_dict(),
-            **{name: network.state_dict() for name, network in self._beside_vla().items()},
+            **{name: vla.weights() for name, vla in self.vla_trainer.networks.items()},
             "algorithm": self.algorithm.state_dict(learning=learning),
             "counters": {
                 "version": self.version,
@@ -273,20 +290,12 @@ class Agent:
             },
         }
 
-    def _beside_vla(self) -> dict[str, FlowVLA]:
-        """The VLA's other sets of weights, where they aren't the acting ones."""
-        all_of_them = {
-            "trained_vla": self.vla_trainer.trained,
-            "target_vla": self.vla_trainer.target,
-        }
-        return {name: network for name, network in all_of_them.items() if network is not self.vla}
-
-    def save_imitated(self, path: Path) -> None:
+    def save_vla(self, path: Path) -> None:
         """The VLA alone, as imitation left it: what every algorithm may begin with."""
-        save_state(path, {"vla": self.vla.state_dict()})
+        save_state(path, {"vla": self.vla.weights()})
 
-    def load_imitated(self, path: Path) -> None:
-        """Takes up what `save_imitated` wrote in place of imitating.
+    def load_vla(self, path: Path) -> None:
+        """Takes up what `save_vla` wrote in place of imitating.
 
         Raises ValueError when it isn't of this configuration.
         """
@@ -295,7 +304,7 @@ class Agent:
             self.vla_trainer.load_weights(state["vla"])
         except (KeyError, RuntimeError) as error:
             raise _other_configuration(path, error) from error
-        self._imitated()
+        self._take_up_imitation()
 
     def load_weights(self, path: Path) -> None:
         """Takes up what acting needs, weights and counters, of what either of them wrote.
@@ -306,9 +315,8 @@ class Agent:
 
     def _load_weights(self, path: Path, state: dict[str, Any]) -> None:
         try:
-            self.vla.load_state_dict(state["vla"])
-            for name, network in self._beside_vla().items():
-                network.load_state_dict(state[name])
+            for name, vla in self.vla_trainer.networks.items():
+                vla.load_weights(state[name])
             self.algorithm.load_state_dict(state["algorithm"])
             counters = state["counters"]
             self._schedule.load_state_dict(counters)
@@ -320,7 +328,8 @@ class Agent:
     def load(self, path: Path) -> None:
         """Takes up all that `save` wrote. Raises ValueError when it isn't of this configuration.
 
-        What was drawn beside replay is taken up by `recall`, once the episodes are there again.
+        What was drawn beside replay is taken up by `restore_caches`, once the episodes are there
+        again.
         """
         state = load_state(path)
         self._load_weights(path, state)

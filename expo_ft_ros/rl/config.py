@@ -8,15 +8,21 @@ size has fields that C.1 fixes for a GPU as well: what the paper ran is preset p
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, TypeVar
+from pathlib import Path
+from typing import Any, Generic, Literal
 
 from pydantic import Field, ValidationError, model_validator
+from typing_extensions import TypeVar
 
-from expo_ft_ros.configuration import Config, ConfigError, config_dir, load_yaml
-from expo_ft_ros.policies.config import FlowVLAConfig
+from expo_ft_ros.configuration import Config, ConfigError, YamlFile, config_dir, nearest
+from expo_ft_ros.policies.config import PolicyConfig
+from expo_ft_ros.policies.registry import config_class, known_policies, policy_folders
+from expo_ft_ros.robots.registry import is_path
+
+P = TypeVar("P", bound=PolicyConfig, default=PolicyConfig)
 
 ALGORITHM, PRESET, SIZE = "expo_ft", "recommended", "small"
-"""The defaults of everybody who asks for one."""
+"""The defaults, wherever one of them is asked for."""
 
 ALGORITHM_NAMES = ("expo_ft", "sft", "hg_dagger", "hil_serl", "dsrl")
 """EXPO-FT and what the paper compares it with (C.3)."""
@@ -39,6 +45,10 @@ class ImitationConfig(Config):
         lt=1,
         description="decay of the weights' average that acts, online as well (openpi: 0.99); 0: "
         "the newest weights act",
+    )
+    keep_statistics: bool = Field(
+        False,
+        description="normalise by what came with pretrained weights; false: by the demonstrations",
     )
 
 
@@ -63,11 +73,14 @@ class CriticConfig(Config):
     state_embedding: int = Field(64, ge=8, description="Dense, LayerNorm, tanh")
 
 
-class SizeConfig(Config):
-    """How large the networks are and how often they learn: what follows from the machine."""
+class SizeConfig(Config, Generic[P]):
+    """How large the networks are and how often they learn: what follows from the machine.
+
+    vla is of the class that its `kind` names in `policies/registry.py`.
+    """
 
     image_size: int = Field(ge=16, le=512, description="side of the networks' images [px]")
-    vla: FlowVLAConfig
+    vla: P = Field(description="the policy, by its kind")
     imitation: ImitationConfig
     critic: CriticConfig
     vla_learning_rate: float = Field(3e-4, gt=0, description="AdamW, VLA during RL")
@@ -90,13 +103,21 @@ class SizeConfig(Config):
         4, ge=0, description="augmented draws whose features are kept, beside the plain image's"
     )
     replay_capacity: int = Field(16000, ge=100, description="slots")
+    cache_bytes: int = Field(
+        4_000_000_000,
+        ge=0,
+        description="memory for what the policy made of replayed observations (candidates, then "
+        "features): some 0.2 GB of a small policy; the image tokens of a large one take 2 MB a "
+        "slot. What would not fit is left out and made for each batch, which the log says",
+    )
     threads: int = Field(2, ge=1, description="torch threads of the learner's process")
     bfloat16: bool = Field(False, description="autocast to bfloat16, on a GPU only")
 
     @property
     def keeps_features(self) -> bool:
-        """Whether features of the VLA's image encoder are kept beside the replayed images."""
-        return self.freeze_vla_encoder or self.critic.encoder == "shared"
+        """Whether features of the VLA's image encoder are to be kept beside the replayed images."""
+        used = self.freeze_vla_encoder or self.critic.encoder == "shared"
+        return used and self.vla.gives_features
 
 
 class EditConfig(Config):
@@ -204,39 +225,67 @@ class AlgorithmConfig(Config):
     )
 
 
-class AgentConfig(AlgorithmConfig, SizeConfig):
+class AgentConfig(AlgorithmConfig, SizeConfig[P], Generic[P]):
     """Everything the learner needs beside the task."""
 
     @model_validator(mode="after")
-    def _members_suffice(self) -> AgentConfig:
+    def _members_suffice(self) -> AgentConfig[P]:
         if self.minimum_of > self.critic.members:
             raise ValueError(
                 f"minimum_of {self.minimum_of} is more than critic.members {self.critic.members}"
             )
         return self
 
-
-C = TypeVar("C", bound=Config)
+    @model_validator(mode="after")
+    def _policy_can(self) -> AgentConfig[P]:
+        kind, vla = self.vla.kind, self.vla
+        if self.critic.encoder == "shared" and not vla.gives_features:
+            raise ValueError(f"critic.encoder shared: {kind} gives no image features (own, resnet)")
+        if (self.vla_encoder_every or not self.freeze_vla_encoder) and not vla.trains_encoder:
+            raise ValueError(
+                f"{kind} can't train its image encoder during RL (vla_encoder_every: 0, "
+                "freeze_vla_encoder: true)"
+            )
+        return self
 
 
 def load_preset(
     preset: str = PRESET, size: str = SIZE, changes: Mapping[str, str] | None = None
 ) -> AgentConfig:
-    """config/presets/<preset>.yaml and config/sizes/<size>.yaml.
+    """The configuration of an agent.
 
-    changes: dotted field of either -> value, as in `configuration.load_yaml`. Raises ConfigError
-    with file, line and field, or for an unknown name with the known ones.
+    Args:
+        preset: A name of config/presets.
+        size: A name of `known_names("sizes")`, or a path that ends with .yaml.
+        changes: Dotted field of either -> value, as in `configuration.load_yaml`.
+
+    Raises:
+        ConfigError: with file, line and field; for an unknown name or policy, with the known ones.
     """
     changes = changes or {}
     of_size = {k: v for k, v in changes.items() if k.split(".")[0] in SizeConfig.model_fields}
     of_preset = {k: v for k, v in changes.items() if k not in of_size}
-    algorithm = _load(AlgorithmConfig, "presets", preset, of_preset)
-    machine = _load(SizeConfig, "sizes", size, of_size)
+    algorithm = YamlFile(find_file("presets", preset), of_preset).read_as(AlgorithmConfig)
+    file = YamlFile(find_file("sizes", size), of_size)
+    policy: Any = _policy_of(file)
+    machine: SizeConfig = file.read_as(SizeConfig[policy])
     try:
-        return AgentConfig(**dict(algorithm), **dict(machine))
+        return AgentConfig[policy](**dict(algorithm), **dict(machine))
     except ValidationError as error:
         reason = error.errors()[0]["msg"].removeprefix("Value error, ")
         raise ConfigError(f"preset {preset} with size {size}: {reason}") from error
+
+
+def _policy_of(file: YamlFile) -> type[PolicyConfig]:
+    """The class of the file's `vla`, by its kind."""
+    vla = file.data.get("vla")
+    if not isinstance(vla, dict) or "kind" not in vla:
+        known = ", ".join(known_policies())
+        raise file.error(("vla", "kind"), f"missing (add it: which policy; known: {known})")
+    try:
+        return config_class(str(vla["kind"]))
+    except ConfigError as error:
+        raise file.error(("vla", "kind"), str(error)) from None
 
 
 def require_room(
@@ -265,13 +314,46 @@ def require_room(
 
 
 def known_names(kind: str) -> list[str]:
-    """Names of the files in config/<kind>, sorted."""
-    return sorted(path.stem for path in (config_dir() / kind).glob("*.yaml"))
+    """Names of presets or sizes, sorted.
+
+    Args:
+        kind: presets or sizes.
+    """
+    return sorted(_files(kind))
 
 
-def _load(model: type[C], kind: str, name: str, changes: Mapping[str, str]) -> C:
-    path = config_dir() / kind / f"{name}.yaml"
-    if not path.is_file():
-        known = ", ".join(known_names(kind))
-        raise ConfigError(f"{kind}: nothing is called {name!r} in {path.parent} (known: {known})")
-    return load_yaml(model, path, changes)
+def find_file(kind: str, name: str) -> Path:
+    """The file of a preset or a size.
+
+    Args:
+        kind: presets or sizes.
+        name: One of `known_names`, or a path that ends with .yaml.
+
+    Raises:
+        ConfigError: for an unknown name, with the known ones.
+    """
+    if is_path(name):
+        return Path(name).expanduser()
+    files = _files(kind)
+    if name not in files:
+        raise ConfigError(
+            f"{kind}: nothing is called {name!r} in {config_dir() / kind} "
+            f"({nearest(name, files)}; or a path to a .yaml)"
+        )
+    return files[name]
+
+
+def _files(kind: str) -> dict[str, Path]:
+    """Name -> file: those of config/<kind>, and the sizes that policies bring in their folders."""
+    folders = [config_dir() / kind]
+    folders += policy_folders().values() if kind == "sizes" else []
+    files: dict[str, Path] = {}
+    for folder in folders:
+        for path in sorted(folder.glob("*.yaml")):
+            if path.stem in files:
+                raise ConfigError(
+                    f"{path}: {kind}: there is one of this name in {files[path.stem].parent} "
+                    "(rename one)"
+                )
+            files[path.stem] = path
+    return files

@@ -1,7 +1,7 @@
 """The critic's observation encoders; the edit policy shares them with the gradient stopped.
 
-`visual` is either both views, (B, 2, 3, h, w) float in [0, 1], or the features that the VLA's
-frozen encoder made of them, (B, F).
+What they see of an observation, its `visual_shape`, is either all views, (V, 3, s, s) float in
+[0, 1], or the features that the VLA's frozen encoder made of them, (F,).
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ _DEPTHS = (3, 4, 6, 3)
 _GROUPS = 4
 
 
-def convolutions(channels: int) -> nn.Sequential:
-    """Both views stacked to six channels: (B, 2, 3, h, w) to flat features."""
+def convolutions(views: int, channels: int) -> nn.Sequential:
+    """All views stacked to 3 * V channels: (B, V, 3, s, s) to flat features."""
     c = channels
     return nn.Sequential(
         nn.Flatten(1, 2),
-        nn.Conv2d(6, c, 5, stride=2, padding=2),
+        nn.Conv2d(3 * views, c, 5, stride=2, padding=2),
         nn.ReLU(),
         nn.Conv2d(c, c, 3, stride=2, padding=1),
         nn.ReLU(),
@@ -56,12 +56,12 @@ class _PreActivation(nn.Module):
         return out
 
 
-def resnet(channels: int) -> nn.Sequential:
-    """ResNet of depths (3, 4, 6, 3) in pre-activation form (paper, C.1; the authors' code), both
-    views stacked to six channels: (B, 2, 3, h, w) to flat features."""
+def resnet(views: int, channels: int) -> nn.Sequential:
+    """ResNet of depths (3, 4, 6, 3) in pre-activation form (paper, C.1; the authors' code), all
+    views stacked to 3 * V channels: (B, V, 3, s, s) to flat features."""
     layers: list[nn.Module] = [
         nn.Flatten(1, 2),
-        nn.Conv2d(6, channels, 7, stride=2, padding=3, bias=False),
+        nn.Conv2d(3 * views, channels, 7, stride=2, padding=3, bias=False),
         nn.MaxPool2d(3, stride=2, padding=1),
     ]
     fan_in = channels
@@ -79,19 +79,20 @@ def resnet(channels: int) -> nn.Sequential:
 class CriticEncoder(nn.Module):
     """Dense, LayerNorm, tanh on what is seen, and the same on the state.
 
-    visual: see the module; state: (B, STATE_DIM) normalised; gives
-    (B, image_embedding + state_embedding). feature_dim: F where encoder is "shared".
+    Args:
+        config: Of the critic.
+        visual_shape: See the module.
     """
 
-    def __init__(self, config: CriticConfig, image_size: int, feature_dim: int) -> None:
+    def __init__(self, config: CriticConfig, visual_shape: tuple[int, ...]) -> None:
         super().__init__()
         self.backbone: nn.Module = nn.Identity()
-        flat = feature_dim
+        flat = visual_shape[-1]
         if config.encoder != "shared":
             made = {"own": convolutions, "resnet": resnet}[config.encoder]
-            self.backbone = made(config.channels)
+            self.backbone = made(visual_shape[0], config.channels)
             with torch.no_grad():
-                flat = self.backbone(torch.zeros(1, 2, 3, image_size, image_size)).shape[1]
+                flat = self.backbone(torch.zeros(1, *visual_shape)).shape[1]
         self.image = nn.Sequential(
             nn.Linear(flat, config.image_embedding),
             nn.LayerNorm(config.image_embedding),
@@ -105,5 +106,6 @@ class CriticEncoder(nn.Module):
         self.out_dim = config.image_embedding + config.state_embedding
 
     def forward(self, visual: Tensor, state: Tensor) -> Tensor:
-        """(B, out_dim) of what is seen and of the state."""
+        """(B, out_dim) of what is seen, (B, *visual_shape), and of the state (B, STATE_DIM),
+        normalised."""
         return torch.cat([self.image(self.backbone(visual)), self.state(state)], dim=-1)

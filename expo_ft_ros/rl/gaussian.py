@@ -13,10 +13,17 @@ _LAYERS = 3
 
 
 class TanhGaussian(nn.Module):
-    """x = scale * tanh(u), u Gaussian, given what is known (..., in_dim) (paper, eq. 1 and 4).
+    """x = scale * tanh(u), u Gaussian, given a condition (..., in_dim) (paper, eq. 1 and 4).
 
-    Three layers of LayerNorm and ReLU. moved: which of the out_dim dimensions are drawn; the others
-    are 0 and have no density (None: all).
+    Three layers of LayerNorm and ReLU.
+
+    Args:
+        in_dim: Numbers of the condition.
+        out_dim: Numbers that are drawn.
+        hidden: Width of the layers.
+        scale: Bound of each number.
+        moved: Which of the out_dim dimensions are drawn; the others are 0 and have no density
+            (None: all).
     """
 
     moved: Tensor
@@ -48,16 +55,16 @@ class TanhGaussian(nn.Module):
         """d: how many dimensions are drawn."""
         return int(self.moved.sum())
 
-    def distribution(self, known: Tensor) -> tuple[Tensor, Tensor]:
+    def distribution(self, condition: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log standard deviation of u: (..., out_dim) each."""
-        mean, log_std = self.head(self.trunk(known)).chunk(2, -1)
+        mean, log_std = self.head(self.trunk(condition)).chunk(2, -1)
         return mean, log_std.clamp(*LOG_STD_RANGE)
 
     def sample(
-        self, known: Tensor, generator: torch.Generator | None = None
+        self, condition: Tensor, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor]:
         """A draw (..., out_dim) and its log-density (...), corrected for tanh and for scale."""
-        mean, log_std = self.distribution(known)
+        mean, log_std = self.distribution(condition)
         noise = torch.randn(mean.shape, generator=generator, device=mean.device)
         u = mean + log_std.exp() * noise
         gaussian = -0.5 * noise.square() - log_std - 0.5 * math.log(2 * math.pi)
@@ -66,9 +73,9 @@ class TanhGaussian(nn.Module):
         density = (gaussian - squash - math.log(self.scale)) * self.moved
         return self.scale * torch.tanh(u) * self.moved, density.sum(dim=-1)
 
-    def mode(self, known: Tensor) -> Tensor:
+    def mode(self, condition: Tensor) -> Tensor:
         """The draw at the Gaussian's mean: (..., out_dim)."""
-        return self.scale * torch.tanh(self.distribution(known)[0]) * self.moved
+        return self.scale * torch.tanh(self.distribution(condition)[0]) * self.moved
 
 
 def target_entropy(dims: int, scale: float, *, shifted: bool) -> float:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -13,21 +13,32 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from expo_ft_ros.data.episode import Episode
+from expo_ft_ros.data.types import ACTION_DIM, Observation
 from expo_ft_ros.policies.base import VLA, PolicyInput
-from expo_ft_ros.rl.augment import augment
-from expo_ft_ros.rl.config import AgentConfig, Augmentation
-from expo_ft_ros.rl.replay_buffer import CandidateCache, FeatureCache, ReplayBuffer, Window
+from expo_ft_ros.rl.cache_budget import CacheBudget
+from expo_ft_ros.rl.candidate_cache import CandidateCache
+from expo_ft_ros.rl.config import AgentConfig
+from expo_ft_ros.rl.feature_cache import FeatureCache
+from expo_ft_ros.rl.input_builder import InputBuilder, augmented
+from expo_ft_ros.rl.replay_buffer import ReplayBuffer, Window
 
-_CHUNK = 64  # slots encoded at once
+_ENCODED_AT_ONCE = 64  # slots
 
 
 @dataclass(frozen=True)
 class Transitions:
     """B windows of C steps as tensors.
 
-    visual, next_visual: what the encoders module calls so, augmented independently; state,
-    next_state: (B, STATE_DIM); chunk: (B, C * 7) executed, in the VLA's normalised space; reward,
-    bootstrap: (B,) as in `replay.Window`; start, after: (B,) slots.
+    Attributes:
+        visual: What the critic's encoder sees at the start, (B, *visual_shape).
+        state: (B, STATE_DIM) at the start.
+        chunk: (B, C * 7) executed, in the VLA's normalised space.
+        reward: (B,) as in `Window`.
+        bootstrap: (B,) as in `Window`.
+        next_visual: As visual, at the end, augmented independently.
+        next_state: As state, at the end.
+        start: (B,) slots.
+        after: (B,) slots.
     """
 
     visual: Tensor
@@ -41,33 +52,98 @@ class Transitions:
     after: NDArray[np.int64]
 
 
+class _SlotCache(Protocol):
+    def forget(self, slots: NDArray[np.int64]) -> None: ...
+
+
 class Memory:
     """Replay with the candidate cache and the features that the VLA's image encoder makes.
 
-    steps: C. Slots are indices into the replay buffer; what the VLA makes of them lies beside.
-    target_vla: draws the base chunks of the TD target.
+    Slots are indices into the replay buffer; what the VLA makes of them lies beside.
+
+    Args:
+        config: Of the agent.
+        vla: The policy that acts.
+        views: Names of the views, in the order in which it was built.
+        execute_steps: C.
+        device: Of the batches.
+        rng: Draws windows and augmentations.
+
+    Attributes:
+        target_vla: Draws the base chunks of the TD target.
+        candidates: Base chunks by slot; None where they are drawn anew for each batch.
+        features: Image features by slot; None where they are made when they are needed.
+        budget: Of caches, also of those that algorithms register.
     """
 
     def __init__(
         self,
         config: AgentConfig,
         vla: VLA,
-        steps: int,
+        views: Sequence[str],
+        execute_steps: int,
         device: torch.device,
         rng: np.random.Generator,
     ) -> None:
-        self._config, self._vla, self._steps = config, vla, steps
+        self._config, self._vla, self._execute_steps = config, vla, execute_steps
         self.target_vla = vla
-        self._device, self.rng = device, rng
-        capacity = config.replay_capacity
-        self.replay = ReplayBuffer(capacity, config.image_size)
-        self.candidates = CandidateCache(capacity, config.candidates, steps)
-        self.features = FeatureCache(capacity, 1 + config.augmented_features)
-        self._caches: list[FeatureCache | CandidateCache] = [self.candidates, self.features]
+        self.device, self.rng = device, rng
+        self.inputs = InputBuilder(vla, views, config.image_size, device)
+        self.replay = ReplayBuffer(config.replay_capacity, config.image_size, views)
+        self.budget = CacheBudget(config.cache_bytes)
+        self._caches: list[_SlotCache] = []
+        self.candidates = self._candidate_cache()
+        shape = vla.feature_shape if config.keeps_features else None
+        self.features = (
+            self.new_cache("features", 1 + config.augmented_features, shape, vla.feature_dtype)
+            if shape is not None
+            else None
+        )
 
-    def register_cache(self, cache: FeatureCache) -> None:
-        """Has another cache forget the slots that an episode takes."""
+    def _candidate_cache(self) -> CandidateCache | None:
+        capacity = self._config.replay_capacity
+        shape = (self._config.candidates, self._execute_steps, ACTION_DIM)
+        size = CandidateCache.size_of(capacity, shape)
+        if self._config.target_candidates != "cached":
+            return None
+        if not self.budget.grants("candidates", size):
+            return None
+        cache = CandidateCache(capacity, shape)
         self._caches.append(cache)
+        return cache
+
+    def new_cache(
+        self, name: str, draws: int, shape: Sequence[int], dtype: torch.dtype
+    ) -> FeatureCache | None:
+        """A cache that forgets the slots which an episode takes; None where it would not fit.
+
+        Args:
+            name: What it holds, for the log.
+            draws: Of each slot.
+            shape: Of one slot's values.
+            dtype: Of the values.
+        """
+        capacity = self._config.replay_capacity
+        if not self.budget.grants(name, FeatureCache.size_of(capacity, draws, shape, dtype)):
+            return None
+        cache = FeatureCache(capacity, draws, shape, dtype)
+        self._caches.append(cache)
+        return cache
+
+    @property
+    def visual_shape(self) -> tuple[int, ...]:
+        """What the critic's encoder sees of an observation: images (V, 3, s, s), or features (F,).
+
+        Raises:
+            ValueError: where it shares an encoder that gives no features.
+        """
+        if self._config.critic.encoder != "shared":
+            size = self._config.image_size
+            return (len(self.inputs.views), 3, size, size)
+        shape = self._vla.feature_shape
+        if shape is None:
+            raise ValueError("critic.encoder is shared, but the policy gives no features")
+        return (shape[-1],)
 
     def add(self, episode: Episode) -> None:
         """Takes an episode into replay."""
@@ -78,117 +154,158 @@ class Memory:
     def state_dict(self) -> dict[str, Any]:
         """Features and candidates of the slots in use; replay itself is rebuilt from episodes."""
         slots = self.replay.slots
-        known = slots[~np.isin(slots, self.features.missing(slots))]
-        drawn = slots[~np.isin(slots, self.candidates.missing(slots))]
-        state = {
+        state: dict[str, Any] = {
             "slots": torch.from_numpy(slots),
             "states": torch.from_numpy(self.replay.state[slots]),
-            "drawn": torch.from_numpy(drawn),
-            "chunks": torch.from_numpy(self.candidates.chunks[drawn]),
-            "version": torch.from_numpy(self.candidates.version[drawn]),
-            "known": torch.from_numpy(known),
         }
-        if len(known):
-            state["features"] = torch.from_numpy(self.features.every(known))
+        if self.candidates is not None:
+            state["candidates"] = self.candidates.state_dict(slots)
+        if self.features is not None:
+            state["features"] = self.features.state_dict(slots)
         return state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Takes up a state_dict where replay is what it was then.
 
         What was drawn for slots that hold something else now, or nothing, is left out: an episode
-        may have been discarded since, which moves all later ones.
+        may have been discarded since, which moves all later ones. Raises KeyError where something
+        is missing.
         """
         slots, states = state["slots"].numpy(), state["states"].numpy()
         there = slots < len(self.replay.state)
         slots, states = slots[there], states[there]
         same = (self.replay.state[slots] == states).all(axis=1)
-        kept = np.intersect1d(slots[same], self.replay.slots)
-        drawn, known = state["drawn"].numpy(), state["known"].numpy()
-        here = np.isin(drawn, kept)
-        self.candidates.put(
-            drawn[here], state["chunks"].numpy()[here], state["version"].numpy()[here]
-        )
-        if len(known):
-            here = np.isin(known, kept)
-            self.features.put(known[here], state["features"].numpy()[here])
+        unchanged = np.intersect1d(slots[same], self.replay.slots)
+        if self.candidates is not None:
+            self.candidates.load_state_dict(state["candidates"], unchanged)
+        if self.features is not None:
+            self.features.load_state_dict(state["features"], unchanged)
+
+    # --- what the VLA makes of slots ------------------------------------------------------------
 
     def fill_candidates(self, version: int) -> None:
         """Draws the candidates that slots lack, by VLA weights of that version."""
-        self.draw_candidates(self.candidates.missing(self.replay.slots), version)
+        if self.candidates is not None:
+            self._keep_candidates(self.candidates.missing(self.replay.slots), version)
+
+    def refresh_candidates(self, count: int, version: int) -> None:
+        """Draws the candidates of the `count` slots anew whose candidates are the oldest."""
+        if self.candidates is not None:
+            self._keep_candidates(self.candidates.oldest(self.replay.slots, count), version)
+
+    def _keep_candidates(self, slots: NDArray[np.int64], version: int) -> None:
+        if self.candidates is not None and len(slots):
+            self.candidates.put(slots, self.draw_candidates(slots), version)
 
     def fill_features(self) -> None:
         """Makes the features that slots lack."""
+        if self.features is None:
+            return
         slots = self.replay.slots
         # A frozen encoder's features stay true; another one has moved since they were made.
         stale = self.features.missing(slots) if self._config.freeze_vla_encoder else slots
-        for part in _parts(stale) if self._config.keeps_features else []:
+        for part in _parts(stale):
             self.features.put(part, self._encode(part))
 
-    def refresh(self, count: int, version: int) -> None:
-        """Draws the candidates of the `count` slots anew whose candidates are the oldest."""
-        self.draw_candidates(self.candidates.oldest(self.replay.slots, count), version)
+    def forget_features(self) -> None:
+        """Marks all features as stale: the encoder has learned."""
+        if self.features is not None:
+            self.features.forget(self.replay.slots)
 
     @torch.no_grad()
-    def draw_candidates(self, slots: NDArray[np.int64], version: int) -> None:
-        """Draws base chunks at those slots, by VLA weights of that version."""
-        for part in _parts(slots):
-            inputs = (
-                self.cached_features(part) if self._config.keeps_features else self.images(part)
-            )
-            chunks = self.target_vla.sample(inputs, self._config.candidates)[:, :, : self._steps]
-            self.candidates.put(part, chunks.cpu().numpy(), version)
+    def draw_candidates(self, slots: NDArray[np.int64]) -> Tensor:
+        """Base chunks drawn now, (len(slots), N, C, 7) float32."""
+        drawn = [
+            self.target_vla.sample(self.policy_input(part), self._config.candidates)
+            for part in _parts(slots)
+        ]
+        return torch.cat(drawn)[:, :, : self._execute_steps].float()
+
+    def base_chunks(self, slots: NDArray[np.int64]) -> Tensor:
+        """(B, N, C * 7) base chunks at those slots: kept ones, else drawn now."""
+        if self.candidates is not None:
+            chunks = self.candidates.get(slots).to(self.device)
+        else:
+            unique, inverse = np.unique(slots, return_inverse=True)
+            chunks = self.draw_candidates(unique)[torch.from_numpy(inverse).to(self.device)]
+        return chunks.flatten(2)
 
     @torch.no_grad()
-    def _encode(self, slots: NDArray[np.int64]) -> NDArray[np.float32]:
-        plain = self.images(slots).images
-        kind = self._config.augmentation
-        draws = [plain] + [_augmented(plain, kind) for _ in range(self._config.augmented_features)]
-        return np.stack([self._vla.image_features(d).cpu().numpy() for d in draws], axis=1)
+    def _encode(self, slots: NDArray[np.int64]) -> Tensor:
+        plain, kind = self._plain_images(slots), self._config.augmentation
+        draws = [plain, *(augmented(plain, kind) for _ in range(self._config.augmented_features))]
+        return torch.stack([self._features_of(self._input(slots, draw)) for draw in draws], dim=1)
 
-    def images(self, slots: NDArray[np.int64], *, augmented: bool = False) -> PolicyInput:
-        """Observations with their images, float in [0, 1]."""
-        images = torch.from_numpy(self.replay.images[slots]).to(self._device).float().div_(255)
-        if augmented:
-            images = _augmented(images, self._config.augmentation)
-        return PolicyInput(images, *self._rest(slots))
+    def _features_of(self, inputs: PolicyInput) -> Tensor:
+        if inputs.images is None:
+            raise ValueError("observations without images have no features to be made")
+        return self._vla.image_features(inputs.images)
 
-    def cached_features(self, slots: NDArray[np.int64], *, augmented: bool = False) -> PolicyInput:
-        """Observations with the kept features in place of images."""
-        features = self.features.get(slots, self.rng if augmented else None)
-        nothing = torch.empty(0, device=self._device)
-        return PolicyInput(nothing, *self._rest(slots), torch.from_numpy(features).to(self._device))
+    # --- what networks see ----------------------------------------------------------------------
+
+    def of_observation(self, observation: Observation) -> tuple[Tensor, PolicyInput]:
+        """One observation: what the critic's encoder sees, (1, *visual_shape), and the policy's
+        input. Raises ValueError when it lacks a view."""
+        images, inputs = self.inputs.of_observation(observation)
+        if self._vla.feature_shape is not None:
+            inputs = inputs.with_features(self._features_of(inputs))
+        if self._config.critic.encoder == "shared" and inputs.features is not None:
+            return _pooled(inputs.features), inputs
+        return images, inputs
+
+    def images(self, slots: NDArray[np.int64], *, augment: bool = False) -> PolicyInput:
+        """Observations with their images."""
+        images = self._plain_images(slots)
+        if augment:
+            images = augmented(images, self._config.augmentation)
+        return self._input(slots, images)
+
+    def policy_input(self, slots: NDArray[np.int64], *, augment: bool = False) -> PolicyInput:
+        """Observations with features in place of images where these are kept."""
+        if self.features is None:
+            return self.images(slots, augment=augment)
+        features = self.features.get(slots, self.rng if augment else None)
+        return self._input(slots, None).with_features(features.to(self.device))
 
     def critic_input(self, slots: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
         """What the critic's encoder sees at those slots, augmented, and the state."""
+        state = torch.from_numpy(self.replay.state[slots]).to(self.device)
         if self._config.critic.encoder == "shared":
-            inputs = self.cached_features(slots, augmented=True)
-            return cast(Tensor, inputs.features), inputs.state
-        inputs = self.images(slots)
+            return _pooled(self._augmented_features(slots)), state
         kind = self._config.critic.augmentation or self._config.augmentation
-        return _augmented(inputs.images, kind), inputs.state
+        return augmented(self._plain_images(slots), kind), state
 
-    def base_chunks(self, slots: NDArray[np.int64], version: int) -> Tensor:
-        """(B, N, C * 7) base chunks at those slots: kept ones, or drawn now where configured."""
-        if self._config.target_candidates == "fresh":
-            self.draw_candidates(np.unique(slots), version)
-        return torch.from_numpy(self.candidates.chunks[slots]).to(self._device).flatten(2)
+    def _augmented_features(self, slots: NDArray[np.int64]) -> Tensor:
+        if self.features is not None:
+            return self.features.get(slots, self.rng).to(self.device)
+        with torch.no_grad():
+            return self._features_of(self.images(slots, augment=True))
+
+    def _plain_images(self, slots: NDArray[np.int64]) -> Tensor:
+        return self.inputs.images(self.replay.images[slots])
+
+    def _input(self, slots: NDArray[np.int64], images: Tensor | None) -> PolicyInput:
+        replay = self.replay
+        return self.inputs.policy_input(images, replay.state[slots], replay.instructions(slots))
+
+    # --- windows --------------------------------------------------------------------------------
 
     def chunk(self, window: Window) -> Tensor:
         """(B, C * 7) executed actions of a window, in the VLA's normalised space."""
-        actions = torch.from_numpy(window.actions[:, : self._steps]).to(self._device)
+        actions = torch.from_numpy(window.actions[:, : self._execute_steps]).to(self.device)
         return self._vla.normalise(actions).flatten(1)
 
     def batch(self) -> Window:
         """A batch of windows for the critic and the actor, from everywhere that may be."""
-        whole = 0 if self._config.window_end == "exact" else self._steps
-        return self.sample(self._steps, self.replay.starts(whole=whole))
+        whole = 0 if self._config.window_end == "exact" else self._execute_steps
+        return self.sample(self._execute_steps, self.replay.starts(whole=whole))
 
     def windows(self, starts: NDArray[np.int64], horizon: int) -> Window:
         """The windows from these slots, with actions out to `horizon`."""
         config = self._config
         return self.replay.window(
             starts,
-            self._steps,
+            self._execute_steps,
             horizon,
             config.gamma,
             truncation_ends=not config.bootstrap_on_truncation,
@@ -202,25 +319,26 @@ class Memory:
             visual=visual,
             state=state,
             chunk=self.chunk(window),
-            reward=torch.from_numpy(window.reward).to(self._device),
-            bootstrap=torch.from_numpy(window.bootstrap).to(self._device),
+            reward=torch.from_numpy(window.reward).to(self.device),
+            bootstrap=torch.from_numpy(window.bootstrap).to(self.device),
             next_visual=next_visual,
             next_state=next_state,
             start=window.start,
             after=window.after,
         )
 
-    def _rest(self, slots: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-        state = torch.from_numpy(self.replay.state[slots]).to(self._device)
-        return state, torch.from_numpy(self.replay.tokens[slots]).to(self._device)
-
     def sample(
         self, horizon: int, starts: NDArray[np.int64] | None = None, batch: int | None = None
     ) -> Window:
-        """Windows of C steps with actions out to `horizon`, uniform over `starts` (default: every
-        step held), with replacement; `batch` of them, as configured.
+        """Windows of C steps, drawn uniformly with replacement.
 
-        Raises ValueError when there is nothing to draw from.
+        Args:
+            horizon: Steps of their actions.
+            starts: Slots to draw from; None: every step held.
+            batch: How many; None: as configured.
+
+        Raises:
+            ValueError: when there is nothing to draw from.
         """
         pool = self.replay.starts() if starts is None else starts
         if len(pool) == 0:
@@ -229,9 +347,11 @@ class Memory:
         return self.windows(self.rng.choice(pool, size=count), horizon)
 
 
-def _augmented(images: Tensor, kind: Augmentation) -> Tensor:
-    return images if kind == "none" else augment(images, moved=kind == "openpi")
+def _pooled(features: Tensor) -> Tensor:
+    """(B, F) of features (B, ..., F): the mean over image tokens, where there are any."""
+    return features if features.dim() == 2 else features.flatten(1, -2).mean(dim=1)
 
 
 def _parts(slots: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    return [p for p in np.array_split(slots, max(1, math.ceil(len(slots) / _CHUNK))) if len(p)]
+    count = max(1, math.ceil(len(slots) / _ENCODED_AT_ONCE))
+    return [part for part in np.array_split(slots, count) if len(part)]

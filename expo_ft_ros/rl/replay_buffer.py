@@ -1,4 +1,4 @@
-"""Replay of whole episodes, sampled as windows [t, t + C) from every t, and the candidate cache.
+"""Replay of whole episodes, sampled as windows [t, t + C) from every t.
 
 Observations and steps share one index: an episode of T steps takes T + 1 slots, its last slot
 holding the final observation only.
@@ -6,17 +6,16 @@ holding the final observation only.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from expo_ft_ros.data.episode import Episode
-from expo_ft_ros.data.images import resize_image
-from expo_ft_ros.data.instruction import TOKENS, tokenise
 from expo_ft_ros.data.types import ACTION_DIM, STATE_DIM, FloatArray, ImageArray, Source
+from expo_ft_ros.rl.input_builder import network_image, require_views
 
-VIEWS = 2
 DEMONSTRATED = "collect"
 
 
@@ -41,16 +40,24 @@ class Window:
 class ReplayBuffer:
     """Episodes in preallocated arrays, the oldest forgotten first.
 
-    capacity: slots; image_size: side of the kept images [px].
+    Args:
+        capacity: Slots.
+        image_size: Side of the kept images [px].
+        views: Names of the views that are kept, in the order that networks see.
+
+    Attributes:
+        images: (capacity, V, 3, image_size, image_size) uint8.
     """
 
-    def __init__(self, capacity: int, image_size: int) -> None:
-        self.image_size = image_size
+    def __init__(self, capacity: int, image_size: int, views: Sequence[str]) -> None:
+        self.image_size, self.views = image_size, tuple(views)
         self._capacity = capacity
-        shape = (capacity, VIEWS, 3, image_size, image_size)
+        shape = (capacity, len(self.views), 3, image_size, image_size)
         self.images: ImageArray = np.zeros(shape, dtype=np.uint8)
         self.state: FloatArray = np.zeros((capacity, STATE_DIM), dtype=np.float32)
-        self.tokens: NDArray[np.int64] = np.zeros((capacity, TOKENS), dtype=np.int64)
+        # Text, since only a policy knows how it is tokenised: each slot has its place in the list.
+        self._texts: list[str] = []
+        self._text: NDArray[np.int64] = np.zeros(capacity, dtype=np.int64)
         self.action: FloatArray = np.zeros((capacity, ACTION_DIM), dtype=np.float32)
         self.reward: FloatArray = np.zeros(capacity, dtype=np.float32)
         self.source: NDArray[np.uint8] = np.zeros(capacity, dtype=np.uint8)
@@ -71,14 +78,19 @@ class ReplayBuffer:
 
     @property
     def human_steps(self) -> int:
-        """Number of held steps that a person drove."""
+        """Number of held steps that a human drove."""
         return int((self.source[self._starts] == Source.HUMAN).sum())
 
     def add(self, episode: Episode) -> NDArray[np.int64]:
-        """Takes an episode and gives its slots (T + 1,).
+        """Takes an episode.
 
-        Raises ValueError when it alone is longer than the capacity.
+        Returns:
+            Its slots, (T + 1,).
+
+        Raises:
+            ValueError: when it alone is longer than the capacity, or lacks a view.
         """
+        require_views(episode.views, self.views)
         count = len(episode) + 1
         if count > self._capacity:
             raise ValueError(
@@ -90,11 +102,13 @@ class ReplayBuffer:
         begin, end = self._next, self._next + count
         self._evict(begin, end)
         slots = np.arange(begin, end)
-        for view, images in enumerate((episode.side, episode.wrist)):
-            for slot, image in zip(slots, images, strict=True):
-                self.images[slot, view] = resize_image(image, self.image_size).transpose(2, 0, 1)
+        for view, name in enumerate(self.views):
+            for slot, image in zip(slots, episode.views[name], strict=True):
+                self.images[slot, view] = network_image(image, self.image_size)
         self.state[slots] = episode.state
-        self.tokens[slots] = tokenise(episode.instruction)
+        if episode.instruction not in self._texts:
+            self._texts.append(episode.instruction)
+        self._text[slots] = self._texts.index(episode.instruction)
         self.action[slots[:-1]] = episode.executed
         self.action[slots[-1]] = 0.0
         self.reward[slots[:-1]] = episode.reward
@@ -131,6 +145,10 @@ class ReplayBuffer:
         """Every slot that holds an observation, final ones included."""
         return np.concatenate(self.episodes or [self._starts[:0]])
 
+    def instructions(self, slots: NDArray[np.int64]) -> list[str]:
+        """The instruction of each slot's episode."""
+        return [self._texts[text] for text in self._text[slots]]
+
     def starts(
         self,
         *,
@@ -165,11 +183,11 @@ class ReplayBuffer:
             starts = starts[(self.source[self._steps(starts, human)] == Source.HUMAN).any(axis=1)]
         return starts
 
-    def driven(self, starts: NDArray[np.int64], steps: int) -> NDArray[np.int64]:
-        """Those of the starts whose windows of that many steps somebody drove all the way: a robot
-        that was held (for a camera that was away, say) shows nothing to imitate. Of a demonstration
-        all are: there it stood because the person let it."""
-        held = self.source[self._steps(starts, steps)] == Source.HOLD
+    def driven(self, starts: NDArray[np.int64], length: int) -> NDArray[np.int64]:
+        """Those of the starts whose windows of that many steps hold no step at which the robot was
+        held (for a camera that was away, say): it shows nothing to imitate. Windows of a
+        demonstration all count: there the robot stood because the operator let it."""
+        held = self.source[self._steps(starts, length)] == Source.HOLD
         held &= ~self.demonstration[starts, None]
         driven: NDArray[np.int64] = starts[~held.any(axis=1)]
         return driven
@@ -184,21 +202,27 @@ class ReplayBuffer:
     def window(
         self,
         start: NDArray[np.int64],
-        steps: int,
+        execute_steps: int,
         horizon: int,
         gamma: float,
         *,
         truncation_ends: bool = False,
     ) -> Window:
-        """Windows of `steps` = C from the given slots, with actions out to `horizon` >= C.
+        """Windows from the given slots.
 
-        truncation_ends: no bootstrap after a timeout either.
+        Args:
+            start: (B,) slots.
+            execute_steps: C.
+            horizon: Steps of a window's actions, at least C.
+            gamma: Discount a step.
+            truncation_ends: No bootstrap after a timeout either.
         """
         last = self._last[start]
-        length = np.minimum(steps, last - start)
-        offsets = np.arange(max(horizon, steps))
+        length = np.minimum(execute_steps, last - start)
+        offsets = np.arange(max(horizon, execute_steps))
         index = self._steps(start, len(offsets))
-        powers = np.where(offsets[:steps] < length[:, None], gamma ** offsets[:steps], 0.0)
+        executed = offsets[:execute_steps]
+        powers = np.where(executed < length[:, None], gamma**executed, 0.0)
         after = start + length
         ends = (after == last) & (self._terminated[start] | truncation_ends)
         return Window(
@@ -206,77 +230,6 @@ class ReplayBuffer:
             after=after,
             length=length,
             actions=self.action[index[:, :horizon]],
-            reward=(powers * self.reward[index[:, :steps]]).sum(axis=1).astype(np.float32),
+            reward=(powers * self.reward[index[:, :execute_steps]]).sum(axis=1).astype(np.float32),
             bootstrap=np.where(ends, 0.0, gamma**length).astype(np.float32),
         )
-
-
-class FeatureCache:
-    """Features that a frozen network made of each slot, under several augmentations of its images.
-
-    Draw 0 is the plain image, the others were augmented independently. Allocated at the first
-    `put`: features (capacity, draws, F) float32.
-    """
-
-    def __init__(self, capacity: int, draws: int) -> None:
-        self._capacity, self.draws = capacity, draws
-        self._features: FloatArray = np.zeros((0, draws, 0), dtype=np.float32)
-        self._known: NDArray[np.bool_] = np.zeros(capacity, dtype=np.bool_)
-
-    def put(self, slots: NDArray[np.int64], features: FloatArray) -> None:
-        """Keeps features (len(slots), draws, F)."""
-        if not len(self._features):
-            shape = (self._capacity, self.draws, features.shape[-1])
-            self._features = np.zeros(shape, dtype=np.float32)
-        self._features[slots] = features
-        self._known[slots] = True
-
-    def forget(self, slots: NDArray[np.int64]) -> None:
-        """Marks slots as having no features."""
-        self._known[slots] = False
-
-    def missing(self, slots: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Those of the slots that have none."""
-        return slots[~self._known[slots]]
-
-    def every(self, slots: NDArray[np.int64]) -> FloatArray:
-        """(len(slots), draws, F): every draw, of slots that have them."""
-        kept: FloatArray = self._features[slots]
-        return kept
-
-    def get(self, slots: NDArray[np.int64], rng: np.random.Generator | None) -> FloatArray:
-        """(len(slots), F): a random draw for each slot, the plain image's where rng is None."""
-        draw = 0 if rng is None else rng.integers(self.draws, size=len(slots))
-        features: FloatArray = self._features[slots, draw]
-        return features
-
-
-class CandidateCache:
-    """Base chunks that the VLA drew once for each replay slot, for the TD target.
-
-    A slot's chunks are samples of the policy that was current at version `version[slot]`; -1 marks
-    a slot that has none. chunks: (capacity, n, steps, 7) float32 in the VLA's normalised space.
-    """
-
-    def __init__(self, capacity: int, n: int, steps: int) -> None:
-        self.chunks: FloatArray = np.zeros((capacity, n, steps, ACTION_DIM), dtype=np.float32)
-        self.version: NDArray[np.int64] = np.full(capacity, -1, dtype=np.int64)
-
-    def put(
-        self, slots: NDArray[np.int64], chunks: FloatArray, version: int | NDArray[np.int64]
-    ) -> None:
-        """Keeps chunks (len(slots), n, steps, 7) drawn by weights of that version."""
-        self.chunks[slots] = chunks
-        self.version[slots] = version
-
-    def forget(self, slots: NDArray[np.int64]) -> None:
-        """Marks slots as having no chunks (their observation was replaced)."""
-        self.version[slots] = -1
-
-    def missing(self, slots: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Those of the slots that have no chunks."""
-        return slots[self.version[slots] < 0]
-
-    def oldest(self, slots: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-        """The `count` slots whose chunks come from the oldest weights."""
-        return slots[np.argsort(self.version[slots], kind="stable")[:count]]

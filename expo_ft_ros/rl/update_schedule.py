@@ -9,14 +9,16 @@ from expo_ft_ros.rl.config import AgentConfig
 
 
 class UpdateSchedule:
-    """Counts what is owed. Episodes are known by their numbers, so that one which is discarded
-    between two starts takes nothing of the others'.
+    """Counts what is due. Episodes go by their numbers, so that one which is discarded between two
+    starts takes nothing of the others'.
 
-    After the warm-up the schedules step and batch owe for its episodes as well, at once; the
-    schedule episode owes K and `warmup_updates`.
+    When the warm-up ends, the schedules step and batch make calls for its episodes as well, at
+    once; the schedule episode makes those of one episode and `warmup_updates`.
 
-    calls: K, update calls an episode; rate: calls an environment step in place of it (None: as the
-    configured schedule says).
+    Args:
+        config: Of the agent.
+        calls: Update calls an episode.
+        rate: Calls an environment step in place of it; None: as the configured schedule says.
     """
 
     def __init__(self, config: AgentConfig, calls: int, rate: float | None) -> None:
@@ -45,8 +47,8 @@ class UpdateSchedule:
         return sum(self._steps.values())
 
     def mark_lost(self) -> None:
-        """After a resume: each episode that came after the checkpoint is owed its own calls. What
-        the warm-up owes are `warmup_updates`."""
+        """After a resume: each episode that came after the checkpoint has its own calls due; those
+        of the warm-up are `warmup_updates`."""
         numbers = sorted(self._steps)[max(0, self._config.warmup_episodes - 1) :]
         self._lost = [number for number in numbers if number > self._committed_to]
 
@@ -55,8 +57,8 @@ class UpdateSchedule:
         """(calls, number of the newest episode they learn from), the oldest first; empty when
         nothing is due.
 
-        Several episodes that came at once are one round: who is slower than the robot updates less
-        often.
+        Several episodes that came at once are one round: a learner that is slower than the robot
+        updates less often.
         """
         config = self._config
         new = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
@@ -10,8 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from expo_ft_ros.policies.base import PolicyInput
-from expo_ft_ros.policies.flow_vla import FlowVLA
+from expo_ft_ros.policies.base import VLA, PolicyInput, Stage
 from expo_ft_ros.rl.actor_critic import Metrics, step_optimiser
 from expo_ft_ros.rl.config import AgentConfig
 from expo_ft_ros.rl.memory import Memory
@@ -24,24 +22,36 @@ _MAX_NORM = 1.0  # of the gradient (openpi)
 class VLATrainer:
     """The VLA's optimiser and its steps; `updates` counts them.
 
-    trained: the weights that the steps are taken with; the VLA that acts is their average
-    (openpi's ema_decay), or the same network where none is configured. target: where the
-    configuration keeps one, their Polyak average for the TD target, else the VLA that acts.
+    Attributes:
+        trained: The weights that the steps are taken with; the VLA that acts is their average
+            (openpi's ema_decay), or the same network where none is configured.
+        target: Where the configuration keeps one, their Polyak average for the TD target, else the
+            VLA that acts, whose frozen weights it shares.
     """
 
-    def __init__(self, config: AgentConfig, vla: FlowVLA, memory: Memory) -> None:
+    def __init__(self, config: AgentConfig, vla: VLA, memory: Memory) -> None:
         self._config, self._vla, self._memory = config, vla, memory
-        self.trained = copy.deepcopy(vla) if config.imitation.ema else vla
+        self._online: Stage = "rl" if config.freeze_vla_encoder else "encoder"
+        self.trained = vla.fork("sft") if config.imitation.ema else vla
+        learns = self.trained.trainable("encoder" if config.vla_encoder_every else self._online)
         self.optimiser = torch.optim.AdamW(
-            self.trained.named_parameters(),
+            learns.items(),
             lr=config.vla_learning_rate,
             weight_decay=config.imitation.weight_decay,
             fused=True,
         )
         self.target = vla
         if config.target_vla == "polyak":
-            self.target = copy.deepcopy(vla).requires_grad_(False)
+            self.target = vla.fork(self._online)
+            for parameter in self.target.trainable(self._online).values():
+                parameter.requires_grad_(False)
         self.updates = 0
+
+    @property
+    def networks(self) -> dict[str, VLA]:
+        """The VLA that acts, and the other sets of weights where there are any."""
+        networks = {"vla": self._vla, "trained_vla": self.trained, "target_vla": self.target}
+        return {n: one for n, one in networks.items() if n == "vla" or one is not self._vla}
 
     def finetune(self) -> Iterator[tuple[float, Metrics]]:
         """Supervised finetuning on the successful episodes in replay; yields share and metrics.
@@ -49,94 +59,112 @@ class VLATrainer:
         Raises ValueError when there are none.
         """
         config, replay = self._config.imitation, self._memory.replay
-        vla, trained = self._vla, self.trained
+        vla, trained, device = self._vla, self.trained, self._memory.device
         starts = replay.driven(replay.starts(successful=True), vla.horizon)
         if len(starts) == 0:
             raise ValueError("no successful demonstration to imitate: collect some first")
-        device = next(vla.parameters()).device
-        vla.action_stats.fit(torch.from_numpy(replay.action[starts]).to(device))
-        vla.state_stats.fit(torch.from_numpy(replay.state[starts]).to(device))
-        trained.load_state_dict(vla.state_dict())
+        vla.fit_statistics(
+            torch.from_numpy(replay.action[starts]).to(device),
+            torch.from_numpy(replay.state[starts]).to(device),
+            keep_loaded=config.keep_statistics,
+        )
+        trained.load_weights(vla.weights())
+        learns = trained.trainable("sft")
         optimiser = torch.optim.AdamW(
-            trained.named_parameters(),
+            learns.items(),
             lr=config.learning_rate,
             weight_decay=config.weight_decay,
             fused=True,
         )
+        self._learn_only("sft")
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
             optimiser, config.steps, eta_min=config.learning_rate / 10
         )
         for step in range(config.steps):
             window = self._memory.sample(vla.horizon, starts, config.batch)
-            inputs = self._memory.images(window.start, augmented=True)
+            inputs = self._memory.images(window.start, augment=True)
             loss = self._step(optimiser, inputs, window)
             schedule.step()
             # The first steps are forgotten sooner.
-            self._average(min(config.ema, (1 + step) / (10 + step)))
+            self._average("sft", min(config.ema, (1 + step) / (10 + step)))
             yield (step + 1) / config.steps, {"vla/loss": loss}
-        self.load_weights(vla.state_dict())
+        self.load_weights(vla.weights())
 
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:
         """All three networks take up these weights. Raises RuntimeError when they don't fit."""
         for network in (self._vla, self.trained, self.target):
-            network.load_state_dict(weights)
+            network.load_weights(weights)
 
-    def steps(self, starts: Starts) -> Iterator[Metrics]:
+    def online_steps(self, starts: Starts) -> Iterator[Metrics]:
         """The VLA steps of one update call, its image encoder frozen where it is during RL."""
         pool = self._pool(starts)
+        self._learn_only(self._online)
         frozen = self._config.freeze_vla_encoder
-        self.trained.image_encoders.requires_grad_(not frozen)
-        see = self._memory.cached_features if frozen else self._memory.images
+        inputs = self._memory.policy_input if frozen else self._memory.images
         for _ in range(self._config.vla_steps_per_update if len(pool) else 0):
             window = self._memory.sample(self._vla.horizon, pool)
-            yield {"vla/loss": self._online_step(see(window.start, augmented=True), window)}
+            loss = self._online_step(self._online, inputs(window.start, augment=True), window)
+            yield {"vla/loss": loss}
 
-    def encoder_burst(self, starts: Starts) -> Iterator[Metrics]:
+    def encoder_phase(self, starts: Starts) -> Iterator[Metrics]:
         """VLA steps on images, the image encoder learning too; kept features are then stale."""
-        pool = self._pool(starts)
-        self.trained.image_encoders.requires_grad_(True)
+        pool, config = self._pool(starts), self._config
+        self._learn_only("encoder")
         try:
-            for _ in range(self._config.vla_encoder_steps if len(pool) else 0):
-                window = self._memory.sample(
-                    self._vla.horizon, pool, self._config.vla_encoder_batch
-                )
-                inputs = self._memory.images(window.start, augmented=True)
-                yield {"vla/loss": self._online_step(inputs, window)}
+            for _ in range(config.vla_encoder_steps if len(pool) else 0):
+                window = self._memory.sample(self._vla.horizon, pool, config.vla_encoder_batch)
+                inputs = self._memory.images(window.start, augment=True)
+                yield {"vla/loss": self._online_step("encoder", inputs, window)}
         finally:
-            # Also of a encoder_phase that was broken off: what the encoder makes is kept, for all.
-            for network in (self.trained, self.target):
-                if network is not self._vla:
-                    network.image_encoders.load_state_dict(self._vla.image_encoders.state_dict())
-            self._memory.features.forget(self._memory.replay.slots)
+            # Also of a phase that was broken off: features are the acting encoder's, for all.
+            self._share_encoder()
+            self._memory.forget_features()
+
+    @torch.no_grad()
+    def _share_encoder(self) -> None:
+        acting = self._vla.trainable("encoder")
+        apart = acting.keys() - self._vla.trainable("rl").keys()
+        for network in (self.trained, self.target):
+            own = network.trainable("encoder")
+            for name in apart if network is not self._vla else ():
+                own[name].copy_(acting[name])
 
     def _pool(self, starts: Starts) -> NDArray[np.int64]:
         return self._memory.replay.driven(starts(), self._vla.horizon)
 
-    def _online_step(self, inputs: PolicyInput, window: Window) -> float:
+    def _learn_only(self, stage: Stage) -> None:
+        """Gives gradients to what learns in that stage alone."""
+        learns = self.trained.trainable(stage).keys()
+        for every in (self.trained.trainable("sft"), self.trained.trainable("encoder")):
+            for name, parameter in every.items():
+                parameter.requires_grad_(name in learns)
+
+    def _online_step(self, stage: Stage, inputs: PolicyInput, window: Window) -> float:
         loss = self._step(self.optimiser, inputs, window)
         self.updates += 1
-        self._average(self._config.imitation.ema)
+        self._average(stage, self._config.imitation.ema)
         if self.target is not self._vla:
-            _blend(self.target, self.trained, self._config.target_vla_tau)
+            _blend(self.target, self.trained, self._online, self._config.target_vla_tau)
         return loss
 
-    def _average(self, decay: float) -> None:
+    def _average(self, stage: Stage, decay: float) -> None:
         if self.trained is not self._vla:
-            _blend(self._vla, self.trained, 1 - decay)
+            _blend(self._vla, self.trained, stage, 1 - decay)
 
     def _step(self, optimiser: torch.optim.Optimizer, inputs: PolicyInput, window: Window) -> float:
         actions = torch.from_numpy(window.actions).to(inputs.state.device)
         chunks = self._vla.normalise(actions)
         losses = self.trained.imitation_loss(inputs, chunks)
-        known = {"state": inputs.state, "actions": chunks, "losses": losses}
+        made_of = {"state": inputs.state, "actions": chunks, "losses": losses}
         if inputs.features is not None:
-            known = {"features": inputs.features, **known}
+            made_of = {"features": inputs.features, **made_of}
         loss = losses.mean()
-        step_optimiser(optimiser, loss, "vla loss", known, max_norm=_MAX_NORM)
+        step_optimiser(optimiser, loss, "vla loss", made_of, max_norm=_MAX_NORM)
         return loss.item()
 
 
 @torch.no_grad()
-def _blend(average: FlowVLA, vla: FlowVLA, share: float) -> None:
-    """Moves `average` by `share` of the way to the VLA."""
-    torch._foreach_lerp_(list(average.parameters()), list(vla.parameters()), share)
+def _blend(average: VLA, trained: VLA, stage: Stage, share: float) -> None:
+    """Moves what learns in a stage by `share` of the way to the trained weights."""
+    moved, goal = average.trainable(stage), trained.trainable(stage)
+    torch._foreach_lerp_(list(moved.values()), [goal[name] for name in moved], share)

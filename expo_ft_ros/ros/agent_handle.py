@@ -11,6 +11,7 @@ from pathlib import Path
 from expo_ft_ros.rl.agent import Agent
 from expo_ft_ros.rl.checkpoint_files import newest_whole
 from expo_ft_ros.rl.config import ALGORITHM, ALGORITHM_NAMES, PRESET, SIZE, load_preset
+from expo_ft_ros.robots import load_robot
 from expo_ft_ros.ros.graph_node import NodeParameters, parameter
 from expo_ft_ros.tasks import load_task
 
@@ -28,7 +29,7 @@ class LearningParameters(NodeParameters):
 
     algorithm: str = parameter(ALGORITHM, f"What learns: {', '.join(ALGORITHM_NAMES)}.")
     preset: str = parameter(PRESET, "The algorithm's constants: a file name of config/presets.")
-    size: str = parameter(SIZE, "Sizes for a machine: a file name of config/sizes.")
+    size: str = parameter(SIZE, "Sizes for a machine: a file name of config/sizes, or a path.")
     seed: int = parameter(0, "Seed of networks and sampling.", low=0, high=2**31 - 1)
     mode: str = parameter("sync", "sync: one process and one agent; async: two, weights by file.")
     imitation_scale: float = parameter(
@@ -79,7 +80,8 @@ def make_agent(wanted: LearningParameters) -> Agent:
     # Never more threads than the graph leaves to this process.
     changed["threads"] = min(config.threads, int(os.environ.get("OMP_NUM_THREADS", config.threads)))
     config = config.model_copy(update=changed)
-    agent = Agent(load_task(wanted.task), config, wanted.seed, wanted.algorithm)
+    views = load_robot(wanted.robot).views
+    agent = Agent(load_task(wanted.task), config, views, wanted.seed, wanted.algorithm)
     weights = Path(wanted.checkpoint) if wanted.checkpoint else None
     if weights is None and wanted.run_dir:
         newest, skipped = newest_whole(Path(wanted.run_dir) / CHECKPOINTS)

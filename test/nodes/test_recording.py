@@ -42,7 +42,7 @@ def test_a_file_gives_what_live_messages_give(tmp_path_factory, seed, length, si
 def test_a_file_gives_the_windows_that_live_messages_give(tmp_path):
     said = list(messages(3, 9, np.random.default_rng(0)))
     record(tmp_path, 3, said)
-    live, file = ReplayBuffer(capacity=20, image_size=8), ReplayBuffer(capacity=20, image_size=8)
+    live, file = (ReplayBuffer(20, image_size=8, views=("side", "wrist")) for _ in range(2))
     live.add(of_live(said))
     file.add(load_episode(tmp_path / "000003.mcap"))
     np.testing.assert_array_equal(live.images, file.images)

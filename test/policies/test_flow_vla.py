@@ -11,8 +11,8 @@ from hypothesis.extra import numpy as hnp
 
 from expo_ft_ros.data.normalisation import QuantileNormaliser
 from expo_ft_ros.policies.base import PolicyInput
-from expo_ft_ros.policies.config import FlowVLAConfig
-from expo_ft_ros.policies.flow_vla import FlowVLA
+from expo_ft_ros.policies.flow_vla.config import FlowVLAConfig
+from expo_ft_ros.policies.flow_vla.model import FlowVLA
 
 SIZE, BATCH = 16, 5
 
@@ -20,34 +20,34 @@ SIZE, BATCH = 16, 5
 @pytest.fixture
 def vla() -> FlowVLA:
     torch.manual_seed(0)
-    return FlowVLA(FlowVLAConfig(horizon=4, width=32, depth=1, channels=8))
+    return FlowVLA(FlowVLAConfig(horizon=4, width=32, depth=1, channels=8), views=2)
 
 
 @pytest.fixture
-def seen() -> PolicyInput:
+def observed() -> PolicyInput:
     torch.manual_seed(1)
     tokens = torch.ones(BATCH, 16, dtype=torch.int64)
     return PolicyInput(torch.rand(BATCH, 2, 3, SIZE, SIZE), torch.randn(BATCH, 10), tokens)
 
 
-def test_the_loss_is_flow_matching(vla, seen, monkeypatch):
+def test_the_loss_is_flow_matching(vla, observed, monkeypatch):
     """x_t = t * noise + (1 - t) * action; the velocity should be noise - action (openpi)."""
     noise, t = torch.randn(BATCH, 4, 7), torch.rand(BATCH)
     monkeypatch.setattr(torch, "randn_like", lambda x: noise)
     monkeypatch.setattr(torch, "rand", lambda *shape, **kw: t)
     actions = torch.randn(BATCH, 4, 7)
-    loss = vla.imitation_loss(seen, actions).detach().numpy()
+    loss = vla.imitation_loss(observed, actions).detach().numpy()
     a, n, s = actions.numpy(), noise.numpy(), t.numpy()[:, None, None]
     x = s * n + (1 - s) * a
     with torch.no_grad():
-        v = vla.velocity(vla.encode(seen), torch.from_numpy(x)[:, None], t)[:, 0].numpy()
+        v = vla.velocity(vla.encode(observed), torch.from_numpy(x)[:, None], t)[:, 0].numpy()
     np.testing.assert_allclose(loss, ((v - (n - a)) ** 2).mean(axis=(1, 2)), rtol=1e-4)
 
 
-def test_sampling_is_euler_from_noise_to_action(vla, seen):
+def test_sampling_is_euler_from_noise_to_action(vla, observed):
     noise = torch.randn(BATCH, 2, 4, 7)
     with torch.no_grad():
-        prefix = vla.encode(seen)
+        prefix = vla.encode(observed)
         drawn = vla.denoise(prefix, noise).numpy()
         x = noise.numpy()
         steps = vla.config.euler_steps
@@ -57,19 +57,19 @@ def test_sampling_is_euler_from_noise_to_action(vla, seen):
     np.testing.assert_allclose(drawn, x, rtol=1e-4, atol=1e-5)
 
 
-def test_every_chunk_of_an_observation_has_its_own_noise_and_the_same_prefix(vla, seen):
-    drawn = vla.sample(seen, 3, torch.Generator().manual_seed(2))
+def test_every_chunk_of_an_observation_has_its_own_noise_and_the_same_prefix(vla, observed):
+    drawn = vla.sample(observed, 3, torch.Generator().manual_seed(2))
     noise = torch.randn(BATCH, 3, 4, 7, generator=torch.Generator().manual_seed(2))
     with torch.no_grad():
-        each = vla.encode(seen).repeat_interleave(3, dim=0)
+        each = vla.encode(observed).repeat_interleave(3, dim=0)
         one = vla.denoise(each, noise.view(BATCH * 3, 1, 4, 7))
     torch.testing.assert_close(drawn, one.view(BATCH, 3, 4, 7))
     assert (drawn[:, 0] - drawn[:, 1]).abs().amin(dim=(1, 2)).max() > 0
 
 
-def test_inversion_finds_noise_that_leads_back(vla, seen):
+def test_inversion_finds_noise_that_leads_back(vla, observed):
     with torch.no_grad():
-        prefix = vla.encode(seen)
+        prefix = vla.encode(observed)
         noise = torch.randn(BATCH, 1, 4, 7)
         chunk = vla.denoise(prefix, noise)
         back = vla.denoise(prefix, vla.invert(prefix, chunk))

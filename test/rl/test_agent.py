@@ -109,7 +109,7 @@ def test_hg_dagger_imitates_no_demonstration_that_failed():
     agent = fed("hg_dagger")
     agent.add_episode(failed)
     replay = agent.memory.replay
-    pool = agent.algorithm._imitated()
+    pool = agent.algorithm._imitation_starts()
     assert replay.demonstration[pool].any()
     assert replay.success[pool[replay.demonstration[pool]]].all()
 
@@ -146,7 +146,7 @@ def test_the_critics_own_encoder_has_its_own_augmentation():
         slots = agent.memory.replay.starts()[:8]
         seen[kind] = agent.memory.critic_input(slots)[0]
         plain = agent.memory.images(slots).images
-        assert torch.equal(agent.memory.images(slots, augmented=True).images, plain)
+        assert torch.equal(agent.memory.images(slots, augment=True).images, plain)
     assert torch.equal(seen["none"], seen[None])
     assert not torch.allclose(seen["none"], seen["openpi"])
 
@@ -189,11 +189,11 @@ def test_what_a_person_mended_is_not_imitated_within_the_horizon():
     source = np.zeros(30, dtype=np.uint8)
     source[[12, 25]] = Source.HUMAN
     agent.add_episode(replace(make_episode(1, 30, terminated=True, size=SIZE), source=source))
-    assert agent.algorithm._imitated().tolist() == [25, 26, 27, 28, 29]
+    assert agent.algorithm._imitation_starts().tolist() == [25, 26, 27, 28, 29]
     source = np.full(30, Source.HUMAN)
     source[14] = Source.POLICY
     agent.add_episode(replace(make_episode(2, 30, terminated=True, size=SIZE), source=source))
-    assert (agent.algorithm._imitated()[5:] - 31).tolist() == list(range(15, 30))
+    assert (agent.algorithm._imitation_starts()[5:] - 31).tolist() == list(range(15, 30))
 
 
 @pytest.mark.parametrize(
@@ -205,7 +205,7 @@ def test_what_the_vla_imitates_is_configured(data, expected):
     for episode in EPISODES[:3]:
         nobody = np.full(len(episode), Source.POLICY)
         agent.add_episode(replace(episode, source=nobody))
-    starts = agent.algorithm._imitated()
+    starts = agent.algorithm._imitation_starts()
     found = {n for n, slots in enumerate(agent.memory.replay.episodes, 1) if slots[0] in starts}
     assert found == expected
 
@@ -240,7 +240,7 @@ def test_the_baselines_learn_by_the_step(algorithm):
 def test_half_of_a_batch_of_hil_serl_is_what_a_person_showed():
     """Demonstrations, and windows that hold a correction (HIL-SERL keeps these in both pools)."""
     agent = fed("hil_serl")
-    replay, steps = agent.memory.replay, agent.steps
+    replay, steps = agent.memory.replay, agent.task.execute_steps
     corrected = set(replay.starts(human=steps, demonstrated=False).tolist())
     assert corrected
     seen = set()
@@ -294,13 +294,13 @@ def test_features_are_made_anew_after_the_encoder_has_learned():
     agent.memory.fill_features()
     agent.memory.fill_candidates(0)
     slots = agent.memory.replay.slots
-    before = agent.memory.features.get(slots, None).copy()
+    before = agent.memory.features.get(slots, None).clone()
     agent.update(go_on)
     after = agent.memory.features.get(slots, None)
-    assert not np.array_equal(before, after)
+    assert not torch.equal(before, after)
     with torch.no_grad():
         expected = agent.vla.image_features(agent.memory.images(slots).images)
-    np.testing.assert_allclose(after, expected.numpy(), atol=1e-5)
+    torch.testing.assert_close(after, expected, atol=1e-5, rtol=0)
 
 
 def test_a_reused_slot_has_neither_features_nor_candidates():

@@ -58,7 +58,7 @@ def small_config(**changes: Any) -> AgentConfig:
 
 
 def make_networks(**changes: Any) -> EditedCritic:
-    return EditedCritic(small_config(**changes), CHUNK, edit_scale=0.2)
+    return EditedCritic(small_config(**changes), CHUNK, 0.2, visual_shape=(2, 3, 16, 16))
 
 
 def batch(n: int = 8) -> dict[str, torch.Tensor]:
@@ -154,12 +154,12 @@ def select(networks: EditedCritic, data: dict[str, torch.Tensor]):
 def test_candidates_are_base_chunks_then_edits_within_scale():
     networks, data = make_networks(), batch()
     selection = select(networks, data)
-    base, edited = selection.candidates[:, :3], selection.candidates[:, 3:]
+    base, edited = selection.chunks[:, :3], selection.chunks[:, 3:]
     torch.testing.assert_close(base, data["next_base"].clamp(-1, 1))
     assert 0 < (edited - base).abs().max() <= 0.2 + 1e-6
     rows = torch.arange(len(selection.chosen))
     assert (selection.q[rows, selection.chosen] == selection.q.amax(dim=1)).all()
-    assert torch.equal(selection.best, selection.candidates[rows, selection.chosen])
+    assert torch.equal(selection.best, selection.chunks[rows, selection.chosen])
 
 
 def test_edits_may_be_left_out():
@@ -168,14 +168,14 @@ def test_edits_may_be_left_out():
     left_out = networks.select(
         data["next_visual"], data["next_state"], base, mode=False, edited=False
     )
-    torch.testing.assert_close(left_out.candidates, base.clamp(-1, 1))
+    torch.testing.assert_close(left_out.chunks, base.clamp(-1, 1))
 
 
 def test_no_candidate_is_beyond_what_a_robot_executes():
     """Action dimension 6 was only ever at its ends, as a gripper is; the others within half."""
     networks, data = make_networks(), batch()
     networks.action_stats.low[:6], networks.action_stats.high[:6] = -0.5, 0.5
-    candidates = select(networks, data).candidates.view(8, 6, CHUNK // 7, 7)
+    candidates = select(networks, data).chunks.view(8, 6, CHUNK // 7, 7)
     raw = networks.action_stats.inverse(candidates)
     assert raw.abs().max() <= 1 + 1e-6
     assert candidates[..., :6].abs().max() > 1.2
@@ -186,7 +186,7 @@ def test_rotations_may_be_left_unedited():
     edit = load_preset().edit.model_copy(update={"rotations": False})
     networks, data = make_networks(edit=edit), batch()
     data["next_base"] = data["next_base"].clamp(-0.7, 0.7)
-    edits = select(networks, data).candidates[:, 3:] - data["next_base"]
+    edits = select(networks, data).chunks[:, 3:] - data["next_base"]
     per_step = edits.view(8, 3, CHUNK // 7, 7)
     assert per_step[..., 3:6].abs().max() < 1e-6
     assert per_step[..., [0, 1, 2, 6]].abs().min() > 0

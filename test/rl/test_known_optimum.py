@@ -14,6 +14,7 @@ import torch
 from expo_ft_ros.data.episode import Episode, EpisodeOutcome
 from expo_ft_ros.rl.agent import Agent
 from expo_ft_ros.rl.config import load_preset
+from expo_ft_ros.robots import DEFAULT_ROBOT, load_robot
 from expo_ft_ros.tasks import load_task
 
 GAMMA, LAST, C = 0.8, 4, 2
@@ -84,7 +85,7 @@ def test_q_converges_to_the_known_optimum():
         "threads": "1",
     }
     task = load_task("cube_pick", {"execute_steps": C, "updates_per_episode": 50})
-    agent = Agent(task, load_preset(changes=changes), seed=0)
+    agent = Agent(task, load_preset(changes=changes), load_robot(DEFAULT_ROBOT).views, seed=0)
     rng = np.random.default_rng(0)
     for number in range(1, 201):
         agent.add_episode(walk(number, rng))
@@ -93,7 +94,7 @@ def test_q_converges_to_the_known_optimum():
     chunks = np.zeros((len(slots), 4, C, 7), np.float32)
     chunks[:, 0, :, 0], chunks[:, 1, :, 0] = 1, -1
     chunks[:, 2, :, 0], chunks[:, 3, :, 0] = [1, -1], [-1, 1]
-    agent.memory.candidates.put(slots, chunks, version=0)
+    agent.memory.candidates.put(slots, torch.from_numpy(chunks), version=0)
     agent.algorithm.networks.state_stats.low[:] = 0
     agent.update(lambda share, metrics: True)
 

@@ -6,14 +6,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from expo_ft_ros.data.types import Source
-from expo_ft_ros.rl.replay_buffer import CandidateCache, ReplayBuffer
+from expo_ft_ros.rl.candidate_cache import CandidateCache
+from expo_ft_ros.rl.replay_buffer import ReplayBuffer
 from support.episodes import make_episode
 
 GAMMA = 0.9
+VIEWS = ("side", "wrist")
 
 episode_shapes = st.lists(st.tuples(st.integers(1, 12), st.booleans()), min_size=1, max_size=6)
 
@@ -21,7 +24,7 @@ episode_shapes = st.lists(st.tuples(st.integers(1, 12), st.booleans()), min_size
 @settings(max_examples=60, deadline=None)
 @given(shapes=episode_shapes, steps=st.integers(1, 8), extra=st.integers(0, 4))
 def test_windows_follow_the_td_target_equation(shapes, steps, extra):
-    replay = ReplayBuffer(capacity=100, image_size=8)
+    replay = ReplayBuffer(capacity=100, image_size=8, views=VIEWS)
     episodes = [make_episode(i, n, terminated=t) for i, (n, t) in enumerate(shapes)]
     slots = [replay.add(e) for e in episodes]
     for episode, where in zip(episodes, slots, strict=True):
@@ -43,7 +46,7 @@ def test_windows_follow_the_td_target_equation(shapes, steps, extra):
 @settings(max_examples=30, deadline=None)
 @given(shapes=st.lists(st.tuples(st.integers(1, 12), st.booleans()), min_size=1, max_size=30))
 def test_eviction_never_leaves_half_an_episode(shapes):
-    replay = ReplayBuffer(capacity=40, image_size=8)
+    replay = ReplayBuffer(capacity=40, image_size=8, views=VIEWS)
     for i, (n, t) in enumerate(shapes):
         episode = make_episode(i, n, terminated=t)
         where = replay.add(episode)
@@ -58,13 +61,13 @@ def test_eviction_never_leaves_half_an_episode(shapes):
 
 
 def test_final_observation_is_never_a_start():
-    replay = ReplayBuffer(capacity=20, image_size=8)
+    replay = ReplayBuffer(capacity=20, image_size=8, views=VIEWS)
     where = replay.add(make_episode(1, 5, terminated=True))
     assert where[-1] not in replay.starts()
 
 
 def test_starts_select_success_and_human_steps():
-    replay = ReplayBuffer(capacity=50, image_size=8)
+    replay = ReplayBuffer(capacity=50, image_size=8, views=VIEWS)
     good = replay.add(make_episode(1, 6, terminated=True))
     replay.add(make_episode(2, 6, terminated=False))
     assert set(replay.starts(successful=True)) == set(good[:-1])
@@ -76,7 +79,7 @@ def test_starts_select_success_and_human_steps():
 @settings(max_examples=40, deadline=None)
 @given(shapes=episode_shapes, steps=st.integers(1, 8))
 def test_starts_by_what_their_windows_hold(shapes, steps):
-    replay = ReplayBuffer(capacity=100, image_size=8)
+    replay = ReplayBuffer(capacity=100, image_size=8, views=VIEWS)
     expected: dict[str, set[int]] = {"human": set(), "whole": set(), "demonstrated": set()}
     exclude_pre_intervention = set()
     for i, (n, terminated) in enumerate(shapes):
@@ -107,17 +110,17 @@ def test_starts_by_what_their_windows_hold(shapes, steps):
 def test_a_window_in_which_the_robot_was_held_shows_nothing_to_imitate():
     episode = make_episode(1, 6, terminated=True)
     episode = replace(episode, source=np.array([0, 1, 0, Source.HOLD, 0, 0], np.uint8))
-    replay = ReplayBuffer(capacity=20, image_size=8)
+    replay = ReplayBuffer(capacity=20, image_size=8, views=VIEWS)
     where = replay.add(episode)
     assert list(replay.driven(replay.starts(), 2)) == [*where[:2], *where[4:6]]
     assert list(replay.driven(replay.starts(), 1)) == [*where[:3], *where[4:6]]
     shown = replay.add(replace(episode, outcome=replace(episode.outcome, stage="collect")))
     demonstrated = replay.starts(demonstrated=True)
-    assert list(replay.driven(demonstrated, 2)) == [*shown[:-1]], "there the person let it stand"
+    assert list(replay.driven(demonstrated, 2)) == [*shown[:-1]], "there the operator let it stand"
 
 
 def test_a_timeout_may_count_as_an_end():
-    replay = ReplayBuffer(capacity=20, image_size=8)
+    replay = ReplayBuffer(capacity=20, image_size=8, views=VIEWS)
     where = replay.add(make_episode(1, 5, terminated=False))
     window = replay.window(where[:-1], 2, 2, GAMMA, truncation_ends=True)
     np.testing.assert_allclose(window.bootstrap, [GAMMA**2] * 3 + [0, 0])
@@ -125,15 +128,17 @@ def test_a_timeout_may_count_as_an_end():
 
 def test_episode_longer_than_the_buffer_is_refused_with_the_remedy():
     with pytest.raises(ValueError, match="raise replay_capacity"):
-        ReplayBuffer(capacity=5, image_size=8).add(make_episode(3, 9, terminated=False))
+        ReplayBuffer(capacity=5, image_size=8, views=VIEWS).add(
+            make_episode(3, 9, terminated=False)
+        )
 
 
 def test_candidate_cache_knows_missing_and_oldest():
-    cache = CandidateCache(10, n=2, steps=3)
+    cache = CandidateCache(10, (2, 3, 7))
     slots = np.arange(6)
     assert list(cache.missing(slots)) == list(slots)
-    cache.put(np.array([0, 1]), np.ones((2, 2, 3, 7), dtype=np.float32), version=5)
-    cache.put(np.array([2]), np.ones((1, 2, 3, 7), dtype=np.float32), version=1)
+    cache.put(np.array([0, 1]), torch.ones(2, 2, 3, 7), version=5)
+    cache.put(np.array([2]), torch.ones(1, 2, 3, 7), version=1)
     assert list(cache.missing(slots)) == [3, 4, 5]
     assert list(cache.oldest(np.array([0, 1, 2]), 1)) == [2]
     cache.forget(np.array([0]))

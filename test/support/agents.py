@@ -8,6 +8,7 @@ import torch
 from expo_ft_ros.data.types import Observation, Proprio
 from expo_ft_ros.rl.agent import Agent
 from expo_ft_ros.rl.config import load_preset
+from expo_ft_ros.robots import DEFAULT_ROBOT, load_robot
 from expo_ft_ros.tasks import load_task
 from support.episodes import make_episode
 
@@ -36,7 +37,8 @@ def make_agent(algorithm: str = "expo_ft", **changes) -> Agent:
         ),
     }
     task = load_task("cube_pick").model_copy(update={"updates_per_episode": 1})
-    return Agent(task, preset.model_copy(update={**small, **changes}), 0, algorithm)
+    config = preset.model_copy(update={**small, **changes})
+    return Agent(task, config, load_robot(DEFAULT_ROBOT).views, 0, algorithm)
 
 
 EPISODES = (
@@ -57,7 +59,8 @@ def fed(algorithm: str = "expo_ft", **changes) -> Agent:
 
 def weights_of(agent: Agent) -> dict[str, torch.Tensor]:
     of_networks = agent.algorithm.state_dict(learning=False).get("networks", {})
-    return {**agent.vla.state_dict(prefix="vla."), **of_networks}
+    of_vla = {f"vla.{name}": value for name, value in agent.vla.weights().items()}
+    return {**of_vla, **of_networks}
 
 
 def observation() -> Observation:

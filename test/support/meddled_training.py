@@ -24,7 +24,7 @@ from expo_ft_ros.graph.topics import ROBOT, TOPICS
 from expo_ft_ros.recording.episode_store import load_episodes
 from expo_ft_ros.recording.messages import twist_array
 from expo_ft_ros.rl.replay_buffer import ReplayBuffer
-from expo_ft_ros.robots import load_robot
+from expo_ft_ros.robots import DEFAULT_ROBOT, load_robot
 from support import mischief
 from support.meddled import count_of, meddled, replay_arrays
 from support.tiny_training import specs
@@ -103,7 +103,11 @@ class MeddledTraining:
     def replay_is_what_is_recorded(self) -> None:
         """What the learner had at its end is what a restart would rebuild."""
         learned = np.load(self.folder / "replay.npz")
-        replay = ReplayBuffer(len(learned["state"]) + 1, learned["images"].shape[-1])
+        replay = ReplayBuffer(
+            len(learned["state"]) + 1,
+            learned["images"].shape[-1],
+            load_robot(DEFAULT_ROBOT).view_names,
+        )
         for episode in self.episodes().values():
             if episode.outcome.stage in ("collect", "rl"):
                 replay.add(episode)

@@ -21,8 +21,10 @@ from expo_ft_ros.rl.replay_buffer import Window
 
 
 class ActorBaseline(WithNetworks, ABC):
-    """Q and the actor are functions of `dim` numbers within +-scale; implements `Algorithm`, but
-    for what these numbers are."""
+    """Q and the actor are functions of `dim` numbers within +-scale.
+
+    Implements `Algorithm`, but for what these numbers are.
+    """
 
     def __init__(self, context: AlgorithmContext, dim: int, scale: float) -> None:
         config = context.config
@@ -30,8 +32,8 @@ class ActorBaseline(WithNetworks, ABC):
         networks = ActorCritic(
             config.model_copy(update={"minimum_of": config.baseline.minimum_of}),
             dim,
-            context.feature_dim,
-            lambda known: TanhGaussian(known, dim, config.edit.hidden, scale),
+            context.visual_shape,
+            lambda in_dim: TanhGaussian(in_dim, dim, config.edit.hidden, scale),
             alpha=config.baseline.alpha,
             entropy=lambda actor: target_entropy(dim, scale, shifted=False),
         )
@@ -83,8 +85,9 @@ class ActorBaseline(WithNetworks, ABC):
     ) -> Tensor:
         """(1, dim) the actor's mode or a draw of it."""
         actor = self.networks.actor
-        known = self.networks.features(self.networks.value, encoded.visual, encoded.inputs.state)
-        return actor.mode(known) if mode else actor.sample(known, generator)[0]
+        networks = self.networks
+        features = networks.features(networks.value, encoded.visual, encoded.inputs.state)
+        return actor.mode(features) if mode else actor.sample(features, generator)[0]
 
     def _choice(
         self,
@@ -94,8 +97,9 @@ class ActorBaseline(WithNetworks, ABC):
         generator: torch.Generator | None,
     ) -> ActionSelection:
         """The chunk (H, 7) that was made of what was drawn, with its value once there is one."""
-        known = self.networks.features(self.networks.target, encoded.visual, encoded.inputs.state)
-        q = self.networks.target.ensemble.pessimistic(known, drawn[:, None], generator)[0]
+        networks = self.networks
+        features = networks.features(networks.target, encoded.visual, encoded.inputs.state)
+        q = networks.target.ensemble.pessimistic(features, drawn[:, None], generator)[0]
         if self.critic_updates == 0:
             q = torch.full_like(q, torch.nan)
         executed = chunk[None, : self._context.task.execute_steps]

@@ -9,8 +9,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from expo_ft_ros.policies.base import PolicyInput
-from expo_ft_ros.policies.flow_vla import FlowVLA
+from expo_ft_ros.data.types import ACTION_DIM
+from expo_ft_ros.policies.base import VLA, PolicyInput, Statistics
 from expo_ft_ros.rl.actor_critic import ActorCritic, Metrics, resume_optimiser
 from expo_ft_ros.rl.config import AgentConfig
 from expo_ft_ros.rl.memory import Memory
@@ -24,25 +24,29 @@ class AlgorithmContext:
 
     config: AgentConfig
     task: TaskConfig
-    vla: FlowVLA
+    vla: VLA
     memory: Memory
     vla_trainer: VLATrainer
 
     @property
     def chunk_dim(self) -> int:
         """C * 7."""
-        return self.task.execute_steps * 7
+        return self.task.execute_steps * ACTION_DIM
 
     @property
-    def feature_dim(self) -> int:
-        """F of the image features that a critic with a shared encoder sees."""
-        return self.vla.feature_dim
+    def visual_shape(self) -> tuple[int, ...]:
+        """What the critic's encoder sees of an observation, see `encoders`."""
+        return self.memory.visual_shape
 
 
 @dataclass(frozen=True)
 class EncodedObservation:
-    """One observation. visual: what the critic's encoder sees of it, (1, ...); inputs: what the
-    VLA sees."""
+    """One observation.
+
+    Attributes:
+        visual: What the critic's encoder sees of it, (1, *visual_shape).
+        inputs: What the VLA sees of it.
+    """
 
     visual: Tensor
     inputs: PolicyInput
@@ -52,8 +56,12 @@ class EncodedObservation:
 class ActionSelection:
     """What to execute, in the VLA's normalised space.
 
-    chunk: (H, 7), of which C steps are meant; candidates: (K, C, 7); q: (K,), NaN where nobody
-    values them; edited: (K,) bool; chosen: index of the one in `chunk`.
+    Attributes:
+        chunk: (H, 7), of which C steps are meant.
+        candidates: (K, C, 7) it was chosen from.
+        q: (K,), NaN where there is no critic to value them.
+        edited: (K,) bool.
+        chosen: Index of the one in `chunk`.
     """
 
     chunk: Tensor
@@ -91,8 +99,8 @@ class Algorithm(Protocol):
         """
         ...
 
-    def imitated(self) -> None:
-        """The VLA has just been imitated: takes up its statistics of states and actions."""
+    def set_normalization(self, statistics: Statistics) -> None:
+        """Takes up what the VLA normalises by, once its imitation has ended."""
         ...
 
     def state_dict(self, *, learning: bool) -> dict[str, Any]:
@@ -110,14 +118,12 @@ class WithNetworks:
 
     def __init__(self, context: AlgorithmContext, networks: ActorCritic) -> None:
         self._context = context
-        self.networks = networks.to(next(context.vla.parameters()).device)
+        self.networks = networks.to(context.memory.device)
         self.critic_updates = 0
 
-    def imitated(self) -> None:
+    def set_normalization(self, statistics: Statistics) -> None:
         """See Algorithm."""
-        self.networks.set_normalization(
-            self._context.vla.state_stats, self._context.vla.action_stats
-        )
+        self.networks.set_normalization(statistics)
 
     def state_dict(self, *, learning: bool) -> dict[str, Any]:
         """See Algorithm."""
@@ -136,12 +142,11 @@ class WithNetworks:
 
 
 def base_choice(context: AlgorithmContext, base: Tensor) -> ActionSelection:
-    """The first of the base chunks (1, N, H, 7), as when nobody values them."""
-    steps = context.task.execute_steps
+    """The first of the base chunks (1, N, H, 7), as when there is no critic to value them."""
     count = base.shape[1]
     return ActionSelection(
         chunk=base[0, 0],
-        candidates=base[0, :, :steps],
+        candidates=base[0, :, : context.task.execute_steps],
         q=torch.full((count,), torch.nan),
         edited=torch.zeros(count, dtype=torch.bool),
         chosen=0,

@@ -10,8 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from expo_ft_ros.data.normalisation import QuantileNormaliser
+from expo_ft_ros.data.normalisation import RangeNormaliser
 from expo_ft_ros.data.types import ACTION_DIM
+from expo_ft_ros.policies.base import Statistics
 from expo_ft_ros.rl.actor_critic import ActorCritic, Metrics
 from expo_ft_ros.rl.algorithms.base import (
     ActionSelection,
@@ -30,10 +31,13 @@ _ROTATIONS = slice(3, 6)
 class Selection:
     """On-the-fly choice for B observations among K candidates (eq. 2).
 
-    candidates: (B, K, C * 7), the base chunks first, then their edits; q: (B, K); chosen: (B,).
+    Attributes:
+        chunks: (B, K, C * 7), the base chunks first, then their edits.
+        q: (B, K).
+        chosen: (B,) index of the greatest.
     """
 
-    candidates: Tensor
+    chunks: Tensor
     q: Tensor
     chosen: Tensor
 
@@ -41,46 +45,57 @@ class Selection:
     def best(self) -> Tensor:
         """The chosen chunks: (B, C * 7)."""
         rows = torch.arange(len(self.chosen), device=self.chosen.device)
-        return self.candidates[rows, self.chosen]
+        return self.chunks[rows, self.chosen]
 
 
 class EditedCritic(ActorCritic):
-    """The networks: Q of a chunk, and edits of it within +-beta. Chunks are flat, C * 7."""
+    """The networks: Q of a chunk, and edits of it within +-beta.
+
+    Args:
+        config: Of the agent.
+        chunk_dim: C * 7; chunks are flat.
+        edit_scale: beta.
+        visual_shape: What the critic's encoder sees of an observation.
+    """
 
     def __init__(
-        self, config: AgentConfig, chunk_dim: int, edit_scale: float, feature_dim: int = 0
+        self,
+        config: AgentConfig,
+        chunk_dim: int,
+        edit_scale: float,
+        visual_shape: tuple[int, ...],
     ) -> None:
         edit = config.edit
-        steps = chunk_dim // ACTION_DIM
-        moved = torch.ones(steps, ACTION_DIM)
+        length = chunk_dim // ACTION_DIM
+        moved = torch.ones(length, ACTION_DIM)
         if not edit.rotations:
             moved[:, _ROTATIONS] = 0
         super().__init__(
             config,
             chunk_dim,
-            feature_dim,
-            lambda known: TanhGaussian(
-                known + chunk_dim, chunk_dim, edit.hidden, edit_scale, moved.flatten()
+            visual_shape,
+            lambda in_dim: TanhGaussian(
+                in_dim + chunk_dim, chunk_dim, edit.hidden, edit_scale, moved.flatten()
             ),
             alpha=edit.alpha,
             entropy=lambda actor: target_entropy(
                 actor.free_dims, edit_scale, shifted=edit.shifted_target
             ),
         )
-        self._steps = steps
-        self.action_stats = QuantileNormaliser(ACTION_DIM, config.vla.action_floor)
+        self._length = length
+        self.action_stats = RangeNormaliser(ACTION_DIM)
 
-    def set_normalization(self, state: QuantileNormaliser, action: QuantileNormaliser) -> None:
+    def set_normalization(self, statistics: Statistics) -> None:
         """See ActorCritic."""
-        super().set_normalization(state, action)
-        self.action_stats.load_state_dict(action.state_dict())
+        super().set_normalization(statistics)
+        self.action_stats.set_range(statistics.action_low, statistics.action_high)
 
     def executable(self, action: Tensor) -> Tensor:
         """Chunks (..., C * 7) within +-1 of the robot's range, which is all that is ever executed
         and replayed: of anything beyond the critic learns nothing."""
         limit = torch.ones(ACTION_DIM, device=action.device)
         low, high = self.action_stats.transform(-limit), self.action_stats.transform(limit)
-        return action.clamp(low.repeat(self._steps), high.repeat(self._steps))
+        return action.clamp(low.repeat(self._length), high.repeat(self._length))
 
     @torch.no_grad()
     def select(
@@ -93,25 +108,33 @@ class EditedCritic(ActorCritic):
         edited: bool = True,
         generator: torch.Generator | None = None,
     ) -> Selection:
-        """Scores base chunks (B, N, C * 7) and one edit of each by the minimum over freshly drawn
-        target members. mode: edits are the edit policy's mode instead of samples; edited: False
-        leaves them out."""
+        """Scores base chunks and one edit of each by the minimum over freshly drawn target members.
+
+        Args:
+            visual: (B, *visual_shape).
+            state: (B, STATE_DIM) SI units.
+            base: (B, N, C * 7).
+            mode: Edits are the edit policy's mode instead of samples.
+            edited: False leaves edits out.
+            generator: Of what is drawn; None: torch's global one.
+        """
         base = self.executable(base)
-        candidates = base
+        chunks = base
         if edited:
             features = self.features(self.value, visual, state)[:, None]
-            known = torch.cat([features.expand(-1, base.shape[1], -1), base], dim=-1)
-            edits = self.actor.mode(known) if mode else self.actor.sample(known, generator)[0]
-            candidates = torch.cat([base, self.executable(base + edits)], dim=1)
+            condition = torch.cat([features.expand(-1, base.shape[1], -1), base], dim=-1)
+            actor = self.actor
+            edits = actor.mode(condition) if mode else actor.sample(condition, generator)[0]
+            chunks = torch.cat([base, self.executable(base + edits)], dim=1)
         of_target = self.features(self.target, visual, state)
         ensemble = self.target.ensemble
-        of_members = ensemble(of_target, candidates, ensemble.draw(generator))
+        of_members = ensemble(of_target, chunks, ensemble.draw(generator))
         q = of_members.amin(dim=0)
         if edited and self.config.edit.pessimistic_edit_gain:
             of_base, of_edits = of_members.chunk(2, dim=2)
             q = torch.cat([q.chunk(2, dim=1)[0]] * 2, dim=1)
             q[:, base.shape[1] :] += (of_edits - of_base).amin(dim=0)
-        return Selection(candidates, q, q.argmax(dim=1))
+        return Selection(chunks, q, q.argmax(dim=1))
 
     @torch.no_grad()
     def td_target(
@@ -128,7 +151,14 @@ class EditedCritic(ActorCritic):
 
         a* is selected as when acting; its value is read from freshly drawn members again. Where
         all are drawn these are the same ones.
-        reward, bootstrap: (B,) as in `replay.Window`; next_base: (B, N, C * 7).
+
+        Args:
+            reward: (B,) as in `Window`.
+            bootstrap: (B,) as in `Window`.
+            next_visual: (B, *visual_shape).
+            next_state: (B, STATE_DIM) SI units.
+            next_base: (B, N, C * 7).
+            edited: False leaves edits out.
         """
         selection = self.select(next_visual, next_state, next_base, mode=False, edited=edited)
         pessimistic_edit_gain = edited and self.config.edit.pessimistic_edit_gain
@@ -149,7 +179,7 @@ class ExpoFT(WithNetworks):
 
     def __init__(self, context: AlgorithmContext) -> None:
         networks = EditedCritic(
-            context.config, context.chunk_dim, context.task.edit_scale, context.feature_dim
+            context.config, context.chunk_dim, context.task.edit_scale, context.visual_shape
         )
         super().__init__(context, networks)
 
@@ -163,23 +193,23 @@ class ExpoFT(WithNetworks):
         self, encoded: EncodedObservation, *, mode: bool, generator: torch.Generator | None
     ) -> ActionSelection:
         """Eq. 2; while the critic is untrained the first base chunk, unedited."""
-        context, steps = self._context, self._context.task.execute_steps
+        context, length = self._context, self._context.task.execute_steps
         base = context.vla.sample(encoded.inputs, context.config.candidates, generator)
         if self.critic_updates == 0:
             return base_choice(context, base)
         selection = self.networks.select(
             encoded.visual,
             encoded.inputs.state,
-            base[:, :, :steps].flatten(2),
+            base[:, :, :length].flatten(2),
             mode=mode,
             edited=self._edits,
             generator=generator,
         )
         count = context.config.candidates
         chosen = int(selection.chosen)
-        candidates = selection.candidates[0].view(-1, steps, ACTION_DIM)
+        candidates = selection.chunks[0].view(-1, length, ACTION_DIM)
         whole = base[0, chosen % count].clone()
-        whole[:steps] = candidates[chosen]
+        whole[:length] = candidates[chosen]
         edited = torch.arange(len(candidates)) >= count
         return ActionSelection(whole, candidates, selection.q[0], edited, chosen)
 
@@ -198,19 +228,16 @@ class ExpoFT(WithNetworks):
             self._context.vla_trainer,
         )
         if encoder_phase:
-            yield from vla_trainer.encoder_burst(self._imitated)
-        cached = config.target_candidates == "cached"
+            yield from vla_trainer.encoder_phase(self._imitation_starts)
         memory.fill_features()
-        if cached:
-            memory.fill_candidates(vla_trainer.updates)
+        memory.fill_candidates(vla_trainer.updates)
         for _ in range(calls):
             for _ in range(config.critic_steps_per_update):
                 yield self._critic_step()
-            yield from vla_trainer.steps(self._imitated)
+            yield from vla_trainer.online_steps(self._imitation_starts)
             for _ in range(config.edit.steps_per_update if config.edits else 0):
                 yield self._edit_step()
-            if cached:
-                memory.refresh(config.refresh_per_update, vla_trainer.updates)
+            memory.refresh_candidates(config.refresh_per_update, vla_trainer.updates)
         yield self._diagnose()
 
     def _critic_step(self) -> Metrics:
@@ -221,7 +248,7 @@ class ExpoFT(WithNetworks):
             batch.bootstrap,
             batch.next_visual,
             batch.next_state,
-            memory.base_chunks(batch.after, self._context.vla_trainer.updates),
+            memory.base_chunks(batch.after),
             edited=self._edits,
         )
         metrics = networks.critic_step(batch.visual, batch.state, batch.chunk, target)
@@ -233,7 +260,7 @@ class ExpoFT(WithNetworks):
         window = memory.batch()
         return self.networks.actor_step(*memory.critic_input(window.start), memory.chunk(window))
 
-    def _imitated(self) -> NDArray[np.int64]:
+    def _imitation_starts(self) -> NDArray[np.int64]:
         data = self._context.config.vla_data
         # All that the VLA's loss sees of a window, not the executed part of it.
         horizon = self._context.vla.horizon
@@ -245,21 +272,21 @@ class ExpoFT(WithNetworks):
     @torch.no_grad()
     def _diagnose(self) -> Metrics:
         """Age of the cached candidates, and how often the critic misranks them: the share of
-        corrected windows at which it prefers the base chunks, on average, to what the person did.
+        corrected windows at which it prefers the base chunks, on average, to what the human did.
         """
         memory, updates = self._context.memory, self._context.vla_trainer.updates
         slots = memory.replay.slots
         metrics = {}
-        if self._context.config.target_candidates == "cached":
+        if memory.candidates is not None:
             metrics["cache/age"] = float((updates - memory.candidates.version[slots]).mean())
-        steps = self._context.task.execute_steps
+        length = self._context.task.execute_steps
         corrected = memory.replay.starts(
-            successful=True, human=steps, exclude_pre_intervention=steps, demonstrated=False
+            successful=True, human=length, exclude_pre_intervention=length, demonstrated=False
         )
         if len(corrected):
-            window = memory.sample(steps, corrected)
+            window = memory.sample(length, corrected)
             visual, state = memory.critic_input(window.start)
-            base = memory.base_chunks(window.start, updates)
+            base = memory.base_chunks(window.start)
             chunks = torch.cat([memory.chunk(window)[:, None], base], dim=1)
             features = self.networks.features(self.networks.value, visual, state)
             q = self.networks.value.ensemble(features, chunks).mean(dim=0)

@@ -30,22 +30,22 @@ class HilSerl(ActorBaseline):
         self, encoded: EncodedObservation, *, mode: bool, generator: torch.Generator | None
     ) -> ActionSelection:
         """The actor's mode or a draw of it, followed by standing still."""
-        vla, steps = self._context.vla, self._context.task.execute_steps
+        vla, length = self._context.vla, self._context.task.execute_steps
         drawn = self._drawn(encoded, mode=mode, generator=generator)
         still = vla.normalise(torch.zeros(ACTION_DIM, device=drawn.device))
-        chunk = torch.cat([drawn.view(steps, -1), still.expand(vla.horizon - steps, -1)])
+        chunk = torch.cat([drawn.view(length, -1), still.expand(vla.horizon - length, -1)])
         return self._choice(encoded, drawn, chunk, generator)
 
     def _actions(self, batch: Transitions) -> Tensor:
         return batch.chunk
 
     def _window(self) -> Window:
-        """The configured share of them from what a person showed."""
+        """The configured share of them from what a human showed."""
         config, memory = self._context.config, self._context.memory
-        steps = self._context.task.execute_steps
-        whole = steps if config.window_end == "dropped" else 0
+        length = self._context.task.execute_steps
+        whole = length if config.window_end == "dropped" else 0
         online = memory.replay.starts(demonstrated=False, whole=whole)
-        corrected = memory.replay.starts(demonstrated=False, human=steps, whole=whole)
+        corrected = memory.replay.starts(demonstrated=False, human=length, whole=whole)
         demonstrated = np.concatenate(
             [memory.replay.starts(demonstrated=True, whole=whole), corrected]
         )
@@ -56,4 +56,4 @@ class HilSerl(ActorBaseline):
             memory.rng.choice(demonstrated, size=share),
             memory.rng.choice(online, size=config.batch - share),
         ]
-        return memory.windows(np.concatenate(drawn), steps)
+        return memory.windows(np.concatenate(drawn), length)

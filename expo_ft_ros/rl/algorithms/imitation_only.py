@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from expo_ft_ros.policies.base import Statistics
 from expo_ft_ros.rl.actor_critic import Metrics
 from expo_ft_ros.rl.algorithms.base import (
     ActionSelection,
@@ -41,7 +42,7 @@ class SFT:
         """Nothing."""
         yield from ()
 
-    def imitated(self) -> None:
+    def set_normalization(self, statistics: Statistics) -> None:
         """See Algorithm: there is nothing beside the VLA."""
 
     def state_dict(self, *, learning: bool) -> dict[str, Any]:
@@ -66,14 +67,14 @@ class HGDagger(SFT):
         """See Algorithm."""
         memory, vla_trainer = self._context.memory, self._context.vla_trainer
         if encoder_phase:
-            yield from vla_trainer.encoder_burst(self._imitated)
+            yield from vla_trainer.encoder_phase(self._imitation_starts)
         memory.fill_features()
         for _ in range(calls):
-            yield from vla_trainer.steps(self._imitated)
+            yield from vla_trainer.online_steps(self._imitation_starts)
 
-    def _imitated(self) -> NDArray[np.int64]:
+    def _imitation_starts(self) -> NDArray[np.int64]:
         """Windows of successful demonstrations, and online ones that hold a correction."""
         replay = self._context.memory.replay
-        shown = replay.starts(demonstrated=True, successful=True)
+        demonstrated = replay.starts(demonstrated=True, successful=True)
         corrected = replay.starts(demonstrated=False, human=self._context.task.execute_steps)
-        return np.concatenate([shown, corrected])
+        return np.concatenate([demonstrated, corrected])

@@ -1,22 +1,32 @@
 """FlowVLA: a small vision-language-action policy trained by flow matching.
 
-Conventions are openpi's, so that a pi0.5 adapter stays thin: x_t = t * noise + (1 - t) * action,
-t = 1 is noise, the target is noise - action, sampling is Euler from t = 1 to 0.
+Conventions are openpi's: x_t = t * noise + (1 - t) * action, t = 1 is noise, the target is
+noise - action, sampling is Euler from t = 1 to 0.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from expo_ft_ros.data.instruction import VOCABULARY
 from expo_ft_ros.data.normalisation import QuantileNormaliser
 from expo_ft_ros.data.types import ACTION_DIM, STATE_DIM
-from expo_ft_ros.policies.base import PolicyInput
-from expo_ft_ros.policies.config import FlowVLAConfig
+from expo_ft_ros.policies.base import PolicyInput, Stage, Statistics
+from expo_ft_ros.policies.flow_vla.config import FlowVLAConfig
+from expo_ft_ros.policies.flow_vla.tokens import VOCABULARY, tokenise
+from expo_ft_ros.policies.modules import fork_module
+from expo_ft_ros.robots import ViewConfig
+
+_ENCODERS = "image_encoders."  # what is frozen in the stage "rl"
+
+
+def build(config: FlowVLAConfig, views: Sequence[ViewConfig], device: torch.device) -> FlowVLA:
+    """A new one, its weights drawn by torch's global generator."""
+    return FlowVLA(config, len(views)).to(device)
 
 
 class KeypointEncoder(nn.Module):
@@ -83,20 +93,27 @@ class _Block(nn.Module):
 
 
 class FlowVLA(nn.Module):
-    """Two images, state and instruction in; chunks of `horizon` x 7 out. Implements `VLA`."""
+    """Images, state and instruction in; chunks of `horizon` x 7 out. Implements `VLA`.
 
-    def __init__(self, config: FlowVLAConfig) -> None:
+    Args:
+        config: Its size.
+        views: V, how many images an observation has; each has an encoder of its own.
+    """
+
+    def __init__(self, config: FlowVLAConfig, views: int) -> None:
         super().__init__()
         self.config = config
-        self.horizon = config.horizon
         width = config.width
         self.action_stats = QuantileNormaliser(ACTION_DIM, config.action_floor)
         self.state_stats = QuantileNormaliser(STATE_DIM, 0.02)
-        self.image_encoders = nn.ModuleList([KeypointEncoder(config.channels) for _ in range(2)])
-        self.feature_dim = 2 * KeypointEncoder(config.channels).out_dim
+        self._loaded = False
+        self.image_encoders = nn.ModuleList(
+            [KeypointEncoder(config.channels) for _ in range(views)]
+        )
+        self._feature_dim = views * KeypointEncoder(config.channels).out_dim
         self.words = nn.EmbeddingBag(VOCABULARY, 32, mode="mean", padding_idx=0)
         self.fuse = nn.Sequential(
-            nn.Linear(self.feature_dim + STATE_DIM + 32, width),
+            nn.Linear(self._feature_dim + STATE_DIM + 32, width),
             nn.LayerNorm(width),
             nn.SiLU(),
             nn.Linear(width, width),
@@ -106,15 +123,44 @@ class FlowVLA(nn.Module):
         self.blocks = nn.ModuleList([_Block(width) for _ in range(config.depth)])
         self.action_out = nn.Linear(width, config.horizon * ACTION_DIM)
 
+    @property
+    def horizon(self) -> int:
+        """See VLA."""
+        return self.config.horizon
+
+    @property
+    def noise_dim(self) -> int:
+        """See VLA."""
+        return ACTION_DIM
+
+    @property
+    def feature_shape(self) -> tuple[int]:
+        """See VLA: where each channel of each view's encoder sees what it looks for."""
+        return (self._feature_dim,)
+
+    @property
+    def feature_dtype(self) -> torch.dtype:
+        """See VLA."""
+        return torch.float32
+
+    def prepare(
+        self, instructions: Sequence[str], state: Tensor, views: Tensor | None
+    ) -> PolicyInput:
+        """See VLA: images are taken in any size, in [0, 1]."""
+        tokens = torch.stack([tokenise(instruction) for instruction in instructions])
+        return PolicyInput(views, state, tokens.to(state.device))
+
     def image_features(self, images: Tensor) -> Tensor:
-        """(B, 2, 3, h, w) float in [0, 1] to (B, feature_dim): the part frozen during RL."""
-        views = [encoder(images[:, v]) for v, encoder in enumerate(self.image_encoders)]
-        return torch.cat(views, dim=-1)
+        """(B, V, 3, h, w) float in [0, 1] to (B, *feature_shape)."""
+        features = [encoder(images[:, v]) for v, encoder in enumerate(self.image_encoders)]
+        return torch.cat(features, dim=-1)
 
     def encode(self, observation: PolicyInput) -> Tensor:
         """The prefix shared by all chunks of an observation: (B, width)."""
         features = observation.features
         if features is None:
+            if observation.images is None:
+                raise ValueError("an observation needs images or features: it has neither")
             features = self.image_features(observation.images)
         state = self.state_stats.transform(observation.state).clamp(-3, 3)
         words = self.words(observation.tokens)
@@ -175,6 +221,39 @@ class FlowVLA(nn.Module):
     def denormalise(self, actions: Tensor) -> Tensor:
         """The space of chunks to robot-normalised (..., 7), clipped to [-1, 1]."""
         return self.action_stats.inverse(actions).clamp(-1, 1)
+
+    def statistics(self) -> Statistics:
+        """See VLA: the 1% and 99% quantiles."""
+        state, action = self.state_stats, self.action_stats
+        return Statistics(state.low, state.high, action.low, action.high)
+
+    def fit_statistics(self, actions: Tensor, state: Tensor, *, keep_loaded: bool) -> None:
+        """See VLA."""
+        if keep_loaded and self._loaded:
+            return
+        self.action_stats.fit(actions)
+        self.state_stats.fit(state)
+
+    def trainable(self, stage: Stage) -> dict[str, nn.Parameter]:
+        """See VLA: all of it, but for the image encoders in the stage "rl"."""
+        return {
+            name: parameter
+            for name, parameter in self.named_parameters()
+            if stage != "rl" or not name.startswith(_ENCODERS)
+        }
+
+    def weights(self) -> dict[str, Tensor]:
+        """See VLA: all of it, since imitation trains it from nothing."""
+        return self.state_dict()
+
+    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """See VLA."""
+        self.load_state_dict(weights)
+        self._loaded = True
+
+    def fork(self, stage: Stage) -> FlowVLA:
+        """See VLA."""
+        return fork_module(self, self.trainable(stage))
 
 
 def _time_features(t: Tensor) -> Tensor:

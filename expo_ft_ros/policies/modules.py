@@ -1,0 +1,25 @@
+"""What policies that are torch modules share."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Collection
+from typing import TypeVar
+
+from torch import nn
+
+M = TypeVar("M", bound=nn.Module)
+
+
+def fork_module(module: M, own: Collection[str]) -> M:
+    """A copy with parameters of its own where they are named, which shares all else.
+
+    Args:
+        module: Any module.
+        own: Names of parameters, as in `named_parameters`.
+
+    Returns:
+        A module of the same class; its other parameters and its buffers are the module's.
+    """
+    shared = [parameter for name, parameter in module.named_parameters() if name not in own]
+    return copy.deepcopy(module, {id(tensor): tensor for tensor in (*shared, *module.buffers())})

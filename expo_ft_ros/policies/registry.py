@@ -1,0 +1,123 @@
+"""Which policies there are: folders of policies/, and of the folders in EXPO_FT_POLICIES.
+
+A policy `<name>/` holds config.py, free of torch, whose CONFIG is its `PolicyConfig` with
+`kind: Literal["<name>"]`; and model.py, whose `build(config, views, device)` makes the `VLA`. Sizes
+that it brings lie beside them as <size>.yaml. It is imported as expo_ft_ros.policies.<name> and
+needs an entry nowhere.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from expo_ft_ros import policies
+from expo_ft_ros.configuration import ConfigError, nearest
+from expo_ft_ros.policies.config import PolicyConfig
+from expo_ft_ros.robots import ViewConfig
+
+if TYPE_CHECKING:
+    import torch
+
+    from expo_ft_ros.policies.base import VLA
+
+FOLDERS_VARIABLE = "EXPO_FT_POLICIES"
+"""Environment variable: more folders with a folder for each policy, separated as in PATH."""
+
+_HERE = Path(__file__).resolve().parent
+
+
+def known_policies() -> list[str]:
+    """Names of the policies, sorted.
+
+    Raises:
+        ConfigError: for a folder of EXPO_FT_POLICIES that is none, or a name in two of them.
+    """
+    return sorted(policy_folders())
+
+
+def config_class(kind: str) -> type[PolicyConfig]:
+    """The configuration of a policy.
+
+    Args:
+        kind: One of `known_policies`.
+
+    Raises:
+        ConfigError: for an unknown one, listing the known, or one that can't be imported.
+    """
+    folders = policy_folders()
+    if kind not in folders:
+        raise ConfigError(
+            f"no policy {kind!r} ({nearest(kind, folders)}; or a folder of such in "
+            f"{FOLDERS_VARIABLE})"
+        )
+    path = folders[kind] / "config.py"
+    found = getattr(_imported(f"{kind}.config", path), "CONFIG", None)
+    if not (isinstance(found, type) and issubclass(found, PolicyConfig)):
+        raise ConfigError(f"{path}: CONFIG: not a PolicyConfig (assign the policy's class to it)")
+    if found.model_fields["kind"].default != kind:
+        raise ConfigError(
+            f'{path}: kind: its default is not the folder\'s name (write kind: Literal["{kind}"] '
+            f'= "{kind}")'
+        )
+    return found
+
+
+def build_policy(config: PolicyConfig, views: Sequence[ViewConfig], device: torch.device) -> VLA:
+    """Makes a policy.
+
+    Args:
+        config: Of the class that `config_class` gave for its kind.
+        views: The robot's cameras, in the order in which observations will have them.
+        device: Where its weights are.
+
+    Raises:
+        ConfigError: when it can't be imported, or for what it can't do with that configuration.
+    """
+    path = policy_folders()[config.kind] / "model.py"
+    build = getattr(_imported(f"{config.kind}.model", path), "build", None)
+    if build is None:
+        raise ConfigError(f"{path}: build: missing (add build(config, views, device) -> VLA)")
+    made: VLA = build(config, tuple(views), device)
+    return made
+
+
+def policy_folders() -> dict[str, Path]:
+    """Name -> folder.
+
+    Raises:
+        ConfigError: as `known_policies`.
+    """
+    found: dict[str, Path] = {}
+    for folder in (_HERE, *_more_folders()):
+        for path in sorted(folder.glob("*/config.py")):
+            name = path.parent.name
+            if name in found:
+                raise ConfigError(
+                    f"{path.parent}: policy: there is one of this name in {found[name].parent} "
+                    "(rename one)"
+                )
+            found[name] = path.parent
+    return found
+
+
+def _more_folders() -> list[Path]:
+    given = os.environ.get(FOLDERS_VARIABLE, "").split(os.pathsep)
+    folders = [Path(text).expanduser().absolute() for text in given if text]
+    for folder in folders:
+        if not folder.is_dir():
+            raise ConfigError(f"{FOLDERS_VARIABLE}={folder}: no such folder (create or unset it)")
+    return folders
+
+
+def _imported(name: str, path: Path) -> ModuleType:
+    """A policy's module, from wherever its folder is."""
+    policies.__path__ = [str(folder) for folder in (_HERE, *_more_folders())]
+    try:
+        return importlib.import_module(f"{policies.__name__}.{name}")
+    except (ImportError, SyntaxError) as error:
+        raise ConfigError(f"{path}: can't be imported: {error} (mend or remove it)") from error

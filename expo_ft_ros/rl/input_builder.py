@@ -1,0 +1,87 @@
+"""From camera images to what networks see: one way, for acting and for learning."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from expo_ft_ros.data.images import resize_image
+from expo_ft_ros.data.types import FloatArray, ImageArray, Observation
+from expo_ft_ros.policies.base import VLA, PolicyInput
+from expo_ft_ros.rl.augment import augment
+from expo_ft_ros.rl.config import Augmentation
+
+
+def network_image(image: ImageArray, size: int) -> ImageArray:
+    """A camera's image (h, w, 3) uint8 as replay keeps it: (3, size, size) uint8."""
+    return resize_image(image, size).transpose(2, 0, 1)
+
+
+def require_views(there: Collection[str], needed: Collection[str]) -> None:
+    """Refuses an observation or episode without a view.
+
+    Raises:
+        ValueError: with both lists.
+    """
+    missing = [name for name in needed if name not in there]
+    if missing:
+        raise ValueError(
+            f"view {missing[0]!r} is missing: the policy sees {', '.join(needed)}, there are "
+            f"{', '.join(there) or 'none'} (take a robot with these views)"
+        )
+
+
+def augmented(images: Tensor, kind: Augmentation) -> Tensor:
+    """Images (..., 3, h, w) in [0, 1], each with its own draw of that kind."""
+    return images if kind == "none" else augment(images, moved=kind == "openpi")
+
+
+class InputBuilder:
+    """Makes the networks' inputs of images, states and instructions.
+
+    Args:
+        vla: The policy, which prepares its own input.
+        views: Names of the views, in the order in which it was built.
+        image_size: Side of the networks' images [px].
+        device: Of the inputs.
+    """
+
+    def __init__(
+        self, vla: VLA, views: Sequence[str], image_size: int, device: torch.device
+    ) -> None:
+        self.views, self.image_size = tuple(views), image_size
+        self._vla, self._device = vla, device
+
+    def images(self, kept: ImageArray) -> Tensor:
+        """Images as replay keeps them, (B, V, 3, s, s) uint8, as float in [0, 1]."""
+        return torch.from_numpy(kept).to(self._device).float().div_(255)
+
+    def policy_input(
+        self, images: Tensor | None, state: FloatArray, instructions: Sequence[str]
+    ) -> PolicyInput:
+        """What the policy sees.
+
+        Args:
+            images: (B, V, 3, s, s) float in [0, 1]; None where features will stand in for them.
+            state: (B, STATE_DIM) SI units.
+            instructions: B texts.
+        """
+        return self._vla.prepare(instructions, torch.from_numpy(state).to(self._device), images)
+
+    def of_observation(self, observation: Observation) -> tuple[Tensor, PolicyInput]:
+        """The images (1, V, 3, s, s) of an observation in [0, 1], and what the policy sees.
+
+        Raises:
+            ValueError: when it lacks a view.
+        """
+        kept = self._kept(observation.views)
+        images = self.images(kept[None])
+        state = observation.proprio.vector()[None]
+        return images, self.policy_input(images, state, [observation.instruction])
+
+    def _kept(self, views: Mapping[str, ImageArray]) -> ImageArray:
+        require_views(views, self.views)
+        return np.stack([network_image(views[name], self.image_size) for name in self.views])
