@@ -356,7 +356,12 @@ SERVICES: Mapping[str, Service] = _table(
         "teleop",
         "A person knows that the device was lost while he drove: the policy may go on.",
     ),
-    Service("learner/save_checkpoint", _TRIGGER, "learner", "Writes a checkpoint now."),
+    Service(
+        "learner/save_checkpoint",
+        _TRIGGER,
+        "learner",
+        "Writes a checkpoint: now, or when the episode is over.",
+    ),
     Service(
         "sim/reset",
         f"{_OWN}/ResetScene",

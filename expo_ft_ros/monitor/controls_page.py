@@ -34,7 +34,7 @@ BUTTONS: Mapping[str, Button] = MappingProxyType(
         "reset": Button("Reset", "Ends the episode; or says that what was asked is done"),
         "pause": Button("Pause", "Holds the arm; the episode waits"),
         "resume": Button("Resume", "Goes on after a pause"),
-        "save_checkpoint": Button("Save", "Writes a checkpoint now"),
+        "save_checkpoint": Button("Save", "Writes a checkpoint: now, or when the episode is over"),
         "acknowledge": Button(
             "Go on alone", "The device was lost while somebody drove: the policy may go on"
         ),

@@ -18,7 +18,7 @@ from expo_ft_ros.control.plan import LEARNED_STAGES
 from expo_ft_ros.data.episode import Episode
 from expo_ft_ros.experiment.run_folder import first_uncounted
 from expo_ft_ros.graph.topics import CALLBACK_TIMEOUT_LONG
-from expo_ft_ros.msg import LearnerStatus, SessionPlan
+from expo_ft_ros.msg import EpisodeState, LearnerStatus, SessionPlan
 from expo_ft_ros.recording.episode_builder import EpisodeGatherer
 from expo_ft_ros.recording.episode_store import load_episodes
 from expo_ft_ros.recording.lerobot import read_dataset
@@ -37,6 +37,8 @@ from expo_ft_ros.ros.process import main as run_nodes
 from expo_ft_ros.tasks import load_task
 
 IDLE, IMITATION, UPDATE = "idle", "imitation", "update"
+AT_REST = (EpisodeState.IDLE, EpisodeState.ENDED, EpisodeState.STOPPED)
+"""States in which no episode is on."""
 _STATUS_PERIOD = 0.25
 
 
@@ -83,6 +85,8 @@ class LearnerNode(GraphNode[LearnerParameters]):
         self._imitating = False
         self._since_checkpoint = 0
         self._dirty = False
+        self._episode_is_on = False
+        self._save_asked = threading.Event()
         self._failure: Exception | None = None
         self._stopping = threading.Event()
         self._jobs: queue.Queue[Callable[[], None] | None] = queue.Queue()
@@ -90,7 +94,9 @@ class LearnerNode(GraphNode[LearnerParameters]):
         self._tensorboard: Any = None
         self._status_out = self.publisher("learner/status")
         gatherer = EpisodeGatherer(self._agent.config.image_size)
-        self._feed = EpisodeFeed(self, gatherer, self._on_episode, self._on_dropped)
+        self._feed = EpisodeFeed(
+            self, gatherer, self._on_episode, self._on_dropped, self._on_message
+        )
         self.subscription("session/plan", self._on_plan)
         self.service("learner/save_checkpoint", self._on_save)
         self.wall_timer(_STATUS_PERIOD, self._tell)
@@ -106,7 +112,7 @@ class LearnerNode(GraphNode[LearnerParameters]):
         self._jobs.put(None)
         # It may have ended by itself, of a failure: what was good until then is kept all the same.
         worker.join()
-        if self._dirty:
+        if self._dirty or self._save_asked.is_set():
             self._save()
         if self._tensorboard is not None:
             self._tensorboard.close()
@@ -120,6 +126,10 @@ class LearnerNode(GraphNode[LearnerParameters]):
             self._imitating = True
             self._jobs.put(self._imitate)
 
+    def _on_message(self, topic: str, message: Any) -> None:
+        if topic == "episode/state":
+            self._episode_is_on = message.state not in AT_REST
+
     def _on_episode(self, episode: Episode) -> None:
         self._arrived.put(episode)
         self._jobs.put(self._take_arrived)
@@ -128,16 +138,24 @@ class LearnerNode(GraphNode[LearnerParameters]):
         self._jobs.put(lambda: self._taken(number))
 
     def _on_save(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        """Writes at once, or after what is being learned: waiting here would lose messages."""
+        """Writes at once, where nobody waits for the agent meanwhile.
+
+        While an episode is on, the policy that shares the agent does; while something is learned,
+        messages would be lost. Then it is written when the session waits for the learner anyway.
+        """
+        response.success = True
+        if self.parameters.mode == "sync" and self._episode_is_on:
+            self._save_asked.set()
+            response.message = "it will be written when this episode is over"
+            return response
         if not self._shared.lock.acquire(blocking=False):
-            self._jobs.put(self._save_later)
-            response.success = True
+            self._save_asked.set()
             response.message = "learning: it will be written after this update"
             return response
         try:
             response.message = str(self._save())
-            response.success = True
         except OSError as error:
+            response.success = False
             response.message = f"could not be written: {error}"
         finally:
             self._shared.lock.release()
@@ -246,7 +264,13 @@ class LearnerNode(GraphNode[LearnerParameters]):
             self._taken(number)
 
     def _taken(self, number: int) -> None:
-        """Tells that all episodes up to this one were taken; a later one may have been before."""
+        """Tells that all episodes up to this one were taken; a later one may have been before.
+
+        The session begins no other one until then, so that a checkpoint keeps nobody waiting.
+        """
+        if self._save_asked.is_set():
+            with self._shared.lock:
+                self._save()
         newest = max(number, self._progress.episode)
         self._show(replace(self._progress, stage=IDLE, episode=newest))
 
@@ -299,10 +323,6 @@ class LearnerNode(GraphNode[LearnerParameters]):
         self._tensorboard.add_scalar("update_ratio", agent.update_ratio, step)
         self._tensorboard.flush()
 
-    def _save_later(self) -> None:
-        with self._shared.lock:
-            self._save()
-
     def _save(self) -> Path:
         """Writes a checkpoint and removes the oldest; the lock is held, or nobody else is left."""
         folder = self._folder / CHECKPOINTS
@@ -310,6 +330,7 @@ class LearnerNode(GraphNode[LearnerParameters]):
         self._agent.save(path)
         self._since_checkpoint = 0
         self._dirty = False
+        self._save_asked.clear()
         remove_older(folder, self.parameters.keep_checkpoints)
         return path
 

@@ -143,7 +143,10 @@ class SessionNode(GraphNode[SessionParameters]):
         planned = self._plan is not None and message.episode == self._plan.episode
         if message.state == EpisodeState.ENDED and planned and self._ended is None:
             self._ended = message
-            if self.parameters.kind == "train" and message.stage in LEARNED_STAGES:
+            # In sync mode the learner takes every episode before the next: what it has to write
+            # holds no chunk up then.
+            taken = message.stage in LEARNED_STAGES or self.parameters.waits_for_learner
+            if self.parameters.kind == "train" and taken:
                 self._learned = int(message.episode)
         self._go_on()
 

@@ -1,15 +1,17 @@
 """An arbitration node whose third observation is more than it can stand."""
 
-from expo_ft_ros.nodes.arbitration import ArbitrationNode
-from expo_ft_ros.ros.process import main
+from expo_ft_ros.control.snapshot import Snapshot
+from expo_ft_ros.nodes.arbitration import main
+
+observation = Snapshot.observation
 
 
-class BrokenNode(ArbitrationNode):
-    def observe(self, snapshot, number, wanted):
-        if number == 3:
-            raise RuntimeError("observation 3 is too much")
-        return super().observe(snapshot, number, wanted)
+def broken(self, number, instruction):
+    if number == 3:
+        raise RuntimeError("observation 3 is too much")
+    return observation(self, number, instruction)
 
 
 if __name__ == "__main__":
-    main(BrokenNode)
+    Snapshot.observation = broken
+    main()
