@@ -15,6 +15,7 @@ from expo_ft_ros.data.files import put_in_place
 from expo_ft_ros.experiment.budget import Budget
 from expo_ft_ros.experiment.machine import machine
 from expo_ft_ros.experiment.options import RunOptions
+from expo_ft_ros.robots import load_robot
 from expo_ft_ros.tasks import TaskConfig
 
 CONFIG_FILE = "config.yaml"
@@ -220,6 +221,7 @@ def write_config(
         "resolved": options.model_dump(mode="json"),
         "budget": dict(vars(budget)),
         "task": task.model_dump(mode="json"),
+        "robot": load_robot(options.robot).model_dump(mode="json"),
         "machine": machine(),
     }
     temporary = path / f".{CONFIG_FILE}.tmp"

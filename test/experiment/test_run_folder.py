@@ -52,6 +52,7 @@ def test_a_new_run_has_its_folders_and_its_resolved_config(runs):
     assert config["resolved"]["mode"] == "sync"
     assert config["budget"]["steps"] == 300
     assert config["task"]["name"] == "cube_pick"
+    assert config["robot"]["limits"]["linear_velocity"] == 0.25
     assert config["machine"]["cores"] >= 1
     assert not run.resumed
 

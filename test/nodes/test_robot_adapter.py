@@ -1,0 +1,219 @@
+"""A robot from outside the package, its file and its adapter, over DDS; a whole episode on it."""
+
+from __future__ import annotations
+
+import math
+import os
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import yaml
+from geometry_msgs.msg import Twist, TwistStamped
+from sensor_msgs.msg import JointState
+
+from expo_ft_ros.data.types import Source
+from expo_ft_ros.recording.episode_store import load_episodes
+from expo_ft_ros.ros.messages import header_of
+from support import toy_robot
+
+BASE = "toy_base"
+
+
+@pytest.fixture
+def robot(graph):
+    """The file of a robot that the package doesn't know."""
+    path = graph.folder / "toy.yaml"
+    path.write_text(toy_robot.FILE)
+    return path
+
+
+class Commander:
+    """The graph's side of an adapter."""
+
+    def __init__(self, graph, robot, **parameters):
+        self.probe = graph.probe
+        self.twist = self.probe.publisher("robot/twist_cmd")
+        self.gripper = self.probe.publisher("robot/gripper_cmd")
+        self.poses = self.probe.gather("robot/tcp_pose", reliable=False)
+        self.joints = self.probe.gather("joint_states", reliable=False)
+        self.faults = self.probe.gather("robot/fault")
+        self.health = self.probe.gather("/diagnostics")
+        self.node = graph.start(
+            "toy_adapter", module=toy_robot.__name__, robot=str(robot), **parameters
+        )
+        self.probe.ready("toy_adapter")
+        self.probe.matched()
+        self.probe.until(lambda: self.poses and self.joints and self.faults, "the robot's state")
+
+    @property
+    def x(self):
+        return self.poses[-1].pose.position.x
+
+    def command(self, x=0.0, *, grip=0.0, frame=BASE):
+        header = header_of(time.time_ns(), frame)
+        self.gripper.publish(JointState(header=header, name=["gripper"], velocity=[grip]))
+        message = TwistStamped(header=header)
+        message.twist.linear.x = x
+        self.twist.publish(message)
+
+    def drive(self, until, what, x=0.0, **more):
+        """Commands at the control rate until the condition holds."""
+        end = time.monotonic() + 20.0
+        while not until():
+            assert time.monotonic() < end, what
+            self.command(x, **more)
+            self.probe.spin(0.1)
+
+    def told(self, words):
+        return any(words in status.message for m in self.health for status in m.status)
+
+
+def test_it_moves_as_commanded_and_stands_without_commands(graph, robot):
+    it = Commander(graph, robot)
+    assert it.poses[-1].header.frame_id == BASE
+    assert list(it.joints[-1].name) == ["turn", "lift", "reach", "jaw"]
+    assert [fault.data for fault in it.faults] == [""]
+    start = it.x
+    it.drive(lambda: it.x > start + 0.05, "it doesn't move", x=0.15)
+    it.probe.until(lambda: it.told("no command: the arm stands"), "its watchdog's word")
+    it.probe.spin(0.5)  # It lags behind its target.
+    stands = it.x
+    it.probe.spin(0.5)
+    assert it.x == pytest.approx(stands, abs=1e-4)
+    speeds = np.diff([pose.pose.position.x for pose in it.poses]) * 100
+    assert speeds.max() < 0.2 * 1.5, "faster than its limits"
+
+
+def test_a_command_of_another_frame_moves_nothing_but_a_zero_stops(graph, robot):
+    it = Commander(graph, robot)
+    start = it.x
+    for _ in range(3):
+        it.command(0.15, frame="world")
+        it.probe.spin(0.1)
+    it.probe.until(
+        lambda: it.told("robot/twist_cmd: frame_id 'world', but the robot's base frame is"),
+        "its word",
+    )
+    assert it.x == pytest.approx(start, abs=1e-6)
+    it.command(math.nan)
+    it.probe.until(lambda: it.told("a velocity is not finite"), "its word")
+    it.drive(lambda: it.x > start + 0.03, "it doesn't move", x=0.15)
+    it.health.clear()
+    for _ in range(5):
+        it.command(0.0, frame="")
+        it.probe.spin(0.1)
+    stands = it.x
+    it.command(0.0, frame="")
+    it.probe.spin(0.1)
+    assert it.x == pytest.approx(stands, abs=2e-3)
+    assert not it.told("frame_id")
+
+
+def test_its_gripper_opens_and_closes_by_velocity(graph, robot):
+    it = Commander(graph, robot)
+    width = 0.06
+    assert it.joints[-1].position[3] == pytest.approx(width)
+    it.drive(lambda: it.joints[-1].position[3] < 0.001, "it doesn't close", grip=-0.1)
+    it.command(grip=0.02)
+    it.probe.spin(0.3)
+    assert it.joints[-1].position[3] < 0.001, "what is weak moves nothing"
+    it.drive(lambda: it.joints[-1].position[3] > 0.059, "it doesn't open", grip=0.1)
+
+
+def test_a_fault_is_told_once_and_nothing_moves_in_it(graph, robot):
+    it = Commander(graph, robot, fault_beyond=0.48)
+    it.drive(lambda: len(it.faults) > 1, "no fault", x=0.15)
+    assert [fault.data for fault in it.faults] == ["", "lift at its end"]
+    it.probe.spin(0.3)
+    stands = it.x
+    for _ in range(5):
+        it.command(0.15)
+        it.probe.spin(0.1)
+    assert it.x == pytest.approx(stands, abs=1e-3)
+
+
+def test_a_state_that_is_no_number_is_not_told(graph, robot):
+    """The graph then holds the arm, whose state is too old."""
+    it = Commander(graph, robot, broken_beyond=0.48)
+    it.drive(lambda: it.told("measured state is not finite"), "no word", x=0.15)
+    seen = len(it.poses)
+    it.probe.spin(0.3)
+    assert len(it.poses) == seen
+    assert all(math.isfinite(pose.pose.position.x) for pose in it.poses)
+    assert it.node.process.poll() is None
+
+
+def test_an_adapter_of_another_name_says_what_to_write(graph, robot):
+    robot.write_text(toy_robot.FILE.replace("node: toy_adapter", "node: driver"))
+    node = graph.start("toy_adapter", module=toy_robot.__name__, robot=str(robot))
+    assert node.wait() == 1
+    assert "node: 'driver' is not this node's name, 'toy_adapter'" in node.log.read_text()
+
+
+@pytest.mark.timeout(200)
+def test_a_whole_episode_on_a_robot_that_is_one_file_and_an_adapter_of_somebody_else(graph, robot):
+    """A human demonstrates with a SpaceMouse; the graph is the simulation's, but for that one."""
+    it = Commander(graph, robot)
+    probe, run = graph.probe, graph.folder / "run"
+    probe.node.destroy_publisher(it.twist)
+    probe.node.destroy_publisher(it.gripper)
+    state = probe.gather("episode/state")
+    spacemouse = probe.publisher("spacenav/twist")
+    arguments = {
+        "robot": robot,
+        "realtime": "true",
+        "operator": "spacemouse",
+        "scene_reset": "person",
+        "demos": 1,
+        "run_dir": run,
+    }
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "expo_ft_ros.cli",
+            "collect",
+            *(f"{name}:={value}" for name, value in arguments.items()),
+        ],
+        env={**os.environ, "ROS_DOMAIN_ID": str(graph.domain)},
+        stdin=subprocess.DEVNULL,
+    )
+    try:
+        _demonstrate(probe, state, spacemouse)
+        probe.until(lambda: process.poll() is not None, "the end of the run", timeout=60.0)
+        assert process.returncode == 0
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.wait(30)
+    (episode,) = load_episodes(run / "episodes")
+    assert episode.outcome.success
+    assert (episode.source == Source.HUMAN).sum() > 5
+    # It went along x as it was told to, with the toy's lag.
+    assert episode.state[-1, 0] - episode.state[0, 0] > 0.03
+    assert np.abs(episode.executed).max() <= 1.0
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    assert config["robot"]["name"] == "toy"
+    assert config["robot"]["limits"]["linear_velocity"] == 0.2
+    assert it.node.process.poll() is None, "somebody else's adapter outlives the run"
+
+
+def _demonstrate(probe, state, spacemouse):
+    """Sets the scene, pushes forward for a while, lets go, and calls it a success."""
+    probe.until(lambda: state and state[-1].state == "resetting", "the scene", timeout=60.0)
+    assert probe.call("/reset_episode").success
+    push = Twist()
+    push.linear.x = 0.8
+    pushed = 0
+    while pushed < 40:
+        spacemouse.publish(push)
+        probe.spin(0.05)
+        pushed += state[-1].state == "running"
+    for x in (0.3, 0.1, 0.0):
+        push.linear.x = x
+        spacemouse.publish(push)
+        probe.spin(0.05)
+    assert probe.call("episode/mark_success").success
