@@ -1,11 +1,13 @@
 """Which options go together: with each other, the task and the robot."""
 
+import importlib.util
 from collections.abc import Sequence
 
 from expo_ft_ros.configuration import ConfigError, nearest
 from expo_ft_ros.experiment.options import CollectOptions, RunOptions, TaskOptions, TrainOptions
 from expo_ft_ros.rl.config import ALGORITHM_NAMES, PRESET, known_names, load_preset
-from expo_ft_ros.robots import load_robot
+from expo_ft_ros.robots import RobotConfig, load_robot
+from expo_ft_ros.robots.config import EXTERNAL, SIM
 from expo_ft_ros.robots.registry import is_path
 from expo_ft_ros.tasks import TaskConfig, load_task
 
@@ -58,6 +60,7 @@ def _require_fit(options: RunOptions, task: TaskConfig) -> None:
         robot = load_robot(options.robot)
     except ConfigError as error:
         raise ConfigError(f"robot:={options.robot}: {error}") from None
+    _require_adapter(options, robot)
     robot.require_reach(task.workspace, f"task:={task.name}: config/tasks/{task.name}.yaml")
     can = robot.capabilities
     if not can.lockstep and not options.realtime:
@@ -75,6 +78,21 @@ def _require_fit(options: RunOptions, task: TaskConfig) -> None:
             f"scene_reset:={options.scene_reset}: needs a robot that puts the scene in place, "
             f"which robot:={options.robot} can't (take scene_reset:=person, or scripted where the "
             "task has a reset_script)"
+        )
+
+
+def _require_adapter(options: RunOptions, robot: RobotConfig) -> None:
+    """A module of somebody else's is known only by its name in the robot's file."""
+    if robot.adapter in (SIM, EXTERNAL):
+        return
+    try:
+        found = importlib.util.find_spec(robot.adapter) is not None
+    except ModuleNotFoundError:  # of a package on the way to it
+        found = False
+    if not found:
+        raise ConfigError(
+            f"robot:={options.robot}: adapter: there is no Python module {robot.adapter} here "
+            "(install its package, or add its folder to PYTHONPATH)"
         )
 
 

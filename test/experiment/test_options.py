@@ -212,6 +212,18 @@ def test_a_task_that_leaves_the_robots_box_is_refused_with_both(toy):
     assert "the robot toy, x 0 to 0.6, y -1 to 1, z 0 to 1 m" in said
 
 
+@pytest.mark.parametrize("module", ["no_such_package.adapter", "expo_ft_ros.no_such_module"])
+def test_an_adapter_that_is_not_there_is_named(toy, module):
+    toy.write_text(ROBOT.replace("adapter: external", f"adapter: {module}"))
+    with pytest.raises(ConfigError, match=f"no Python module {module} here"):
+        parse(f"robot:={toy}", *ON_A_ROBOT)
+
+
+def test_an_adapter_of_an_installed_package_is_taken(toy):
+    toy.write_text(ROBOT.replace("adapter: external", "adapter: expo_ft_ros.nodes.sim"))
+    assert parse(f"robot:={toy}", *ON_A_ROBOT).robot == str(toy)
+
+
 def test_a_broken_robot_file_is_named_with_its_line(toy):
     toy.write_text(ROBOT.replace("home: [0.0]", "home: [zero]"))
     with pytest.raises(ConfigError, match=r"robot:=.*toy\.yaml:5: home\.0: 'zero'"):
