@@ -134,7 +134,7 @@ if __name__ == "__main__":
         # Who is held for a while needs longer for a demonstration.
         graph = [
             replace(spec, parameters={**spec.parameters, "max_steps": 120})
-            for spec in specs(folder, "sync", realtime=True, demos=1, steps=100)
+            for spec in specs(folder, "sync", realtime=True, demos=1, steps=30)
         ]
     else:
         graph = [
