@@ -10,13 +10,20 @@ foreach(folder config launch rviz)
   endif()
 endforeach()
 
-# The environment that is active while building is the one that has torch.
+# The environment that is active while building is the one that has torch: its interpreter runs
+# whatever `ros2 run`, `ros2 launch` and the shell start, which itself may be another Python.
 set(node_python "${Python3_EXECUTABLE}")
-foreach(node agent arbitration camera keyboard learner monitor operator policy proprio recorder reward
-    session sim spacemouse teleop)
-  if(NOT EXISTS "${CMAKE_CURRENT_SOURCE_DIR}/expo_ft_ros/nodes/${node}.py")
-    continue()
-  endif()
-  configure_file(cmake/node.in "${CMAKE_CURRENT_BINARY_DIR}/nodes/${node}" @ONLY)
-  install(PROGRAMS "${CMAKE_CURRENT_BINARY_DIR}/nodes/${node}" DESTINATION lib/${PROJECT_NAME})
+function(install_executable name module destination)
+  configure_file(cmake/executable.in "${CMAKE_CURRENT_BINARY_DIR}/executables/${name}" @ONLY)
+  install(PROGRAMS "${CMAKE_CURRENT_BINARY_DIR}/executables/${name}" DESTINATION ${destination})
+endfunction()
+
+file(GLOB nodes RELATIVE "${CMAKE_CURRENT_SOURCE_DIR}/expo_ft_ros/nodes" CONFIGURE_DEPENDS
+  "expo_ft_ros/nodes/*.py")
+list(FILTER nodes EXCLUDE REGEX "^_")
+foreach(file IN LISTS nodes)
+  string(REGEX REPLACE "\\.py$" "" node "${file}")
+  install_executable(${node} ${PROJECT_NAME}.nodes.${node} lib/${PROJECT_NAME})
 endforeach()
+install_executable(handover ${PROJECT_NAME}.bringup.handover lib/${PROJECT_NAME})
+install_executable(expo-ft ${PROJECT_NAME}.cli.main bin)

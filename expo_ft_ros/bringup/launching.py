@@ -1,28 +1,34 @@
 """From the graph as data to ROS 2's launch: all that the files in launch/ have in common.
 
 Only those files use it. `launch` and `launch_ros` come with a ROS 2 installation, so they are
-imported where they are needed.
+imported where they are needed. `ros2` runs in the distribution's Python, which has nothing else of
+ours: hence the standard library only (see `handover`).
 """
 
 from __future__ import annotations
 
+import difflib
 import functools
-import os
 import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from expo_ft_ros.bringup.commands import GRAPH_COMMANDS
-from expo_ft_ros.bringup.runner import ARBITRATION, STOP_COMMAND
-from expo_ft_ros.configuration import ConfigError
-from expo_ft_ros.experiment.arguments import describe
-from expo_ft_ros.experiment.environment import ros_environment
-from expo_ft_ros.experiment.preflight import Run
-from expo_ft_ros.experiment.run_folder import RunFinished
+from expo_ft_ros.bringup.launch_plan import (
+    PACKAGE,
+    LaunchError,
+    LaunchPlan,
+    arguments_of,
+    open_plan,
+    program,
+)
+from expo_ft_ros.bringup.process import child_environment, ros_arguments
+from expo_ft_ros.bringup.runner import ARBITRATION, STOP_MODULE, cause_of_end
 from expo_ft_ros.graph.node_spec import NodeSpec
-from expo_ft_ros.graph.parent_process import PARENT_PID_VARIABLE
 
 if TYPE_CHECKING:
     from launch.action import Action
+    from launch.events.process import ProcessExited, ProcessIO
     from launch.launch_context import LaunchContext
     from launch.launch_description import LaunchDescription
 
@@ -36,85 +42,136 @@ def launch_description(command: str) -> LaunchDescription:
     from launch.actions import DeclareLaunchArgument, OpaqueFunction
     from launch.launch_description import LaunchDescription
 
-    model = GRAPH_COMMANDS[command].options
     arguments = [
         DeclareLaunchArgument(name, default_value=default, description=text)
-        for name, default, text in describe(model)
+        for name, default, text in arguments_of(command)
     ]
     start = OpaqueFunction(function=functools.partial(_start, command=command))
     return LaunchDescription([*arguments, start])
 
 
+def refuse_unknown(given: Iterable[str], known: Iterable[str]) -> None:
+    """Checks the names of what was typed, which launch doesn't.
+
+    Args:
+        given: Arguments as typed, "name:=value"; other words are launch's own.
+        known: Names that are declared.
+
+    Raises:
+        LaunchError: for the first that isn't, with the nearest that is.
+    """
+    names = sorted(known)
+    for name in (word.partition(":=")[0] for word in given if ":=" in word):
+        if name not in names:
+            near = difflib.get_close_matches(name, names, n=1)
+            hint = f"did you mean {near[0]}? " if near else ""
+            raise LaunchError(
+                f"expo-ft: unknown argument {name!r} ({hint}known: {', '.join(names)})"
+            )
+
+
 def _start(context: LaunchContext, *, command: str) -> list[Action]:
     from launch.actions import LogInfo, Shutdown
 
-    given = []
-    for name, default, _ in describe(GRAPH_COMMANDS[command].options):
-        value = context.launch_configurations[name]
-        # What is left at its default counts as not given, as on our own command line.
-        if value != default:
-            given.append(f"{name}:={value}")
-    try:
-        run, specs = GRAPH_COMMANDS[command].open(given)
-    except (ConfigError, RunFinished) as error:
-        return [LogInfo(msg=f"expo-ft: {error}"), Shutdown(reason="nothing to start")]
-    # Its locks live as long as launch does.
-    context.extend_globals({"expo_ft_run": run})
-    notes = [LogInfo(msg=f"expo-ft: {note}") for note in run.notes]
-    return [*notes, *(_action(spec, run) for spec in specs)]
-
-
-def _action(spec: NodeSpec, run: Run[Any]) -> Action:
-    """One node; the end of a vital one is the end of all."""
-    from launch.actions import ExecuteProcess, Shutdown
-
-    environment = {
-        **ros_environment(run.path),
-        **spec.env,
-        # So that no node outlives a killed `ros2 launch`.
-        PARENT_PID_VARIABLE: str(os.getpid()),
+    known = {name: default for name, default, _ in arguments_of(command)}
+    # Where another launch file includes this one, what was typed is that one's.
+    if _is_typed(context.locals.current_launch_file_path):
+        refuse_unknown(context.argv, known)
+    # What is left at its default counts as not given, as on our own command line.
+    given = {
+        name: context.launch_configurations[name]
+        for name, default in known.items()
+        if context.launch_configurations[name] != default
     }
+    pushed = context.launch_configurations.get("ros_namespace", "")
+    if pushed:
+        # A PushRosNamespace of a launch file that includes this one.
+        given["namespace"] = "/".join(filter(None, (pushed, given.get("namespace"))))
+    plan = open_plan(command, [f"{name}:={value}" for name, value in given.items()])
+    notes = [LogInfo(msg=note) for note in plan.notes]
+    if plan.run is None:
+        return [*notes, Shutdown(reason="nothing to start")]
+    # Its locks live as long as launch does.
+    context.extend_globals({"expo_ft_run": plan})
+    actions = [action for node in plan.nodes for action in _actions(plan, *node)]
+    return [*notes, *actions]
+
+
+def _is_typed(launch_file: str) -> bool:
+    return Path(launch_file).name in {Path(word).name for word in sys.argv}
+
+
+def _actions(plan: LaunchPlan, spec: NodeSpec, parameters: Path) -> list[Action]:
+    """One node, and the log that it writes into the run's folder."""
+    from launch.actions import RegisterEventHandler
+    from launch.event_handlers import OnProcessIO
+
+    log = Path(str(plan.run)) / "logs" / f"{spec.name}.log"
+    environment = child_environment({**plan.environment, **spec.env})
     common: dict[str, Any] = {
-        "additional_env": environment,
+        "env": environment,
         "sigterm_timeout": str(spec.grace),
         "output": "both",
     }
     if spec.vital:
-        ended = Shutdown(reason=f"{spec.name} has ended")
-        # Should arbitration have died, the arm still gets its zero command, and only then do the
-        # others go: a shutdown would take the helper down while it starts.
-        stop = ExecuteProcess(
-            cmd=list(STOP_COMMAND), additional_env=environment, output="both", on_exit=ended
-        )
-        common["on_exit"] = stop if spec.name == ARBITRATION else ended
+        common["on_exit"] = _on_exit(spec, log, environment)
     if spec.nice:
         common["prefix"] = f"nice -n {spec.nice}"
-    if spec.command:
-        return ExecuteProcess(cmd=list(spec.command), name=spec.name, **common)
-    return _node(spec, common)
+    node = _node(spec, parameters, common)
+
+    def write(event: ProcessIO) -> None:
+        with log.open("ab") as stream:
+            stream.write(event.text)
+
+    logged = OnProcessIO(target_action=node, on_stdout=write, on_stderr=write)
+    return [RegisterEventHandler(logged), node]
 
 
-def _node(spec: NodeSpec, common: dict[str, Any]) -> Action:
+def _node(spec: NodeSpec, parameters: Path, common: dict[str, Any]) -> Action:
+    from launch.actions import ExecuteProcess
     from launch_ros.actions import Node
 
+    if spec.command:
+        return ExecuteProcess(cmd=list(spec.command), name=spec.name, **common)
+    executable, *arguments = program(spec.module)
+    installed = not arguments
     return Node(
-        executable=sys.executable,
+        package=PACKAGE if installed else None,
+        executable=Path(executable).name if installed else executable,
+        arguments=arguments,
         exec_name=spec.name,
-        arguments=["-m", spec.module],
         # With several nodes in the process one name would be given to all of them.
         name=spec.name if len(spec.node_names) == 1 else None,
-        parameters=[{name: _typed(value) for name, value in spec.parameters.items()}],
+        namespace=spec.namespace or None,
+        parameters=[str(path) for path in (parameters, spec.params_file) if str(path)],
         remappings=list(spec.remappings),
+        ros_arguments=["--log-level", spec.log_level] if spec.log_level else None,
         **common,
     )
 
 
-def _typed(value: Any) -> Any:
-    """A parameter as launch takes it: text stays text, also where YAML would see a boolean."""
-    from launch_ros.parameter_descriptions import ParameterValue
+def _on_exit(
+    spec: NodeSpec, log: Path, environment: dict[str, str]
+) -> Callable[[ProcessExited, LaunchContext], Action | None]:
+    """The end of a vital node is the end of all: well where it is the session's, else with 1."""
+    from launch.actions import ExecuteProcess, Shutdown
 
-    if isinstance(value, str):
-        return ParameterValue(value, value_type=str)
-    if isinstance(value, tuple):
-        return ParameterValue(list(value), value_type=list[str])
-    return value
+    def ended(event: ProcessExited, context: LaunchContext) -> Action | None:
+        if context.is_shutdown:
+            return None
+        cause = cause_of_end(spec.name, event.returncode, log)
+        if not cause:
+            return Shutdown(reason="the run is complete")
+        if spec.name != ARBITRATION:
+            # Launch then shuts the others down, with SIGINT, and exits with 1.
+            raise LaunchError(f"expo-ft: {cause}")
+
+        def stopped(event: ProcessExited, context: LaunchContext) -> None:
+            raise LaunchError(f"expo-ft: {cause}")
+
+        # The arm still gets its zero command, and only then do the others go: a shutdown would
+        # take the helper down while it starts.
+        command = [*program(STOP_MODULE), *ros_arguments(spec.namespace)]
+        return ExecuteProcess(cmd=command, env=environment, output="both", on_exit=stopped)
+
+    return ended

@@ -1,11 +1,12 @@
 """One child process of the runner: how it is started, asked to stop, and reaped."""
 
 import contextlib
+import itertools
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import yaml
@@ -53,15 +54,27 @@ def write_parameters(spec: NodeSpec, folder: Path) -> Path:
     return path
 
 
+def ros_arguments(
+    namespace: str = "", remappings: Sequence[tuple[str, str]] = (), log_level: str = ""
+) -> list[str]:
+    """A node's `--ros-args ...`; empty where there are none."""
+    words = [["-r", f"__ns:={namespace}"]] if namespace else []
+    words += [["-r", f"{source}:={target}"] for source, target in remappings]
+    if log_level:
+        words.append(["--log-level", log_level])
+    return ["--ros-args", *itertools.chain.from_iterable(words)] if words else []
+
+
 def node_command(spec: NodeSpec, parameters: Path) -> list[str]:
     """The command line of a node."""
-    command = [sys.executable, "-m", spec.module, "--ros-args"]
-    if len(spec.node_names) == 1:
-        # With several nodes in the process one name would be given to all of them.
-        command += ["-r", f"__node:={spec.name}"]
-    for source, target in spec.remappings:
-        command += ["-r", f"{source}:={target}"]
-    return [*command, "--params-file", str(parameters)]
+    # With several nodes in the process one name would be given to all of them.
+    name = (("__node", spec.name),) if len(spec.node_names) == 1 else ()
+    command = [sys.executable, "-m", spec.module]
+    command += ros_arguments(spec.namespace, (*name, *spec.remappings), spec.log_level)
+    for file in (str(parameters), spec.params_file):
+        # The user's last: it wins.
+        command += ["--ros-args", "--params-file", file] if file else []
+    return command
 
 
 def child_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:

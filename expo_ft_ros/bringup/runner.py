@@ -21,6 +21,7 @@ from expo_ft_ros.bringup.process import (
     child_environment,
     describe_exit,
     log_tail,
+    ros_arguments,
 )
 from expo_ft_ros.graph.node_spec import NodeSpec
 
@@ -30,11 +31,26 @@ SESSION = "session"
 ARBITRATION = "arbitration"
 """When the node of this name dies the runner itself sees to it that the arm stops."""
 
-STOP_COMMAND = (sys.executable, "-m", "expo_ft_ros.nodes.stop")
-"""Publishes a zero command and waits until it has been acknowledged."""
+STOP_MODULE = "expo_ft_ros.nodes.stop"
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _HURRIED_GRACE = 0.5
+
+
+def cause_of_end(name: str, returncode: int, log: Path) -> str:
+    """Why the run has failed when a vital node ends so; "" where the run is complete."""
+    if name == SESSION and returncode == 0:
+        return ""
+    return f"{name} ended with {describe_exit(returncode)} while it was needed (log: {log})"
+
+
+def stop_command(namespace: str = "") -> list[str]:
+    """The command that publishes a zero command and waits until it has been acknowledged.
+
+    Args:
+        namespace: Of the graph; "" for the root.
+    """
+    return [sys.executable, "-m", STOP_MODULE, *ros_arguments(namespace)]
 
 
 @dataclass(frozen=True)
@@ -45,13 +61,13 @@ class RunnerConfig:
         refresh: Between two calls of `on_refresh`.
         term_grace: Between SIGTERM and SIGKILL.
         stop_timeout: For the command that stops the arm.
-        stop_command: That command; empty for none.
+        stop_command: That command, given the graph's namespace; empty for none.
     """
 
     refresh: float = 0.5
     term_grace: float = 2.0
     stop_timeout: float = 12.0
-    stop_command: tuple[str, ...] = STOP_COMMAND
+    stop_command: Callable[[str], Sequence[str]] = stop_command
 
 
 @dataclass(frozen=True)
@@ -164,8 +180,7 @@ class Runner:
     def _verdict(self, child: NodeProcess) -> RunResult:
         if self._done(child):
             return RunResult(0)
-        how = describe_exit(child.returncode or 0)
-        cause = f"{child.name} ended with {how} while it was needed (log: {child.log})"
+        cause = cause_of_end(child.name, child.returncode or 0, child.log)
         return RunResult(1, cause, log_tail(child.log))
 
     def _wait(self, signals: "_Signals", deadline: float) -> list[NodeProcess]:
@@ -223,12 +238,13 @@ class Runner:
         listening = any(
             child.alive for child in self._children if child.spec.shutdown_order == robot
         )
-        if self._arm_stopped or not listening or not self._config.stop_command:
+        command = self._config.stop_command(arbitration.spec.namespace)
+        if self._arm_stopped or not listening or not command:
             return
         self._arm_stopped = True
         try:
             done = subprocess.run(
-                self._config.stop_command,
+                command,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,

@@ -1,0 +1,68 @@
+"""What `ros2 launch` has to know of a run, told by the interpreter that the run's nodes have.
+
+    python -m expo_ft_ros.bringup.handover describe train
+    python -m expo_ft_ros.bringup.handover open train task:=cube_pick ...
+
+`ros2` runs in the Python of the ROS distribution, which need not have what our nodes need (torch)
+and may have other versions of what both do (pydantic 1). So the launch files know of the run by way
+of this program only, in JSON, a line. Its locks are held until its standard input is closed, which
+is when launch ends, however that happens.
+"""
+
+import json
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from expo_ft_ros.bringup.commands import GRAPH_COMMANDS
+from expo_ft_ros.bringup.process import write_parameters
+from expo_ft_ros.configuration import ConfigError
+from expo_ft_ros.experiment.environment import claim_domain, ros_environment
+from expo_ft_ros.experiment.options import describe
+from expo_ft_ros.experiment.run_folder import RunFinished
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Answers one question; returns the exit code: 0, or 2 for what is refused."""
+    verb, command, *arguments = sys.argv[1:] if words is None else words
+    # Of a Ctrl-C in the terminal, launch takes care.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if verb == "describe":
+        _tell({"arguments": describe(GRAPH_COMMANDS[command].options)})
+        return 0
+    try:
+        domain = claim_domain()
+        run, specs = GRAPH_COMMANDS[command].open(arguments)
+    except RunFinished as finished:
+        _tell({"finished": str(finished)})
+        return 0
+    except ConfigError as error:
+        _tell({"refused": " ".join(str(error).split())})
+        return 2
+    folder = run.path / "params"
+    _tell(
+        {
+            "run": str(run.path),
+            "notes": [f"Run: {run.path}"],
+            "environment": ros_environment(run.path),
+            "nodes": [
+                {"spec": asdict(spec), "parameters": str(write_parameters(spec, folder))}
+                for spec in specs
+            ],
+        }
+    )
+    sys.stdin.buffer.read()
+    run.lock.close()
+    if domain is not None:
+        domain.close()
+    return 0
+
+
+def _tell(answer: dict[str, Any]) -> None:
+    print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

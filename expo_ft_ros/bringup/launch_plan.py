@@ -1,0 +1,123 @@
+"""A run as `ros2 launch` knows it: asked of `handover`, by the standard library alone."""
+
+import functools
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from expo_ft_ros.bringup.process import child_environment, describe_exit
+from expo_ft_ros.graph.node_spec import NodeSpec
+
+PACKAGE = "expo_ft_ros"
+
+
+class LaunchError(RuntimeError):
+    """Nothing can be started, or the run has failed: launch says it and exits with 1."""
+
+
+@dataclass(frozen=True)
+class LaunchPlan:
+    """An opened run, or what there is to say where there is nothing to start.
+
+    Attributes:
+        run: The run's folder; None where nothing is started.
+        notes: What the operator is told, a line each.
+        environment: Of every node, beyond the present one.
+        nodes: The graph: each process, and its parameters file.
+        held_by: The program that holds the run's locks as long as this one lives.
+    """
+
+    run: Path | None
+    notes: tuple[str, ...]
+    environment: Mapping[str, str]
+    nodes: tuple[tuple[NodeSpec, Path], ...]
+    held_by: subprocess.Popen[str]
+
+
+def executables_folder() -> Path | None:
+    """Where the package's executables are installed; None in a checkout that isn't."""
+    for prefix in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep):
+        folder = Path(prefix) / "lib" / PACKAGE
+        if prefix and (folder / "handover").is_file():
+            return folder
+    return None
+
+
+def program(module: str) -> list[str]:
+    """What runs a module: its executable where the package is installed, else this interpreter.
+
+    The executables run in the environment that was active while the package was built.
+    """
+    folder = executables_folder()
+    executable = folder / module.rpartition(".")[2] if folder is not None else None
+    if executable is not None and executable.is_file():
+        return [str(executable)]
+    return [sys.executable, "-m", module]
+
+
+@functools.cache
+def arguments_of(command: str) -> tuple[tuple[str, str, str], ...]:
+    """Name, default and description of each argument of a command.
+
+    Raises:
+        LaunchError: when they can't be had.
+    """
+    process = _start("describe", command)
+    described = _answer(process)["arguments"]
+    process.communicate()
+    return tuple((name, default, text) for name, default, text in described)
+
+
+def open_plan(command: str, arguments: Sequence[str]) -> LaunchPlan:
+    """Checks all that a run needs and opens it; nothing is started.
+
+    Args:
+        command: One of `commands.GRAPH_COMMANDS`.
+        arguments: `name:=value`, as typed.
+
+    Raises:
+        LaunchError: with the line that says what is wrong.
+    """
+    process = _start("open", command, *arguments)
+    answer = _answer(process)
+    if "refused" in answer:
+        process.communicate()
+        raise LaunchError(f"expo-ft: {answer['refused']}")
+    if "finished" in answer:
+        process.communicate()
+        return LaunchPlan(None, (f"expo-ft: {answer['finished']}",), {}, (), process)
+    nodes = tuple((_spec(node["spec"]), Path(node["parameters"])) for node in answer["nodes"])
+    notes = tuple(answer["notes"])
+    return LaunchPlan(Path(answer["run"]), notes, answer["environment"], nodes, process)
+
+
+def _start(*words: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [*program(f"{PACKAGE}.bringup.handover"), *words],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=child_environment(),
+        text=True,
+        start_new_session=True,
+    )
+
+
+def _answer(process: "subprocess.Popen[str]") -> dict[str, Any]:
+    line = process.stdout.readline() if process.stdout is not None else ""
+    if not line:
+        how = describe_exit(process.wait())
+        raise LaunchError(f"expo-ft: the run could not be opened: {how} (its words are above)")
+    answer: dict[str, Any] = json.loads(line)
+    return answer
+
+
+def _spec(values: dict[str, Any]) -> NodeSpec:
+    """A node spec from JSON, which knows lists only."""
+    lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
+    pairs = tuple((source, target) for source, target in values["remappings"])
+    return NodeSpec(**{**values, **lists, "remappings": pairs})
