@@ -19,8 +19,8 @@ from typing import Any
 from expo_ft_ros.bringup.commands import GRAPH_COMMANDS
 from expo_ft_ros.bringup.process import write_parameters
 from expo_ft_ros.configuration import ConfigError
-from expo_ft_ros.experiment.environment import claim_domain, ros_environment
-from expo_ft_ros.experiment.options import describe
+from expo_ft_ros.experiment.arguments import describe
+from expo_ft_ros.experiment.environment import ros_environment
 from expo_ft_ros.experiment.run_folder import RunFinished
 
 
@@ -33,7 +33,6 @@ def main(words: Sequence[str] | None = None) -> int:
         _tell({"arguments": describe(GRAPH_COMMANDS[command].options)})
         return 0
     try:
-        domain = claim_domain()
         run, specs = GRAPH_COMMANDS[command].open(arguments)
     except RunFinished as finished:
         _tell({"finished": str(finished)})
@@ -45,7 +44,7 @@ def main(words: Sequence[str] | None = None) -> int:
     _tell(
         {
             "run": str(run.path),
-            "notes": [f"Run: {run.path}"],
+            "notes": run.notes,
             "environment": ros_environment(run.path),
             "nodes": [
                 {"spec": asdict(spec), "parameters": str(write_parameters(spec, folder))}
@@ -54,9 +53,7 @@ def main(words: Sequence[str] | None = None) -> int:
         }
     )
     sys.stdin.buffer.read()
-    run.lock.close()
-    if domain is not None:
-        domain.close()
+    run.close()
     return 0
 
 

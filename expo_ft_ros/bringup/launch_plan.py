@@ -117,7 +117,12 @@ def _answer(process: "subprocess.Popen[str]") -> dict[str, Any]:
 
 
 def _spec(values: dict[str, Any]) -> NodeSpec:
-    """A node spec from JSON, which knows lists only."""
-    lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
+    """A node spec from JSON, which has lists where a spec has tuples."""
     pairs = tuple((source, target) for source, target in values["remappings"])
-    return NodeSpec(**{**values, **lists, "remappings": pairs})
+    parameters = {name: _frozen(value) for name, value in values["parameters"].items()}
+    fields = {name: _frozen(value) for name, value in values.items()}
+    return NodeSpec(**{**fields, "remappings": pairs, "parameters": parameters})
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
