@@ -107,6 +107,7 @@ def _actions(plan: LaunchPlan, spec: NodeSpec, parameters: Path) -> list[Action]
     from launch.event_handlers import OnProcessIO
 
     log = Path(str(plan.run)) / "logs" / f"{spec.name}.log"
+    log.touch()
     environment = child_environment({**plan.environment, **spec.env})
     common: dict[str, Any] = {
         "env": environment,

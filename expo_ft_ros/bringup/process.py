@@ -55,26 +55,26 @@ def write_parameters(spec: NodeSpec, folder: Path) -> Path:
 
 
 def ros_arguments(
-    namespace: str = "", remappings: Sequence[tuple[str, str]] = (), log_level: str = ""
+    namespace: str = "",
+    remappings: Sequence[tuple[str, str]] = (),
+    log_level: str = "",
+    params_files: Sequence[str] = (),
 ) -> list[str]:
-    """A node's `--ros-args ...`; empty where there are none."""
-    words = [["-r", f"__ns:={namespace}"]] if namespace else []
-    words += [["-r", f"{source}:={target}"] for source, target in remappings]
-    if log_level:
-        words.append(["--log-level", log_level])
-    return ["--ros-args", *itertools.chain.from_iterable(words)] if words else []
+    """A node's `--ros-args ...`, of parameters files the last of which wins; empty for none."""
+    pairs = [("-r", f"__ns:={namespace}")] if namespace else []
+    pairs += [("-r", f"{source}:={target}") for source, target in remappings]
+    pairs += [("--log-level", log_level)] if log_level else []
+    pairs += [("--params-file", file) for file in params_files]
+    return ["--ros-args", *itertools.chain.from_iterable(pairs)] if pairs else []
 
 
 def node_command(spec: NodeSpec, parameters: Path) -> list[str]:
     """The command line of a node."""
     # With several nodes in the process one name would be given to all of them.
     name = (("__node", spec.name),) if len(spec.node_names) == 1 else ()
-    command = [sys.executable, "-m", spec.module]
-    command += ros_arguments(spec.namespace, (*name, *spec.remappings), spec.log_level)
-    for file in (str(parameters), spec.params_file):
-        # The user's last: it wins.
-        command += ["--ros-args", "--params-file", file] if file else []
-    return command
+    files = (str(parameters), *filter(None, [spec.params_file]))
+    arguments = ros_arguments(spec.namespace, (*name, *spec.remappings), spec.log_level, files)
+    return [sys.executable, "-m", spec.module, *arguments]
 
 
 def child_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -32,6 +32,7 @@ ARBITRATION = "arbitration"
 """When the node of this name dies the runner itself sees to it that the arm stops."""
 
 STOP_MODULE = "expo_ft_ros.nodes.stop"
+"""Publishes a zero command and waits until it has been acknowledged."""
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _HURRIED_GRACE = 0.5
@@ -44,15 +45,6 @@ def cause_of_end(name: str, returncode: int, log: Path) -> str:
     return f"{name} ended with {describe_exit(returncode)} while it was needed (log: {log})"
 
 
-def stop_command(namespace: str = "") -> list[str]:
-    """The command that publishes a zero command and waits until it has been acknowledged.
-
-    Args:
-        namespace: Of the graph; "" for the root.
-    """
-    return [sys.executable, "-m", STOP_MODULE, *ros_arguments(namespace)]
-
-
 @dataclass(frozen=True)
 class RunnerConfig:
     """Times of the runner [s], and the command that stops the arm.
@@ -61,13 +53,13 @@ class RunnerConfig:
         refresh: Between two calls of `on_refresh`.
         term_grace: Between SIGTERM and SIGKILL.
         stop_timeout: For the command that stops the arm.
-        stop_command: That command, given the graph's namespace; empty for none.
+        stop_command: That command, before its `--ros-args`; empty for none.
     """
 
     refresh: float = 0.5
     term_grace: float = 2.0
     stop_timeout: float = 12.0
-    stop_command: Callable[[str], Sequence[str]] = stop_command
+    stop_command: tuple[str, ...] = (sys.executable, "-m", STOP_MODULE)
 
 
 @dataclass(frozen=True)
@@ -238,13 +230,12 @@ class Runner:
         listening = any(
             child.alive for child in self._children if child.spec.shutdown_order == robot
         )
-        command = self._config.stop_command(arbitration.spec.namespace)
-        if self._arm_stopped or not listening or not command:
+        if self._arm_stopped or not listening or not self._config.stop_command:
             return
         self._arm_stopped = True
         try:
             done = subprocess.run(
-                command,
+                [*self._config.stop_command, *ros_arguments(arbitration.spec.namespace)],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,

@@ -178,12 +178,13 @@ def require_chosen_domain() -> None:
         )
 
 
-def claim_domain(folder: Path | None = None) -> IO[str] | None:
-    """Takes this machine's ROS domain for one graph; held as long as the file stays open.
+def claim_domain(namespace: str = "", folder: Path | None = None) -> IO[str] | None:
+    """Takes a namespace of this machine's ROS domain for one graph; held while the file is open.
 
-    Two graphs in one domain would drive one robot. None where each run has a domain of its own.
+    Two graphs in one would drive one robot. None where each run has a domain of its own.
 
     Args:
+        namespace: Of the graph, "/left"; "" for the root.
         folder: Where the lock lies; by default the system's folder for temporary files.
 
     Raises:
@@ -192,7 +193,8 @@ def claim_domain(folder: Path | None = None) -> IO[str] | None:
     if _is_isolated():
         return None
     number = domain()
-    path = (folder or Path(tempfile.gettempdir())) / f"expo_ft_ros_domain_{number}.lock"
+    place = f"{number}{namespace}".replace("/", ".")
+    path = (folder or Path(tempfile.gettempdir())) / f"expo_ft_ros_domain_{place}.lock"
     # Every user may lock a file that another one has made.
     try:
         stream = os.fdopen(os.open(path, os.O_RDONLY | os.O_CREAT, 0o666))
@@ -205,8 +207,9 @@ def claim_domain(folder: Path | None = None) -> IO[str] | None:
     except BlockingIOError:
         stream.close()
         raise ConfigError(
-            f"ROS_DOMAIN_ID {number}: a graph of expo_ft_ros runs in it already (stop it, or set "
-            f"another ROS_DOMAIN_ID, or {ISOLATE_VARIABLE}=1 for a domain of this run's own)"
+            f"ROS_DOMAIN_ID {number}{f', namespace {namespace}' if namespace else ''}: a graph of "
+            "expo_ft_ros runs in it already (stop it, or set another ROS_DOMAIN_ID or namespace:=, "
+            f"or {ISOLATE_VARIABLE}=1 for a domain of this run's own)"
         ) from None
     return stream
 

@@ -1,13 +1,17 @@
 """Which options go together: with each other, the task and the robot."""
 
 import importlib.util
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import yaml
 
 from expo_ft_ros.configuration import ConfigError, nearest
 from expo_ft_ros.experiment.options import CollectOptions, RunOptions, TaskOptions, TrainOptions
 from expo_ft_ros.rl.config import ALGORITHM_NAMES, PRESET, known_names, load_preset
 from expo_ft_ros.robots import RobotConfig, load_robot
-from expo_ft_ros.robots.config import EXTERNAL, SIM
+from expo_ft_ros.robots.config import EXTERNAL, SIM, TOPIC_PATTERN
 from expo_ft_ros.robots.registry import is_path
 from expo_ft_ros.tasks import TaskConfig, load_task
 
@@ -27,9 +31,60 @@ def check_options(options: TaskOptions) -> None:
     if isinstance(options, RunOptions):
         _require_fit(options, task)
         _require_possible_reset(options, task)
+        camera_topics(options)
+        _require_parameters(options.params_file)
     _require_known(options, "algorithm", ALGORITHM_NAMES)
     _require_known(options, "preset", known_names("presets"))
     _require_size(options)
+
+
+def camera_topics(options: RunOptions) -> Mapping[str, str]:
+    """View -> image topic, of those that `camera_topics:=` names.
+
+    Raises:
+        ConfigError: for a view that the robot hasn't, or what is no topic.
+    """
+    views = load_robot(options.robot).view_names
+    found = {}
+    for part in filter(None, options.camera_topics.split(",")):
+        view, _, topic = part.partition("=")
+        if not re.fullmatch(TOPIC_PATTERN, topic):
+            raise ConfigError(
+                f"camera_topics:={options.camera_topics}: {part!r} is not <view>=<topic> "
+                f"(views of robot:={options.robot}: {', '.join(views)})"
+            )
+        if view not in views:
+            raise ConfigError(
+                f"camera_topics:={options.camera_topics}: robot:={options.robot} has no view "
+                f"{view!r} ({nearest(view, views)})"
+            )
+        found[view] = topic
+    return found
+
+
+def _require_parameters(path: str | None) -> None:
+    if path is None:
+        return
+    try:
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        cause = getattr(error, "strerror", None) or " ".join(str(error).split())
+        raise ConfigError(f"params_file:={path}: can't be read: {cause}") from None
+    if not _has_parameters(content):
+        raise ConfigError(
+            f"params_file:={path}: no ROS parameters file (write <node>: {{ros__parameters: "
+            "{<name>: <value>}}, /** for every node)"
+        )
+
+
+def _has_parameters(content: object) -> bool:
+    """Whether each branch of nodes and namespaces ends in parameters."""
+    if not isinstance(content, dict) or not content:
+        return False
+    return all(
+        isinstance(value, dict) if name == "ros__parameters" else _has_parameters(value)
+        for name, value in content.items()
+    )
 
 
 def _require_demonstrator(options: TaskOptions) -> None:

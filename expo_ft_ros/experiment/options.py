@@ -91,6 +91,30 @@ class RunOptions(TaskOptions):
     run_dir: str | None = Field(
         None, min_length=1, description="Folder of the run (default: runs/<date-time>_<task>)."
     )
+    namespace: str = Field(
+        "",
+        pattern=r"^/?([A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*)?$",
+        description="ROS namespace of all nodes, topics and services: several graphs in one domain "
+        "each have one (default: the root).",
+    )
+    params_file: str | None = Field(
+        None,
+        min_length=1,
+        description="ROS parameters file, whose values replace those that the graph sets itself.",
+    )
+    log_level: Literal["debug", "info", "warn", "error", "fatal"] | None = Field(
+        None, description="Least severity that nodes log (default: ROS's own, info)."
+    )
+    autostart: bool = Field(
+        True,
+        description="false: the nodes wait unconfigured until ros2 lifecycle, or a lifecycle "
+        "manager, configures and activates them.",
+    )
+    camera_topics: str = Field(
+        "",
+        description="Image topics in place of those that the robot's file names: "
+        "side=/camera/color/image_raw,wrist=/hand/color/image_raw.",
+    )
     rviz: bool = Field(False, description="Open rviz beside the graph.")
     console: bool = Field(
         False, description="Serve the console: 3D view, cameras, curves and buttons in a browser."
@@ -102,6 +126,16 @@ class RunOptions(TaskOptions):
         f"in {TOKEN_VARIABLE}.",
     )
     console_port: int = Field(CONSOLE_PORT, ge=1, le=65535, description="Port of the console.")
+
+    @field_validator("namespace")
+    @classmethod
+    def _is_absolute(cls, value: str) -> str:
+        return f"/{value.strip('/')}" if value.strip("/") else ""
+
+    @field_validator("params_file")
+    @classmethod
+    def _is_found_from_anywhere(cls, value: str | None) -> str | None:
+        return None if value is None else str(Path(value).expanduser().absolute())
 
     def budget(self, task: TaskConfig, given: int = 0) -> Budget:
         """How much a session of these options does: what was given, else the task's default.

@@ -1,6 +1,6 @@
 """The simulated arm's model for rviz, where the ROS installation has what it takes.
 
-python -m expo_ft_ros.graph.robot_model FOLDER
+python -m expo_ft_ros.graph.robot_model FOLDER [NAMESPACE]
 
 Becomes robot_state_publisher of franka_description's FR3, whose joints have the names that the
 simulation uses; FOLDER gets its parameters. On a robot its own driver does this (franka_ros2 does).
@@ -28,7 +28,7 @@ def is_installed() -> bool:
     return None not in (shutil.which("xacro"), _installed(MODEL), _installed(PUBLISHER))
 
 
-def main(folder: Path) -> int:
+def main(folder: Path, namespace: str = "") -> int:
     """Writes the URDF as a parameter and becomes the publisher; returns only where that fails."""
     die_with_parent()
     model, publisher = _installed(MODEL), _installed(PUBLISHER)
@@ -44,7 +44,10 @@ def main(folder: Path) -> int:
     parameters = folder / PARAMETERS_FILE
     content = {"/**": {"ros__parameters": {"robot_description": made.stdout}}}
     parameters.write_text(yaml.safe_dump(content))
-    os.execv(publisher, [str(publisher), "--ros-args", "--params-file", str(parameters)])
+    arguments = ["--ros-args", "--params-file", str(parameters)]
+    if namespace:
+        arguments += ["-r", f"__ns:={namespace}", "-r", "/tf:=tf", "-r", "/tf_static:=tf_static"]
+    os.execv(publisher, [str(publisher), *arguments])
 
 
 def _installed(name: str) -> Path | None:
@@ -54,4 +57,4 @@ def _installed(name: str) -> Path | None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(main(Path(sys.argv[1]), *sys.argv[2:3]))

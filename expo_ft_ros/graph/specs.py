@@ -12,6 +12,7 @@ from pathlib import Path
 from expo_ft_ros.configuration import config_dir
 from expo_ft_ros.experiment.budget import Budget
 from expo_ft_ros.experiment.environment import find_rviz
+from expo_ft_ros.experiment.option_checks import camera_topics
 from expo_ft_ros.experiment.options import (
     CollectOptions,
     EvalOptions,
@@ -29,6 +30,7 @@ from expo_ft_ros.graph.node_spec import (
     NodeSpec,
     Parameter,
 )
+from expo_ft_ros.graph.topics import OWN_ABSOLUTE, TOPICS
 from expo_ft_ros.rl.config import PRESET, load_preset
 from expo_ft_ros.robots import RobotConfig, load_robot
 from expo_ft_ros.robots.config import EXTERNAL, SIM
@@ -40,7 +42,7 @@ _LEARNER_NICE = 10
 # Where the user may have it; else the normal priority. The executor's threads give themselves more
 # (ros/thread_priority.py).
 _TICK_NICE = -10
-# Device and topics of an operator from outside the run's own names.
+# Device and topics of an operator whose driver is started beside the graph.
 _DEVICES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "spacemouse": ("spacenav", ("spacenav/twist", "spacenav/joy")),
     "gamepad": ("joy", ("joy",)),
@@ -125,6 +127,7 @@ def _common(options: RunOptions, run_dir: Path) -> dict[str, Parameter]:
         "run_dir": str(run_dir),
         "lockstep": lockstep,
         "use_sim_time": lockstep,
+        "autostart": options.autostart,
     }
 
 
@@ -159,12 +162,11 @@ def _world(options: RunOptions, run_dir: Path) -> list[NodeSpec]:
     device, topics = _DEVICES.get(options.operator, ("spacenav", ()))
     teleop: dict[str, Parameter] = {"device": device, "device_needed": bool(topics)}
     own_driver = options.operator == "spacemouse" and options.spacemouse == "libspnav"
-    outside = () if own_driver else tuple((name, f"/{name}") for name in topics)
     specs = [
         *_adapter(options, run_dir),
-        _node("camera", options, run_dir),
+        _node("camera", options, run_dir, remappings=_cameras(options)),
         _node("proprio", options, run_dir),
-        _first(_node("teleop", options, run_dir, teleop, remappings=outside), options),
+        _first(_node("teleop", options, run_dir, teleop), options),
         _first(
             _node("arbitration", options, run_dir, reset, shutdown_order=SHUTDOWN_ARBITRATION),
             options,
@@ -196,6 +198,33 @@ def _adapter(options: RunOptions, run_dir: Path) -> list[NodeSpec]:
     }
     module = f"{NODE_PACKAGE}.{SIM}"
     return [replace(spec, module=module, parameters={**spec.parameters, **world})]
+
+
+def _cameras(options: RunOptions) -> tuple[tuple[str, str], ...]:
+    """From the image topics that the robot's file names to those that the options do."""
+    topics = camera_topics(options)
+    given = [
+        (view.topic, topics[view.name])
+        for view in load_robot(options.robot).views
+        if view.name in topics
+    ]
+    return tuple((old + end, new + end) for old, new in given for end in ("", "/compressed"))
+
+
+def _placed(spec: NodeSpec, options: RunOptions) -> NodeSpec:
+    """A node in the graph's namespace, with what the options say of every node.
+
+    A namespace moves what is absolute in the root, too, as far as it is the graph's own: several
+    graphs share /diagnostics.
+    """
+    own = tuple((name, name[1:]) for name in OWN_ABSOLUTE) if options.namespace else ()
+    return replace(
+        spec,
+        namespace=options.namespace,
+        remappings=(*spec.remappings, *own),
+        log_level=options.log_level or "",
+        params_file=options.params_file or "",
+    )
 
 
 def _first(spec: NodeSpec, options: RunOptions) -> NodeSpec:
@@ -274,6 +303,7 @@ def _with_session(
     ]
     if options.rviz or options.console:
         specs.append(_monitor(options, run_dir))
+    specs = [_placed(spec, options) for spec in specs]
     return [*specs, *_rviz(options, run_dir)] if options.rviz else specs
 
 
@@ -319,15 +349,25 @@ def _rviz(options: RunOptions, run_dir: Path) -> list[NodeSpec]:
     """rviz2, closing whose window does not end the run, and the arm's model where there is one."""
     view = config_dir().parent / "rviz" / "expo_ft.rviz"
     arguments = ["-d", str(view)] if view.is_file() else []
-    if not options.realtime:
-        arguments += ["--ros-args", "-p", "use_sim_time:=true"]
+    arguments += ["--ros-args", "-p", f"use_sim_time:={str(not options.realtime).lower()}"]
+    if options.namespace:
+        # The file of the view names the topics as they are in the root.
+        names = [name for name in TOPICS if name.startswith("monitor/")]
+        for name in ("robot_description", "tf", "tf_static", *names):
+            arguments += ["-r", f"/{name}:={options.namespace}/{name}"]
     specs = [
         NodeSpec(
-            "rviz", command=(find_rviz(), *arguments), shutdown_order=SHUTDOWN_SESSION, vital=False
+            "rviz",
+            command=(find_rviz(), *arguments),
+            shutdown_order=SHUTDOWN_SESSION,
+            vital=False,
         )
     ]
     if robot_model.is_installed():
-        command = (sys.executable, "-m", robot_model.__name__, str(run_dir))
+        command = (
+            *(sys.executable, "-m", robot_model.__name__),
+            *(str(run_dir), options.namespace),
+        )
         specs.append(NodeSpec("robot_state_publisher", command=command, vital=False))
     return specs
 

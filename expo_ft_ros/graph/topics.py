@@ -2,7 +2,9 @@
 
 Free of ROS: a node turns an entry into a publisher or subscription (`ros/graph_node.py`), tests and
 documents read it. Names are relative, so that a namespace moves the whole graph, except for those
-that ROS itself fixes (`/clock`, `/diagnostics`) and `/reset_episode`, which people call by hand.
+that ROS itself fixes (`/clock`, `/tf`, `/diagnostics`) and `/reset_episode`, which operators call
+by hand. In a namespace other than the root these move, too (`OWN_ABSOLUTE`), but for
+`/diagnostics`, which all graphs of a domain share.
 """
 
 import difflib
@@ -10,6 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal, TypeVar
+
+OWN_ABSOLUTE = ("/clock", "/tf", "/tf_static", "/reset_episode")
+"""Absolute in the root namespace, relative in another, where each graph has its own."""
 
 Reliability = Literal["reliable", "best_effort"]
 Durability = Literal["volatile", "transient_local"]
@@ -255,14 +260,12 @@ TOPICS: Mapping[str, Topic] = _table(
         "arbitration",
         "Why the robot has stopped itself; empty at its start and once the robot has recovered.",
     ),
-    # Changes follow one another quickly, and whoever is busy must not miss the one that ended it.
     _latched(
         "episode/state",
         f"{_OWN}/EpisodeState",
         "arbitration",
         "operator teleop learner recorder session monitor",
-        "The episode's state, at every change.",
-        10,
+        "The episode's state, at every change; a busy subscriber has room for several.",
     ),
     _latched(
         "episode/recorded",

@@ -232,11 +232,15 @@ class MonitorNode(GraphNode[MonitorParameters]):
         self._watch.take_status("learner", {**words, **metrics})
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        own = f"{self.get_namespace().strip('/')}/".lstrip("/")
         for status in message.status:
+            name = status.name.removeprefix(own)
+            if not status.name.startswith(own) or "/" in name:
+                continue  # Of another graph's node.
             level = int.from_bytes(status.level, "little")
             # Of anybody: a level that is none is no good sign.
             known = Level(level) if level in tuple(Level) else Level.ERROR
-            said = Diagnostic(known, status.name, status.message)
+            said = Diagnostic(known, name, status.message)
             self._watch.take_diagnostic(said, self._passed())
 
     # -- what is shown --------------------------------------------------------------------------

@@ -23,7 +23,7 @@ EXTERNAL = "external"
 """The adapter that somebody else starts."""
 
 MAX_VIEWS = 4
-_TOPIC = r"^/?[A-Za-z_~][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*$"
+TOPIC_PATTERN = r"^/?[A-Za-z_~][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*$"
 _MODULE = r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)+"
 
 
@@ -101,7 +101,7 @@ class ViewConfig(Config):
         description="what the view is called everywhere (camera/<name>/image_raw), snake_case",
     )
     topic: str = Field(
-        pattern=_TOPIC, description="image topic of the camera's driver, without /compressed"
+        pattern=TOPIC_PATTERN, description="image topic of the camera's driver, without /compressed"
     )
     transport: Literal["raw", "compressed"] = Field(
         default="raw",

@@ -14,11 +14,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.client import Client
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 from rclpy.publisher import Publisher
 from rclpy.subscription import Subscription
 from rclpy.timer import Timer
@@ -28,7 +30,7 @@ from expo_ft_ros.graph.topics import service as service_entry
 from expo_ft_ros.graph.topics import topic as topic_entry
 from expo_ft_ros.robots import DEFAULT_ROBOT
 from expo_ft_ros.ros.health import DIAGNOSTICS_PERIOD, ERROR, OK, WARN, NodeHealth
-from expo_ft_ros.ros.parameters import declare, parameter, read
+from expo_ft_ros.ros.parameters import declare, describe, parameter, read
 from expo_ft_ros.ros.qos import message_type, qos_of, service_type
 from expo_ft_ros.ros.subscription import GuardedSubscription, not_alone
 
@@ -75,6 +77,8 @@ class GraphNode(LifecycleNode, Generic[P]):
     def __init__(self) -> None:
         super().__init__(self.NAME)
         declare(self, self.PARAMETERS)
+        self._is_configured = False
+        self.add_on_set_parameters_callback(self._allow_change)
         self.parameters = read(self, self.PARAMETERS)  # type: ignore[assignment]
         self.active = False
         self.exit_code: int | None = None
@@ -117,6 +121,7 @@ class GraphNode(LifecycleNode, Generic[P]):
             self.wall_timer(DIAGNOSTICS_PERIOD, self.health.publish)
             self.wall_timer(DIAGNOSTICS_PERIOD, self._refresh_guards)
             self._setup()
+            self._is_configured = True
         except Exception:  # noqa: BLE001 (rclpy would swallow it)
             self._log_failure("configuring")
             self._undo()
@@ -326,12 +331,26 @@ class GraphNode(LifecycleNode, Generic[P]):
         except Exception:  # noqa: BLE001 (the rest must still be freed)
             self._log_failure("tearing down")
         self.health.close()
+        self._is_configured = False
         for destroy, entity in reversed(self._entities):
             destroy(entity)
         self._entities.clear()
         self._subscriptions_of_table.clear()
         self._needed.clear()
         self._ready_timer = None
+
+    def _allow_change(self, parameters: list[Parameter]) -> SetParametersResult:
+        """Refuses what would change nothing: parameters are taken when a node is configured."""
+        own = {name for name, _, _ in describe(self.PARAMETERS)}
+        late = sorted(own & {parameter.name for parameter in parameters})
+        if not late or not self._is_configured:
+            return SetParametersResult(successful=True)
+        return SetParametersResult(
+            successful=False,
+            reason=f"{', '.join(late)}: read-only while the node is configured, when it was taken "
+            f"(ros2 lifecycle set {self.get_fully_qualified_name()} cleanup first, or give it at "
+            "the start)",
+        )
 
     def _log_failure(self, doing: str) -> None:
         self.get_logger().error(f"failed while {doing}:\n{traceback.format_exc()}")

@@ -98,7 +98,8 @@ class NodeHealth:
             self._level, self._message = OK, _READY if self._is_ready else _WAITING
         status = DiagnosticStatus(
             level=self._level,
-            name=self._node.get_name(),
+            # /diagnostics is shared by the graphs of all namespaces.
+            name=self._node.get_fully_qualified_name().lstrip("/"),
             message=self._message,
             values=[KeyValue(key=k, value=v) for k, v in self._values.items()],
         )

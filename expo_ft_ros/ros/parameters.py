@@ -64,9 +64,14 @@ def describe(model: type[Any]) -> list[tuple[str, Any, ParameterDescriptor]]:
 def declare(node: Node, model: type[Any]) -> None:
     """Declares a parameter for each field; rclpy refuses a value of another type or range."""
     for name, default, descriptor in describe(model):
-        # rclpy takes an empty list for bytes: it stays unset, of the declared type.
-        unset = Parameter.Type(descriptor.type) if default == [] else default
-        node.declare_parameter(name, unset, descriptor)
+        if default != []:
+            node.declare_parameter(name, default, descriptor)
+            continue
+        # rclpy takes an empty list for bytes, unless its type is given.
+        type_ = Parameter.Type(descriptor.type)
+        given = node.declare_parameter(name, type_, descriptor)
+        if given.type_ != type_:
+            node.set_parameters([Parameter(name, type_, [])])
 
 
 def read(node: Node, model: type[T]) -> T:

@@ -84,21 +84,32 @@ def test_beside_a_graph_its_domain_must_be_known(monkeypatch):
 def test_one_graph_in_one_domain(tmp_path, monkeypatch):
     monkeypatch.setenv("ROS_DOMAIN_ID", "17")
     monkeypatch.delenv("EXPO_FT_ISOLATE", raising=False)
-    held = claim_domain(tmp_path)
+    held = claim_domain(folder=tmp_path)
     assert held is not None
     with pytest.raises(ConfigError, match=r"ROS_DOMAIN_ID 17: a graph .* EXPO_FT_ISOLATE=1"):
-        claim_domain(tmp_path)
+        claim_domain(folder=tmp_path)
     monkeypatch.setenv("ROS_DOMAIN_ID", "18")
-    other = claim_domain(tmp_path)
+    other = claim_domain(folder=tmp_path)
     assert other is not None
     other.close()
     monkeypatch.setenv("ROS_DOMAIN_ID", "17")
     held.close()
-    again = claim_domain(tmp_path)
+    again = claim_domain(folder=tmp_path)
     assert again is not None
     again.close()
 
 
+def test_graphs_in_namespaces_of_one_domain(tmp_path, monkeypatch):
+    monkeypatch.setenv("ROS_DOMAIN_ID", "17")
+    monkeypatch.delenv("EXPO_FT_ISOLATE", raising=False)
+    held = [claim_domain(name, folder=tmp_path) for name in ("", "/left", "/left/arm")]
+    with pytest.raises(ConfigError, match=r"ROS_DOMAIN_ID 17, namespace /left: .* namespace:="):
+        claim_domain("/left", folder=tmp_path)
+    for each in held:
+        assert each is not None
+        each.close()
+
+
 def test_runs_of_their_own_domains_claim_none(tmp_path, monkeypatch):
     monkeypatch.setenv("EXPO_FT_ISOLATE", "1")
-    assert claim_domain(tmp_path) is None
+    assert claim_domain(folder=tmp_path) is None

@@ -228,3 +228,56 @@ def test_a_broken_robot_file_is_named_with_its_line(toy):
     toy.write_text(ROBOT.replace("home: [0.0]", "home: [zero]"))
     with pytest.raises(ConfigError, match=r"robot:=.*toy\.yaml:5: home\.0: 'zero'"):
         parse(f"robot:={toy}", *ON_A_ROBOT)
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [("left", "/left"), ("/left", "/left"), ("/left/arm", "/left/arm"), ("/", "")],
+)
+def test_a_namespace_is_absolute_however_it_is_written(given, meant):
+    assert parse(f"namespace:={given}").namespace == meant
+
+
+@pytest.mark.parametrize("given", ["1left", "left//arm", "left-arm", "//"])
+def test_a_namespace_is_one_of_ros(given):
+    with pytest.raises(ConfigError, match="namespace:="):
+        parse(f"namespace:={given}")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("side", "'side' is not <view>=<topic> .views of robot:=sim: side, wrist"),
+        ("side=no topic", "'side=no topic' is not <view>=<topic>"),
+        ("wirst=/hand/image", "robot:=sim has no view 'wirst' .did you mean '?wrist"),
+    ],
+)
+def test_camera_topics_name_a_view_of_the_robot_and_a_topic(given, message):
+    with pytest.raises(ConfigError, match=message):
+        parse(f"camera_topics:={given}")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "can't be read: No such file"),
+        ("a: [", "can't be read: "),
+        ("", "no ROS parameters file"),
+        ("camera: {size: 3}", "no ROS parameters file"),
+        ("[camera]", "no ROS parameters file"),
+    ],
+)
+def test_a_parameters_file_is_one(tmp_path, content, message):
+    path = tmp_path / "p.yaml"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(ConfigError, match=f"params_file:={path}: {message}") as caught:
+        parse(f"params_file:={path}")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["camera", "/**", "/left/camera"])
+def test_a_parameters_file_may_be_of_any_node(tmp_path, key):
+    path = tmp_path / "p.yaml"
+    path.write_text(f"{key}: {{ros__parameters: {{size: 96}}}}\n")
+    assert parse(f"params_file:={path}").params_file == str(path)

@@ -127,9 +127,36 @@ def test_the_world_waits_only_for_an_operator_that_exists():
         assert "teleop" in nodes
 
 
-def test_a_spacemouse_is_heard_from_any_namespace():
-    remappings = dict(by_name(GRAPHS["spacemouse"])["teleop"].remappings)
-    assert remappings["spacenav/twist"] == "/spacenav/twist"
+def test_a_namespace_has_all_of_its_graph_to_itself():
+    specs = train_graph(TrainOptions(namespace="left", operator="gamepad"), RUN)
+    for spec in specs:
+        assert spec.namespace == "/left"
+        moved = dict(spec.remappings)
+        assert moved["/reset_episode"] == "reset_episode"
+        assert moved["/clock"] == "clock"
+        assert moved["/tf"] == "tf"
+        assert "/diagnostics" not in moved
+        # One device never drives two robots.
+        assert "joy" not in moved
+    for spec in GRAPHS["train"]:
+        assert spec.namespace == ""
+        assert spec.remappings == ()
+
+
+def test_what_is_asked_of_every_node_reaches_every_node():
+    options = TrainOptions(log_level="debug", params_file="/p.yaml", autostart=False)
+    for spec in train_graph(options, RUN):
+        assert spec.log_level == "debug"
+        assert spec.params_file == "/p.yaml"
+        assert spec.parameters["autostart"] is False
+
+
+def test_a_camera_may_have_another_topic_than_the_robots_file_says():
+    options = TrainOptions(camera_topics="wrist=/hand/color/image_raw")
+    moved = dict(by_name(train_graph(options, RUN))["camera"].remappings)
+    assert moved["wrist_camera/image_raw"] == "/hand/color/image_raw"
+    assert moved["wrist_camera/image_raw/compressed"] == "/hand/color/image_raw/compressed"
+    assert not any(name.startswith("side") for name in moved)
 
 
 def test_the_graph_may_read_the_spacemouse_itself():
@@ -140,18 +167,16 @@ def test_the_graph_may_read_the_spacemouse_itself():
     assert "spacemouse" not in by_name(GRAPHS["spacemouse"])
 
 
-def test_a_gamepad_is_heard_from_any_namespace():
+def test_a_gamepad_is_a_driver_outside_the_graph():
     teleop = by_name(train_graph(TrainOptions(operator="gamepad"), RUN))["teleop"]
     assert teleop.parameters["device"] == "joy"
     assert teleop.parameters["device_needed"]
-    assert teleop.remappings == (("joy", "/joy"),)
 
 
 def test_a_keyboard_is_a_driver_outside_the_graph():
     nodes = by_name(train_graph(TrainOptions(operator="keyboard"), RUN))
     assert nodes["teleop"].parameters["device"] == "keyboard"
     assert nodes["teleop"].parameters["device_needed"]
-    assert nodes["teleop"].remappings == (("joy", "/joy"),)
     assert "keyboard" not in nodes, "a node of the graph has no terminal"
 
 
