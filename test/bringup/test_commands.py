@@ -69,8 +69,8 @@ class Started:
 def start(tmp_path, domain):
     started = []
 
-    def make(*words):
-        started.append(Started(tmp_path / "runs", domain, *words))
+    def make(*words, runs="runs"):
+        started.append(Started(tmp_path / runs, domain, *words))
         return started[-1]
 
     yield make
@@ -109,3 +109,15 @@ def test_the_death_of_arbitration_stops_the_arm_and_everything(start):
     assert "arbitration ended with signal SIGKILL" in run.text
     assert "not acknowledged" not in run.text
     assert run.nodes() == {}
+
+
+def test_two_graphs_in_two_namespaces_of_one_domain(start):
+    runs = [
+        start("collect", "demos:=2", f"namespace:={name}", f"seed:={seed}", runs=name)
+        for seed, name in enumerate(("left", "right"))
+    ]
+    for run in runs:
+        assert run.end() == 0, run.text
+        assert "Demonstrations: 2" in run.text
+        logs = {path.name: path.read_text() for path in (run.run_dir / "logs").glob("*.log")}
+        assert not [name for name, text in logs.items() if "ERROR" in text or "dropped" in text]
