@@ -6,6 +6,7 @@ written by the session at the end (see `format_summary`). So it shows a remote o
 
 import json
 import math
+import re
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -113,6 +114,35 @@ def format_summary(summary: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
+class StatusLines:
+    """When a status is worth a plain line: a stage or a note that is new, and every so often."""
+
+    def __init__(self, period: float) -> None:
+        """Nothing has been said yet.
+
+        Args:
+            period: Between two lines of one stage and note [s].
+        """
+        self._period = period
+        self._said: tuple[str, str] | None = None
+        self._said_at = -math.inf
+
+    def line(self, status: Mapping[str, Any], now: float) -> str:
+        """The status as a line where one is due, else "".
+
+        Args:
+            status: As in status.json.
+            now: Of a clock that runs steadily [s].
+        """
+        # A note that counts is the same note.
+        note = re.sub(r"[0-9.]+", "#", str(status.get("note", "")))
+        said = (str(status.get("stage", "")), note)
+        if said == self._said and now - self._said_at < self._period:
+            return ""
+        self._said, self._said_at = said, now
+        return format_line(status)
+
+
 class Display:
     """Shows a run while it goes on; use as a context manager and call `refresh` now and then."""
 
@@ -130,8 +160,7 @@ class Display:
         self._clock = clock
         self._started = clock()
         self._live: Live | None = None
-        self._line_stage: str | None = None
-        self._line_time = -math.inf
+        self._lines = StatusLines(LINE_PERIOD)
         self._old = self._changed()
 
     def __enter__(self) -> "Display":
@@ -157,13 +186,12 @@ class Display:
         if self._live is not None:
             self._live.update(self._panel(status), refresh=True)
             return
-        stage = str(status.get("stage", ""))
         now = self._clock()
-        if stage != self._line_stage or now - self._line_time >= LINE_PERIOD:
-            self._line_stage, self._line_time = stage, now
+        line = self._lines.line(status, now)
+        if line:
             elapsed = format_duration(now - self._started)
             self._console.print(
-                f"[{elapsed}] {format_line(status)}", markup=False, highlight=False, soft_wrap=True
+                f"[{elapsed}] {line}", markup=False, highlight=False, soft_wrap=True
             )
 
     def _status(self) -> dict[str, Any]:

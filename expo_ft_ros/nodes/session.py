@@ -16,7 +16,7 @@ from expo_ft_ros.control.episode_machine import request_to_person
 from expo_ft_ros.control.plan import LEARNED_STAGES, Operator, Plan, Stage
 from expo_ft_ros.data.files import write_atomically
 from expo_ft_ros.experiment import run_files
-from expo_ft_ros.experiment.progress import STATUS_FILE
+from expo_ft_ros.experiment.progress import STATUS_FILE, StatusLines, format_summary
 from expo_ft_ros.experiment.run_files import LEARNING, ROBOT, WAITING, WallClock
 from expo_ft_ros.experiment.run_folder import first_uncounted
 from expo_ft_ros.experiment.stages import Session, SessionConfig
@@ -34,12 +34,14 @@ from expo_ft_ros.ros.plans import plan_to_msg
 from expo_ft_ros.ros.process import main as run_nodes
 from expo_ft_ros.tasks import load_task
 
+LOG_PERIOD = 10.0
+"""Between two lines in the log that tell how far the run is [s]."""
 STATUS_PERIOD = 0.5
 _ENDLESS = 10_000
 _DRIVERS = {
-    "spacemouse": ("/spacenav/twist", "spacenav_node"),
-    "gamepad": ("/joy", "joy_node"),
-    "keyboard": ("/joy", "./expo-ft keyboard"),
+    "spacemouse": ("spacenav/twist", "spacenav_node"),
+    "gamepad": ("joy", "joy_node"),
+    "keyboard": ("joy", "./expo-ft keyboard"),
 }
 KINDS: dict[str, tuple[Stage, ...]] = {
     "train": ("collect", "imitation", "eval_before", "rl", "eval_after"),
@@ -118,6 +120,7 @@ class SessionNode(GraphNode[SessionParameters]):
         self._learner = LearnerStatus()
         self._began = self.wall_time()
         self._rate = _Rate()
+        self._lines = StatusLines(LOG_PERIOD)
         self._plan_out = self.publisher("session/plan")
         self._status_out = self.publisher("session/status")
         self.subscription("nodes/ready", self._on_ready, needed=False)
@@ -277,9 +280,8 @@ class SessionNode(GraphNode[SessionParameters]):
                 critic_updates=self._learner.critic_updates,
                 update_ratio=float(self._learner.update_ratio),
             )
-            self.get_logger().info(
-                f"done: before {summary['eval_before']}, after {summary['eval_after']}"
-            )
+            for line in format_summary(summary).splitlines():
+                self.get_logger().info(line)
         self.stop(0)
 
     # -- books ----------------------------------------------------------------------------------
@@ -319,6 +321,9 @@ class SessionNode(GraphNode[SessionParameters]):
         message.header.stamp = self.get_clock().now().to_msg()
         self._status_out.publish(message)
         self.report(OK, ": ".join(filter(None, (status["stage"], status["note"] or "running"))))
+        line = self._lines.line(status, self.wall_time())
+        if line:
+            self.get_logger().info(line)
         left = status["seconds_left"]
         learner = self._learner
         content = {
@@ -372,8 +377,8 @@ class SessionNode(GraphNode[SessionParameters]):
         if self._missing == {"teleop"} and self.parameters.operator in _DRIVERS:
             topic, driver = _DRIVERS[self.parameters.operator]
             return (
-                f"waiting for the {self.parameters.operator}: {topic} needs one that publishes it "
-                f"({driver})"
+                f"waiting for the {self.parameters.operator}: {self.resolve_topic_name(topic)} "
+                f"needs one that publishes it ({driver})"
             )
         if self._missing:
             return f"waiting for {', '.join(sorted(self._missing))}"

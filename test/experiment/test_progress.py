@@ -11,6 +11,7 @@ from rich.console import Console
 from expo_ft_ros.experiment.progress import (
     LINE_PERIOD,
     Display,
+    StatusLines,
     format_duration,
     format_line,
     format_summary,
@@ -164,3 +165,21 @@ def test_a_summary_without_evaluations():
 def test_steps_beyond_those_asked_for_are_told_as_that(steps, shown):
     status = {"stage": "done", "env_steps": steps, "env_steps_total": 500}
     assert dict(status_rows(status))["online steps"] == shown
+
+
+def test_a_line_for_each_stage_and_note_and_every_so_often():
+    lines = StatusLines(10.0)
+    waits = {"stage": "", "note": "waiting for the gamepad: /joy needs one that publishes it"}
+    assert "waiting for the gamepad" in lines.line(waits, 0.0)
+    assert lines.line(waits, 5.0) == ""
+    assert lines.line(waits, 10.0)
+    imitates = {"stage": "imitation", "note": "", "stage_progress": 0.25}
+    assert "imitation of the demonstrations" in lines.line(imitates, 10.5)
+    assert lines.line({**imitates, "stage_progress": 0.5}, 11.0) == ""
+    assert "paused" in lines.line({**imitates, "note": "paused"}, 11.5)
+
+
+def test_a_note_that_counts_is_one_note():
+    lines = StatusLines(10.0)
+    assert lines.line({"stage": "rl", "note": "learning 10%"}, 0.0)
+    assert lines.line({"stage": "rl", "note": "learning 11%"}, 0.5) == ""
