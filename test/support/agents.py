@@ -29,6 +29,7 @@ def make_agent(algorithm: str = "expo_ft", **changes) -> Agent:
         "edits_after": 0,
         "critic_steps_per_update": 2,
         "vla_encoder_every": 0,
+        "vla_encoder_steps": 3,
         "replay_capacity": 200,
         "threads": 1,
         "imitation": preset.imitation.model_copy(update={"steps": 5, "batch": 8}),
