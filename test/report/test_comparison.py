@@ -71,7 +71,7 @@ def test_runs_of_one_name_can_be_told_apart(runs):
         (["--compare", "a", "b", "--output", "no/such/folder.html"], "can't be written"),
         (["a", "b"], "report takes one run, got 2"),
         (["a", "--output", "x.html"], "--output is of --compare"),
-        (["a", "--wandbb"], "unrecognized arguments"),
+        (["a", "--wandbb"], "did you mean --wandb?"),
     ],
 )
 def test_mistakes_are_one_line(runs, words, message, capsys):
