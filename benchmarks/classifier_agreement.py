@@ -152,7 +152,7 @@ def play(task: TaskConfig, world: World, seed: int, kind: str, mistake: Mistake)
     limit = task.max_steps if kind == SUCCESS else NEAR_FAILURE_STEPS
     for step in range(limit + 1):
         images, proprio = world.images(), world.proprio()
-        seen = Observation(step, world.time, images["side"], images["wrist"], proprio, "")
+        seen = Observation(step, world.time, images, proprio, "")
         if step == 0:
             classifier.reset(seen)
         verdict = classifier(seen)

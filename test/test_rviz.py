@@ -5,11 +5,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from expo_ft_ros.graph.topics import TOPICS
+from expo_ft_ros.graph.topics import topics_of
+from expo_ft_ros.robots import load_robot
 
 FILE = Path(__file__).resolve().parents[1] / "rviz" / "expo_ft.rviz"
 MANAGER = yaml.safe_load(FILE.read_text())["Visualization Manager"]
 
+TOPICS_OF_SIM = topics_of(load_robot("sim").view_names)
 # plugins_description.xml of rviz_default_plugins 14.3: class -> message type of its topic.
 DISPLAYS = {
     "rviz_default_plugins/Grid": None,
@@ -26,7 +28,7 @@ def test_a_display_is_one_of_rvizs_own_and_its_topic_one_of_ours(display):
     kind = DISPLAYS[display["Class"]]
     if kind is None:
         return
-    topic = TOPICS[display["Topic"]["Value"].removeprefix("/")]
+    topic = TOPICS_OF_SIM[display["Topic"]["Value"].removeprefix("/")]
     assert topic.type == kind
     assert "monitor" in topic.publishers
     # A reliable reader hears nothing of a best-effort writer, a durable one nothing of a volatile.
@@ -36,7 +38,7 @@ def test_a_display_is_one_of_rvizs_own_and_its_topic_one_of_ours(display):
 
 def test_all_that_the_monitor_publishes_for_eyes_is_shown():
     shown = {d["Topic"]["Value"].removeprefix("/") for d in MANAGER["Displays"] if "Topic" in d}
-    assert shown == {name for name in TOPICS if name.startswith("monitor/")}
+    assert shown == {name for name in TOPICS_OF_SIM if name.startswith("monitor/")}
 
 
 def test_tools_and_view_are_rvizs_own():

@@ -102,8 +102,12 @@ def _median(work: Callable[[], object], repeats: int) -> float:
     return float(np.median(times))
 
 
+def _view_names() -> tuple[str, ...]:
+    return load_robot(DEFAULT_ROBOT).view_names
+
+
 def _episode(number: int, size: int, rng: np.random.Generator) -> Episode:
-    images = rng.integers(0, 255, (2, _LENGTH + 1, size, size, 3), dtype=np.uint8)
+    images = rng.integers(0, 255, (len(_view_names()), _LENGTH + 1, size, size, 3), dtype=np.uint8)
     outcome = EpisodeOutcome(number, "rl", True, True, False, False, 1, _LENGTH + 1, _LENGTH)
     executed = rng.uniform(-1, 1, (_LENGTH, 7)).astype(np.float32)
     reward = np.zeros(_LENGTH, np.float32)
@@ -111,8 +115,7 @@ def _episode(number: int, size: int, rng: np.random.Generator) -> Episode:
     return Episode(
         outcome=outcome,
         instruction="pick up the cube",
-        side=images[0],
-        wrist=images[1],
+        views=dict(zip(_view_names(), images, strict=True)),
         state=rng.normal(size=(_LENGTH + 1, STATE_DIM)).astype(np.float32),
         proposed=executed,
         executed=executed,
@@ -126,4 +129,4 @@ def _episode(number: int, size: int, rng: np.random.Generator) -> Episode:
 def _observation(rng: np.random.Generator) -> Observation:
     image = rng.integers(0, 255, (224, 224, 3), dtype=np.uint8)
     proprio = Proprio(np.array([0.4, 0.0, 0.2]), np.array([1.0, 0.0, 0.0, 0.0]), 0.05)
-    return Observation(1, 0.0, image, image, proprio, "pick up the cube")
+    return Observation(1, 0.0, dict.fromkeys(_view_names(), image), proprio, "pick up the cube")

@@ -22,8 +22,10 @@ from expo_ft_ros.robots import RobotLimits, Workspace
 
 Seconds = Annotated[float, Field(gt=0, le=60)]
 
-INPUTS = ("camera/side", "camera/wrist", "proprio", "teleop", "reward", "policy")
-"""What has a deadline."""
+INPUTS = ("cameras", "proprio", "teleop", "reward", "policy")
+"""What has a deadline; that of cameras is each camera's."""
+CAMERA = "camera/"
+"""What the input of each camera begins with."""
 
 # Alterations smaller than this are rounding, not worth a cause.
 VISIBLE = 1e-4
@@ -85,7 +87,7 @@ class Deadlines:
         disagree, and its true age isn't known. Raises ValueError for an input without a deadline.
         """
         for name, stamp in stamps.items():
-            limit = self._limits.get(name)
+            limit = self._limits.get("cameras" if name.startswith(CAMERA) else name)
             if limit is None:
                 raise ValueError(f"input {name}: has no deadline (add it to config/safety.yaml)")
             if stamp is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from expo_ft_ros.control.safety_filter import CAMERA
 from expo_ft_ros.data.types import ImageArray, Observation, Proprio
 from expo_ft_ros.devices.teleop import TeleopState
 from expo_ft_ros.recording.messages import reject_future_stamp
@@ -13,15 +14,16 @@ PROPRIO, TELEOP = "proprio", "teleop"
 
 
 def view_input(view: str) -> str:
-    """The name of a view's input: what its topic begins with and its deadline is called."""
-    return f"camera/{view}"
+    """The name of a view's input, which its topic begins with."""
+    return f"{CAMERA}{view}"
 
 
 @dataclass(frozen=True)
 class Snapshot:
     """What is known at one moment.
 
-    time_ns: newest stamp of a camera or of proprio [ns]; views: (h, w, 3) uint8 RGB by name.
+    time_ns: newest stamp of a camera or of proprio [ns]; views: name -> (h, w, 3) uint8 RGB, in
+    the robot's order.
     """
 
     time_ns: int
@@ -34,8 +36,7 @@ class Snapshot:
         return Observation(
             number=number,
             time=1e-9 * self.time_ns,
-            side=self.views["side"],
-            wrist=self.views["wrist"],
+            views=self.views,
             proprio=self.proprio,
             instruction=instruction,
         )
@@ -154,4 +155,5 @@ class Inputs:
         """The newest of each; None as long as a sensor is missing. A silent operator is idle."""
         if self._proprio is None or len(self._images) < len(self._views):
             return None
-        return Snapshot(self.newest_ns, dict(self._images), self._proprio, self._teleop)
+        views = {view: self._images[view] for view in self._views}
+        return Snapshot(self.newest_ns, views, self._proprio, self._teleop)

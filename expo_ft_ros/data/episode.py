@@ -5,6 +5,7 @@ Learner and recorder both use `EpisodeAssembler`: what is learned from is what w
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -47,16 +48,22 @@ def outcome_of(ended: Any, seed: int) -> EpisodeOutcome:
 class Episode:
     """T steps between T + 1 observations.
 
-    side, wrist: (T+1, h, w, 3) uint8 RGB; state: (T+1, STATE_DIM) float32; proposed, executed:
-    (T, 7) float32 in robot-normalised units; source: (T,) uint8 of `Source`; chunk: (T,) uint64,
-    0 for none; index: (T,) int32 slot of that chunk; reward: (T,) float32, reward[i] being the
-    verdict on observation i + 1.
+    Attributes:
+        outcome: How it ended.
+        instruction: What the policy was told, in words.
+        views: Name of each camera's view -> (T+1, h, w, 3) uint8 RGB, in the robot's order.
+        state: (T+1, STATE_DIM) float32.
+        proposed: (T, 7) float32 in robot-normalised units; so is executed.
+        executed: What moved the robot.
+        source: (T,) uint8 of `Source`.
+        chunk: (T,) uint64 id of the chunk that a step is of, 0 for none.
+        index: (T,) int32 slot of that chunk.
+        reward: (T,) float32, reward[i] being the verdict on observation i + 1.
     """
 
     outcome: EpisodeOutcome
     instruction: str
-    side: ImageArray
-    wrist: ImageArray
+    views: Mapping[str, ImageArray]
     state: FloatArray
     proposed: FloatArray
     executed: FloatArray
@@ -64,11 +71,6 @@ class Episode:
     chunk: NDArray[np.uint64]
     index: NDArray[np.int32]
     reward: FloatArray
-
-    @property
-    def views(self) -> dict[str, ImageArray]:
-        """The images by name, (T+1, h, w, 3) each."""
-        return {"side": self.side, "wrist": self.wrist}
 
     def __len__(self) -> int:
         return len(self.executed)
@@ -126,13 +128,12 @@ class EpisodeAssembler:
         if observation.number in parts.observations:
             return
         if self._image_size is not None:
-            observation = Observation(
-                number=observation.number,
-                time=observation.time,
-                side=resize_image(observation.side, self._image_size),
-                wrist=resize_image(observation.wrist, self._image_size),
-                proprio=observation.proprio,
-                instruction=observation.instruction,
+            observation = replace(
+                observation,
+                views={
+                    name: resize_image(image, self._image_size)
+                    for name, image in observation.views.items()
+                },
             )
         parts.observations[observation.number] = observation
         self._episode_of[observation.number] = episode
@@ -248,6 +249,7 @@ def _build(parts: _Parts, outcome: EpisodeOutcome) -> Episode | None:
     if first >= last:
         return None
     observations = [parts.observations[n] for n in range(first, last + 1)]
+    views = observations[0].views
     steps = [parts.steps[n] for n in range(first, last)]
     rewards = [parts.verdicts[n].value for n in range(first + 1, last + 1)]
     # A person's word over the classifier's: the last reward follows the outcome.
@@ -255,8 +257,7 @@ def _build(parts: _Parts, outcome: EpisodeOutcome) -> Episode | None:
     return Episode(
         outcome=outcome,
         instruction=observations[0].instruction,
-        side=np.stack([o.side for o in observations]),
-        wrist=np.stack([o.wrist for o in observations]),
+        views={name: np.stack([o.views[name] for o in observations]) for name in views},
         state=np.stack([o.proprio.vector() for o in observations]),
         proposed=np.stack([s.proposed for s in steps]).astype(np.float32),
         executed=np.stack([s.executed for s in steps]).astype(np.float32),

@@ -7,6 +7,7 @@ robot's limits.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -58,19 +59,21 @@ class Proprio:
 
 @dataclass(frozen=True)
 class Observation:
-    """One synchronised snapshot. number: grows by one a tick; time: [s]; images (h, w, 3) RGB."""
+    """One synchronised snapshot.
+
+    Attributes:
+        number: Grows by one a tick.
+        time: Of the snapshot [s].
+        views: Name of each camera's view -> its image (h, w, 3) uint8 RGB, in the robot's order.
+        proprio: The robot's state.
+        instruction: What the policy is told, in words.
+    """
 
     number: int
     time: float
-    side: ImageArray
-    wrist: ImageArray
+    views: Mapping[str, ImageArray]
     proprio: Proprio
     instruction: str
-
-    @property
-    def views(self) -> dict[str, ImageArray]:
-        """The images by name."""
-        return {"side": self.side, "wrist": self.wrist}
 
 
 @dataclass(frozen=True)

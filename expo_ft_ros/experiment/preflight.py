@@ -44,6 +44,7 @@ from expo_ft_ros.experiment.run_folder import (
 from expo_ft_ros.experiment.weights import Weights, weights_to_evaluate, weights_to_go_on_with
 from expo_ft_ros.monitor.address import require_openable_console
 from expo_ft_ros.rl.config import load_preset, require_room
+from expo_ft_ros.robots import load_robot
 from expo_ft_ros.tasks import TaskConfig, load_task
 
 Options = TypeVar("Options", bound=RunOptions)
@@ -239,7 +240,8 @@ def _given(options: RunOptions, task: TaskConfig) -> tuple[int, int]:
     from expo_ft_ros.recording.lerobot import DatasetError, check_dataset
 
     try:
-        size = check_dataset(Path(options.demonstrations), task.control_hz)
+        view_names = load_robot(options.robot).view_names
+        size = check_dataset(Path(options.demonstrations), task.control_hz, view_names)
         return size.episodes, size.frames
     except (DatasetError, OSError) as error:
         raise ConfigError(f"demonstrations:={error}") from None

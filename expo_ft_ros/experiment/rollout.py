@@ -32,7 +32,6 @@ from expo_ft_ros.devices.teleop import TeleopConfig, TeleopMapper
 from expo_ft_ros.experiment.value_calibration import ValueCalibration
 from expo_ft_ros.recording.messages import NANOSECONDS
 from expo_ft_ros.robots import DEFAULT_ROBOT, load_robot
-from expo_ft_ros.sim.world import CAMERAS
 from expo_ft_ros.tasks import TaskConfig
 from expo_ft_ros.tasks.classifiers import make_classifier
 from expo_ft_ros.tasks.experts import ScriptedOperator
@@ -85,14 +84,15 @@ class InProcessRollout:
         self, task: TaskConfig, image_size: int, seed: int, rate: float, share: float
     ) -> None:
         self.task = task
-        limits = load_robot(DEFAULT_ROBOT).limits
-        self._world = make_world(task, limits, seed=seed)
+        robot = load_robot(DEFAULT_ROBOT)
+        limits = robot.limits
+        self._world = make_world(task, limits, seed=seed, cameras=robot.view_names)
         device = TeleopConfig.load()
         self._operator = ScriptedOperator(task, limits, device, seed, rate, share)
         self._mapper = TeleopMapper(device, task.period)
         self._classifier = make_classifier(task)
         self._loop = ControlLoop(task, limits, SafetyConfig.load())
-        self._inputs = Inputs(CAMERAS, teleop=True)
+        self._inputs = Inputs(robot.view_names, teleop=True)
         self._scheduler = Lockstep(self._loop, self._inputs)
         self._events: deque[Actions] = deque()
         self._assembler = EpisodeAssembler(image_size)

@@ -8,7 +8,8 @@ by hand. In a namespace other than the root these move, too (`OWN_ABSOLUTE`), bu
 """
 
 import difflib
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal, TypeVar
@@ -25,6 +26,9 @@ ROBOT = "robot"
 # Everything that belongs to a tick must arrive. 50 ticks are five seconds at 10 Hz.
 TICK_DEPTH = 50
 
+VIEW = "<view>"
+"""What stands for a view's name in an entry of the table: there is such a topic for each view."""
+
 # The arm stops within 250 ms of any node's end: a beat, this age, and what it takes to be told.
 HEARTBEAT = 0.04
 ALIVE_WITHIN = 0.15
@@ -38,7 +42,7 @@ class Topic:
     """One topic.
 
     Attributes:
-        name: Name in the graph, before remapping.
+        name: Name in the graph, before remapping; VIEW in it stands for a view's.
         type: Message type, "package/Message".
         publishers: Nodes that publish it, "every" for all; none where it comes from outside only.
         subscribers: Nodes that subscribe to it, as publishers; none where it is for people.
@@ -127,27 +131,22 @@ _OWN = "expo_ft_ros"
 
 TOPICS: Mapping[str, Topic] = _table(
     _newest("/clock", "rosgraph_msgs/Clock", "sim", "every", "Simulated time."),
-    _driver("side_camera/image_raw", _IMAGE, "camera", "Side camera as its driver gives it.", 1),
-    _driver("wrist_camera/image_raw", _IMAGE, "camera", "Wrist camera as its driver gives it.", 1),
-    _topic(
-        "camera/side/image_raw",
+    _driver(
+        f"{VIEW}_camera/image_raw",
         _IMAGE,
         "camera",
-        "arbitration monitor",
-        "reliable",
-        "volatile",
-        5,
-        "Side image, rgb8 224x224; the driver's stamp.",
+        "A view's camera as its driver gives it; the topic's name is the robot's (views.topic).",
+        1,
     ),
     _topic(
-        "camera/wrist/image_raw",
+        f"camera/{VIEW}/image_raw",
         _IMAGE,
         "camera",
         "arbitration monitor",
         "reliable",
         "volatile",
         5,
-        "Wrist image, rgb8 224x224; the driver's stamp.",
+        "A view's image, rgb8 224x224; the driver's stamp.",
     ),
     _driver(
         "joint_states",
@@ -307,8 +306,13 @@ TOPICS: Mapping[str, Topic] = _table(
         "Candidates, the chosen one, edits, what was executed, workspace, regions, state.",
     ),
     _newest("monitor/executed", "nav_msgs/Path", "monitor", "", "Where the tool was this episode."),
-    _newest("monitor/side", _IMAGE, "monitor", "", "Side image, with what the classifier sees."),
-    _newest("monitor/wrist", _IMAGE, "monitor", "", "Wrist image, with what the classifier sees."),
+    _newest(
+        f"monitor/{VIEW}/image_raw",
+        _IMAGE,
+        "monitor",
+        "",
+        "A view's image, with what the classifier sees.",
+    ),
     _newest("monitor/q", _IMAGE, "monitor", "", "Q of the candidates over the episode, a plot."),
     # A reader keeps one history over all writers of the topic, so it must hold a message of each.
     _latched(
@@ -337,6 +341,12 @@ TOPICS: Mapping[str, Topic] = _table(
         "Health of each node, with named causes.",
     ),
 )
+
+_OF_VIEWS = [
+    (re.compile(re.escape(name).replace(VIEW, "[a-z][a-z0-9_]*")), entry)
+    for name, entry in TOPICS.items()
+    if VIEW in name
+]
 
 _TRIGGER = "std_srvs/Trigger"
 
@@ -384,12 +394,26 @@ def _lookup(table: Mapping[str, Entry], kind: str, name: str) -> Entry:
 
 
 def topic(name: str) -> Topic:
-    """The topic of that name.
+    """The topic of that name; a view's is that of its entry, under its own name.
 
     Raises:
         KeyError: when the table has none; names the nearest.
     """
+    for pattern, entry in _OF_VIEWS:
+        if pattern.fullmatch(name):
+            return replace(entry, name=name)
     return _lookup(TOPICS, "topic", name)
+
+
+def topics_of(view_names: Sequence[str]) -> Mapping[str, Topic]:
+    """The whole table for a robot of these views: name -> topic."""
+    return {
+        name: topic(name)
+        for entry in TOPICS
+        for name in (
+            [entry.replace(VIEW, view) for view in view_names] if VIEW in entry else [entry]
+        )
+    }
 
 
 def service(name: str) -> Service:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -48,6 +48,7 @@ class Console:
         actions: Mapping[str, Action],
         task: TaskConfig,
         limits: RobotLimits,
+        view_names: Sequence[str],
         *,
         host: str = "127.0.0.1",
         port: int,
@@ -56,8 +57,8 @@ class Console:
         heights: Mapping[str, float] = MappingProxyType({}),
     ) -> None:
         """actions: as of `controls.Controls`; limits: what an action of 1 means;
-        host, port, token: as of `auth_proxy.AuthProxy`; episodes: the run's folder of
-        recordings; heights: as of a classifier, name -> [m].
+        view_names: of the robot, in order; host, port, token: as of `auth_proxy.AuthProxy`;
+        episodes: the run's folder of recordings; heights: as of a classifier, name -> [m].
 
         Raises ConfigError as `AuthProxy`.
         """
@@ -77,7 +78,7 @@ class Console:
         self._last: View | None = None
         self._failed = False
         self._player: Player | None = None
-        self._build(task, limits, episodes, heights)
+        self._build(task, limits, view_names, episodes, heights)
 
     @property
     def url(self) -> str:
@@ -121,6 +122,7 @@ class Console:
         self,
         task: TaskConfig,
         limits: RobotLimits,
+        view_names: Sequence[str],
         episodes: Path | None,
         heights: Mapping[str, float],
     ) -> None:
@@ -156,8 +158,10 @@ class Console:
 
         cameras = gui.add_panel()
         with cameras.add_tab("Cameras"):
-            self._side = gui.add_image(_BLANK, label="side", format="jpeg", jpeg_quality=80)
-            self._wrist = gui.add_image(_BLANK, label="wrist", format="jpeg", jpeg_quality=80)
+            self._images = {
+                name: gui.add_image(_BLANK, label=name, format="jpeg", jpeg_quality=80)
+                for name in view_names
+            }
         cameras.dock_left()
         cameras.set_width(290)
 
@@ -165,8 +169,8 @@ class Console:
     def _show(self, view: View, last: View) -> None:
         """viser itself leaves out what says the same again, but for images and plots."""
         self._scene.show(view)
-        _replace(self._side, view.side, last.side)
-        _replace(self._wrist, view.wrist, last.wrist)
+        for name, image in view.images.items():
+            _replace(self._images[name], image, last.images.get(name))
         self._q.content = markup.q_html(view.q, view.edited, view.chosen)
         self._status.content = markup.rows_html(view.status)
         self._health.content = markup.diagnostics_html(view.diagnostics)
@@ -181,10 +185,8 @@ def _around(task: TaskConfig, points: NDArray[np.float64]) -> NDArray[np.float64
     return np.asarray((np.array(task.workspace.low) + task.workspace.high) / 2 + points)
 
 
-def _replace(
-    handle: viser.GuiImageHandle, image: ImageArray | None, last: ImageArray | None
-) -> None:
-    if image is not None and (last is None or not _same(image, last)):
+def _replace(handle: viser.GuiImageHandle, image: ImageArray, last: ImageArray | None) -> None:
+    if last is None or not _same(image, last):
         handle.image = image
 
 

@@ -145,7 +145,7 @@ class Player:
         with self._server.atomic():
             self._scene.show(view)
             self._image.image = np.hstack(
-                [recorded.episode.side[step], recorded.episode.wrist[step]]
+                [images[step] for images in recorded.episode.views.values()]
             )
             self._q.content = q_html(view.q, view.edited, view.chosen, "Q then")
 

@@ -43,8 +43,7 @@ def recorded_view(
         gripper_width=float(state[9]),
         executed=episode.state[: step + 1, :3].astype(np.float64),
         sources=np.concatenate([episode.source[:1], episode.source[:step]]),
-        side=episode.side[step],
-        wrist=episode.wrist[step],
+        images={name: images[step] for name, images in episode.views.items()},
         **seen,
     )
 

@@ -54,8 +54,8 @@ class View:
         paths: (K, H + 1, 3) where each would take the tool (`paths.tool_paths`).
         executed: (M, 3) where the tool was in this episode, from its start on.
         sources: (M,) of `Source`: who brought it there, the start's being the first step's.
-        side: (h, w, 3) RGB of the side camera, with its overlay; None before there is one.
-        wrist: As side.
+        images: Name of a camera's view -> (h, w, 3) RGB with its overlay; none before each camera
+            has given one.
         q_history: (n, 4) over this episode: step, least and greatest Q of the candidates, Q of the
             chosen one.
         curves: (n, 3) over the training: minutes, success rate, share of a person's steps, the
@@ -80,8 +80,7 @@ class View:
     paths: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 1, 3)))
     executed: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 3)))
     sources: NDArray[np.uint8] = field(default_factory=lambda: np.zeros(0, np.uint8))
-    side: ImageArray | None = None
-    wrist: ImageArray | None = None
+    images: Mapping[str, ImageArray] = field(default_factory=dict)
     q_history: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 4)))
     curves: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 3)))
     status: Mapping[str, str] = field(default_factory=dict)

@@ -32,12 +32,27 @@ _MOST_NODES = 100  # of whom anybody can invent more
 class Watch:
     """Takes what comes, in whatever order; `view` says how things stand.
 
-    Nothing of another episode than the present one is shown. classifier: one of its own, whose
-    marks are drawn over the images.
+    Nothing of another episode than the present one is shown.
     """
 
-    def __init__(self, task: TaskConfig, limits: RobotLimits, classifier: Classifier) -> None:
+    def __init__(
+        self,
+        task: TaskConfig,
+        limits: RobotLimits,
+        view_names: Sequence[str],
+        classifier: Classifier,
+    ) -> None:
+        """Begins without having heard anything.
+
+        Args:
+            task: What is done.
+            limits: What an action of 1 means.
+            view_names: The robot's views, in order.
+            classifier: One of its own, whose marks are drawn over the images; the words of the
+                newest verdict stand in the first.
+        """
         self._task, self._limits, self._classifier = task, limits, classifier
+        self._view_names = tuple(view_names)
         self._view = View(max_steps=task.max_steps)
         self._observation: Observation | None = None
         self._of = 0
@@ -77,7 +92,7 @@ class Watch:
         )
 
     def take_image(self, view: str, image: ImageArray) -> None:
-        """What a camera sees, also between episodes. view: side or wrist; image: (h, w, 3) RGB."""
+        """What a camera sees, also between episodes. view: its name; image: (h, w, 3) RGB."""
         self._seen[view] = image
 
     def take_observation(self, observation: Observation, episode: int) -> None:
@@ -171,15 +186,17 @@ class Watch:
         return {"driver": newest.source, "cause": newest.cause}
 
     def _images(self) -> dict[str, Any]:
-        if len(self._seen) < 2:
+        if any(name not in self._seen for name in self._view_names):
             return {}
-        side, wrist = self._seen["side"], self._seen["wrist"]
+        seen = {name: self._seen[name] for name in self._view_names}
         proprio = Proprio(np.zeros(3), TOOL_DOWN, 0.0)  # marks are of pixels
-        marks = self._classifier.marks(Observation(0, 0.0, side, wrist, proprio, ""))
-        return {
-            "side": draw_marks(side, marks.get("side"), self._view.reward),
-            "wrist": draw_marks(wrist, marks.get("wrist")),
+        marks = self._classifier.marks(Observation(0, 0.0, seen, proprio, ""))
+        words = {self._view_names[0]: self._view.reward}
+        images = {
+            name: draw_marks(image, marks.get(name), words.get(name, ""))
+            for name, image in seen.items()
         }
+        return {"images": images}
 
     def _choice(self) -> dict[str, Any]:
         """Candidates are paths from where the tool was when they were drawn; none outside of a

@@ -37,7 +37,7 @@ from expo_ft_ros.control.loop import ControlLoop
 from expo_ft_ros.control.realtime import Realtime
 from expo_ft_ros.control.safety_filter import Heartbeats, SafetyConfig
 from expo_ft_ros.control.scheduler import ZERO, Scheduler
-from expo_ft_ros.control.snapshot import Inputs, view_input
+from expo_ft_ros.control.snapshot import Inputs
 from expo_ft_ros.control.thread_priority import TICK_PRIORITY
 from expo_ft_ros.data.types import Source
 from expo_ft_ros.devices.teleop import TeleopState
@@ -65,7 +65,6 @@ from expo_ft_ros.ros.process import main as run_nodes
 from expo_ft_ros.ros.scene_reset import SceneResetClient
 from expo_ft_ros.tasks import load_task
 
-VIEWS = ("side", "wrist")
 ACK_TIMEOUT = 0.5
 _CHECK_PERIOD = 0.1
 _WATCH_PERIOD = 0.025
@@ -142,7 +141,8 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
             begins_with_takeover=wanted.begins_with_takeover,
         )
         self._scale, self._frame = robot.limits.scale(), robot.frames.base
-        self._inputs = Inputs(VIEWS, teleop=wanted.teleop)
+        self._view_names = robot.view_names
+        self._inputs = Inputs(self._view_names, teleop=wanted.teleop)
         self._newest: dict[str, Image] = {}
         self._proprio = ProprioMsg()
         self._shown = ObservationMsg()
@@ -186,8 +186,8 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
         self._observation_out = self.publisher("observation", needed=wanted.observation_listeners)
         self._step_out = self.publisher("step", needed=wanted.step_listeners)
         self._state_out = self.publisher("episode/state")
-        for view in VIEWS:
-            self.subscription(f"{view_input(view)}/image_raw", partial(self._on_image, view))
+        for view in self._view_names:
+            self.subscription(f"camera/{view}/image_raw", partial(self._on_image, view))
         self.subscription("proprio", self._on_proprio)
         if wanted.teleop:
             self.subscription("teleop/command", self._on_teleop)
@@ -378,8 +378,8 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
                 number=observation.number,
                 episode=action.episode,
                 chunk_wanted=action.chunk_wanted,
-                side=self._newest["side"],
-                wrist=self._newest["wrist"],
+                view_names=self._view_names,
+                views=[self._newest[view] for view in self._view_names],
                 proprio=self._proprio,
                 instruction=observation.instruction,
             )

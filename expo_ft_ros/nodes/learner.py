@@ -23,6 +23,7 @@ from expo_ft_ros.recording.episode_builder import EpisodeGatherer
 from expo_ft_ros.recording.episode_store import load_episodes
 from expo_ft_ros.recording.lerobot import read_dataset
 from expo_ft_ros.rl.checkpoint_files import checkpoint_path, remove_older
+from expo_ft_ros.robots import load_robot
 from expo_ft_ros.ros.agent_handle import (
     CHECKPOINTS,
     LIVE_WEIGHTS,
@@ -93,7 +94,8 @@ class LearnerNode(GraphNode[LearnerParameters]):
         self._arrived: queue.SimpleQueue[Episode] = queue.SimpleQueue()
         self._tensorboard: Any = None
         self._status_out = self.publisher("learner/status")
-        gatherer = EpisodeGatherer(self._agent.config.image_size)
+        self._view_names = load_robot(self.parameters.robot).view_names
+        gatherer = EpisodeGatherer(self._view_names, self._agent.config.image_size)
         self._feed = EpisodeFeed(
             self, gatherer, self._on_episode, self._on_dropped, self._on_message
         )
@@ -236,7 +238,9 @@ class LearnerNode(GraphNode[LearnerParameters]):
     def _given(self, image_size: int) -> Iterator[Episode]:
         folder = self.parameters.demonstrations
         rate = load_task(self.parameters.task).control_hz
-        return read_dataset(Path(folder), rate, image_size) if folder else iter(())
+        if not folder:
+            return iter(())
+        return read_dataset(Path(folder), rate, self._view_names, image_size)
 
     def _take_arrived(self) -> None:
         """Takes every episode that has come meanwhile, then updates once.

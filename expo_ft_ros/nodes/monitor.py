@@ -85,7 +85,8 @@ class MonitorNode(GraphNode[MonitorParameters]):
         self._classifier = make_classifier(self._task)
         robot = load_robot(self.parameters.robot)
         self._limits, self._frame = robot.limits, robot.frames.base
-        self._watch = Watch(self._task, self._limits, self._classifier)
+        self._views = {view.name: view for view in robot.views}
+        self._watch = Watch(self._task, self._limits, robot.view_names, self._classifier)
         self._plot, self._shown = QPlot(), 0
         self._began = self.wall_time()
         if self.parameters.run_dir:
@@ -94,7 +95,7 @@ class MonitorNode(GraphNode[MonitorParameters]):
                 self._watch.take_rates(self._minutes(steps), *rates)
         self._markers_out = self.publisher("monitor/markers")
         self._path_out = self.publisher("monitor/executed")
-        self._image_out = {v: self.publisher(f"monitor/{v}") for v in ("side", "wrist")}
+        self._image_out = {v: self.publisher(f"monitor/{v}/image_raw") for v in self._views}
         self._q_out = self.publisher("monitor/q")
         self._console: Console | None = None
         self._listen()
@@ -114,7 +115,7 @@ class MonitorNode(GraphNode[MonitorParameters]):
             "learner/status": self._on_learner,
             "/diagnostics": self._on_diagnostics,
         }
-        for view in ("side", "wrist"):
+        for view in self._views:
             topics[f"camera/{view}/image_raw"] = partial(self._on_image, view)
         for name, callback in topics.items():
             self.subscription(name, callback, needed=False)
@@ -142,6 +143,7 @@ class MonitorNode(GraphNode[MonitorParameters]):
             calls,
             self._task,
             self._limits,
+            list(self._views),
             host=wanted.console_host,
             port=wanted.console_port,
             token=console_token(),
@@ -188,7 +190,8 @@ class MonitorNode(GraphNode[MonitorParameters]):
             self._console.hear_of(message.episode)
 
     def _on_observation(self, message: Observation) -> None:
-        self._watch.take_observation(observation_from_msg(message), message.episode)
+        observation = observation_from_msg(message, list(self._views))
+        self._watch.take_observation(observation, message.episode)
 
     def _on_image(self, view: str, message: Image) -> None:
         self._watch.take_image(view, image_to_array(message))
@@ -249,9 +252,9 @@ class MonitorNode(GraphNode[MonitorParameters]):
         console = self._console is not None and self._console.watched
         view = self._watch.view(self._passed(), images=console or any(watched.values()))
         self._publish_markers(view)
-        for name, image in (("side", view.side), ("wrist", view.wrist)):
-            if image is not None and watched[name]:
-                header = header_of(self.now_ns(), f"{name}_camera")
+        for name, image in view.images.items():
+            if watched[name]:
+                header = header_of(self.now_ns(), self._views[name].frame)
                 self._image_out[name].publish(array_to_image(image, header))
         self._shown += 1
         if self._shown % _PLOT_EVERY == 0 and self._q_out.get_subscription_count():

@@ -11,6 +11,7 @@ from expo_ft_ros.msg import Candidates, LearnerStatus, SessionPlan
 from expo_ft_ros.msg import Observation as ObservationMsg
 from expo_ft_ros.recording.messages import observation_from_msg
 from expo_ft_ros.rl.agent import ActResult
+from expo_ft_ros.robots import load_robot
 from expo_ft_ros.ros.agent_handle import LIVE_WEIGHTS, AgentHandle, LearningParameters
 from expo_ft_ros.ros.graph_node import GraphNode
 from expo_ft_ros.ros.messages import chunk_to_msg, to_array
@@ -31,6 +32,7 @@ class PolicyNode(GraphNode[LearningParameters]):
 
     def _setup(self) -> None:
         self._agent = self._shared.get(self.parameters)
+        self._view_names = load_robot(self.parameters.robot).view_names
         self._mode = "sample"
         self._newest_id = 0
         self._last: ActionChunkMsg | None = None
@@ -69,8 +71,9 @@ class PolicyNode(GraphNode[LearningParameters]):
         if not message.chunk_wanted:
             return
         if self._last is None or message.number > self._last.observation:
+            observation = observation_from_msg(message, self._view_names)
             with self._shared.lock:
-                result = self._agent.act(observation_from_msg(message), self._mode)
+                result = self._agent.act(observation, self._mode)
                 version = self._agent.version
             self._newest_id += 1
             chunk = ActionChunk(

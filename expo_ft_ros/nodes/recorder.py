@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,15 +19,16 @@ from expo_ft_ros.graph.topics import topic as topic_entry
 from expo_ft_ros.msg import EpisodeRecorded, Observation
 from expo_ft_ros.recording.episode_builder import PARTS, EpisodeGatherer
 from expo_ft_ros.recording.episode_store import (
-    IMAGE_TOPICS,
     INCOMPLETE,
     UNCOUNTED,
     episode_path,
+    image_topic,
     set_aside,
     whole_files,
 )
 from expo_ft_ros.recording.mcap_file import BagWriter, TopicType
 from expo_ft_ros.recording.messages import nanoseconds
+from expo_ft_ros.robots import load_robot
 from expo_ft_ros.ros.episode_subscriber import EpisodeFeed
 from expo_ft_ros.ros.graph_node import GraphNode, NodeParameters
 from expo_ft_ros.ros.message_definitions import message_definition
@@ -63,7 +64,8 @@ class RecorderNode(GraphNode[RecorderParameters]):
             if int(path.stem) >= first:
                 set_aside(path, UNCOUNTED)
         config = run / _CONFIG
-        self._files = EpisodeFiles(folder, config.read_text() if config.is_file() else "")
+        views = load_robot(self.parameters.robot).view_names
+        self._files = EpisodeFiles(folder, config.read_text() if config.is_file() else "", views)
         self._newest = first - 1
         self._open: set[int] = set()
         self._queue: queue.Queue[Callable[[], None] | None] = queue.Queue()
@@ -71,7 +73,7 @@ class RecorderNode(GraphNode[RecorderParameters]):
         self._recorded_out = self.publisher("episode/recorded")
         self._writer = threading.Thread(target=self._write, name="writer")
         self._writer.start()
-        gatherer = EpisodeGatherer(_TINY)
+        gatherer = EpisodeGatherer(views, _TINY)
         self._feed = EpisodeFeed(
             self, gatherer, self._on_whole, self._on_dropped, on_message=self._on_message
         )
@@ -152,26 +154,35 @@ class RecorderNode(GraphNode[RecorderParameters]):
 
 
 class EpisodeFiles:
-    """The open files of a folder. config: text of the run's configuration, kept in each."""
+    """The open files of a folder."""
 
-    def __init__(self, folder: Path, config: str) -> None:
+    def __init__(self, folder: Path, config: str, view_names: Sequence[str]) -> None:
+        """Opens none yet.
+
+        Args:
+            folder: Where they lie.
+            config: Text of the run's configuration, kept in each; empty: none.
+            view_names: The robot's views.
+        """
         self.folder, self._config = folder, config
+        self._views = sorted(view_names)
         self._writers: dict[int, BagWriter] = {}
-        self._topics = {name: _type_of(name) for name in (*PARTS, *BESIDE, *IMAGE_TOPICS.values())}
+        topics = (*PARTS, *BESIDE, *map(image_topic, view_names))
+        self._topics = {name: _type_of(name) for name in topics}
 
     def write(self, episode: int, topic: str, message: Any, now: int) -> None:
-        """Appends a message; the images of an observation under topics of their own, before it."""
+        """Appends a message; the images of an observation under topics of their own, before it. An
+        observation of other views than the robot's stays whole, as evidence."""
         writer = self._writers.get(episode)
         if writer is None:
             writer = BagWriter(episode_path(self.folder, episode), self._topics)
             self._writers[episode] = writer
             if self._config:
                 writer.note("run", {_CONFIG: self._config})
-        if topic == "observation":
-            for view, name in IMAGE_TOPICS.items():
-                image = getattr(message, view)
+        if topic == "observation" and sorted(message.view_names) == self._views:
+            for view, image in zip(message.view_names, message.views, strict=False):
                 stamp = nanoseconds(image.header.stamp)
-                writer.write(name, serialize_message(image), now, stamp)
+                writer.write(image_topic(view), serialize_message(image), now, stamp)
             message = _without_images(message)
         stamp = nanoseconds(message.header.stamp)
         writer.write(topic, serialize_message(message), now, stamp)
@@ -196,8 +207,8 @@ def _without_images(message: Observation) -> Observation:
         number=message.number,
         episode=message.episode,
         chunk_wanted=message.chunk_wanted,
-        side=Image(header=message.side.header),
-        wrist=Image(header=message.wrist.header),
+        view_names=message.view_names,
+        views=[Image(header=image.header) for image in message.views],
         proprio=message.proprio,
         instruction=message.instruction,
     )

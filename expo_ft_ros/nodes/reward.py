@@ -8,6 +8,7 @@ from expo_ft_ros.graph.topics import CALLBACK_TIMEOUT_LONG
 from expo_ft_ros.msg import Observation as ObservationMsg
 from expo_ft_ros.msg import Reward as RewardMsg
 from expo_ft_ros.recording.messages import observation_from_msg
+from expo_ft_ros.robots import load_robot
 from expo_ft_ros.ros.graph_node import GraphNode, NodeParameters, parameter
 from expo_ft_ros.ros.messages import verdict_to_msg
 from expo_ft_ros.ros.process import main as run_nodes
@@ -33,6 +34,7 @@ class RewardNode(GraphNode[RewardParameters]):
 
     def _setup(self) -> None:
         self._classifier = make_classifier(load_task(self.parameters.task))
+        self._view_names = load_robot(self.parameters.robot).view_names
         self._episode = 0
         self._last: RewardMsg | None = None
         self._out = self.publisher("reward", needed=self.parameters.reward_listeners)
@@ -42,7 +44,7 @@ class RewardNode(GraphNode[RewardParameters]):
         if message.episode == 0:
             return
         if self._last is None or message.number > self._last.observation:
-            observation = observation_from_msg(message)
+            observation = observation_from_msg(message, self._view_names)
             if message.episode != self._episode:
                 self._episode = message.episode
                 self._classifier.reset(observation)

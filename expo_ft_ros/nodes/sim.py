@@ -21,7 +21,6 @@ from expo_ft_ros.ros.graph_node import OK, parameter
 from expo_ft_ros.ros.messages import array_to_image, header_of, pose_of, stamp_of
 from expo_ft_ros.ros.process import main as run_nodes
 from expo_ft_ros.ros.robot_adapter import GRIPPER, TWIST, AdapterParameters, RobotAdapter
-from expo_ft_ros.sim.world import CAMERAS
 from expo_ft_ros.srv import ResetScene
 from expo_ft_ros.tasks import load_task
 from expo_ft_ros.tasks.scenes import make_world
@@ -53,8 +52,13 @@ class SimNode(RobotAdapter[SimParameters]):
         super()._setup()
         task = load_task(self.parameters.task)
         self._period_ns = round(NANOSECONDS / task.control_hz)
+        self._views = {view.name: view for view in self.robot.views}
         self._world = make_world(
-            task, self.robot.limits, self.parameters.render_size, self.parameters.seed
+            task,
+            self.robot.limits,
+            self.parameters.render_size,
+            self.parameters.seed,
+            self.robot.view_names,
         )
         self._world.images()
         self._resets = 1
@@ -65,7 +69,10 @@ class SimNode(RobotAdapter[SimParameters]):
         self._since = time.monotonic()
         self._piece = 0
         self._clock_out = self.publisher("/clock")
-        self._image_out = {v: self.publisher(f"{v}_camera/image_raw") for v in CAMERAS}
+        self._image_out = {
+            view.name: self.publisher(f"{view.name}_camera/image_raw", remapped=view.topic)
+            for view in self.robot.views
+        }
         self._state_out = self.publisher("sim/state")
         self.service("sim/reset", self._on_reset)
         if self.parameters.lockstep:
@@ -155,7 +162,7 @@ class SimNode(RobotAdapter[SimParameters]):
         if everything:
             self.send(self._state_out, self._truth(header))
             for view, image in self._world.images().items():
-                camera = header_of(self._time_ns, f"{view}_camera")
+                camera = header_of(self._time_ns, self._views[view].frame)
                 self.send(self._image_out[view], array_to_image(image, camera))
         if self.parameters.lockstep:
             self._since = time.monotonic()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from expo_ft_ros.data.episode import Episode, EpisodeAssembler, outcome_of
@@ -14,9 +15,23 @@ ENDED = "ended"
 
 
 class EpisodeGatherer:
-    """Takes messages of `PARTS`, gives whole episodes; parameters as of `EpisodeAssembler`."""
+    """Takes messages of `PARTS`, gives whole episodes."""
 
-    def __init__(self, image_size: int | None = None, *, with_discarded: bool = False) -> None:
+    def __init__(
+        self,
+        view_names: Sequence[str] | None,
+        image_size: int | None = None,
+        *,
+        with_discarded: bool = False,
+    ) -> None:
+        """Begins without an episode.
+
+        Args:
+            view_names: As of `observation_from_msg`.
+            image_size: As of `EpisodeAssembler`.
+            with_discarded: As of `EpisodeAssembler`.
+        """
+        self._view_names = view_names
         self._assembler = EpisodeAssembler(image_size, with_discarded=with_discarded)
         self._seeds: dict[int, int] = {}
         self._stages: dict[int, str] = {}
@@ -32,7 +47,7 @@ class EpisodeGatherer:
     def take(self, topic: str, message: Any) -> int:
         """Takes a message; gives the number of the episode that it ended, else 0.
 
-        Raises ValueError for an observation whose images don't fit their sizes.
+        Raises BadMessage as `recording.messages`.
         """
         return self._take[topic](message)
 
@@ -60,7 +75,8 @@ class EpisodeGatherer:
 
     def _on_observation(self, message: Any) -> int:
         if message.episode > 0:
-            self._assembler.add_observation(observation_from_msg(message), message.episode)
+            observation = observation_from_msg(message, self._view_names)
+            self._assembler.add_observation(observation, message.episode)
         return 0
 
     def _on_step(self, message: Any) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from itertools import count
 from pathlib import Path
@@ -18,13 +19,9 @@ from expo_ft_ros.data.episode import Episode
 from expo_ft_ros.data.files import sync_folder, write_atomically
 from expo_ft_ros.recording.episode_builder import PARTS, EpisodeGatherer
 from expo_ft_ros.recording.mcap_file import CutOffError, read_bag
-from expo_ft_ros.recording.messages import BadMessage, nanoseconds
+from expo_ft_ros.recording.messages import BadMessage, nanoseconds, views_of
 
-IMAGE_TOPICS: Mapping[str, str] = {
-    "side": "camera/side/image_raw",
-    "wrist": "camera/wrist/image_raw",
-}
-"""Where the image of each view lies in a file."""
+_IMAGE_TOPIC = re.compile(r"camera/([^/]+)/image_raw")
 
 UNCOUNTED, DISCARDED, INCOMPLETE = "uncounted", "discarded", "incomplete"
 """Why a file is set aside: the session was interrupted before it counted the episode, the episode
@@ -34,6 +31,11 @@ is not to be learned from, or parts of it never came."""
 def episode_path(directory: Path, episode: int) -> Path:
     """Where the episode of that number lies."""
     return directory / f"{episode:06d}.mcap"
+
+
+def image_topic(view: str) -> str:
+    """Where the images of a view lie in a file."""
+    return f"camera/{view}/image_raw"
 
 
 def load_episode(path: Path, image_size: int | None = None) -> Episode:
@@ -118,19 +120,18 @@ def _labelled(path: Path, episode: Episode) -> Episode:
 
 def _gather(path: Path, image_size: int | None) -> tuple[EpisodeGatherer, str]:
     """A gatherer that has taken the file's messages, and why it may have no whole episode."""
-    gatherer = EpisodeGatherer(image_size, with_discarded=True)
+    gatherer = EpisodeGatherer(None, image_size, with_discarded=True)
     images: dict[str, Any] = {}
     try:
-        for recorded in read_bag(path, (*IMAGE_TOPICS.values(), *PARTS)):
+        for recorded in read_bag(path, lambda name: name in PARTS or bool(_view_of(name))):
             topic, message = recorded.topic, recorded.message
             if topic not in PARTS:
-                images[topic] = message
+                images[_view_of(topic)] = message
                 continue
-            if topic == "observation":
-                for view, name in IMAGE_TOPICS.items():
-                    setattr(message, view, _belongs(images, name, getattr(message, view)))
             with contextlib.suppress(BadMessage):
-                # Dropped by whoever heard it, too; it is in the file as evidence.
+                # Dropped by every node that heard it, too; it is in the file as evidence.
+                if topic == "observation":
+                    _put_back(images, message)
                 gatherer.take(topic, message)
     except CutOffError as error:
         return gatherer, str(error)
@@ -139,9 +140,31 @@ def _gather(path: Path, image_size: int | None) -> tuple[EpisodeGatherer, str]:
     return gatherer, "parts of it are missing"
 
 
-def _belongs(images: Mapping[str, Any], topic: str, empty: Any) -> Any:
-    """The image that was written before its observation, which keeps its header."""
-    image = images.get(topic)
-    if image is None or nanoseconds(image.header.stamp) != nanoseconds(empty.header.stamp):
-        raise CutOffError(f"{topic}: an observation's image is missing")
-    return image
+def _view_of(topic: str) -> str:
+    """The view whose images lie there; "" where it is no such topic."""
+    found = _IMAGE_TOPIC.fullmatch(topic)
+    return found[1] if found else ""
+
+
+def _put_back(images: Mapping[str, Any], message: Any) -> None:
+    """Puts the images that were written before an observation into it; it has kept their headers.
+
+    Raises:
+        BadMessage: for one that wasn't the robot's: it was written whole.
+        CutOffError: where an image is missing.
+    """
+    if not hasattr(message, "view_names"):
+        # Recordings from before views had names: a field each.
+        message.view_names = [name for name in message.__slots__ if _is_image(message, name)]
+        message.views = [getattr(message, name) for name in message.view_names]
+    for view, kept in views_of(message).items():
+        if len(kept.data):
+            raise BadMessage(f"observation {message.number} is of other views than the robot's")
+        image = images.get(view)
+        if image is None or nanoseconds(image.header.stamp) != nanoseconds(kept.header.stamp):
+            raise CutOffError(f"{image_topic(view)}: an observation's image is missing")
+    message.views = [images[view] for view in message.view_names]
+
+
+def _is_image(message: Any, field: str) -> bool:
+    return hasattr(getattr(message, field), "encoding")

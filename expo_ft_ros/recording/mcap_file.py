@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -110,8 +110,12 @@ class BagWriter:
         return channel
 
 
-def read_bag(path: Path, topics: Collection[str] | None = None) -> Iterator[Recorded]:
-    """The messages of a file, in the order in which they were written; topics: only these.
+def read_bag(path: Path, wanted: Callable[[str], bool] | None = None) -> Iterator[Recorded]:
+    """The messages of a file, in the order in which they were written.
+
+    Args:
+        path: The file.
+        wanted: Whether a topic is read; None: all are.
 
     Raises:
         CutOffError: after the last one, where the file was cut off or is broken from there on.
@@ -120,7 +124,7 @@ def read_bag(path: Path, topics: Collection[str] | None = None) -> Iterator[Reco
     decoders = DecoderFactory()
     for message, channel, schema in _records(path):
         name = channel.topic.removeprefix("/")
-        if topics is not None and name not in topics:
+        if wanted is not None and not wanted(name):
             continue
         try:
             decode = decoders.decoder_for(channel.message_encoding, schema)

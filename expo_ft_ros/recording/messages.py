@@ -7,6 +7,7 @@ Only fields are looked at, so that a message that has just come and one that was
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import cv2
@@ -198,17 +199,45 @@ def teleop_from_msg(message: Any) -> FloatArray:
     return action_of(message.action, "teleop action")
 
 
-def observation_from_msg(message: Any) -> Observation:
-    """One snapshot of msg/Observation; its images are views of the message's bytes.
+def views_of(message: Any) -> dict[str, Any]:
+    """Name -> sensor_msgs/Image of each view of msg/Observation, in the message's order.
 
     Raises:
-        BadMessage: for images or a proprio that are none.
+        BadMessage: for a name that is repeated, or another number of images than of names.
     """
+    names = list(message.view_names)
+    if len(set(names)) != len(names) or len(message.views) != len(names):
+        raise BadMessage(
+            f"observation {message.number} has {len(message.views)} images of the views "
+            f"{', '.join(names) or 'none'} (one of each name is needed)"
+        )
+    return dict(zip(names, message.views, strict=True))
+
+
+def observation_from_msg(message: Any, view_names: Sequence[str] | None) -> Observation:
+    """One snapshot of msg/Observation; its images share the message's bytes.
+
+    Args:
+        message: In which the views may come in any order.
+        view_names: The robot's views, in the order in which the snapshot has them; None: those
+            that the message names.
+
+    Raises:
+        BadMessage: for a view that is repeated, missing or not one of these, or images or a
+            proprio that are none.
+    """
+    image_of = views_of(message)
+    if view_names is None:
+        view_names = list(image_of)
+    if sorted(image_of) != sorted(view_names):
+        raise BadMessage(
+            f"observation {message.number} has the views {', '.join(image_of) or 'none'}, the "
+            f"robot's are {', '.join(view_names)}"
+        )
     return Observation(
         number=message.number,
         time=seconds(message.header.stamp),
-        side=image_to_array(message.side),
-        wrist=image_to_array(message.wrist),
+        views={name: image_to_array(image_of[name]) for name in view_names},
         proprio=proprio_from_msg(message.proprio),
         instruction=message.instruction,
     )

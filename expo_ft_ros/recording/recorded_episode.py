@@ -132,7 +132,8 @@ def _read_considered(path: Path, topics: Collection[str]) -> _Considered:
     reasons: dict[int, str] = {}
     first, last = 0, None
     try:
-        for topic, message in ((said.topic, said.message) for said in read_bag(path, topics)):
+        for said in read_bag(path, lambda name: name in topics):
+            topic, message = said.topic, said.message
             # One that contradicts itself is a diagnostic, which spoils no recording.
             with contextlib.suppress(BadMessage):
                 if topic == "policy/candidates":

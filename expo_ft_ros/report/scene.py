@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import cv2
@@ -24,9 +24,8 @@ from expo_ft_ros.report.drawing import BLUE, GREY, SKY, STYLE, VERMILION
 from expo_ft_ros.robots import RobotLimits
 
 WIDTH, HEIGHT = 1280, 720  # px
-CAMERA = 392  # side of a camera's image [px]
-CAMERAS: Mapping[str, tuple[int, int]] = {"side": (16, 84), "wrist": (424, 84)}
-"""View -> left and upper edge of its image [px]."""
+_CAMERAS = (16, 84, 800, 392)  # left, top, width and height of what the cameras lie in [px]
+_GAP = 16  # between two of them [px]
 BADGE = (16, 46, 186, 28)
 """Left, top, width and height of the field that says who drives [px]."""
 VERDICT = (78, 488)
@@ -38,6 +37,15 @@ _NEAREST = 0.05  # what a view shows to each side at least [m]
 _WORDS = {Source.POLICY: "policy drives", Source.HUMAN: "a person drives", Source.HOLD: "held"}
 _Q_BOX, _ABOVE_BOX, _BESIDE_BOX = (78, 500, 738, 140), (896, 84, 368, 256), (896, 384, 368, 256)
 _KEY = 702  # height of what explains colours and lines [px]
+
+
+def camera_places(count: int) -> list[tuple[int, int, int]]:
+    """Left, top and side [px] of each of so many cameras' images: one beside the other."""
+    left, top, width, height = _CAMERAS
+    side = min(height, (width - (count - 1) * _GAP) // count)
+    left += (width - count * side - (count - 1) * _GAP) // 2
+    top += (height - side) // 2
+    return [(left + place * (side + _GAP), top, side) for place in range(count)]
 
 
 class _Moving(NamedTuple):
@@ -77,10 +85,11 @@ class EpisodeScene:
             self._figure.draw_artist(artist)
         image = np.asarray(self._canvas.buffer_rgba())[..., :3].copy()
         episode = self._recorded.episode
-        for view, (left, top) in CAMERAS.items():
-            seen = getattr(episode, view)[step]
-            large = cv2.resize(seen, (CAMERA, CAMERA), interpolation=cv2.INTER_CUBIC)
-            image[top : top + CAMERA, left : left + CAMERA] = large
+        for seen, (left, top, side) in zip(
+            episode.views.values(), camera_places(len(episode.views)), strict=True
+        ):
+            large = cv2.resize(seen[step], (side, side), interpolation=cv2.INTER_CUBIC)
+            image[top : top + side, left : left + side] = large
         return image
 
     def pixel(self, view: str, point: NDArray[np.floating[Any]]) -> tuple[int, int]:

@@ -43,16 +43,18 @@ def newest(run: RunData, *, success: bool) -> RecordedEpisode | None:
 def q_strip(
     recorded: RecordedEpisode, control_hz: float, limits: tuple[float, float] | None
 ) -> Figure:
-    """Frames of both cameras along an episode, and under them Q where a critic said any; limits: of
+    """Frames of each camera along an episode, and under them Q where a critic said any; limits: of
     the Q axis."""
-    figure = new_figure(3.6 if recorded.valued else 2.3)
-    ratios = (1, 1, 1.5) if recorded.valued else (1, 1, 0.12)
-    grid = figure.add_gridspec(3, FRAMES, height_ratios=ratios, wspace=0.02, hspace=0.02)
-    episode = recorded.episode
+    episode, views = recorded.episode, recorded.episode.views
+    figure = new_figure((1.7 if recorded.valued else 0.4) + 0.95 * len(views))
+    ratios = [1] * len(views) + [1.5 if recorded.valued else 0.12]
+    grid = figure.add_gridspec(
+        len(views) + 1, FRAMES, height_ratios=ratios, wspace=0.02, hspace=0.02
+    )
     count = len(episode)
     # Each frame is of the middle of the time that it stands above.
     steps = [int((place + 0.5) * count / FRAMES) for place in range(FRAMES)]
-    for row, (view, images) in enumerate((("side", episode.side), ("wrist", episode.wrist))):
+    for row, (view, images) in enumerate(views.items()):
         for column, step in enumerate(steps):
             axes = figure.add_subplot(grid[row, column])
             _frame(axes, images[step], driven=episode.source[step] == Source.HUMAN)
@@ -60,7 +62,7 @@ def q_strip(
                 axes.set_ylabel(view)
             if row == 0:
                 axes.set_title(f"{step / control_hz:.1f} s", fontsize=8, pad=3)
-    under = figure.add_subplot(grid[2, :])
+    under = figure.add_subplot(grid[len(views), :])
     under.set_xlim(-0.01 * count / control_hz, count / control_hz)
     under.set_xlabel("time in the episode [s]")
     _driven(under, episode, control_hz)

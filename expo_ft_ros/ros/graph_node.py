@@ -202,15 +202,18 @@ class GraphNode(LifecycleNode, Generic[P]):
         self.health.report(level, message, **values)
 
     # -- topics, services, timers ---------------------------------------------------------------
-    def publisher(self, name: str, *, needed: int = 0) -> Publisher[Any]:
-        """A publisher of the topic table. needed: listeners it must have for the node to be ready.
+    def publisher(
+        self, name: str, *, needed: int = 0, remapped: str | None = None
+    ) -> Publisher[Any]:
+        """A publisher of the topic table. needed: listeners it must have for the node to be ready;
+        remapped: another name of the topic, as a robot's configuration has it.
 
         A listener's own word is not enough: he may know of this publisher before it knows of him.
         """
         entry = topic_entry(name)
         made = self.create_publisher(
             message_type(entry.type),
-            name,
+            remapped or name,
             qos_of(entry, lockstep=self.parameters.lockstep),
         )
         self._entities.append((self.destroy_publisher, made))

@@ -1,7 +1,8 @@
 """An FR3 with a box gripper from primitive shapes: published kinematics, no meshes.
 
 Names other modules rely on: joints JOINTS and FINGERS, actuators of the same names, site TCP,
-body HAND, camera "wrist". Base frame = world frame, z up, x forward [m, rad].
+body HAND, cameras "wrist" on the hand and "top" above the table. Base frame = world frame, z up,
+x forward [m, rad].
 """
 
 from __future__ import annotations
@@ -79,6 +80,7 @@ def robot_xml() -> str:
       specular="0 0 0" castshadow="false"/>
     <geom name="base" type="capsule" fromto="0 0 0.05 0 0 0.14" size="0.075" rgba=".95 .95 .96 1"
       contype="0" conaffinity="0"/>
+    <camera name="top" pos="0.5 0 1.1" xyaxes="0 -1 0 1 0 0" fovy="50"/>
     {opened}
       <body name="{HAND}" pos="0 0 0.107" euler="0 0 {-np.pi / 4}" gravcomp="1">
         <geom name="hand" type="box" size="0.028 0.1 0.033" pos="0 0 0.033" mass="0.7"

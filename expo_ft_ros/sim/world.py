@@ -1,7 +1,8 @@
-"""The simulated robot cell: one robot, one scene, two cameras, a clock that never goes back."""
+"""The simulated robot cell: one robot, one scene, its cameras, a clock that never goes back."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import mujoco
@@ -16,6 +17,7 @@ from expo_ft_ros.sim.render import Renderer, make_renderer
 from expo_ft_ros.sim.scene import ObjectPose, Scene
 
 CAMERAS = ("side", "wrist")
+"""The cameras that are drawn where nothing else is said; there is one above the table, too: top."""
 _SERVO_PERIOD = 0.02  # between two updates of the IK [s]
 _MAX_GRIP_LEAD = 0.02  # of the commanded opening ahead of the measured one [m]
 
@@ -42,13 +44,37 @@ class World:
     """
 
     def __init__(
-        self, limits: RobotLimits, scene: Scene, render_size: int = 224, seed: int = 0
+        self,
+        limits: RobotLimits,
+        scene: Scene,
+        render_size: int = 224,
+        seed: int = 0,
+        cameras: Sequence[str] = CAMERAS,
     ) -> None:
+        """Builds it and resets it.
+
+        Args:
+            limits: Of the robot.
+            scene: What is around it.
+            render_size: Side of the square images [px].
+            seed: Of the first reset.
+            cameras: Those that are drawn.
+
+        Raises:
+            ValueError: for a camera that isn't there.
+        """
         self._scene = scene
         self._max_width = min(limits.gripper_max_width, franka.MAX_WIDTH)
         spec = mujoco.MjSpec.from_string(franka.robot_xml())
         self._scene.build(spec)
         self.model: mujoco.MjModel = spec.compile()
+        known = [self.model.camera(index).name for index in range(self.model.ncam)]
+        if missing := [name for name in cameras if name not in known]:
+            raise ValueError(
+                f"the simulation has no camera {', '.join(missing)} (its cameras are "
+                f"{', '.join(sorted(known))}: name the robot's views so)"
+            )
+        self._cameras = tuple(cameras)
         self.data = mujoco.MjData(self.model)
         model = self.model
         self._arm_qpos = np.array([model.joint(n).qposadr[0] for n in franka.JOINTS])
@@ -140,9 +166,9 @@ class World:
         )
 
     def images(self) -> dict[str, ImageArray]:
-        """Returns "side" and "wrist", each (render_size, render_size, 3) uint8 RGB."""
+        """Returns each camera's image, (render_size, render_size, 3) uint8 RGB."""
         renderer = self._render()
-        return {name: renderer.render(self.data, name) for name in CAMERAS}
+        return {name: renderer.render(self.data, name) for name in self._cameras}
 
     def objects(self) -> dict[str, ObjectPose]:
         """Returns name -> position (3,) [m], quaternion x, y, z, w in the base frame."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from expo_ft_ros.robots import RobotLimits
 from expo_ft_ros.sim.scene import Scene
-from expo_ft_ros.sim.world import World
+from expo_ft_ros.sim.world import CAMERAS, World
 from expo_ft_ros.tasks.config import TaskConfig
 from expo_ft_ros.tasks.registry import load_part
 
@@ -16,7 +18,11 @@ def make_scene(task: TaskConfig) -> Scene:
 
 
 def make_world(
-    task: TaskConfig, limits: RobotLimits, render_size: int = 224, seed: int = 0
+    task: TaskConfig,
+    limits: RobotLimits,
+    render_size: int = 224,
+    seed: int = 0,
+    cameras: Sequence[str] = CAMERAS,
 ) -> World:
-    """The simulated cell with the task's scene in it; raises as `make_scene`."""
-    return World(limits, make_scene(task), render_size, seed)
+    """The simulated cell with the task's scene in it; raises as `make_scene` and `World`."""
+    return World(limits, make_scene(task), render_size, seed, cameras)

@@ -15,8 +15,9 @@ from expo_ft_ros.cli.play import counted, write_video
 from expo_ft_ros.data.types import Source
 from expo_ft_ros.monitor.paths import DRIVER_COLOURS, q_colours
 from expo_ft_ros.recording.recorded_episode import read_recorded
-from expo_ft_ros.report.scene import BADGE, CAMERA, CAMERAS, HEIGHT, VERDICT, WIDTH, EpisodeScene
+from expo_ft_ros.report.scene import BADGE, HEIGHT, VERDICT, WIDTH, EpisodeScene, camera_places
 from expo_ft_ros.robots import RobotLimits
+from support.episodes import VIEWS
 from support.recordings import SIDE, WRIST, choice, record
 from support.runs import line, make_run
 
@@ -55,8 +56,8 @@ def decoded(path):
 
 
 def camera(image, view):
-    left, top = CAMERAS[view]
-    return image[top + CAMERA // 2, left + CAMERA // 2]
+    left, top, side = camera_places(len(VIEWS))[VIEWS.index(view)]
+    return image[top + side // 2, left + side // 2]
 
 
 def badge(image):

@@ -52,7 +52,7 @@ class Rig:
 
     def observation(self) -> Observation:
         proprio = Proprio(self.position.copy(), np.array([1.0, 0, 0, 0]), 0.08)
-        return Observation(self.number, self.number * 0.1, IMAGE, IMAGE, proprio, "")
+        return Observation(self.number, self.number * 0.1, {"side": IMAGE}, proprio, "")
 
     def start(self, episode_plan: Plan) -> None:
         assert self.loop.begin(episode_plan).accepted

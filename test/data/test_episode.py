@@ -17,7 +17,9 @@ FIRST, STEPS = 11, 6
 def observation(number: int) -> Observation:
     image = np.full((8, 8, 3), number, dtype=np.uint8)
     proprio = Proprio(np.array([number, 0.0, 0.0]), np.array([1.0, 0, 0, 0]), 0.04)
-    return Observation(number, number / 10, image, image, proprio, "pick up the cube")
+    return Observation(
+        number, number / 10, {"side": image, "wrist": 255 - image}, proprio, "pick up the cube"
+    )
 
 
 def step(number: int, source: Source = Source.POLICY, episode: int = 3) -> Step:

@@ -36,7 +36,7 @@ def test_a_demonstration_is_a_person_s_and_succeeds(cell):
     assert episode is not None
     assert played.ended.success
     assert set(episode.source) == {Source.HUMAN}
-    assert episode.side.shape == (len(episode) + 1, 32, 32, 3)
+    assert episode.views["side"].shape == (len(episode) + 1, 32, 32, 3)
     assert episode.reward[-1] == 1
     assert episode.reward[:-1].sum() == 0
     assert len(played.calibration) == 0
@@ -72,7 +72,7 @@ def test_the_same_seed_gives_the_same_episode_after_another_one(cell):
     assert again is not None
     np.testing.assert_array_equal(first.executed, again.executed)
     np.testing.assert_array_equal(first.state, again.state)
-    np.testing.assert_array_equal(first.side, again.side)
+    np.testing.assert_array_equal(first.views["side"], again.views["side"])
 
 
 def test_a_plan_that_is_not_new_is_refused(cell):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from expo_ft_ros.graph.reference import reference
-from expo_ft_ros.graph.topics import ROBOT, TOPICS
+from expo_ft_ros.graph.topics import ROBOT, TOPICS, VIEW
 
 ROOT = Path(__file__).parents[2]
 NODES = [path for part in ("nodes", "ros") for path in (ROOT / "expo_ft_ros" / part).glob("*.py")]
@@ -27,13 +27,13 @@ def test_the_document_is_what_the_code_says():
 
 
 def names_in(call: ast.Call) -> list[str]:
-    """Topics that a call's first argument names; an f-string's gap stands for either view."""
+    """Topics that a call's first argument names; an f-string's gap stands for a view."""
     argument = call.args[0] if call.args else None
     if isinstance(argument, ast.Constant):
         return [str(argument.value)]
     if isinstance(argument, ast.JoinedStr):
-        parts = ["{}" if isinstance(p, ast.FormattedValue) else p.value for p in argument.values]
-        return ["".join(parts).format(view) for view in ("side", "wrist")]
+        parts = [VIEW if isinstance(p, ast.FormattedValue) else p.value for p in argument.values]
+        return ["".join(parts)]
     return []
 
 

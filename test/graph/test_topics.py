@@ -5,7 +5,7 @@ import importlib
 
 import pytest
 
-from expo_ft_ros.graph.topics import SERVICES, TOPICS, service, topic
+from expo_ft_ros.graph.topics import SERVICES, TOPICS, VIEW, service, topic, topics_of
 
 
 @pytest.mark.parametrize("entry", TOPICS.values(), ids=lambda entry: entry.name)
@@ -29,6 +29,24 @@ def test_a_lookup_names_the_nearest():
         topic("observatoin")
     with pytest.raises(KeyError, match="did you mean 'episode/pause'"):
         service("episode/pauze")
+
+
+def test_each_view_has_its_topics_and_they_are_alike():
+    assert topic("camera/front_2/image_raw") == dataclasses.replace(
+        topic("camera/side/image_raw"), name="camera/front_2/image_raw"
+    )
+    table = topics_of(("left", "right", "front"))
+    assert len(table) == len(TOPICS) + 3 * 2
+    assert table["monitor/front/image_raw"].publishers == ("monitor",)
+    assert all(entry.name == name and VIEW not in name for name, entry in table.items())
+    # A view may be called as a topic of another kind.
+    assert topic("monitor/q").doc != topic("monitor/q/image_raw").doc
+
+
+def test_what_is_no_view_s_name_is_no_topic():
+    for name in ("camera/Side/image_raw", "camera//image_raw", "camera/a/b/image_raw"):
+        with pytest.raises(KeyError, match="no topic named"):
+            topic(name)
 
 
 def test_entries_are_frozen():

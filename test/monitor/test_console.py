@@ -19,6 +19,7 @@ from expo_ft_ros.monitor.view import Diagnostic, Level, View
 from expo_ft_ros.robots import load_robot
 from expo_ft_ros.tasks import load_task
 from support.browser import DESKTOP, PHONE, Visit, wait_until
+from support.episodes import VIEWS
 from support.views import make_view
 
 LIMITS = load_robot("sim").limits
@@ -36,7 +37,7 @@ class Played:
         self.answers: dict[str, object] = {}
         actions = {name: self._action(name) for name in BUTTONS}
         shown = {"port": 0, "heights": {"lifted": 0.12}, **options}
-        self.console = Console(actions, TASK, LIMITS, **shown)
+        self.console = Console(actions, TASK, LIMITS, VIEWS, **shown)
         self.view = make_view()
         self._over, self._paused = threading.Event(), False
         self._thread = threading.Thread(target=self._feed)

@@ -26,10 +26,10 @@ def test_a_view_shows_what_was_seen_and_chosen_by_then(tmp_path):
     episode = recorded.episode
     assert recorded.steps.tolist() == [0, 4, 8]
     start = recorded_view(recorded, 0, LIMITS, TASK)
-    np.testing.assert_array_equal(start.side, episode.side[0])
+    np.testing.assert_array_equal(start.images["side"], episode.views["side"][0])
     assert (len(start.executed), start.episode.episode, start.chosen) == (1, 3, CHOSEN)
     later = recorded_view(recorded, 6, LIMITS, TASK)
-    np.testing.assert_array_equal(later.wrist, episode.wrist[6])
+    np.testing.assert_array_equal(later.images["wrist"], episode.views["wrist"][6])
     np.testing.assert_array_equal(later.q, recorded.choices[1].q)
     np.testing.assert_allclose(later.paths[:, 0], np.repeat(later.executed[4:5], 4, axis=0))
     assert later.sources.tolist() == [episode.source[0], *episode.source[:6]]

@@ -11,6 +11,7 @@ from expo_ft_ros.monitor.watch import Watch
 from expo_ft_ros.robots import load_robot
 from expo_ft_ros.tasks import load_task
 from expo_ft_ros.tasks.classifiers import make_classifier
+from support.episodes import VIEWS
 
 LIMITS = load_robot("sim").limits
 
@@ -19,14 +20,14 @@ IMAGE = np.zeros((224, 224, 3), np.uint8)
 
 
 def watch() -> Watch:
-    made = Watch(TASK, LIMITS, make_classifier(TASK))
+    made = Watch(TASK, LIMITS, VIEWS, make_classifier(TASK))
     made.take_episode(EpisodeSnapshot(episode=1, state="running"))
     return made
 
 
 def observation(number: int, x: float = 0.5) -> Observation:
     proprio = Proprio(np.array([x, 0.0, 0.2]), TOOL_DOWN, 0.08)
-    return Observation(number, 0.1 * number, IMAGE, IMAGE, proprio, "")
+    return Observation(number, 0.1 * number, dict.fromkeys(VIEWS, IMAGE), proprio, "")
 
 
 def step(number: int, source: Source, episode: int = 1, cause: str = "") -> Step:
@@ -43,8 +44,8 @@ def candidates(number: int, q: list[float]) -> Candidates:
 
 
 def test_before_anything_has_come_nothing_is_shown():
-    view = Watch(TASK, LIMITS, make_classifier(TASK)).view(1.0)
-    assert view.side is None
+    view = Watch(TASK, LIMITS, VIEWS, make_classifier(TASK)).view(1.0)
+    assert not view.images
     assert view.position is None
     assert len(view.paths) == len(view.executed) == len(view.q_history) == 0
 
@@ -192,22 +193,23 @@ def test_of_strangers_names_there_is_an_end():
 
 
 def test_cameras_are_seen_also_before_an_episode():
-    seen = Watch(TASK, LIMITS, make_classifier(TASK))
+    seen = Watch(TASK, LIMITS, VIEWS, make_classifier(TASK))
     seen.take_image("side", IMAGE)
-    assert seen.view(0.0).side is None
+    assert not seen.view(0.0).images
     seen.take_image("wrist", IMAGE)
-    assert seen.view(0.0).side.shape == seen.view(0.0).wrist.shape == (448, 448, 3)
-    assert seen.view(0.0, images=False).side is None
+    shapes = {name: image.shape for name, image in seen.view(0.0).images.items()}
+    assert shapes == dict.fromkeys(VIEWS, (448, 448, 3))
+    assert not seen.view(0.0, images=False).images
 
 
-def test_what_the_classifier_says_is_on_the_side_image():
+def test_what_the_classifier_says_is_on_the_first_image():
     seen = watch()
     seen.take_image("side", IMAGE)
     seen.take_image("wrist", IMAGE)
-    assert not seen.view(0.0).side.any()
+    assert not seen.view(0.0).images["side"].any()
     seen.take_reward("lifted 0.05 m of 0.12 m")
-    assert seen.view(0.0).side.any()
-    assert not seen.view(0.0).wrist.any()
+    assert seen.view(0.0).images["side"].any()
+    assert not seen.view(0.0).images["wrist"].any()
 
 
 def test_timings_are_of_the_last_ticks_and_the_newest_chunk():

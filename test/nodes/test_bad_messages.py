@@ -25,6 +25,7 @@ from expo_ft_ros.recording.messages import (
 )
 from expo_ft_ros.ros.messages import header_of
 from support.arbitration_world import World
+from support.episodes import VIEWS
 from support.random_recordings import assert_same, messages, of_live, record
 
 BAD = st.sampled_from([math.nan, math.inf, -math.inf])
@@ -113,7 +114,7 @@ def spoilt(message, rng: np.random.Generator):
     elif isinstance(message, Reward):
         message.value = math.nan
     else:
-        message.side.step += 1
+        message.views[0].step += 1
     return message
 
 
@@ -123,7 +124,7 @@ def test_an_episode_is_what_it_is_without_its_broken_parts(seed):
     """Each part may come spoilt before it comes sound."""
     rng = np.random.default_rng(seed)
     said = list(messages(3, 5, rng))
-    gatherer = EpisodeGatherer()
+    gatherer = EpisodeGatherer(VIEWS)
     for topic, message in said:
         if topic in ("step", "reward", "observation") and rng.integers(2):
             with pytest.raises(BadMessage):

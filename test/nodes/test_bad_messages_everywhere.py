@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 @pytest.mark.timeout(450)
 def test_a_training_ends_well_whatever_is_said_beside(graph, capsys):
     commands = {name: graph.probe.gather(name) for name in COMMANDS}
-    shown = [graph.probe.gather(f"monitor/{what}") for what in ("markers", "side", "q")]
+    shown = [graph.probe.gather(f"monitor/{what}") for what in ("markers", "side/image_raw", "q")]
     knows, asked = graph.probe.node.create_client(Trigger, "teleop/acknowledge"), None
     training = MeddledTraining(graph.folder, graph.domain, realtime=False)
 

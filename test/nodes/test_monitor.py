@@ -21,6 +21,7 @@ from expo_ft_ros.monitor.paths import DRIVER_COLOURS
 from expo_ft_ros.nodes.monitor import MonitorNode
 from expo_ft_ros.recording.messages import candidates_from_msg
 from expo_ft_ros.ros.messages import array_to_image, header_of, to_array
+from support.episodes import VIEWS
 
 BRIGHTNESS = np.array([0.2126, 0.7152, 0.0722])
 KINDS = {"base", "edited", "chosen", "edits", "executed", "workspace", "regions", "state", "arm"}
@@ -32,15 +33,14 @@ class Monitored:
     def __init__(self, graph) -> None:
         self.probe = graph.probe
         self.seen = self.probe.gather("monitor/markers")
-        self.images = {n: self.probe.gather(f"monitor/{n}") for n in ("side", "wrist", "q")}
+        self.images = {v: self.probe.gather(f"monitor/{v}/image_raw") for v in VIEWS}
+        self.plot = self.probe.gather("monitor/q")
         self.path = self.probe.gather("monitor/executed")
         self.out = {
             name: self.probe.publisher(name)
             for name in ("episode/state", "proprio", "observation", "step", "policy/candidates")
         }
-        self.cameras = [
-            self.probe.publisher(f"camera/{view}/image_raw") for view in ("side", "wrist")
-        ]
+        self.cameras = [self.probe.publisher(f"camera/{view}/image_raw") for view in VIEWS]
         self.node = graph.start("monitor")
         self.probe.ready("monitor")
         self.probe.matched()
@@ -60,7 +60,13 @@ class Monitored:
         for camera in self.cameras:
             camera.publish(image)
         self.out["observation"].publish(
-            Observation(number=number, episode=episode, side=image, wrist=image, proprio=proprio)
+            Observation(
+                number=number,
+                episode=episode,
+                view_names=VIEWS,
+                views=[image] * len(VIEWS),
+                proprio=proprio,
+            )
         )
 
     def step(self, number: int, source: Source, episode: int = 1) -> None:
@@ -141,7 +147,7 @@ def test_images_and_the_plot_of_q_come_and_an_episode_takes_its_own_with_it(grap
     world.observe(5, 0.45)
     world.step(5, Source.HUMAN)
     world.choose(5, np.linspace(0, 1, 16))
-    world.probe.until(lambda: all(world.images.values()), "the images")
+    world.probe.until(lambda: world.plot and all(world.images.values()), "the images")
     assert world.images["side"][-1].encoding == "rgb8"
     assert world.images["side"][-1].height == 448
     assert "refill the bin" in world.markers("state")[0].text

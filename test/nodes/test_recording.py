@@ -27,6 +27,7 @@ from expo_ft_ros.recording.lerobot import read_dataset
 from expo_ft_ros.recording.mcap_file import read_bag
 from expo_ft_ros.rl.replay_buffer import ReplayBuffer
 from expo_ft_ros.ros.message_definitions import message_definition
+from support.episodes import VIEWS
 from support.random_recordings import assert_same, messages, of_live, record
 
 
@@ -86,7 +87,7 @@ def test_a_cut_gives_all_whole_steps_before_it(tmp_path_factory, share):
     assert "000003.mcap: cut off after" in rescued.outcome.cause
     count = len(rescued)
     np.testing.assert_array_equal(rescued.executed, live.executed[:count])
-    np.testing.assert_array_equal(rescued.side, live.side[: count + 1])
+    np.testing.assert_array_equal(rescued.views["side"], live.views["side"][: count + 1])
 
 
 def test_a_whole_file_is_rescued_whole(tmp_path):
@@ -204,9 +205,9 @@ def test_a_run_is_exported(tmp_path, monkeypatch, capsys):
     (run / "config.yaml").write_text("command: train\noptions: {}\ntask: {control_hz: 10.0}\n")
     relabel(run / "episodes" / "000002.mcap", False)
     assert cli.main(["export", str(tmp_path / "out")]) == 0
-    assert [e.outcome.success for e in read_dataset(tmp_path / "out", 10)] == [True, False]
+    assert [e.outcome.success for e in read_dataset(tmp_path / "out", 10, VIEWS)] == [True, False]
     assert cli.main(["export", "--only", "successes", str(tmp_path / "won"), "a"]) == 0
-    assert len(list(read_dataset(tmp_path / "won", 10))) == 1
+    assert len(list(read_dataset(tmp_path / "won", 10, VIEWS))) == 1
     assert cli.main(["export", "--only", "demonstrations", str(tmp_path / "none")]) == 2
     assert "no episode to export" in capsys.readouterr().err
     assert not list(tmp_path.glob("none*"))

@@ -16,7 +16,7 @@ from expo_ft_ros.ros.messages import array_to_image, header_of, stamp_of, to_arr
 
 def test_crop():
     image = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
-    np.testing.assert_array_equal(crop_image(image, ()), image[:, 1:5])
+    np.testing.assert_array_equal(crop_image(image, None), image[:, 1:5])
     np.testing.assert_array_equal(crop_image(image, (2, 1, 3, 2)), image[1:3, 2:5])
     with pytest.raises(ValueError, match="does not lie in the image of 6x4"):
         crop_image(image, (4, 0, 3, 2))

@@ -20,9 +20,12 @@ from expo_ft_ros.recording.lerobot import (
     read_dataset,
     writer,
 )
-from support.episodes import make_episode
+from support.episodes import VIEWS, make_episode
 
 HZ = 10.0
+VIEW_NAMES = st.lists(
+    st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True), min_size=1, max_size=4, unique=True
+)
 
 
 def written(folder, *episodes):
@@ -42,20 +45,27 @@ def edit_info(folder, **changes):
 
 
 @settings(max_examples=15, deadline=None)
-@given(lengths=st.lists(st.tuples(st.integers(1, 9), st.booleans()), min_size=1, max_size=4))
-def test_what_is_written_is_read(tmp_path_factory, lengths):
+@given(
+    lengths=st.lists(st.tuples(st.integers(1, 9), st.booleans()), min_size=1, max_size=4),
+    views=VIEW_NAMES,
+    data=st.data(),
+)
+def test_what_is_written_is_read(tmp_path_factory, lengths, views, data):
+    """Of one view to four, in the order of the robot that reads it."""
     episodes = [
-        make_episode(number, length, terminated=success)
+        make_episode(number, length, terminated=success, views=views)
         for number, (length, success) in enumerate(lengths, start=1)
     ]
     folder = written(tmp_path_factory.mktemp("exchange") / "dataset", *episodes)
     frames = sum(len(episode) for episode in episodes)
-    assert check_dataset(folder, HZ) == DatasetSize(len(episodes), frames)
-    for before, after in zip(episodes, read_dataset(folder, HZ), strict=True):
+    order = data.draw(st.permutations(views))
+    assert check_dataset(folder, HZ, order) == DatasetSize(len(episodes), frames)
+    for before, after in zip(episodes, read_dataset(folder, HZ, order), strict=True):
         length = len(before)
         assert len(after) == length
-        for name in ("side", "wrist", "state"):
-            now, then = getattr(after, name), getattr(before, name)
+        assert list(after.views) == order
+        pairs = {name: (after.views[name], before.views[name]) for name in views}
+        for name, (now, then) in {**pairs, "state": (after.state, before.state)}.items():
             np.testing.assert_array_equal(now[:length], then[:length], err_msg=name)
             np.testing.assert_array_equal(now[length], now[length - 1], err_msg=name)
         for name in ("executed", "source", "reward"):
@@ -69,8 +79,8 @@ def test_what_is_written_is_read(tmp_path_factory, lengths):
 
 def test_images_can_be_read_smaller(tmp_path):
     folder = written(tmp_path / "dataset", make_episode(1, 3, terminated=True, size=32))
-    (episode,) = read_dataset(folder, HZ, image_size=16)
-    assert episode.side.shape == (4, 16, 16, 3)
+    (episode,) = read_dataset(folder, HZ, VIEWS, image_size=16)
+    assert episode.views["side"].shape == (4, 16, 16, 3)
 
 
 def test_it_is_what_lerobot_reads(tmp_path, monkeypatch):
@@ -103,7 +113,7 @@ def test_it_is_what_lerobot_reads(tmp_path, monkeypatch):
     actions = np.concatenate([episode.executed for episode in episodes])
     np.testing.assert_allclose(stats["action"]["mean"], actions.mean(axis=0), atol=1e-6)
     np.testing.assert_allclose(stats["action"]["q99"], np.quantile(actions, 0.99, axis=0), 1e-5)
-    side = np.concatenate([e.side[:5:10, ::8, ::8] for e in episodes]).reshape(-1, 3) / 255
+    side = np.concatenate([e.views["side"][:5:10, ::8, ::8] for e in episodes]).reshape(-1, 3) / 255
     of_side = stats["observation.images.side"]
     assert np.shape(of_side["mean"]) == (3, 1, 1)
     for name, wanted in (("mean", side.mean(0)), ("std", side.std(0)), ("max", side.max(0))):
@@ -116,18 +126,18 @@ def test_what_a_dataset_does_not_say_makes_a_demonstration(tmp_path):
     (path,) = (folder / "data").glob("*/*.parquet")
     beyond = ["next.done", "next.success", "next.truncated", "complementary_info.is_intervention"]
     pq.write_table(pq.read_table(path).drop_columns(beyond), path)
-    (failed,) = read_dataset(folder, HZ)
+    (failed,) = read_dataset(folder, HZ, VIEWS)
     assert not failed.outcome.success, "it has rewards, and none was given"
     assert failed.outcome.truncated
     pq.write_table(pq.read_table(path).drop_columns(["next.reward"]), path)
-    (episode,) = read_dataset(folder, HZ)
+    (episode,) = read_dataset(folder, HZ, VIEWS)
     assert episode.outcome.success
     assert episode.outcome.terminated
     assert episode.human_steps == 4
     assert episode.reward.tolist() == [0, 0, 0, 1]
     pq.write_table(pq.read_table(path).drop_columns(["task_index"]), path)
     with pytest.raises(DatasetError, match="has no column task_index"):
-        list(read_dataset(folder, HZ))
+        list(read_dataset(folder, HZ, VIEWS))
 
 
 @pytest.mark.parametrize(
@@ -144,7 +154,7 @@ def test_another_dataset_is_refused_by_its_cause(tmp_path, changes, cause):
     folder = written(tmp_path / "dataset", make_episode(1, 4, terminated=True))
     edit_info(folder, **changes)
     with pytest.raises(DatasetError, match=cause):
-        list(read_dataset(folder, HZ))
+        list(read_dataset(folder, HZ, VIEWS))
 
 
 def test_videos_are_refused(tmp_path):
@@ -153,7 +163,7 @@ def test_videos_are_refused(tmp_path):
     features["observation.images.side"]["dtype"] = "video"
     edit_info(folder, features=features)
     with pytest.raises(DatasetError, match="is video, needed is image"):
-        check_dataset(folder, HZ)
+        check_dataset(folder, HZ, VIEWS)
 
 
 @pytest.mark.parametrize(
@@ -172,7 +182,7 @@ def test_bad_numbers_are_refused(tmp_path, column, value, cause):
     bad = pa.array([[value] * width] * 4, type=pa.list_(pa.float32(), width))
     pq.write_table(table.set_column(table.column_names.index(column), column, bad), path)
     with pytest.raises(DatasetError, match=cause):
-        list(read_dataset(folder, HZ))
+        list(read_dataset(folder, HZ, VIEWS))
 
 
 def test_a_broken_file_is_named(tmp_path):
@@ -180,9 +190,9 @@ def test_a_broken_file_is_named(tmp_path):
     (path,) = (folder / "data").glob("*/*.parquet")
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(DatasetError, match=r"file-000\.parquet: can't be read"):
-        list(read_dataset(folder, HZ))
+        list(read_dataset(folder, HZ, VIEWS))
     with pytest.raises(DatasetError, match="no LeRobot dataset"):
-        check_dataset(tmp_path, HZ)
+        check_dataset(tmp_path, HZ, VIEWS)
 
 
 def test_nothing_is_overwritten_and_sizes_do_not_mix(tmp_path):
@@ -198,3 +208,20 @@ def test_nothing_is_overwritten_and_sizes_do_not_mix(tmp_path):
         with pytest.raises(DatasetError, match=r"is 16x16, the episodes before it 8x8"):
             writer.add(make_episode(2, 4, terminated=True, size=16))
     assert [path.name for path in tmp_path.iterdir()] == ["dataset"], "nothing is left of it"
+
+
+@pytest.mark.parametrize("wanted", [("side",), ("side", "front"), ("wrist", "side", "front")])
+def test_other_views_than_the_robots_are_refused_with_both_lists(tmp_path, wanted):
+    folder = written(tmp_path / "dataset", make_episode(1, 4, terminated=True))
+    cause = f"info.json: its views are side, wrist, the robot's are {', '.join(wanted)} "
+    with pytest.raises(DatasetError, match=cause):
+        check_dataset(folder, HZ, wanted)
+    with pytest.raises(DatasetError, match=cause):
+        list(read_dataset(folder, HZ, wanted))
+
+
+def test_an_episode_of_other_views_goes_into_a_dataset_of_its_own(tmp_path):
+    with DatasetWriter(tmp_path / "dataset", HZ, "franka") as made:
+        made.add(make_episode(1, 4, terminated=True))
+        with pytest.raises(DatasetError, match=r"episode 2: its images are .*\.side, those"):
+            made.add(make_episode(2, 4, terminated=True, views=("side",)))

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from expo_ft_ros.recording.lerobot import DatasetError, DatasetWriter, check_dataset, read_dataset
-from support.episodes import make_episode
+from support.episodes import VIEWS, make_episode
 
 HZ = 10.0
 LENGTHS = (4, 6)
@@ -61,9 +61,9 @@ def edit_info(folder, change):
 def refused(folder, cause):
     """Both refuse it alike, in one line that names the dataset's folder."""
     with pytest.raises(DatasetError, match=cause) as checked:
-        check_dataset(folder, HZ)
+        check_dataset(folder, HZ, VIEWS)
     with pytest.raises(DatasetError, match=cause) as read:
-        list(read_dataset(folder, HZ))
+        list(read_dataset(folder, HZ, VIEWS))
     assert "\n" not in str(checked.value)
     assert str(folder) in str(checked.value)
     assert str(checked.value) == str(read.value)
@@ -74,10 +74,10 @@ def refused(folder, cause):
     ["next.success", "next.truncated", "complementary_info.is_intervention", "next.reward"],
 )
 def test_lists_of_length_one_are_what_is_in_them(folder, column):
-    plain = list(read_dataset(folder, HZ))
+    plain = list(read_dataset(folder, HZ, VIEWS))
     values = pq.read_table(data_file(folder))[column].to_pylist()
     replace_column(folder, column, [[value] for value in values])
-    for before, after in zip(plain, read_dataset(folder, HZ), strict=True):
+    for before, after in zip(plain, read_dataset(folder, HZ, VIEWS), strict=True):
         assert after.outcome == before.outcome
         np.testing.assert_array_equal(after.source, before.source)
     assert not plain[0].outcome.success
@@ -104,13 +104,13 @@ def test_a_column_of_another_type_is_refused(folder, column, values):
 
 
 def test_rows_are_ordered_by_their_frame_index(folder):
-    plain = list(read_dataset(folder, HZ))
+    plain = list(read_dataset(folder, HZ, VIEWS))
     table = pq.read_table(data_file(folder))
     order = [("episode_index", "ascending"), ("frame_index", "descending")]
     pq.write_table(table.sort_by(order), data_file(folder))
-    for before, after in zip(plain, read_dataset(folder, HZ), strict=True):
+    for before, after in zip(plain, read_dataset(folder, HZ, VIEWS), strict=True):
         np.testing.assert_array_equal(after.executed, before.executed)
-        np.testing.assert_array_equal(after.side, before.side)
+        np.testing.assert_array_equal(after.views["side"], before.views["side"])
         np.testing.assert_array_equal(after.reward, before.reward)
 
 
@@ -221,7 +221,7 @@ def test_names_in_lerobots_other_form_are_read(folder):
         feature["names"] = {"axes": feature["names"]}
 
     edit_info(folder, in_a_mapping)
-    assert check_dataset(folder, HZ).episodes == 2
+    assert check_dataset(folder, HZ, VIEWS).episodes == 2
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.99])
@@ -265,6 +265,6 @@ def test_tasks_are_checked(folder, table, cause):
 
 
 def test_what_is_checked_is_what_is_read(folder):
-    summary = check_dataset(folder, HZ)
+    summary = check_dataset(folder, HZ, VIEWS)
     assert (summary.episodes, summary.frames) == (2, 10)
-    assert [len(episode) for episode in read_dataset(folder, HZ)] == list(LENGTHS)
+    assert [len(episode) for episode in read_dataset(folder, HZ, VIEWS)] == list(LENGTHS)

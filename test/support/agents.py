@@ -10,7 +10,7 @@ from expo_ft_ros.rl.agent import Agent
 from expo_ft_ros.rl.config import load_preset
 from expo_ft_ros.robots import DEFAULT_ROBOT, load_robot
 from expo_ft_ros.tasks import load_task
-from support.episodes import make_episode
+from support.episodes import VIEWS, make_episode
 
 SIZE = 16
 
@@ -67,4 +67,4 @@ def weights_of(agent: Agent) -> dict[str, torch.Tensor]:
 def observation() -> Observation:
     image = np.random.default_rng(1).integers(0, 255, (224, 224, 3), dtype=np.uint8)
     proprio = Proprio(np.array([0.4, 0.0, 0.2]), np.array([1.0, 0, 0, 0]), 0.05)
-    return Observation(1, 0.0, image, image, proprio, "pick up the cube")
+    return Observation(1, 0.0, dict.fromkeys(VIEWS, image), proprio, "pick up the cube")

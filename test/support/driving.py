@@ -34,7 +34,7 @@ class Outcome:
 def observe(world: World, number: int = 0, images: bool = False) -> Observation:
     """Returns an observation, with or without images."""
     seen = world.images() if images else {"side": _NO_IMAGE, "wrist": _NO_IMAGE}
-    return Observation(number, world.time, seen["side"], seen["wrist"], world.proprio(), "")
+    return Observation(number, world.time, seen, world.proprio(), "")
 
 
 def lifted(world: World) -> bool:

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from expo_ft_ros.data.episode import Episode, EpisodeOutcome
 
+VIEWS = ("side", "wrist")
+"""Those of the simulation."""
+
 
 def make_episode(
-    number: int, length: int, *, terminated: bool, stage: str = "rl", size: int = 8
+    number: int,
+    length: int,
+    *,
+    terminated: bool,
+    stage: str = "rl",
+    size: int = 8,
+    views: Sequence[str] = VIEWS,
 ) -> Episode:
     """An episode of `length` steps whose numbers are drawn from its number and length."""
     rng = np.random.default_rng([number, length])
@@ -27,8 +38,10 @@ def make_episode(
             steps=length,
         ),
         instruction="pick up the cube",
-        side=rng.integers(0, 255, (length + 1, size, size, 3), dtype=np.uint8),
-        wrist=rng.integers(0, 255, (length + 1, size, size, 3), dtype=np.uint8),
+        views={
+            name: rng.integers(0, 255, (length + 1, size, size, 3), dtype=np.uint8)
+            for name in views
+        },
         state=rng.normal(size=(length + 1, 10)).astype(np.float32),
         proposed=rng.uniform(-1, 1, (length, 7)).astype(np.float32),
         executed=rng.uniform(-1, 1, (length, 7)).astype(np.float32),

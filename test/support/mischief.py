@@ -29,6 +29,7 @@ TIMELESS = ("spacenav/twist", "spacenav/joy")
 
 _DIAGNOSTIC = ("progress", "lateness", "q")  # what nobody acts on
 _WORDS = ("state", "stage", "policy", "operator_mode", "encoding", "data")
+_CUT = ("buttons", "view_names")  # shorter by one
 _STAMP_STEP = 20_000_000  # [ns]
 
 
@@ -104,11 +105,15 @@ def made(heard: Sequence[Any], what: Mischief, topic: str) -> Any:
 
 
 def _leaves(message: Any) -> Iterator[tuple[Any, str, Any]]:
-    """(owner, field, value) of everything in a message that is no message itself."""
+    """(owner, field, value) of everything in a message that is no message itself; of a list of
+    messages only images are gone through."""
     for field in message.get_fields_and_field_types():
         value = getattr(message, field)
         if hasattr(value, "get_fields_and_field_types"):
             yield from _leaves(value)
+        elif field == "views":
+            for image in value:
+                yield from _leaves(image)
         else:
             yield message, field, value
 
@@ -124,7 +129,7 @@ def _spoilt(message: Any, what: Mischief) -> Any:
         value = "nonsense"
     elif field == "source":
         value = 77
-    elif field == "buttons" or (what.shift < 0 and not isinstance(value, np.ndarray)):
+    elif field in _CUT or (what.shift < 0 and not isinstance(value, np.ndarray)):
         value = value[:-1]
     else:
         value = copy.copy(value)
@@ -139,7 +144,7 @@ def _shows(field: str, value: Any) -> bool:
         return field not in _DIAGNOSTIC
     if isinstance(value, str):
         return field in _WORDS
-    if field in ("source", "buttons"):
+    if field == "source" or field in _CUT:
         return True
     kind = getattr(value, "typecode", "") or getattr(getattr(value, "dtype", None), "char", "")
     return kind in ("f", "d") and len(value) > 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,23 +19,24 @@ from expo_ft_ros.ros.messages import (
     step_to_msg,
     verdict_to_msg,
 )
+from support.episodes import VIEWS
 
 CHOSEN = 2
 _EVERY, _COUNT, _HORIZON = 4, 4, 6
 
 
-ARRAYS = ("side", "wrist", "state", "proposed", "executed", "source", "chunk", "index", "reward")
+ARRAYS = ("state", "proposed", "executed", "source", "chunk", "index", "reward")
 SIZE = 32
 
 
-def messages(number: int, length: int, rng: np.random.Generator):
+def messages(number: int, length: int, rng: np.random.Generator, views: Sequence[str] = VIEWS):
     """(topic, message) of an episode, as the graph says them."""
     first = 100 * number
     yield "session/plan", SessionPlan(stage="rl", episode=number, seed=7, max_steps=length)
     yield "episode/state", EpisodeState(episode=number, state="running", stage="rl")
     for i in range(length + 1):
         header = header_of(first * 10**8 + i * 10**8, "camera")
-        side, wrist = rng.integers(0, 255, (2, SIZE, SIZE, 3), dtype=np.uint8)
+        images = rng.integers(0, 255, (len(views), SIZE, SIZE, 3), dtype=np.uint8)
         pose = Proprio(rng.normal(size=3), np.array([1.0, 0, 0, 0]), 0.04)
         yield (
             "observation",
@@ -42,8 +44,8 @@ def messages(number: int, length: int, rng: np.random.Generator):
                 header=header,
                 number=first + i,
                 episode=number,
-                side=array_to_image(side, header),
-                wrist=array_to_image(wrist, header),
+                view_names=list(views),
+                views=[array_to_image(image, header) for image in images],
                 proprio=proprio_to_msg(pose, header),
                 instruction="pick up the cube",
             ),
@@ -72,15 +74,15 @@ def messages(number: int, length: int, rng: np.random.Generator):
     )
 
 
-def record(folder, number: int, said) -> None:
-    files = EpisodeFiles(folder, "task: cube_pick")
+def record(folder, number: int, said, views: Sequence[str] = VIEWS) -> None:
+    files = EpisodeFiles(folder, "task: cube_pick", views)
     for now, (topic, message) in enumerate(said):
         files.write(number, topic, message, now)
     files.close(number)
 
 
-def of_live(said, image_size=None) -> Episode:
-    gatherer = EpisodeGatherer(image_size)
+def of_live(said, image_size=None, views: Sequence[str] = VIEWS) -> Episode:
+    gatherer = EpisodeGatherer(views, image_size)
     for topic, message in said:
         if topic != "teleop/command":
             gatherer.take(topic, message)
@@ -91,6 +93,9 @@ def of_live(said, image_size=None) -> Episode:
 def assert_same(one: Episode, other: Episode) -> None:
     assert one.outcome == other.outcome
     assert one.instruction == other.instruction
+    assert list(one.views) == list(other.views)
+    for name, images in one.views.items():
+        np.testing.assert_array_equal(images, other.views[name], err_msg=name)
     for name in ARRAYS:
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
 

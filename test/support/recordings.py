@@ -19,6 +19,7 @@ from expo_ft_ros.ros.messages import (
     to_array,
     verdict_to_msg,
 )
+from support.episodes import VIEWS
 
 SIDE, WRIST = (200, 60, 30), (30, 90, 200)
 START = (0.45, 0.0, 0.2)
@@ -39,7 +40,7 @@ def record(
     """Writes an episode of a step for each source, 1 cm along x each; choices: step -> actions
     (K, C, 7), q (K,), edited (K,) and chosen of a choice on its observation."""
     folder.mkdir(parents=True, exist_ok=True)
-    files = EpisodeFiles(folder, "")
+    files = EpisodeFiles(folder, "", VIEWS)
     said = _messages(number, sources, choices or {}, success, stage, cause, instruction)
     for now, (topic, message) in enumerate(said):
         if ended or topic != "episode/state" or message.state != "ended":
@@ -66,15 +67,15 @@ def _messages(number, sources, choices, success, stage, cause, instruction):
         header = header_of(first * 10**8 + i * 10**8, "camera")
         place = np.add(START, [0.01 * i, 0, 0])
         pose = Proprio(place, np.array([1.0, 0, 0, 0]), 0.04)
-        side, wrist = (np.full((32, 32, 3), colour, np.uint8) for colour in (SIDE, WRIST))
+        images = (np.full((32, 32, 3), colour, np.uint8) for colour in (SIDE, WRIST))
         yield (
             "observation",
             Observation(
                 header=header,
                 number=first + i,
                 episode=number,
-                side=array_to_image(side, header),
-                wrist=array_to_image(wrist, header),
+                view_names=VIEWS,
+                views=[array_to_image(image, header) for image in images],
                 proprio=proprio_to_msg(pose, header),
                 instruction=instruction,
             ),

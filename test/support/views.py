@@ -41,8 +41,7 @@ def make_view(step: int = 34, **changes: object) -> View:
         "paths": tool_paths(executed[-1], np.repeat(actions, 16, axis=1), RobotLimits(), PERIOD),
         "executed": executed,
         "sources": sources,
-        "side": picture(step, 0),
-        "wrist": picture(step, 1),
+        "images": {"side": picture(step, 0), "wrist": picture(step, 1)},
         "q_history": np.array(
             [[s, 0.2 + s / 300, 0.6 + s / 400, 0.58 + s / 380] for s in range(0, step + 1, 8)]
         ),

@@ -63,7 +63,7 @@ def seen(scoop: float, target: float, z: float = 0.2, colour=RED) -> Observation
 
     wrist, side = image(slice(0, 20), scoop), image(slice(20, 40), target)
     proprio = Proprio(np.array([0.45, 0.0, z]), np.array([1.0, 0, 0, 0]), 0.018)
-    return Observation(0, 0.0, side, wrist, proprio, "")
+    return Observation(0, 0.0, {"side": side, "wrist": wrist}, proprio, "")
 
 
 def first_success(track: list[Observation]) -> int | None:
@@ -125,8 +125,8 @@ def asked_for(track: list[Observation]) -> str:
 def scene(in_bin: float, on_table: float = 0.0, scoop: float = 0.0) -> Observation:
     """Candies over so much of the bin, of the whole image beside it and of the scoop."""
     seen_of = seen(scoop, 0)
-    seen_of.side[20 : 20 + round(20 * in_bin), :20] = RED
-    seen_of.side[: round(40 * on_table * 2), :20] = RED
+    seen_of.views["side"][20 : 20 + round(20 * in_bin), :20] = RED
+    seen_of.views["side"][: round(40 * on_table * 2), :20] = RED
     return seen_of
 
 

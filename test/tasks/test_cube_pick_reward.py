@@ -30,7 +30,7 @@ def judge(**parameters: float) -> Classifier:
 
 def seen(z: float, width: float) -> Observation:
     proprio = Proprio(np.array([0.45, 0.0, z]), np.array([1.0, 0, 0, 0]), width)
-    return Observation(0, 0.0, _NO_IMAGE, _NO_IMAGE, proprio, "")
+    return Observation(0, 0.0, {"side": _NO_IMAGE}, proprio, "")
 
 
 def verdicts(classifier, track: list[tuple[float, float]]) -> list[bool]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 VERSION = "v3.0"
@@ -11,18 +10,23 @@ STATE_NAMES = ("x", "y", "z", "r11", "r21", "r31", "r12", "r22", "r32", "gripper
 columns of its rotation, opening of the gripper [m]."""
 ACTION_NAMES = ("vx", "vy", "vz", "wx", "wy", "wz", "gripper_velocity")
 """Of action: as executed, in [-1, 1] of the task's limits, in base-frame axes."""
-VIEWS: Mapping[str, str] = {
-    "side": "observation.images.side",
-    "wrist": "observation.images.wrist",
-}
-"""Feature of each view."""
-
+_IMAGES = "observation.images."
 STATE, ACTION = "observation.state", "action"
 REWARD, DONE, SUCCESS = "next.reward", "next.done", "next.success"
 TRUNCATED = "next.truncated"
 HUMAN = "complementary_info.is_intervention"
 INFO = Path("meta/info.json")
 TASKS = Path("meta/tasks.parquet")
+
+
+def feature_of(view: str) -> str:
+    """The feature, and column, of a view's images."""
+    return f"{_IMAGES}{view}"
+
+
+def view_of(feature: str) -> str:
+    """The view whose images a feature is; "" where it is none of images."""
+    return feature.removeprefix(_IMAGES) if feature.startswith(_IMAGES) else ""
 
 
 class DatasetError(ValueError):

@@ -19,7 +19,6 @@ from expo_ft_ros.recording.lerobot.format import (
     STATE,
     SUCCESS,
     TRUNCATED,
-    VIEWS,
     DatasetError,
 )
 from expo_ft_ros.recording.lerobot.images import image_size
@@ -77,7 +76,7 @@ def read_frames(info: DatasetInfo) -> Iterator[list[Frame]]:
     rows: list[Frame] = []
     over: set[int] = set()
     frames = 0
-    for row in _rows(info.folder):
+    for row in _rows(info):
         episode = row.cells[EPISODE]
         if rows and episode != rows[0].cells[EPISODE]:
             over.add(rows[0].cells[EPISODE])
@@ -122,7 +121,7 @@ def _in_order(rows: list[Frame], info: DatasetInfo) -> list[Frame]:
                 f"task_index {task}, the episode begins with {rows[0].cells[TASK]} (an episode has "
                 "one task)"
             )
-    for name in VIEWS.values():
+    for name in info.views.values():
         sizes = [image_size(row.cells[name]) for row in rows]
         for row, size in zip(rows, sizes, strict=True):
             if size != sizes[0]:
@@ -133,8 +132,9 @@ def _in_order(rows: list[Frame], info: DatasetInfo) -> list[Frame]:
     return rows
 
 
-def _rows(folder: Path) -> Iterator[Frame]:
+def _rows(info: DatasetInfo) -> Iterator[Frame]:
     """One checked row after the other, as many in memory as a batch has."""
+    folder, columns = info.folder, {**_COLUMNS, **dict.fromkeys(info.views.values(), _IMAGE)}
     # file-1000 comes after file-999.
     paths = sorted((folder / "data").glob("*/*.parquet"), key=lambda path: (len(path.name), path))
     if not paths:
@@ -143,11 +143,12 @@ def _rows(folder: Path) -> Iterator[Frame]:
         number = 0
         try:
             with pq.ParquetFile(path, page_checksum_verification=True) as file:
-                names = _columns_of(path, file.schema_arrow)
+                names = _columns_of(path, file.schema_arrow, columns)
                 for batch in file.iter_batches(batch_size=_BATCH, columns=names):
-                    columns = {name: batch.column(name).to_pylist() for name in names}
-                    for values in zip(*columns.values(), strict=True):
-                        yield _frame(path, number, dict(zip(columns, values, strict=True)))
+                    lists = [batch.column(name).to_pylist() for name in names]
+                    for values in zip(*lists, strict=True):
+                        cells = dict(zip(names, values, strict=True))
+                        yield _frame(path, number, cells, columns)
                         number += 1
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise DatasetError(
@@ -155,10 +156,10 @@ def _rows(folder: Path) -> Iterator[Frame]:
             ) from error
 
 
-def _columns_of(path: Path, schema: pa.Schema) -> list[str]:
+def _columns_of(path: Path, schema: pa.Schema, columns: Mapping[str, _Column]) -> list[str]:
     """The columns to read; each is there and of its kind."""
     names = []
-    for name, column in _COLUMNS.items():
+    for name, column in columns.items():
         if name not in schema.names:
             if not column.optional:
                 raise DatasetError(f"{path}: has no column {name} (needed is {column.needed})")
@@ -171,14 +172,14 @@ def _columns_of(path: Path, schema: pa.Schema) -> list[str]:
     return names
 
 
-def _frame(path: Path, row: int, cells: dict[str, Any]) -> Frame:
+def _frame(path: Path, row: int, cells: dict[str, Any], columns: Mapping[str, _Column]) -> Frame:
     episode = cells[EPISODE]
     if isinstance(episode, list) and len(episode) == 1:
         (episode,) = episode
     within = "" if episode is None else f"episode {episode}, "
     frame = Frame(f"{path}: {within}row {row}", cells)
     for name, value in cells.items():
-        column = _COLUMNS[name]
+        column = columns[name]
         if column.single and isinstance(value, list):
             if len(value) != 1:
                 raise frame.problem(f"{name} has {len(value)} values, needed is one")
@@ -188,7 +189,7 @@ def _frame(path: Path, row: int, cells: dict[str, Any]) -> Frame:
         flaw = column.flaw(value)
         if flaw:
             raise frame.problem(f"{name}{flaw}")
-        cells[name] = value["bytes"] if name in VIEWS.values() else value
+        cells[name] = value["bytes"] if column is _IMAGE else value
     return frame
 
 
@@ -260,6 +261,7 @@ def _no_flaw(value: Any) -> str:
 
 
 _COUNT = _Column("a whole number", pa.types.is_integer, _flaw_of_count, single=True)
+_IMAGE = _Column("an image with its bytes", _is_image, _flaw_of_image)
 _FLAG = _Column("true or false", pa.types.is_boolean, _no_flaw, single=True, optional=True)
 _COLUMNS: Mapping[str, _Column] = {
     # First: the places of all others name it.
@@ -272,8 +274,5 @@ _COLUMNS: Mapping[str, _Column] = {
     SUCCESS: _FLAG,
     TRUNCATED: _FLAG,
     HUMAN: _FLAG,
-    **{
-        name: _Column("an image with its bytes", _is_image, _flaw_of_image)
-        for name in VIEWS.values()
-    },
 }
+"""All but the images."""

@@ -21,8 +21,9 @@ from expo_ft_ros.recording.lerobot.format import (
     STATE_NAMES,
     TASKS,
     VERSION,
-    VIEWS,
     DatasetError,
+    feature_of,
+    view_of,
 )
 
 
@@ -61,24 +62,27 @@ class DatasetInfo:
         episodes: How many it says that it has.
         frames: How many it says that it has; None where it doesn't say.
         tasks: Task index -> instruction.
+        views: View -> feature of its images, in the robot's order.
     """
 
     folder: Path
     episodes: int
     frames: int | None
     tasks: Mapping[int, str]
+    views: Mapping[str, str]
 
 
-def read_info(folder: Path, fps: float) -> DatasetInfo:
+def read_info(folder: Path, fps: float, view_names: Sequence[str]) -> DatasetInfo:
     """Reads what a dataset says of itself.
 
     Args:
         folder: The dataset's.
         fps: The rate that the task is controlled at [Hz].
+        view_names: The robot's views, in order.
 
     Raises:
-        DatasetError: where it is no dataset, one of another format, rate, state or action, one
-            without episodes, or one whose images are videos.
+        DatasetError: where it is no dataset, one of another format, rate, state, action or views,
+            one without episodes, or one whose images are videos.
     """
     path = folder / INFO
     info = _parse(folder, path)
@@ -99,15 +103,8 @@ def read_info(folder: Path, fps: float) -> DatasetInfo:
         )
     _check_numbers(path, info, STATE, STATE_DIM, STATE_NAMES)
     _check_numbers(path, info, ACTION, ACTION_DIM, ACTION_NAMES)
-    for name in VIEWS.values():
-        feature = info.features.get(name)
-        kind = feature.dtype if feature else "missing"
-        if kind != "image":
-            raise DatasetError(
-                f"{path}: {name} is {kind}, needed is image (a dataset with videos is not read: "
-                "record or convert it with use_videos=False)"
-            )
-    return DatasetInfo(folder, info.total_episodes, info.total_frames, _read_tasks(folder))
+    views = _check_views(path, info, view_names)
+    return DatasetInfo(folder, info.total_episodes, info.total_frames, _read_tasks(folder), views)
 
 
 def _parse(folder: Path, path: Path) -> _Info:
@@ -143,6 +140,26 @@ def _check_numbers(path: Path, info: _Info, name: str, size: int, meaning: Seque
             f"{path}: {name} is {', '.join(feature.flat_names) or 'none by its names'}, needed is "
             f"{wanted} (convert the numbers; where they mean this already, write it as its names)"
         )
+
+
+def _check_views(path: Path, info: _Info, view_names: Sequence[str]) -> dict[str, str]:
+    """View -> feature of the robot's views, which are the dataset's."""
+    there = [view for name in info.features if (view := view_of(name))]
+    if sorted(there) != sorted(view_names):
+        raise DatasetError(
+            f"{path}: its views are {', '.join(there) or 'none'}, the robot's are "
+            f"{', '.join(view_names)} (rename, leave out or add {feature_of('<view>')}, or name "
+            "the robot's views as the dataset's)"
+        )
+    views = {view: feature_of(view) for view in view_names}
+    for name in views.values():
+        kind = info.features[name].dtype
+        if kind != "image":
+            raise DatasetError(
+                f"{path}: {name} is {kind}, needed is image (a dataset with videos is not read: "
+                "record or convert it with use_videos=False)"
+            )
+    return views
 
 
 def _read_tasks(folder: Path) -> dict[int, str]:

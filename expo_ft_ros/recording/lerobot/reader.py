@@ -18,7 +18,6 @@ from expo_ft_ros.recording.lerobot.format import (
     STATE,
     SUCCESS,
     TRUNCATED,
-    VIEWS,
 )
 from expo_ft_ros.recording.lerobot.frames import TASK, Frame, read_frames
 from expo_ft_ros.recording.lerobot.images import decode_image
@@ -33,34 +32,38 @@ class DatasetSize:
     frames: int
 
 
-def check_dataset(folder: Path, fps: float) -> DatasetSize:
+def check_dataset(folder: Path, fps: float, view_names: Sequence[str]) -> DatasetSize:
     """Checks every cell that `read_dataset` would read; gives how much that would be.
 
     Args:
         folder: The dataset's.
         fps: The rate that the task is controlled at [Hz].
+        view_names: The robot's views.
 
     Raises:
         DatasetError: as `read_dataset`, in the same words.
     """
-    lengths = [len(rows) for rows in read_frames(read_info(folder, fps))]
+    lengths = [len(rows) for rows in read_frames(read_info(folder, fps, view_names))]
     return DatasetSize(len(lengths), sum(lengths))
 
 
-def read_dataset(folder: Path, fps: float, image_size: int | None = None) -> Iterator[Episode]:
+def read_dataset(
+    folder: Path, fps: float, view_names: Sequence[str], image_size: int | None = None
+) -> Iterator[Episode]:
     """The episodes of a dataset, numbered from 1, as demonstrations: a human's steps and, without
     rewards, a success where the dataset doesn't say otherwise; what failed ran out of time.
 
     Args:
         folder: The dataset's.
         fps: The rate that the task is controlled at [Hz].
+        view_names: The robot's views, in the order in which the episodes have them.
         image_size: Side of the images [px]; None: as they are.
 
     Raises:
-        DatasetError: for a dataset of another format, rate, robot state or action, with its images
-            in videos, or with a cell that can't be learned from; names file, episode and row.
+        DatasetError: for a dataset of another format, rate, robot state, action or views, with its
+            images in videos, or with a cell that can't be learned from; names file, episode, row.
     """
-    info = read_info(folder, fps)
+    info = read_info(folder, fps, view_names)
     for number, rows in enumerate(read_frames(info), start=1):
         yield _episode(rows, number, info, image_size)
 
@@ -77,7 +80,7 @@ def _episode(
     reward = np.zeros(length, dtype=np.float32)
     reward[-1] = float(success)
     human = np.array([row.cells.get(HUMAN, True) for row in rows])
-    views = {view: _images(rows, name, image_size) for view, name in VIEWS.items()}
+    views = {view: _images(rows, name, image_size) for view, name in info.views.items()}
     return Episode(
         outcome=EpisodeOutcome(
             episode=number,
@@ -92,8 +95,7 @@ def _episode(
             cause=f"imported from {info.folder.name}",
         ),
         instruction=info.tasks[last[TASK]],
-        side=views["side"],
-        wrist=views["wrist"],
+        views=views,
         state=np.concatenate([state, state[-1:]]),
         proposed=executed,
         executed=executed.clip(-1, 1),

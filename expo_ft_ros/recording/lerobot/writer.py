@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +30,8 @@ from expo_ft_ros.recording.lerobot.format import (
     TASKS,
     TRUNCATED,
     VERSION,
-    VIEWS,
     DatasetError,
+    feature_of,
 )
 
 _DATA_PATTERN = "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
@@ -80,15 +80,14 @@ class DatasetWriter:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def add(self, episode: Episode) -> None:
-        """Appends an episode. Raises DatasetError when its images aren't of the others' size."""
-        shapes = {VIEWS["side"]: episode.side.shape[1:], VIEWS["wrist"]: episode.wrist.shape[1:]}
-        for name, shape in shapes.items():
-            if self._shapes.setdefault(name, list(shape)) != list(shape):
-                raise DatasetError(
-                    f"episode {episode.outcome.episode}: {name} is {shape[1]}x{shape[0]}, the "
-                    f"episodes before it {self._shapes[name][1]}x{self._shapes[name][0]}"
-                )
+        """Appends an episode.
+
+        Raises:
+            DatasetError: when it has other views than those before it, or images of another size.
+        """
         length, number = len(episode), len(self._episodes)
+        views = {feature_of(view): images[:length] for view, images in episode.views.items()}
+        self._check_views(episode.outcome.episode, views)
         task = self._tasks.setdefault(episode.instruction, len(self._tasks))
         last = np.arange(length) == length - 1
         numbers: dict[str, NDArray[Any]] = {
@@ -105,10 +104,8 @@ class DatasetWriter:
             "index": self._frames + np.arange(length),
             "task_index": np.full(length, task),
         }
-        columns: dict[str, pa.Array] = {
-            VIEWS["side"]: _encode(episode.side[:length]),
-            VIEWS["wrist"]: _encode(episode.wrist[:length]),
-        }
+        # In the order of the first one's.
+        columns: dict[str, pa.Array] = {name: _encode(views[name]) for name in self._shapes}
         columns |= {name: _column(values) for name, values in numbers.items()}
         self._write(pa.table(columns))
         self._episodes.append(
@@ -127,8 +124,8 @@ class DatasetWriter:
         self._frames += length
         for name, values in numbers.items():
             self._numbers.setdefault(name, []).append(values.reshape(length, -1).astype(np.float32))
-        for name, images in ((VIEWS["side"], episode.side), (VIEWS["wrist"], episode.wrist)):
-            pixels = images[:length:_EVERY, ::8, ::8].reshape(-1, 3)
+        for name, images in views.items():
+            pixels = images[::_EVERY, ::8, ::8].reshape(-1, 3)
             counts = [np.bincount(channel, minlength=256) for channel in pixels.T]
             self._pixels[name] = self._pixels.get(name, 0) + np.stack(counts)
 
@@ -151,6 +148,23 @@ class DatasetWriter:
         write_atomically(self._folder / INFO, self._info())
         self._folder.rename(self._place)
         return len(self._episodes)
+
+    def _check_views(self, episode: int, views: Mapping[str, ImageArray]) -> None:
+        """Of the first episode they are taken as all others' have to be."""
+        if not self._episodes:
+            self._shapes = {name: list(images.shape[1:]) for name, images in views.items()}
+        if views.keys() != self._shapes.keys():
+            raise DatasetError(
+                f"episode {episode}: its images are {', '.join(views)}, those of the episodes "
+                f"before it {', '.join(self._shapes)} (export them into a dataset each)"
+            )
+        for name, images in views.items():
+            before, shape = self._shapes[name], list(images.shape[1:])
+            if shape != before:
+                raise DatasetError(
+                    f"episode {episode}: {name} is {shape[1]}x{shape[0]}, the episodes before it "
+                    f"{before[1]}x{before[0]}"
+                )
 
     def _write(self, table: pa.Table) -> None:
         """One row group an episode; a new file where the present one has grown large."""

@@ -33,6 +33,9 @@ from expo_ft_ros.tasks.reward import HoldSteps, Marks
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
+SIDE, WRIST = "side", "wrist"
+"""The views that it looks at."""
+
 
 class Parameters(Config):
     """What the candies look like, where they are looked for, and how many are enough."""
@@ -85,7 +88,7 @@ class Classifier:
 
     def reset(self, obs: Observation) -> None:
         """See reward.Classifier."""
-        self._before = part(self._candies(obs.side), self._config.target_region)
+        self._before = part(self._candies(obs.views[SIDE]), self._config.target_region)
         self._scooped = False
         self._count = 0
         self._upkeep = _Upkeep(self._config)
@@ -93,8 +96,8 @@ class Classifier:
     def __call__(self, obs: Observation) -> Verdict:
         """See reward.Classifier; reason says what is missing."""
         config = self._config
-        side = self._candies(obs.side)
-        scoop = part(self._candies(obs.wrist), config.scoop_region)
+        side = self._candies(obs.views[SIDE])
+        scoop = part(self._candies(obs.views[WRIST]), config.scoop_region)
         human_reset = self._upkeep.look(scoop, side)
         if not self._scooped:
             reason = self._not_scooped(scoop, float(obs.proprio.position[2]))
@@ -112,8 +115,8 @@ class Classifier:
         config = self._config
         side = {"target": config.target_region, "bin": config.bin_region}
         return {
-            "side": Marks(self._candies(obs.side), side),
-            "wrist": Marks(self._candies(obs.wrist), {"scoop": config.scoop_region}),
+            SIDE: Marks(self._candies(obs.views[SIDE]), side),
+            WRIST: Marks(self._candies(obs.views[WRIST]), {"scoop": config.scoop_region}),
         }
 
     @property
