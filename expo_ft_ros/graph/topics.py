@@ -127,6 +127,7 @@ def _table(*entries: Entry) -> Mapping[str, Entry]:
 
 
 _IMAGE = "sensor_msgs/Image"
+_TF = "tf2_msgs/TFMessage"
 _OWN = "expo_ft_ros"
 
 TOPICS: Mapping[str, Topic] = _table(
@@ -171,6 +172,23 @@ TOPICS: Mapping[str, Topic] = _table(
         "Tool velocity in base axes [m/s, rad/s].",
         10,
         ROBOT,
+    ),
+    _topic(
+        "/tf",
+        _TF,
+        ROBOT,
+        "",
+        "reliable",
+        "volatile",
+        100,
+        "The tool in the robot's base frame, where tf2_msgs is installed.",
+    ),
+    _latched(
+        "/tf_static",
+        _TF,
+        ROBOT,
+        "",
+        "The simulated cameras: optical frames in base or tool, where tf2_msgs is installed.",
     ),
     _tick(
         "proprio", f"{_OWN}/Proprio", "proprio", "arbitration operator monitor", "Robot's state."

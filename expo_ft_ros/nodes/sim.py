@@ -17,6 +17,7 @@ from std_msgs.msg import Header
 from expo_ft_ros.control.lockstep import RESEND_AFTER
 from expo_ft_ros.msg import SimState
 from expo_ft_ros.recording.messages import NANOSECONDS, nanoseconds
+from expo_ft_ros.ros.frames import transform
 from expo_ft_ros.ros.graph_node import OK, parameter
 from expo_ft_ros.ros.messages import array_to_image, header_of, pose_of, stamp_of
 from expo_ft_ros.ros.process import main as run_nodes
@@ -84,6 +85,7 @@ class SimNode(RobotAdapter[SimParameters]):
 
     def _start(self) -> None:
         super()._start()
+        self._show_cameras()
         if self.parameters.lockstep:
             self._show()
 
@@ -166,6 +168,16 @@ class SimNode(RobotAdapter[SimParameters]):
                 self.send(self._image_out[view], array_to_image(image, camera))
         if self.parameters.lockstep:
             self._since = time.monotonic()
+
+    def _show_cameras(self) -> None:
+        """Publishes where the cameras are, which stays so."""
+        frames = self.robot.frames
+        fixed = []
+        for view in self.robot.views:
+            mount = self._world.camera_mount(view.name)
+            header = header_of(self._time_ns, frames.tool if mount.on_tool else frames.base)
+            fixed.append(transform(header, view.frame, pose_of(mount.position, mount.quaternion)))
+        self.frames.fix(fixed)
 
     def send(self, publisher: Any, message: Any) -> None:
         """Publishes a message of the present time, which lock-step may have to send again."""

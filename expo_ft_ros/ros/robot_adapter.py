@@ -33,6 +33,7 @@ from expo_ft_ros.robots import load_robot
 from expo_ft_ros.robots.gripper import GripperGoal, GripperGoals
 from expo_ft_ros.robots.twist_follower import Target, TwistFollower
 from expo_ft_ros.robots.watchdog import CommandWatchdog
+from expo_ft_ros.ros.frames import FramePublisher, transform
 from expo_ft_ros.ros.graph_node import ERROR, OK, WARN, GraphNode, NodeParameters
 from expo_ft_ros.ros.messages import header_of, pose_of, to_array, twist_of
 
@@ -72,6 +73,7 @@ class RobotAdapter(GraphNode[P]):
         self._stamps: dict[str, int] = {}
         self._watchdog = CommandWatchdog(self.robot.following.command_timeout)
         self._fault = ""
+        self.frames = FramePublisher(self)
         self._joints_out = self.publisher("joint_states")
         self._pose_out = self.publisher("robot/tcp_pose")
         self._twist_out = self.publisher("robot/tcp_twist")
@@ -136,7 +138,7 @@ class RobotAdapter(GraphNode[P]):
 
     # -- what the robot tells -------------------------------------------------------------------
     def show_state(self, state: Proprio, stamp_ns: int) -> None:
-        """Publishes joints, twist and pose of one moment.
+        """Publishes joints, twist and pose of one moment, and the tool's frame.
 
         Args:
             state: As measured; joints in the order of the robot's file.
@@ -161,6 +163,7 @@ class RobotAdapter(GraphNode[P]):
         self.send(self._twist_out, twist)
         pose = PoseStamped(header=header, pose=pose_of(state.position, state.quaternion))
         self.send(self._pose_out, pose)
+        self.frames.show(transform(header, self.robot.frames.tool, pose.pose))
 
     def report_fault(self, cause: str) -> None:
         """Tells why the robot has stopped itself, once for each cause; it latches in the graph like

@@ -36,6 +36,24 @@ class WorldState:
     steps: int
 
 
+@dataclass(frozen=True)
+class CameraMount:
+    """Where a camera is fixed, and how it sees.
+
+    Attributes:
+        on_tool: Whether it moves with the tool; else it stands in the base frame.
+        position: (3,) in the tool's or the base frame [m].
+        quaternion: (4,) x, y, z, w of its optical axes there: z where it looks, x to the right of
+            the image, y down.
+        focal_length: [px]; the image's centre is its principal point.
+    """
+
+    on_tool: bool
+    position: NDArray[np.float64]
+    quaternion: NDArray[np.float64]
+    focal_length: float
+
+
 class World:
     """Physics and cameras of one scene.
 
@@ -169,6 +187,22 @@ class World:
         """Returns each camera's image, (render_size, render_size, 3) uint8 RGB."""
         renderer = self._render()
         return {name: renderer.render(self.data, name) for name in self._cameras}
+
+    def camera_mount(self, camera: str) -> CameraMount:
+        """Where a camera is fixed and looks."""
+        index = self.model.camera(camera).id
+        # MuJoCo's cameras look along -z, with y up.
+        axes = self.data.cam_xmat[index].reshape(3, 3) @ np.diag([1.0, -1.0, -1.0])
+        position = self.data.cam_xpos[index].copy()
+        on_tool = bool(self.model.cam_bodyid[index] != 0)
+        if on_tool:
+            tool = self.data.site_xmat[self._site].reshape(3, 3).T
+            axes, position = tool @ axes, tool @ (position - self.data.site_xpos[self._site])
+        quat = np.zeros(4)
+        mujoco.mju_mat2Quat(quat, axes.ravel())
+        half = np.radians(self.model.cam_fovy[index]) / 2
+        focal = float(self._render_size / 2 / np.tan(half))
+        return CameraMount(on_tool, position, np.roll(quat, -1), focal)
 
     def objects(self) -> dict[str, ObjectPose]:
         """Returns name -> position (3,) [m], quaternion x, y, z, w in the base frame."""

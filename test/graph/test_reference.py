@@ -16,6 +16,7 @@ SHARED = {
     "graph_node": ["every"],
     "episode_subscriber": ["learner", "recorder"],
     "robot_adapter": [ROBOT],
+    "frames": [ROBOT],
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+import mujoco
 import numpy as np
 import pytest
 
@@ -189,3 +190,44 @@ def test_a_restored_world_goes_on_bit_for_bit(name: str) -> None:
         np.testing.assert_array_equal(a, c)
     world.close()
     other.close()
+
+
+def rotation(quaternion):
+    matrix = np.zeros(9)
+    mujoco.mju_quat2Mat(matrix, wxyz(quaternion))
+    return matrix.reshape(3, 3)
+
+
+def seen_at(world, camera, point):
+    """Pixel (x, y) where a point of the base frame is in the image, by the camera's mount."""
+    mount = world.camera_mount(camera)
+    if mount.on_tool:
+        state = world.proprio()
+        point = rotation(state.quaternion).T @ (point - state.position)
+    x, y, z = rotation(mount.quaternion).T @ (point - mount.position)
+    assert z > 0, "it is behind the camera"
+    half = world.images()[camera].shape[0] / 2
+    return mount.focal_length * x / z + half, mount.focal_length * y / z + half
+
+
+@pytest.mark.parametrize("camera", ["side", "wrist"])
+def test_a_camera_sees_the_cube_where_its_mount_says(world, camera):
+    world.reset(5)
+    cube, _ = world.objects()["cube"]
+    x, y = seen_at(world, camera, cube)
+    image = world.images()[camera].astype(int)
+    # The cube is what is red.
+    red = image[:, :, 0] - image[:, :, 1:].max(axis=2)
+    rows, columns = np.nonzero(red > 0.5 * red.max())
+    assert np.hypot(np.median(columns) - x, np.median(rows) - y) < 0.04 * image.shape[0]
+
+
+def test_a_mount_stays_where_it_is_while_the_arm_moves(world):
+    world.reset(5)
+    before = {name: world.camera_mount(name) for name in ("side", "wrist")}
+    run(world, [0.1, 0.05, 0.05, 0.3, 0.2, 0.4, 0.0], 8)
+    for name, mount in before.items():
+        after = world.camera_mount(name)
+        assert mount.on_tool == after.on_tool == (name == "wrist")
+        np.testing.assert_allclose(after.position, mount.position, atol=1e-6)
+        assert abs(mount.quaternion @ after.quaternion) == pytest.approx(1.0, abs=1e-9)

@@ -1,0 +1,65 @@
+"""What ROS tools read of this package is what the code needs."""
+
+import ast
+import re
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import pytest
+
+import expo_ft_ros
+from expo_ft_ros.cli.test import QUICK
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ElementTree.parse(ROOT / "package.xml").getroot()
+OF_ROS = re.compile(r"(.*_(msgs|srvs|interfaces)|rclpy|launch|launch_ros|ament_index_python)")
+
+
+def imported():
+    """Top names of what the code imports, also inside functions and as the topic table's types."""
+    for path in [*(ROOT / "expo_ft_ros").rglob("*.py"), *(ROOT / "launch").glob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                yield from (alias.name.partition(".")[0] for alias in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                yield str(node.module).partition(".")[0]
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield from re.findall(r"^([a-z0-9_]+_(?:msgs|srvs))/[A-Z]\w*$", node.value)
+
+
+def depends(*kinds):
+    return {element.text for kind in kinds for element in PACKAGE.iter(kind)}
+
+
+def test_package_xml_names_every_ros_package_that_is_imported():
+    needed = {name for name in imported() if OF_ROS.fullmatch(name)}
+    assert needed - depends("depend", "exec_depend") == set()
+
+
+def test_package_xml_names_what_the_interfaces_and_the_build_need():
+    used = set()
+    for path in [*(ROOT / "msg").glob("*.msg"), *(ROOT / "srv").glob("*.srv")]:
+        used |= set(re.findall(r"^([a-z_]+)/[A-Z]", path.read_text(), re.MULTILINE))
+    assert used <= depends("depend")
+    cmake = "".join(p.read_text() for p in [ROOT / "CMakeLists.txt", *ROOT.glob("cmake/*.cmake")])
+    found = set(re.findall(r"find_package\((\w+)", cmake)) - {"Python3"}
+    assert found <= depends("buildtool_depend", "depend", "test_depend")
+
+
+def test_versions_agree():
+    version = PACKAGE.findtext("version")
+    assert version == expo_ft_ros.__version__
+    released = re.findall(
+        r"^(\d+\.\d+\.\d+) \(", (ROOT / "CHANGELOG.rst").read_text(), re.MULTILINE
+    )
+    assert released[0] == version
+
+
+def test_colcon_runs_the_quick_tier():
+    assert f"-m '{QUICK}'" in (ROOT / "cmake" / "quick_tests.cmake").read_text()
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "expo_ft_ros" / "nodes").glob("[a-z]*.py")))
+def test_what_is_installed_as_an_executable_has_a_main(path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    assert "main" in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
