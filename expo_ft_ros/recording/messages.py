@@ -203,10 +203,10 @@ def views_of(message: Any) -> dict[str, Any]:
     """Name -> sensor_msgs/Image of each view of msg/Observation, in the message's order.
 
     Raises:
-        BadMessage: for a name that is repeated, or another number of images than of names.
+        BadMessage: for none, a name that is repeated, or another number of images than of names.
     """
     names = list(message.view_names)
-    if len(set(names)) != len(names) or len(message.views) != len(names):
+    if not names or len(set(names)) != len(names) or len(message.views) != len(names):
         raise BadMessage(
             f"observation {message.number} has {len(message.views)} images of the views "
             f"{', '.join(names) or 'none'} (one of each name is needed)"

@@ -20,12 +20,9 @@ from expo_ft_ros.recording.lerobot import (
     read_dataset,
     writer,
 )
-from support.episodes import VIEWS, make_episode
+from support.episodes import VIEW_NAMES, VIEWS, make_episode
 
 HZ = 10.0
-VIEW_NAMES = st.lists(
-    st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True), min_size=1, max_size=4, unique=True
-)
 
 
 def written(folder, *episodes):

@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from hypothesis import strategies as st
 
 from expo_ft_ros.data.episode import Episode, EpisodeOutcome
 
 VIEWS = ("side", "wrist")
 """Those of the simulation."""
+
+VIEW_NAMES = st.lists(
+    st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True), min_size=1, max_size=4, unique=True
+)
+"""One to four of any."""
 
 
 def make_episode(
