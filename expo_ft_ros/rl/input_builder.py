@@ -16,8 +16,11 @@ from expo_ft_ros.rl.config import Augmentation
 
 
 def network_image(image: ImageArray, size: int) -> ImageArray:
-    """A camera's image (h, w, 3) uint8 as replay keeps it: (3, size, size) uint8."""
-    return resize_image(image, size).transpose(2, 0, 1)
+    """A camera's image (h, w, 3) uint8 as replay keeps it: (3, size, size) uint8.
+
+    Contiguous: of another layout in memory convolutions give other last bits.
+    """
+    return np.ascontiguousarray(resize_image(image, size).transpose(2, 0, 1))
 
 
 def require_views(there: Collection[str], needed: Collection[str]) -> None:

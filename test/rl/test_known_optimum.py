@@ -43,8 +43,7 @@ def walk(number: int, rng: np.random.Generator) -> Episode:
     return Episode(
         outcome,
         "walk",
-        image,
-        image,
+        dict.fromkeys(load_robot(DEFAULT_ROBOT).view_names, image),
         state,
         executed,
         executed,
