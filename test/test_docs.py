@@ -36,7 +36,7 @@ QUICK = ("report", "episodes", "export")
 ELSEWHERE = ("doctor", "test", "bench", "keyboard", "screenshots")
 SYSTEM = ("git", "pip", "colcon", "apt-get", "export", "echo")
 # For what the text leaves to the reader.
-EXAMPLES = {"<number>": "12", "<folder>": "dataset"}
+EXAMPLES = {"<number>": "12", "<size>": "small", "<folder>": "dataset"}
 # What YAML makes of a field of that type.
 PYTHON = {"boolean": bool, "string": str, "uint32": int, "uint64": int}
 

@@ -196,6 +196,6 @@ def _tell(seed: int, lines: Sequence[Mapping[str, Any]]) -> None:
         human = sum(other["human_steps"] for other in recent)
         words.append(f"episode {len(same)}, {line['env_steps']} online steps")
         words.append(f"last {len(recent)}: {sum(o['success'] for o in recent)} successes")
-        words.append(f"{human / max(1, steps):.0%} of the steps by a person")
+        words.append(f"{human / max(1, steps):.0%} of the steps by a human")
     words.append(f"{line['seconds']:.0f} s")
     print(", ".join(words), file=sys.stdout, flush=True)

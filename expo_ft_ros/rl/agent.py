@@ -117,7 +117,7 @@ class Agent:
     @property
     def online_steps(self) -> int:
         """Their environment steps."""
-        return self._schedule.steps
+        return self._schedule.env_steps
 
     @property
     def replay_size(self) -> int:

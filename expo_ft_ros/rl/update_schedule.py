@@ -26,30 +26,30 @@ class UpdateSchedule:
         self._rate = config.updates_per_step if config.schedule == "step" else None
         if rate is not None:
             self._rate = rate
-        self._steps: dict[int, int] = {}
+        self._env_steps: dict[int, int] = {}
         self._committed_to = 0
         self._encoder_phase_at = 0
         # Episodes whose updates were lost with what came after the checkpoint.
         self._lost: list[int] = []
 
-    def add(self, number: int, steps: int) -> None:
+    def add(self, number: int, env_steps: int) -> None:
         """An online episode has come."""
-        self._steps[number] = steps
+        self._env_steps[number] = env_steps
 
     @property
     def episodes(self) -> int:
         """Online episodes so far."""
-        return len(self._steps)
+        return len(self._env_steps)
 
     @property
-    def steps(self) -> int:
+    def env_steps(self) -> int:
         """Online environment steps so far."""
-        return sum(self._steps.values())
+        return sum(self._env_steps.values())
 
     def mark_lost(self) -> None:
         """After a resume: each episode that came after the checkpoint has its own calls due; those
         of the warm-up are `warmup_updates`."""
-        numbers = sorted(self._steps)[max(0, self._config.warmup_episodes - 1) :]
+        numbers = sorted(self._env_steps)[max(0, self._config.warmup_episodes - 1) :]
         self._lost = [number for number in numbers if number > self._committed_to]
 
     @property
@@ -62,7 +62,9 @@ class UpdateSchedule:
         """
         config = self._config
         new = {
-            number: steps for number, steps in self._steps.items() if number > self._committed_to
+            number: count
+            for number, count in self._env_steps.items()
+            if number > self._committed_to
         }
         if not new or self.episodes < config.warmup_episodes:
             return []
@@ -83,12 +85,12 @@ class UpdateSchedule:
     def encoder_phase(self) -> bool:
         """Whether the VLA's image encoder has its turn."""
         every = self._config.vla_encoder_every
-        return bool(every) and sum(n > self._encoder_phase_at for n in self._steps) >= every
+        return bool(every) and sum(n > self._encoder_phase_at for n in self._env_steps) >= every
 
     def commit(self, number: int, *, encoder_phase: bool) -> None:
         """A round is done; encoder_phase: with the encoder's turn."""
         if encoder_phase:
-            self._encoder_phase_at = max(self._steps)
+            self._encoder_phase_at = max(self._env_steps)
         self._committed_to = number
         self._lost = [lost for lost in self._lost if lost > number]
 

@@ -113,6 +113,19 @@ class Conformance:
         ]
         assert torch.equal(*drawn)
 
+    @pytest.mark.parametrize("count", [1, 4])
+    def test_it_sees_as_many_views_as_the_robot_has(self, config, count):
+        views = [
+            load_robot("sim").views[0].model_copy(update={"name": f"v{n}"}) for n in range(count)
+        ]
+        torch.manual_seed(0)
+        vla = build_policy(config, views, CPU)
+        images, state = raw(views=count)
+        images.requires_grad_(True)
+        inputs = vla.prepare(TEXTS, state, images)
+        vla.imitation_loss(inputs, torch.zeros(BATCH, vla.horizon, ACTION_DIM)).sum().backward()
+        assert (images.grad.abs().amax(dim=(0, 2, 3, 4)) > 0).all(), "each of them"
+
     # --- chunks ----------------------------------------------------------------------------------
 
     def test_chunks_are_of_their_shape_and_of_their_generator(self, vla, observed):

@@ -10,8 +10,10 @@ import torch
 
 from expo_ft_ros.data.types import Source
 from expo_ft_ros.policies.base import PolicyInput
+from expo_ft_ros.rl.agent import Agent
 from expo_ft_ros.rl.augment import augment
 from expo_ft_ros.rl.config import ALGORITHM_NAMES, load_preset
+from expo_ft_ros.robots import load_robot
 from support.agents import EPISODES, SIZE, fed, go_on, make_agent, observation, weights_of
 from support.episodes import make_episode
 
@@ -43,6 +45,25 @@ def test_edits_are_candidates_when_the_critic_may_judge_them(changes, candidates
     agent.update(go_on)
     assert agent.critic_updates == 2
     assert len(agent.act(observation()).candidates) == candidates
+
+
+@pytest.mark.parametrize("encoder", ["own", "resnet", "shared"])
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_robot_has_the_views_it_has(count, encoder):
+    views = [load_robot("sim").views[0].model_copy(update={"name": f"v{n}"}) for n in range(count)]
+    like = make_agent()
+    critic = like.config.critic.model_copy(update={"encoder": encoder, "channels": 8})
+    config = like.config.model_copy(update={"critic": critic, "replay_capacity": 100})
+    agent = Agent(like.task, config, views, 0)
+    images = np.random.default_rng(0).integers(0, 255, (13, SIZE, SIZE, 3), dtype=np.uint8)
+    for episode in (EPISODES[0], EPISODES[2]):
+        seen = {view.name: images[: len(episode) + 1] for view in views}
+        agent.add_episode(replace(episode, views=seen))
+    assert agent.memory.replay.images.shape == (100, count, 3, SIZE, SIZE)
+    agent.imitate(go_on)
+    assert np.isfinite(list(agent.update(go_on).values())).all()
+    asked = replace(observation(), views={view.name: images[0] for view in views})
+    assert agent.act(asked).candidates.shape == (16, 8, 7)
 
 
 def test_a_batch_of_nothing_says_what_to_do():
