@@ -11,6 +11,7 @@ from pathlib import Path
 
 import yaml
 
+from expo_ft_ros.data.files import writing
 from expo_ft_ros.graph.node_spec import NodeSpec
 from expo_ft_ros.graph.parent_process import PARENT_PID_VARIABLE
 
@@ -50,7 +51,8 @@ def write_parameters(spec: NodeSpec, folder: Path) -> Path:
         name: list(value) if isinstance(value, tuple) else value
         for name, value in spec.parameters.items()
     }
-    path.write_text(yaml.safe_dump({"/**": {"ros__parameters": values}}, sort_keys=True))
+    with writing(path):
+        path.write_text(yaml.safe_dump({"/**": {"ros__parameters": values}}, sort_keys=True))
     return path
 
 

@@ -106,6 +106,12 @@ class TeleopConfig(Config):
         """How many readings the device has to give at least."""
         return max(self.axes) + 1
 
+    @property
+    def last_button(self) -> tuple[str, int]:
+        """Field and number of the highest button that is named."""
+        names = ("close_button", "open_button", "engage_button")
+        return max(((name, int(getattr(self, name))) for name in names), key=lambda pair: pair[1])
+
     @classmethod
     def load(cls, path: Path | None = None, device: str = "spacenav") -> TeleopConfig:
         """From a file, by default that of the device (`CONFIG_FILES`); raises ConfigError."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from expo_ft_ros.control.plan import STAGES
-from expo_ft_ros.data.files import put_in_place, write_atomically
+from expo_ft_ros.data.files import replacing, write_atomically, writing
 from expo_ft_ros.experiment.progress import SUMMARY_FILE, wilson
 from expo_ft_ros.experiment.run_folder import METRICS_FILE, PROGRESS_FILE
 from expo_ft_ros.experiment.stages import Session, SessionError
@@ -82,7 +82,8 @@ def save_progress(folder: Path, session: Session, wall: WallClock) -> None:
 
 def append_metrics(folder: Path, line: Mapping[str, Any]) -> None:
     """One line a finished episode; on the disk before the books count it."""
-    with (folder / METRICS_FILE).open("a") as file:
+    path = folder / METRICS_FILE
+    with writing(path), path.open("a") as file:
         file.write(json.dumps(line) + "\n")
         file.flush()
         os.fsync(file.fileno())
@@ -110,8 +111,8 @@ def trim_metrics(folder: Path, before: int) -> None:
     kept = [line for line in lines if _episode_of(line) < before]
     if kept != lines:
         partial = path.with_suffix(".partial")
-        partial.write_text("".join(kept))
-        put_in_place(partial, path)
+        with replacing(partial, path):
+            partial.write_text("".join(kept))
 
 
 def _episode_of(line: str) -> float:

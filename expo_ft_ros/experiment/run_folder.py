@@ -11,7 +11,7 @@ from typing import IO, Any, TypeVar
 import yaml
 
 from expo_ft_ros.configuration import ConfigError
-from expo_ft_ros.data.files import put_in_place
+from expo_ft_ros.data.files import DiskError, replacing
 from expo_ft_ros.experiment.budget import Budget
 from expo_ft_ros.experiment.machine import machine
 from expo_ft_ros.experiment.options import RunOptions
@@ -224,15 +224,12 @@ def write_config(
         "robot": load_robot(options.robot).model_dump(mode="json"),
         "machine": machine(),
     }
-    temporary = path / f".{CONFIG_FILE}.tmp"
+    partial = path / f".{CONFIG_FILE}.partial"
     try:
-        temporary.write_text(yaml.safe_dump(content, sort_keys=False))
-        put_in_place(temporary, path / CONFIG_FILE)
-    except OSError as error:
-        raise ConfigError(
-            f"{path / CONFIG_FILE}: can't be written: {error.strerror} (make room there, or give "
-            "another run_dir:=)"
-        ) from None
+        with replacing(partial, path / CONFIG_FILE):
+            partial.write_text(yaml.safe_dump(content, sort_keys=False))
+    except DiskError as error:
+        raise ConfigError(str(error)) from None
 
 
 def _started(path: Path) -> datetime.datetime:

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from expo_ft_ros.control.actions import Tick
+from expo_ft_ros.data.files import writing
 
 TICKS_FILE = "ticks.jsonl"
 
@@ -29,6 +30,6 @@ class TickLog:
     def write(self) -> None:
         """Writes what was kept; to be called while nothing moves."""
         if self._path is not None and self._ticks:
-            with self._path.open("a") as file:
+            with writing(self._path), self._path.open("a") as file:
                 file.writelines(json.dumps(asdict(tick)) + "\n" for tick in self._ticks)
             self._ticks.clear()

@@ -16,6 +16,7 @@ from std_srvs.srv import Trigger
 
 from expo_ft_ros.control.plan import LEARNED_STAGES
 from expo_ft_ros.data.episode import Episode
+from expo_ft_ros.data.files import writing
 from expo_ft_ros.experiment.run_folder import first_uncounted
 from expo_ft_ros.graph.topics import CALLBACK_TIMEOUT_LONG
 from expo_ft_ros.msg import EpisodeState, LearnerStatus, SessionPlan
@@ -40,6 +41,7 @@ from expo_ft_ros.tasks import load_task
 IDLE, IMITATION, UPDATE = "idle", "imitation", "update"
 AT_REST = (EpisodeState.IDLE, EpisodeState.ENDED, EpisodeState.STOPPED)
 """States in which no episode is on."""
+TENSORBOARD = "tensorboard"
 _STATUS_PERIOD = 0.25
 
 
@@ -314,10 +316,14 @@ class LearnerNode(GraphNode[LearnerParameters]):
         self._version = self._agent.version
 
     def _plot(self, metrics: Mapping[str, float]) -> None:
+        with writing(self._folder / TENSORBOARD):
+            self._write_scalars(metrics)
+
+    def _write_scalars(self, metrics: Mapping[str, float]) -> None:
         if self._tensorboard is None:
             from torch.utils.tensorboard import SummaryWriter
 
-            self._tensorboard = SummaryWriter(str(self._folder / "tensorboard"))
+            self._tensorboard = SummaryWriter(str(self._folder / TENSORBOARD))
         agent = self._agent
         step = agent.critic_updates
         for name, value in metrics.items():

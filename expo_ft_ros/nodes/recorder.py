@@ -124,8 +124,7 @@ class RecorderNode(GraphNode[RecorderParameters]):
     def _check(self) -> None:
         if self._failure is not None:
             raise RuntimeError(
-                f"an episode could not be written to {self._files.folder}: {self._failure} "
-                "(free space there or mend it, then go on with resume:=)"
+                f"an episode could not be written: {self._failure}"
             ) from self._failure
 
     # -- the writer's thread --------------------------------------------------------------------

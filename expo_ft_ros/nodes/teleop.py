@@ -106,6 +106,7 @@ class TeleopNode(GraphNode[TeleopParameters]):
     def _on_joy(self, message: Joy, sent_ns: int) -> None:
         """spacenav_node repeats the buttons a thousand times a second: only a change is news."""
         buttons = list(message.buttons)
+        self._require_buttons(len(buttons))
         state = self._update(None, buttons)
         if buttons != self._buttons or self._is_news(state):
             self._buttons = buttons
@@ -115,7 +116,17 @@ class TeleopNode(GraphNode[TeleopParameters]):
         axes = np.array(message.axes)
         if len(axes) < self._config.readings:
             raise BadMessage(f"{len(axes)} axes, axes of {self._file} need {self._config.readings}")
+        self._require_buttons(len(message.buttons))
         self._input(self._update(axes, list(message.buttons)), sent_ns)
+
+    def _require_buttons(self, count: int) -> None:
+        """A button that isn't there would leave the gripper dead without a word."""
+        name, number = self._config.last_button
+        if count <= number:
+            raise BadMessage(
+                f"{count} buttons, {name} {number} of {self._file} needs {number + 1} (name "
+                "buttons that the device has)"
+            )
 
     def _on_step(self, message: Step) -> None:
         self._latch.executed(float(message.executed[GRIPPER]))

@@ -20,7 +20,7 @@ from mcap.writer import CompressionType, Writer
 from mcap_ros2.decoder import DecoderFactory
 from zstandard import ZstdError
 
-from expo_ft_ros.data.files import sync_folder
+from expo_ft_ros.data.files import sync_folder, writing
 
 # Compressed and written when it has grown so large [bytes]: about a camera image, so that what a
 # cut takes is the last tick.
@@ -56,7 +56,7 @@ class BagWriter:
 
     Raises:
         FileExistsError: when there is such a file: nothing is overwritten.
-        OSError: when it can't be written, by every method.
+        DiskError: when it can't be written, by every method.
     """
 
     def __init__(self, path: Path, topics: Mapping[str, TopicType]) -> None:
@@ -64,38 +64,42 @@ class BagWriter:
         self._path = path
         self._file = path.open("xb")
         self._writer = Writer(self._file, chunk_size=_CHUNK, compression=CompressionType.ZSTD)
-        self._writer.start(profile="ros2", library="expo_ft_ros")
+        with writing(path):
+            self._writer.start(profile="ros2", library="expo_ft_ros")
         self._schemas: dict[str, int] = {}
         self._channels: dict[str, int] = {}
 
     def note(self, name: str, values: Mapping[str, str]) -> None:
         """Writes text that is no message, such as the run's configuration."""
-        self._writer.add_metadata(name, dict(values))
-        self._file.flush()
+        with writing(self._path):
+            self._writer.add_metadata(name, dict(values))
+            self._file.flush()
 
     def write(self, topic: str, data: bytes, time: int, stamp: int) -> None:
         """Appends a message, serialized as CDR. time: now; stamp: of its header [ns].
 
         Raises KeyError for a topic that was not announced.
         """
-        channel = self._channels.get(topic)
-        if channel is None:
-            channel = self._announce(topic)
-        self._writer.add_message(channel, log_time=time, data=data, publish_time=stamp)
-        # What is in the process's own buffer is lost when it is killed.
-        self._file.flush()
+        with writing(self._path):
+            channel = self._channels.get(topic)
+            if channel is None:
+                channel = self._announce(topic)
+            self._writer.add_message(channel, log_time=time, data=data, publish_time=stamp)
+            # What is in the process's own buffer is lost when it is killed.
+            self._file.flush()
 
     def close(self) -> None:
         """Writes the end of the file, and waits until the disk has it and its name."""
         if self._file.closed:
             return
-        try:
-            self._writer.finish()  # type: ignore[no-untyped-call]
-            self._file.flush()
-            os.fsync(self._file.fileno())
-            sync_folder(self._path.parent)
-        finally:
-            self._file.close()
+        with writing(self._path):
+            try:
+                self._writer.finish()  # type: ignore[no-untyped-call]
+                self._file.flush()
+                os.fsync(self._file.fileno())
+                sync_folder(self._path.parent)
+            finally:
+                self._file.close()
 
     def _announce(self, topic: str) -> int:
         type_ = self._topics[topic]

@@ -62,8 +62,8 @@ def write_report(run: RunData) -> Path:
                 old.unlink()
     except OSError as error:
         raise ConfigError(
-            f"{error.filename}: can't be written: {error.strerror} (copy the run to a folder of "
-            "yours, and report that)"
+            f"{error.filename or path}: can't be written: {error.strerror} (copy the run to a "
+            "folder of yours, and report that)"
         ) from error
     return path
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +13,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from expo_ft_ros.data.files import put_in_place
+from expo_ft_ros.data.files import replacing
 from expo_ft_ros.rl.checkpoint_files import SKELETON, VERSION
 
 _TENSOR = "__tensor__"
@@ -26,16 +29,27 @@ def save_state(path: Path, state: dict[str, Any], version: int | None = None) ->
 
     Raises:
         TypeError: naming the place of what is neither tensor nor JSON.
+        DiskError: where it can't be written; the file is as it was.
     """
     tensors: dict[str, torch.Tensor] = {}
     skeleton = _flatten(state, "", tensors)
     partial = path.with_suffix(".partial")
-    path.parent.mkdir(parents=True, exist_ok=True)
     about = {SKELETON: json.dumps(skeleton)}
     if version is not None:
         about[VERSION] = str(version)
-    save_file(tensors, partial, metadata=about)
-    put_in_place(partial, path)
+    with replacing(partial, path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            save_file(tensors, partial, metadata=about)
+        except SafetensorError as error:
+            raise _of_the_system(error) from error
+
+
+def _of_the_system(error: SafetensorError) -> OSError:
+    """safetensors tells the system's errors in words, the number among them."""
+    number = re.search(r"(?:code:|os error) (\d+)", str(error))
+    code = int(number[1]) if number else errno.EIO
+    return OSError(code, os.strerror(code))
 
 
 def load_state(path: Path) -> dict[str, Any]:

@@ -294,6 +294,14 @@ def test_a_gamepad_takes_over_and_a_broken_one_does_not(graph):
         "the complaint",
     )
     assert not got[-1].engaged
+    joy.publish(Joy(axes=[0.0] * 8, buttons=[0]))
+    probe.until(
+        lambda: any(
+            "1 buttons, open_button 1 of teleop_joy.yaml needs 2" in m.status[0].message
+            for m in health
+        ),
+        "the complaint about a gripper that couldn't be moved",
+    )
     joy.publish(Joy(axes=[0.0] * 8, buttons=[0, 0]))
     probe.until(lambda: got[-1].connected, "the rest")
     joy.publish(Joy(axes=[0.0, 0.9, 0, 0, 0, 0, 0, 0], buttons=[0, 0]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 from collections.abc import Mapping, Sequence
@@ -15,7 +16,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from expo_ft_ros.data.episode import Episode
-from expo_ft_ros.data.files import write_atomically
+from expo_ft_ros.data.files import write_atomically, writing
 from expo_ft_ros.data.types import ACTION_DIM, STATE_DIM, ImageArray, Source
 from expo_ft_ros.recording.lerobot.format import (
     ACTION,
@@ -75,7 +76,9 @@ class DatasetWriter:
 
     def __exit__(self, *error: object) -> None:
         if self._out is not None:
-            self._out.close()
+            # Of a full disk the error is told already.
+            with contextlib.suppress(OSError):
+                self._out.close()
         # Moved away by then where it is whole.
         shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -132,11 +135,18 @@ class DatasetWriter:
     def close(self) -> int:
         """Writes what the dataset says of itself; gives the number of episodes.
 
-        Raises DatasetError when there are none.
+        Raises:
+            DatasetError: when there are none.
+            DiskError: when it can't be written.
         """
         if self._out is None:
             raise DatasetError("no episode to export")
-        self._out.close()
+        with writing(self._folder):
+            self._out.close()
+            self._finish()
+        return len(self._episodes)
+
+    def _finish(self) -> None:
         self._out = None
         (self._folder / _EPISODES).parent.mkdir(parents=True)
         pq.write_table(pa.Table.from_pylist(self._episodes), self._folder / _EPISODES)
@@ -147,7 +157,6 @@ class DatasetWriter:
         write_atomically(self._folder / "meta" / "stats.json", stats)
         write_atomically(self._folder / INFO, self._info())
         self._folder.rename(self._place)
-        return len(self._episodes)
 
     def _check_views(self, episode: int, views: Mapping[str, ImageArray]) -> None:
         """Of the first episode they are taken as all others' have to be."""
@@ -167,6 +176,10 @@ class DatasetWriter:
                 )
 
     def _write(self, table: pa.Table) -> None:
+        with writing(self._folder):
+            self._append(table)
+
+    def _append(self, table: pa.Table) -> None:
         """One row group an episode; a new file where the present one has grown large."""
         if self._out is not None and self._bytes + table.nbytes > _FILE_BYTES:
             self._out.close()
