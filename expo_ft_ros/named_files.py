@@ -5,14 +5,30 @@ A task and a robot are found alike, so that one from outside the package needs n
 
 from __future__ import annotations
 
-import difflib
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from expo_ft_ros.configuration import ConfigError, config_dir
+from expo_ft_ros.configuration import ConfigError, config_dir, nearest
 
-_ENDINGS = (".yaml", ".yml")
+
+def is_path(text: str) -> bool:
+    """Whether a file is given by its path and not by its name."""
+    return os.sep in text or text.endswith((".yaml", ".yml"))
+
+
+def folders_of(variable: str) -> list[Path]:
+    """The folders of an environment variable, which are separated as in PATH.
+
+    Raises:
+        ConfigError: for one that is none.
+    """
+    given = os.environ.get(variable, "").split(os.pathsep)
+    folders = [Path(text).expanduser().absolute() for text in given if text]
+    for folder in folders:
+        if not folder.is_dir():
+            raise ConfigError(f"{variable}={folder}: no such folder (create or unset it)")
+    return folders
 
 
 @dataclass(frozen=True)
@@ -38,7 +54,7 @@ class NamedFiles:
             ConfigError: for a folder of the variable that is none, or a name in two folders.
         """
         files: dict[str, Path] = {}
-        for folder in (config_dir() / self.folder, *self.outside()):
+        for folder in (config_dir() / self.folder, *folders_of(self.variable)):
             nested = (path for path in folder.glob("*/*.yaml") if path.stem == path.parent.name)
             for path in sorted({*folder.glob("*.yaml"), *nested}):
                 if path.stem in files:
@@ -59,7 +75,7 @@ class NamedFiles:
             ConfigError: where there is none.
         """
         text = str(name_or_path)
-        if not (os.sep in text or text.endswith(_ENDINGS)):
+        if not is_path(text):
             return self._of_name(text)
         path = Path(text).expanduser().absolute()
         return self._in_folder(path) if path.is_dir() else path
@@ -73,27 +89,12 @@ class NamedFiles:
         path = self.find(name_or_path)
         return path.stem if path.parent == config_dir() / self.folder else str(path)
 
-    def outside(self) -> list[Path]:
-        """The folders of the variable.
-
-        Raises:
-            ConfigError: for one that is none.
-        """
-        given = os.environ.get(self.variable, "").split(os.pathsep)
-        folders = [Path(text).expanduser().absolute() for text in given if text]
-        for folder in folders:
-            if not folder.is_dir():
-                raise ConfigError(f"{self.variable}={folder}: no such folder (create or unset it)")
-        return folders
-
     def _of_name(self, name: str) -> Path:
         files = self.known()
         if name not in files:
-            close = difflib.get_close_matches(name, files, n=1)
-            hint = f"did you mean {close[0]}? " if close else ""
             raise ConfigError(
-                f"no {self.kind} {name!r} ({hint}known: {', '.join(files)}; or a path to a .yaml, "
-                f"or a folder of such in {self.variable})"
+                f"no {self.kind} {name!r} ({nearest(name, files)}; or a path to a .yaml, or a "
+                f"folder of such in {self.variable})"
             )
         return files[name]
 

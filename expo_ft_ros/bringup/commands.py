@@ -27,7 +27,7 @@ Opened = tuple[Run[Any], list[NodeSpec]]
 
 def run_graph(command: str, run: Run[Any], specs: Sequence[NodeSpec]) -> RunResult:
     """Runs an opened run's graph to its end, with a display meanwhile."""
-    title = f"expo-ft {command} {run.options.task}"
+    title = f"expo-ft {command} {run.options.task_name}"
     with Display(run.path, title) as display:
         environment = ros_environment(run.path)
         return Runner(specs, run.path, env=environment, on_refresh=display.refresh).run()

@@ -103,7 +103,7 @@ class ControlLoop:
         self._script: ResetScript | None = None
         if scene_reset is SceneReset.SCRIPTED and not task.reset_script:
             raise ConfigError(
-                f"config/tasks/{task.name}.yaml: reset_script: there is none, but scene_reset is "
+                f"{task.file}: reset_script: there is none, but scene_reset is "
                 "scripted (write one, or take another scene_reset)"
             )
 

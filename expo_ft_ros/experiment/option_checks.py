@@ -8,12 +8,13 @@ from pathlib import Path
 import yaml
 
 from expo_ft_ros.configuration import ConfigError, nearest
+from expo_ft_ros.experiment.bench_options import LearnOptions
 from expo_ft_ros.experiment.options import CollectOptions, RunOptions, TaskOptions, TrainOptions
+from expo_ft_ros.named_files import is_path
 from expo_ft_ros.rl.config import ALGORITHM_NAMES, PRESET, known_names, load_preset
 from expo_ft_ros.robots import RobotConfig, load_robot
 from expo_ft_ros.robots.config import EXTERNAL, SIM, TOPIC_PATTERN
-from expo_ft_ros.robots.registry import is_path
-from expo_ft_ros.tasks import TaskConfig, load_task
+from expo_ft_ros.tasks import TaskConfig, find_part, load_task
 
 
 def check_options(options: TaskOptions) -> None:
@@ -33,6 +34,9 @@ def check_options(options: TaskOptions) -> None:
         _require_possible_reset(options, task)
         camera_topics(options)
         _require_parameters(options.params_file)
+    if isinstance(options, LearnOptions):
+        find_part(task, "scene")
+        find_part(task, "expert")
     _require_known(options, "algorithm", ALGORITHM_NAMES)
     _require_known(options, "preset", known_names("presets"))
     _require_size(options)
@@ -104,9 +108,7 @@ def _require_possible_reset(options: RunOptions, task: TaskConfig) -> None:
             "has none (add realtime:=true, or take scene_reset:=asked)"
         )
     if options.scene_reset == "scripted" and not task.reset_script:
-        raise ConfigError(
-            f"scene_reset:=scripted: config/tasks/{task.name}.yaml has no reset_script (write one)"
-        )
+        raise ConfigError(f"scene_reset:=scripted: {task.file} has no reset_script (write one)")
 
 
 def _require_fit(options: RunOptions, task: TaskConfig) -> None:
@@ -116,7 +118,11 @@ def _require_fit(options: RunOptions, task: TaskConfig) -> None:
     except ConfigError as error:
         raise ConfigError(f"robot:={options.robot}: {error}") from None
     _require_adapter(options, robot)
-    robot.require_reach(task.workspace, f"task:={task.name}: config/tasks/{task.name}.yaml")
+    robot.require_reach(task.workspace, f"task:={task.name}: {task.file}")
+    if robot.adapter == SIM:
+        find_part(task, "scene")
+    if options.operator == "scripted":
+        find_part(task, "expert")
     can = robot.capabilities
     if not can.lockstep and not options.realtime:
         raise ConfigError(

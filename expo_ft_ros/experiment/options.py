@@ -21,10 +21,10 @@ from expo_ft_ros.experiment.budget import (
     Budget,
 )
 from expo_ft_ros.monitor.address import CONSOLE_PORT, TOKEN_VARIABLE
+from expo_ft_ros.named_files import is_path
 from expo_ft_ros.rl.config import ALGORITHM, ALGORITHM_NAMES, PRESET, SIZE
-from expo_ft_ros.robots import DEFAULT_ROBOT
-from expo_ft_ros.robots.registry import FOLDERS_VARIABLE, is_path
-from expo_ft_ros.tasks import TaskConfig
+from expo_ft_ros.robots import DEFAULT_ROBOT, ROBOTS
+from expo_ft_ros.tasks import TASKS, TaskConfig
 
 OPERATOR_RATE, OPERATOR_SHARE = 0.7, 0.5
 """Where every failure is mended nothing that is learned from shows one (docs/experiments.md)."""
@@ -35,13 +35,33 @@ _OPERATORS = ", ".join(get_args(Operator))
 class TaskOptions(Config):
     """Options of every command about a task."""
 
-    task: str = Field("cube_pick", min_length=1, description="Task: a file of config/tasks/.")
+    task: str = Field(
+        "cube_pick",
+        min_length=1,
+        description=f"Task: a file of config/tasks/ or of a folder in {TASKS.variable}, or the "
+        "path of one, or of its folder.",
+    )
 
-    @field_validator("robot", "size", check_fields=False)
+    # Other processes, and a run that goes on later, may be started in another folder.
+    @field_validator("task")
     @classmethod
-    def _from_any_folder(cls, value: str | None) -> str | None:
-        """A resumed run may be started in another folder."""
+    def _task_from_any_folder(cls, value: str) -> str:
+        return TASKS.reference(value)
+
+    @field_validator("robot", check_fields=False)
+    @classmethod
+    def _robot_from_any_folder(cls, value: str) -> str:
+        return ROBOTS.reference(value)
+
+    @field_validator("size", check_fields=False)
+    @classmethod
+    def _size_from_any_folder(cls, value: str | None) -> str | None:
         return str(Path(value).expanduser().absolute()) if value and is_path(value) else value
+
+    @property
+    def task_name(self) -> str:
+        """The task's name, also where `task` is a path."""
+        return Path(self.task).stem
 
 
 class RunOptions(TaskOptions):
@@ -51,7 +71,7 @@ class RunOptions(TaskOptions):
         DEFAULT_ROBOT,
         min_length=1,
         description="Robot that the graph drives: a file of config/robots/ or of a folder in "
-        f"{FOLDERS_VARIABLE}, or the path of one.",
+        f"{ROBOTS.variable}, or the path of one.",
     )
     seed: int = Field(0, ge=0, lt=2**31, description="Seed of scenes, networks and operator.")
     operator: Operator = Field(

@@ -45,7 +45,7 @@ from expo_ft_ros.experiment.weights import Weights, weights_to_evaluate, weights
 from expo_ft_ros.monitor.address import require_openable_console
 from expo_ft_ros.rl.config import load_preset, require_room
 from expo_ft_ros.robots import load_robot
-from expo_ft_ros.tasks import TaskConfig, load_task
+from expo_ft_ros.tasks import TASKS, TaskConfig, load_task
 
 Options = TypeVar("Options", bound=RunOptions)
 
@@ -275,7 +275,7 @@ def _resumed(path: Path, command: str, typed: Mapping[str, Any], model: type[Opt
             f"run_dir:={typed['run_dir']}: a resumed run stays in its folder (leave run_dir out)"
         )
     task = before["options"].get("task", typed.get("task"))
-    if typed.get("task") not in (None, task):
+    if "task" in typed and TASKS.reference(typed["task"]) != task:
         raise ConfigError(
             f"task:={typed['task']}: {path.name} is a run of {task} "
             "(leave task out, or start a new run)"

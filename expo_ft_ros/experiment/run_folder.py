@@ -164,7 +164,7 @@ def new_folder(options: RunOptions) -> Path:
         return path
     stamp = datetime.datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
     for suffix in ["", *(f"_{number}" for number in range(2, 100))]:
-        path = runs_dir() / f"{stamp}_{options.task}{suffix}"
+        path = runs_dir() / f"{stamp}_{options.task_name}{suffix}"
         if not path.exists():
             return path
     raise ConfigError(f"{runs_dir()}: no free name left for this second (give run_dir:=)")

@@ -62,15 +62,15 @@ def weights_to_evaluate(options: EvalOptions) -> Weights:
     if path.suffix == SUFFIX:
         chosen, skipped = _named(path)
     elif options.checkpoint == LATEST:
-        chosen, skipped = _of_last_training(options.task)
+        chosen, skipped = _of_last_training(options.task_name)
     else:
         chosen, skipped = _of_run(find_run(options.checkpoint, "train", option="checkpoint"))
     run = chosen.path.parent.parent
     trained = option_of(run, "task")
-    if trained is not None and trained != options.task:
+    if trained is not None and Path(trained).stem != options.task_name:
         raise ConfigError(
             f"checkpoint:={options.checkpoint}: {run.name} was trained on {trained}, "
-            f"not on {options.task} (give task:={trained})"
+            f"not on {options.task_name} (give task:={trained})"
         )
     found = {
         name: str(option_of(run, name) or getattr(TrainOptions(), name))
@@ -138,7 +138,7 @@ def _of_run(run: Path) -> tuple[Checkpoint, tuple[Path, ...]]:
 def _of_last_training(task: str) -> tuple[Checkpoint, tuple[Path, ...]]:
     """Of the training on the task that was started last, of those that have a checkpoint."""
     for run in reversed(runs_by_start()):
-        if command_of(run) == "train" and option_of(run, "task") == task:
+        if command_of(run) == "train" and Path(option_of(run, "task") or "").stem == task:
             chosen, skipped = newest_whole((run / CHECKPOINTS).absolute())
             if chosen is not None:
                 return chosen, skipped

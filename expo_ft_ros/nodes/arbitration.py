@@ -130,7 +130,7 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
             raise ValueError("scene_reset is scripted, which is for real time (set lockstep false)")
         task = load_task(wanted.task)
         robot = load_robot(wanted.robot)
-        robot.require_reach(task.workspace, f"config/tasks/{task.name}.yaml")
+        robot.require_reach(task.workspace, str(task.file))
         self._loop = ControlLoop(
             task,
             robot.limits,

@@ -9,7 +9,6 @@ needs an entry nowhere.
 from __future__ import annotations
 
 import importlib
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from expo_ft_ros import policies
 from expo_ft_ros.configuration import ConfigError, nearest
+from expo_ft_ros.named_files import folders_of
 from expo_ft_ros.policies.config import PolicyConfig
 from expo_ft_ros.robots import ViewConfig
 
@@ -93,7 +93,7 @@ def policy_folders() -> dict[str, Path]:
         ConfigError: as `known_policies`.
     """
     found: dict[str, Path] = {}
-    for folder in (_HERE, *_more_folders()):
+    for folder in (_HERE, *folders_of(FOLDERS_VARIABLE)):
         for path in sorted(folder.glob("*/config.py")):
             name = path.parent.name
             if name in found:
@@ -105,18 +105,9 @@ def policy_folders() -> dict[str, Path]:
     return found
 
 
-def _more_folders() -> list[Path]:
-    given = os.environ.get(FOLDERS_VARIABLE, "").split(os.pathsep)
-    folders = [Path(text).expanduser().absolute() for text in given if text]
-    for folder in folders:
-        if not folder.is_dir():
-            raise ConfigError(f"{FOLDERS_VARIABLE}={folder}: no such folder (create or unset it)")
-    return folders
-
-
 def _imported(name: str, path: Path) -> ModuleType:
     """A policy's module, from wherever its folder is."""
-    policies.__path__ = [str(folder) for folder in (_HERE, *_more_folders())]
+    policies.__path__ = [str(folder) for folder in (_HERE, *folders_of(FOLDERS_VARIABLE))]
     try:
         return importlib.import_module(f"{policies.__name__}.{name}")
     except (ImportError, SyntaxError) as error:

@@ -71,7 +71,8 @@ def write_report(run: RunData) -> Path:
 def _head(run: RunData) -> list[Html]:
     what = ", ".join(filter(None, (run.option("algorithm"), run.option("preset"))))
     world = "in real time" if run.option("realtime") == "True" else "in lock-step"
-    lead = f"expo-ft {run.kind} · task {run.option('task')} · {what or 'no learner'} · {world}"
+    task = Path(run.option("task")).stem
+    lead = f"expo-ft {run.kind} · task {task} · {what or 'no learner'} · {world}"
     parts = [page.element("h1", run.name), page.element("p", lead, class_="lead")]
     if run.state != FINISHED:
         title = "Still running" if run.state == RUNNING else "Stopped before its end"

@@ -15,9 +15,9 @@ from pydantic import Field, ValidationError, model_validator
 from typing_extensions import TypeVar
 
 from expo_ft_ros.configuration import Config, ConfigError, YamlFile, config_dir, nearest
+from expo_ft_ros.named_files import is_path
 from expo_ft_ros.policies.config import PolicyConfig
 from expo_ft_ros.policies.registry import config_class, known_policies, policy_folders
-from expo_ft_ros.robots.registry import is_path
 
 P = TypeVar("P", bound=PolicyConfig, default=PolicyConfig)
 

@@ -8,10 +8,11 @@ from expo_ft_ros.robots.config import (
     ViewConfig,
     Workspace,
 )
-from expo_ft_ros.robots.registry import DEFAULT_ROBOT, known_robots, load_robot
+from expo_ft_ros.robots.registry import DEFAULT_ROBOT, ROBOTS, known_robots, load_robot
 
 __all__ = [
     "DEFAULT_ROBOT",
+    "ROBOTS",
     "Capabilities",
     "Frames",
     "RobotConfig",

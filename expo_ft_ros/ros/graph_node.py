@@ -41,7 +41,9 @@ READY_PERIOD = 0.05
 class NodeParameters:
     """Parameters of every node. Taken when a node is configured."""
 
-    task: str = parameter("cube_pick", "Task: a file name of config/tasks without its ending.")
+    task: str = parameter(
+        "cube_pick", "Task: a file name of config/tasks without its ending, or a path."
+    )
     robot: str = parameter(
         DEFAULT_ROBOT, "Robot: a file name of config/robots without its ending, or a path."
     )

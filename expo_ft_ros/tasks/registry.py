@@ -21,7 +21,7 @@ from typing import Any
 from pydantic import create_model
 
 from expo_ft_ros.configuration import Config, ConfigError, YamlFile
-from expo_ft_ros.named_files import NamedFiles
+from expo_ft_ros.named_files import NamedFiles, folders_of
 from expo_ft_ros.tasks.config import NAME, ClassifierConfig, Part, TaskConfig
 
 TASKS = NamedFiles(kind="task", folder="tasks", variable="EXPO_FT_TASKS")
@@ -65,7 +65,10 @@ def find_part(task: TaskConfig, part: Part) -> Path:
     Raises:
         ConfigError: where there is none.
     """
-    return _find(task.file, task.code(part), part)
+    try:
+        return _find(task.file, task.code(part), part)
+    except ConfigError as error:
+        raise ConfigError(f"{task.file}: {part}: {error}") from None
 
 
 def load_part(task: TaskConfig, part: Part, name: str) -> Any:
@@ -107,24 +110,24 @@ def _model(parameters: type[Config]) -> type[TaskConfig]:
 
 def _find(file: Path, name: str, part: Part) -> Path:
     """The part's file in the folder `name` that the task's file means."""
-    for folder in _folders(file, name):
+    folders = [*_folders(file, name)]
+    for folder in folders:
         path = folder / f"{part}.py"
         if path.is_file():
             return path
     known = sorted(path.parent.name for path in _PACKAGE.glob(f"*/{part}.py"))
-    own = next(_folders(file, name)) / f"{part}.py"
-    raise ConfigError(f"no {part} {name!r} (write {own}, or name one of {', '.join(known)})")
+    raise ConfigError(
+        f"{name!r} has none (write {folders[0] / part}.py, or name one of {', '.join(known)})"
+    )
 
 
 def _folders(file: Path, name: str) -> Iterator[Path]:
-    """Where the code called `name` may be, the task's own folder first."""
+    """Where the code called `name` may be: the task's own, beside it, outside, in the package."""
     beside = file.parent / file.stem
-    own = beside if beside.is_dir() or file.parent.name != file.stem else file.parent
+    inside = file.parent.name == file.stem or (file.parent / "reward.py").is_file()
+    own = file.parent if inside and not beside.is_dir() else beside
     yield own if name == file.stem else own.parent / name
-    if name == file.stem:
-        yield file.parent
-    for folder in TASKS.outside():
-        yield folder / name
+    yield from (folder / name for folder in folders_of(TASKS.variable))
     yield _PACKAGE / name
 
 
@@ -149,8 +152,16 @@ def _imported(path: Path) -> ModuleType:
     try:
         return importlib.import_module(f"{package}.{path.stem}")
     except Exception as error:
-        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if
-                 frame.filename == str(path)]  # fmt: skip
-        place = f"{path}:{lines[-1]}" if lines else f"{path}"
         words = " ".join(str(error).split())
-        raise ConfigError(f"{place}: {type(error).__name__}: {words} (mend it, {_HINT})") from error
+        raise ConfigError(
+            f"{_place(path, error)}: {type(error).__name__}: {words} (mend it, {_HINT})"
+        ) from error
+
+
+def _place(path: Path, error: Exception) -> str:
+    """The file, and the line of it where the error is."""
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if frame.filename == str(path)]
+    if isinstance(error, SyntaxError) and error.filename == str(path):
+        lines.append(error.lineno)
+    return f"{path}:{lines[-1]}" if lines else str(path)

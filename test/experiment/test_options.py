@@ -179,7 +179,7 @@ def test_a_robot_is_one_file_by_path_or_in_a_folder_of_ones_own(toy, monkeypatch
     monkeypatch.chdir(toy.parent)
     assert parse("robot:=./toy.yaml", *ON_A_ROBOT).robot == str(toy)
     monkeypatch.setenv("EXPO_FT_ROBOTS", str(toy.parent))
-    assert parse("robot:=toy", *ON_A_ROBOT).robot == "toy"
+    assert parse("robot:=toy", *ON_A_ROBOT).robot == str(toy)
 
 
 def test_the_help_lists_the_robots(toy, monkeypatch):

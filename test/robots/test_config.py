@@ -6,8 +6,14 @@ import numpy as np
 import pytest
 
 from expo_ft_ros.configuration import ConfigError, config_dir
-from expo_ft_ros.robots import RobotConfig, RobotLimits, Workspace, known_robots, load_robot
-from expo_ft_ros.robots.registry import FOLDERS_VARIABLE
+from expo_ft_ros.robots import (
+    ROBOTS,
+    RobotConfig,
+    RobotLimits,
+    Workspace,
+    known_robots,
+    load_robot,
+)
 from expo_ft_ros.sim import franka
 from expo_ft_ros.tasks import known_tasks, load_task
 
@@ -86,7 +92,7 @@ def test_a_robot_is_added_by_its_path(toy):
 
 
 def test_a_robot_is_added_by_a_folder(toy, monkeypatch):
-    monkeypatch.setenv(FOLDERS_VARIABLE, str(toy.parent))
+    monkeypatch.setenv(ROBOTS.variable, str(toy.parent))
     assert "toy" in known_robots()
     assert load_robot("toy") == load_robot(toy)
     assert load_robot("sim").name == "sim"
@@ -98,14 +104,14 @@ def test_an_unknown_robot_is_refused_with_the_known_ones():
 
 
 def test_a_folder_that_is_none_is_named(monkeypatch, tmp_path):
-    monkeypatch.setenv(FOLDERS_VARIABLE, str(tmp_path / "nowhere"))
+    monkeypatch.setenv(ROBOTS.variable, str(tmp_path / "nowhere"))
     with pytest.raises(ConfigError, match=r"EXPO_FT_ROBOTS=.*nowhere: no such folder"):
         known_robots()
 
 
 def test_two_robots_of_one_name_are_refused(monkeypatch, tmp_path):
     (tmp_path / "sim.yaml").write_text((config_dir() / "robots" / "sim.yaml").read_text())
-    monkeypatch.setenv(FOLDERS_VARIABLE, str(tmp_path))
+    monkeypatch.setenv(ROBOTS.variable, str(tmp_path))
     with pytest.raises(ConfigError, match="there is one of this name"):
         load_robot("sim")
 
