@@ -1,6 +1,6 @@
 """The commands that start a graph: from arguments to an opened run and its nodes, and its end.
 
-The CLI and the launch files both begin here, so that a run is the same whoever starts it.
+The CLI and the launch files both begin here, so that both start the same run.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -33,10 +33,10 @@ class State(StrEnum):
 
 
 class SceneReset(StrEnum):
-    """Who resets the scene between episodes: the world does; it does once a person has set right
-    what the classifier wants, or looked at it after a stop or a start; the same, but the arm does
-    by its task's `reset_script`; a person does, each time. A person says that he is done by
-    /reset_episode."""
+    """Who resets the scene between episodes: the adapter; the adapter, once the operator has set
+    right what the classifier wants, or looked at it after a stop or a start; the same, but the arm
+    does it by its task's `reset_script`; the operator, each time. The operator says that it is done
+    by /reset_episode."""
 
     AUTOMATIC = "automatic"
     ASKED = "asked"
@@ -87,7 +87,7 @@ CONFIRMS = (Event.COMMIT, Event.RESET_REQUESTED)
 # An episode in which nobody drove, or no step's outcome was seen, is discarded, however it ended,
 # and so is one that was kept from being driven for more than HELD_SHARE of its steps: where it
 # failed, or is an evaluation's, and no person has judged it. A trial of an evaluation in which the
-# operator drove is void, whoever judged it.
+# operator drove is void, also where the operator judged it.
 OUTCOMES: dict[Event, tuple[bool, bool, bool]] = {
     Event.SUCCESS: (True, True, False),
     Event.MARK_SUCCESS: (True, True, False),
@@ -137,7 +137,7 @@ def request_to_person(asked: str) -> str:
 
 
 DEBOUNCE = 1.0
-"""/reset_episode within this time of itself is the same word again, and nobody has done what he is
+"""/reset_episode within this time of itself is the same press again: nobody has done what they are
 asked to so soon after an episode's end [s]."""
 
 
@@ -145,7 +145,7 @@ class EpisodeMachine:
     """The state machine. clock: steady time [s]; decision_time: how long a person may overrule how
     an episode has ended [s], from 0.
 
-    `revision` grows with every change but the count of steps: whoever publishes compares it.
+    `revision` grows with every change but the count of steps: the publisher compares it.
     """
 
     def __init__(
@@ -279,7 +279,7 @@ class EpisodeMachine:
             self._apply(Event.COMMIT)
 
     def ask(self, what: str) -> None:
-        """Something has to be set right by a person: the next episode waits for his word."""
+        """The operator has to set something right: the next episode waits for /reset_episode."""
         self._ask(what)
         self._told_at = self._clock()
         self.revision += 1
@@ -295,9 +295,9 @@ class EpisodeMachine:
         return self._apply(Event.MARK_FAILURE)
 
     def reset_requested(self) -> Reply:
-        """/reset_episode: ends a running episode, commits one that is deciding; else a person's
-        word that he has done what he is asked to (`EpisodeSnapshot.asked`), which may come before
-        the next episode is planned."""
+        """/reset_episode: ends a running episode, commits one that is deciding; else the
+        operator has done what was asked (`EpisodeSnapshot.asked`), which may come before the next
+        episode is planned."""
         if self._stop_cause:
             return Reply(False, f"stopped: {self._stop_cause} (release it first)")
         now = self._clock()
@@ -329,8 +329,8 @@ class EpisodeMachine:
     def estop(self, engaged: bool, cause: str = "estop") -> Reply:
         """Latch a stop, or release it. The first cause stays; the running episode is discarded.
 
-        Once released the next episode may start. Where a person resets or is asked, it waits for
-        his word first; elsewhere who wants to look pauses before releasing.
+        Once released the next episode may start. Where the operator resets or is asked, it waits
+        for /reset_episode first; elsewhere, to look at the scene, pause before releasing.
         """
         if not engaged:
             if not self._stop_cause:

@@ -168,7 +168,7 @@ class ControlLoop:
         cause: str = "",
     ) -> TickResult:
         """One period of the scripted reset, as `tick` but not a step of any episode. A person who
-        takes over drives; the script goes on when he lets go. Where it gets nowhere he is asked."""
+        takes over drives; the script goes on after. Where it gets nowhere the operator is asked."""
         script, plan = self._script, self.episode.plan
         if script is None or plan is None or not self.resets_itself:
             self.stand_still()
@@ -320,7 +320,7 @@ class ControlLoop:
     def _with_answers(
         self, stamps: Mapping[str, float | None], number: int, now: float
     ) -> Mapping[str, float | None]:
-        """The stamps, and in real time that of the oldest observation that the classifier owes a
+        """The stamps, and in real time that of the oldest observation that waits for a
         word on and, where the policy drives, that of its last chunk."""
         if self._chunk_came:
             self._chunk_came, self._chunk_at = False, now
@@ -344,7 +344,7 @@ class ControlLoop:
         return _nothing("waiting for the last verdict")
 
     def stand_still(self) -> None:
-        """Forget chunks and velocity: whoever holds the arm for a while calls it, since the world
+        """Forget chunks and velocity: to be called when the arm was held for a while, since the world
         may be another one when it goes on."""
         self._executor.clear(self._last_tick + 1)
         self._filter.reset()

@@ -111,7 +111,7 @@ class Heartbeats:
         self._within = within
 
     def beat(self, name: str, now: float) -> None:
-        """He lives. now: [s] of a steady clock."""
+        """The node lives. now: [s] of a steady clock."""
         if name in self._heard:
             self._heard[name] = now
 

@@ -144,7 +144,7 @@ class Inputs:
 
     @property
     def device_lost(self) -> bool:
-        """Whether the operator's device was lost while he drove, and nobody has acknowledged it."""
+        """Whether the device was lost while the operator drove, and nobody has acknowledged it."""
         return self._teleop.engaged and not self._teleop.connected
 
     def missing(self) -> list[str]:

@@ -38,7 +38,7 @@ class _Attributes(ctypes.Structure):
 
 def set_short_slice() -> bool:
     """Asks for the shortest slice for the calling thread and those it will start, so that on being
-    woken it takes the place of whoever computes there; whether the kernel took it.
+    woken it takes the place of the thread that computes there; whether the kernel took it.
 
     It runs no more often or longer for that, so it needs no privilege. Linux before `SINCE` takes
     it and does nothing.
@@ -59,7 +59,7 @@ def set_fifo_priority(priority: int = DEVICE_PRIORITY) -> bool:
     """Has the calling thread, and those it will start, come before all without a real-time
     priority (SCHED_FIFO); whether it may, which takes CAP_SYS_NICE or a limit on `rtprio`.
 
-    Not for a thread that computes for long: whoever is on its core waits.
+    Not for a thread that computes for long: the others on its core wait.
     """
     try:
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))

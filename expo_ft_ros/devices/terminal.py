@@ -38,7 +38,7 @@ class Terminal:
         self._file = sys.stdin.fileno()
         self._before = termios.tcgetattr(self._file)
         mode = termios.tcgetattr(self._file)
-        mode[0] &= ~termios.IXON  # Ctrl-S would hold up whoever writes to it.
+        mode[0] &= ~termios.IXON  # Ctrl-S would hold up what writes to it.
         mode[3] &= ~(termios.ICANON | termios.ECHO | termios.IEXTEN)
         keys = mode[6]
         keys[termios.VMIN], keys[termios.VTIME] = 1, 0

@@ -1,7 +1,7 @@
 """All that a run needs, checked before there is a folder or a process; then its folder.
 
 The command line and the launch files both begin here, so that what is wrong is said in the same
-line whoever asks. The order is that of who can mend it: first the arguments and what they name,
+line for either. The order is that of who can mend it: first the arguments and what they name,
 then this machine, last what is shared with other graphs.
 """
 

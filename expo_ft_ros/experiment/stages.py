@@ -176,7 +176,7 @@ class Session:
             return False
         self._episode += 1
         if outcome.discarded:
-            # Where nobody but a person drives, he may be having his coffee.
+            # Where only the operator drives, the operator may be away for a while.
             self._discarded += plan.policy != "none"
             if self._discarded >= MOST_DISCARDED:
                 self._refusal = (

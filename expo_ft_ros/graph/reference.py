@@ -67,7 +67,7 @@ def _stops() -> Iterator[str]:
     yield "So does any node that has not said on `nodes/heartbeat` that it lives for"
     yield f"{ALIVE_WITHIN:g} s: it has ended, is stopped, or hangs in a callback. (policy, learner"
     yield f"and reward compute in theirs: a callback may take {CALLBACK_TIMEOUT_LONG:g} s,"
-    yield "unless a chunk or a verdict that is owed stops the arm.) Who takes a"
+    yield "unless an overdue chunk or verdict stops the arm.) What takes a"
     yield "node's place has to say so, too. The robot's adapter stops the arm by itself when no"
     timeout = FollowingConfig().command_timeout
     yield f"command comes for {timeout:g} s (`following.command_timeout` of the robot's file).\n"

@@ -101,7 +101,7 @@ def eval_graph(
 
 
 def sim_graph(options: SimOptions, run_dir: Path) -> list[NodeSpec]:
-    """The simulated robot and whoever drives it, until it is stopped: no policy, no learner."""
+    """The simulated robot and its operator, until it is stopped: no policy, no learner."""
     work = options.budget(load_task(options.task))
     specs = [*_world(options, run_dir), _reward(options, run_dir)]
     return _with_session(specs, options, run_dir, work, "sim")
@@ -152,7 +152,7 @@ def _node(
 
 
 def _world(options: RunOptions, run_dir: Path) -> list[NodeSpec]:
-    """Robot, sensors, whoever operates, and the control loop."""
+    """Robot, sensors, operator and control loop."""
     scripted = options.operator == "scripted"
     reset: dict[str, Parameter] = {
         "scene_reset": options.scene_reset,

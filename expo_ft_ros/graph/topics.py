@@ -32,7 +32,7 @@ VIEW = "<view>"
 # The arm stops within 250 ms of any node's end: a beat, this age, and what it takes to be told.
 HEARTBEAT = 0.04
 ALIVE_WITHIN = 0.15
-# Who computes in a callback seems alive for so long: longer than the deadlines of what he owes (1 s
+# A node that computes in a callback seems alive for so long: longer than its answers' limits (1 s
 # for a chunk, 0.5 s for a verdict), which stop the arm before that.
 CALLBACK_TIMEOUT_LONG = 2.0
 
@@ -50,7 +50,7 @@ class Topic:
         durability: `transient_local` hands the newest messages to a late subscriber.
         depth: Messages kept; a reader of a reliable topic has room for ten at least.
         doc: What it means.
-        commands: It moves the robot. Zero is taken from anybody, and whoever was refused once is
+        commands: It moves the robot. Zero is taken from anybody, and a publisher refused once is
             never obeyed, also when the sender is gone.
     """
 
@@ -87,7 +87,7 @@ def _tick(name: str, type_: str, publishers: str, subscribers: str, doc: str) ->
 def _latched(
     name: str, type_: str, publishers: str, subscribers: str, doc: str, depth: int = 1
 ) -> Topic:
-    """A state: the newest is what counts, also for whoever comes late."""
+    """A state: the newest is what counts, also for a late subscriber."""
     return _topic(name, type_, publishers, subscribers, "reliable", "transient_local", depth, doc)
 
 
@@ -373,8 +373,8 @@ SERVICES: Mapping[str, Service] = _table(
         "/reset_episode",
         _TRIGGER,
         "arbitration",
-        "Ends the episode that is on, and the scene is reset; between episodes a person's word "
-        "that he has done what he was asked to.",
+        "Ends the episode that is on, and the scene is reset; between episodes the operator "
+        "says so that what was asked is done.",
     ),
     Service("episode/mark_success", _TRIGGER, "arbitration", "Ends the episode as a success."),
     Service("episode/mark_failure", _TRIGGER, "arbitration", "Ends the episode as a failure."),
@@ -385,7 +385,7 @@ SERVICES: Mapping[str, Service] = _table(
         "teleop/acknowledge",
         _TRIGGER,
         "teleop",
-        "A person knows that the device was lost while he drove: the policy may go on.",
+        "The operator knows that the device was lost while driving: the policy may go on.",
     ),
     Service(
         "learner/save_checkpoint",

@@ -30,7 +30,7 @@ from expo_ft_ros.configuration import ConfigError
 Talk = Callable[[ServerConnection], Awaitable[None]]
 """Serves one websocket, until it closes."""
 
-_CLOSES_WITHIN = 1.0  # whoever has gone without a word isn't waited for longer [s]
+_CLOSES_WITHIN = 1.0  # a peer that left without a word isn't waited for longer [s]
 _log = logging.getLogger(__name__)
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{16,128}")
 _SECURITY = {

@@ -38,8 +38,8 @@ class NotDone(Exception):
 class Controls:
     """Tells every page that is open the same, and does what any of them asks for.
 
-    `episode` is the number of the newest that was heard of: a verdict on another one, which a
-    person saw when he pressed, isn't passed on. So isn't what was pressed long ago, but for a stop.
+    `episode` is the number of the newest that was heard of: a verdict on another one, which the
+    operator saw when pressing, isn't passed on. So isn't what was pressed long ago, but for a stop.
     """
 
     def __init__(self, actions: Mapping[str, Action]) -> None:
@@ -105,13 +105,13 @@ class Controls:
         except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
             return
         if name in BUTTONS:
-            # Whoever waits for one answer may press another button.
+            # While one answer is awaited another button may be pressed.
             task = asyncio.create_task(self._ask(name, beat, episode))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
     async def _ask(self, name: str, beat: int, episode: int) -> None:
-        """One call of a kind at a time: whoever presses again meanwhile has been heard. Each stop
+        """One call of a kind at a time: a press repeated meanwhile has been heard. Each stop
         is passed on."""
         stops = name == "estop"
         if name in self._asking and not stops:
@@ -126,7 +126,7 @@ class Controls:
             words, failed = await answer, False
         except NotDone as error:
             words = str(error)
-        except Exception as error:  # noqa: BLE001 (told to whoever pressed the button)
+        except Exception as error:  # noqa: BLE001 (told to the operator)
             _log.exception("console: %s failed", name)
             words = f"failed: {error}"
         finally:

@@ -128,7 +128,7 @@ def rows_html(rows: Mapping[str, str], empty: str = "nothing yet") -> str:
 def diagnostics_html(diagnostics: Sequence[Diagnostic]) -> str:
     """The worst first, with what it says; those that are well in one line."""
     if not diagnostics:
-        return _block('<span class="xf-dim">nobody has said how he is yet</span>')
+        return _block('<span class="xf-dim">no node has reported its health yet</span>')
     lines = [
         f"<div>{_dot(_LEVELS[each.level])}<b>{escape(each.name)}</b> "
         f"{escape(each.message or each.level.name.lower())}</div>"

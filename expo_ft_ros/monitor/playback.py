@@ -83,7 +83,7 @@ class Player:
         while not self._closing:
             try:
                 self._advance()
-            except Exception as error:  # noqa: BLE001 (shown to whoever looks at it)
+            except Exception as error:  # noqa: BLE001 (shown on the page)
                 _log.exception("console: the recording can't be shown")
                 self._recorded, self._shown = None, self._wanted
                 self._words.content = reply_html(str(error), failed=True)

@@ -35,7 +35,7 @@ class Diagnostic(NamedTuple):
 class View:
     """A field that nobody has told yet keeps its default, which is shown as unknown.
 
-    Positions are in the base frame [m]. Whoever makes a view doesn't change its arrays afterwards.
+    Positions are in the base frame [m]. A view's arrays aren't changed after it is made.
 
     Attributes:
         time: Of the run [s].

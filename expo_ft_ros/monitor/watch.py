@@ -22,7 +22,7 @@ from expo_ft_ros.tasks.reward import Classifier
 
 _CURVE_STEP = 0.05  # between two points of a curve [min]
 # A node of the graph says how it is each second, a robot's driver maybe every ten: silent is who
-# says nothing for three times his own longest interval of late, within these bounds [s].
+# says nothing for three times its own longest interval of late, within these bounds [s].
 _SILENT_AFTER = 3.0, 30.0
 _INTERVALS = 5
 _TICKS = 100  # whose lateness is shown

@@ -312,7 +312,7 @@ class LearnerNode(GraphNode[LearnerParameters]):
             self._plot(metrics)
         if self.parameters.mode == "async":
             self._agent.save_weights(self._folder / LIVE_WEIGHTS)
-        # Told only now: whoever hears of a version finds its file.
+        # Published only now: a subscriber that hears of a version finds its file.
         self._version = self._agent.version
 
     def _plot(self, metrics: Mapping[str, float]) -> None:

@@ -196,7 +196,7 @@ class SessionNode(GraphNode[SessionParameters]):
 
     def _owed(self, episode: int) -> bool:
         """Whether an episode that is over can't be counted yet: what is counted is on disk, so that
-        nothing that was learned from is lost, whoever dies."""
+        nothing that was learned from is lost, whichever node dies."""
         learner = self._plan is not None and self._learner_owes(self._plan.stage)
         return learner or self._recorder_owes(episode)
 

@@ -1,7 +1,7 @@
 """The simulated robot cell on the topics of a real one, in lock-step or in real time.
 
 Lock-step: a control period passes when both commands stamped with the present time have come, and
-where an operator takes part, his word that he has answered it. Real time: physics runs by the wall
+where an operator takes part, its word that it has answered. Real time: physics runs by the wall
 clock, and the arm stands when no command comes.
 """
 

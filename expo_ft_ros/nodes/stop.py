@@ -1,6 +1,6 @@
 """Sends the robot a zero command and waits until it has been acknowledged.
 
-For whoever finds that arbitration has died (`bringup/runner.py`). Exit code 0: heard; 2: not.
+For the runner, when arbitration has died (`bringup/runner.py`). Exit code 0: heard; 2: not.
 """
 
 from __future__ import annotations

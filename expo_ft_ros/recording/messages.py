@@ -35,7 +35,7 @@ _UNIT = 0.01  # by how much a quaternion's length may differ from 1
 
 
 class BadMessage(ValueError):
-    """A message that can't be what its sender meant. Whoever gets one drops it, and says so."""
+    """A message that can't be what its sender meant. A node that gets one drops it, and says so."""
 
 
 # encoding -> (channels, OpenCV conversion to RGB; None where it is RGB already)

@@ -107,7 +107,7 @@ def _curves(runs: Sequence[RunData], names: Sequence[str]) -> Html:
         picture,
         f"Online episodes, means of the last {WINDOW}. Band of success: 95% Wilson interval; bands "
         "below: quartiles. Diamonds: evaluations before (left) and after RL, with their 95% Wilson "
-        "intervals, moved aside so that none covers another. A success counts whoever drove.",
+        "intervals, moved aside so that none covers another. A success counts with help, too.",
     )
 
 

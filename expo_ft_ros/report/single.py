@@ -124,7 +124,7 @@ def _curves(run: RunData, writer: _Writer) -> list[Html]:
         f"Means of the last {WINDOW} episodes of a stage over the robot time of all stages; points "
         "are episodes. Band of success: the window's 95% Wilson interval; bands below: quartiles "
         "of its episodes. Grey: demonstrations and evaluations; a diamond is an evaluation's "
-        "result with its 95% Wilson interval. A success counts whoever drove, unless said."
+        "result with its 95% Wilson interval. A success counts with help, too, unless said."
     )
     if left:
         caption += f" {left} discarded episodes are left out."

@@ -61,7 +61,7 @@ def spans(run: RunData) -> list[Span]:
 
 
 def succeeded(line: EpisodeLine) -> bool:
-    """Whoever drove."""
+    """With or without help."""
     return line.success
 
 

@@ -210,7 +210,7 @@ class GraphNode(LifecycleNode, Generic[P]):
         """A publisher of the topic table. needed: listeners it must have for the node to be ready;
         remapped: another name of the topic, as a robot's configuration has it.
 
-        A listener's own word is not enough: he may know of this publisher before it knows of him.
+        A subscriber's own word is not enough: it may know of this publisher before this one of it.
         """
         entry = topic_entry(name)
         made = self.create_publisher(

@@ -27,7 +27,7 @@ class HeartbeatPublisher:
         return self._thread.is_alive()
 
     def kick(self) -> None:
-        """Whoever is watched is not stuck."""
+        """The thread that is watched is not stuck."""
         self._kicked = time.monotonic()
 
     def stop(self) -> None:

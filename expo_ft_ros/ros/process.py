@@ -68,7 +68,7 @@ def run(*factories: Callable[[], AnyNode], args: list[str] | None = None) -> int
     Several nodes keep their own names: a global `__node:=` remap would give them all one. Where one
     of them is `URGENT`, all threads of the process are woken early, and in real time the executor's
     come first where they may. Those of the middleware don't: what they share with other processes
-    is locked by whoever has no such priority.
+    is locked by threads without such a priority.
     Returns the exit code: 0 after a clean stop, 1 after a failure.
     """
     stop = StopSignals()

@@ -31,7 +31,7 @@ class PublisherGuard:
         self._refused: set[bytes] = set()
 
     def refresh(self) -> None:
-        """Takes for the sender who is there alone, also where he hasn't said anything yet; to be
+        """Accepts the publisher that is there alone, also before it has said anything; to be
         called now and then.
 
         A person's device is silent for long, and of a command a zero is believed of anybody: when
@@ -44,8 +44,8 @@ class PublisherGuard:
     def accepts(self, info: Mapping[str, Any]) -> bool:
         """Whether a message is the sender's, by what rclpy says of it (`MessageInfo`).
 
-        The sender is who was met or heard while nobody else was there, until he is gone; of two of
-        whom neither is known so, none is. An rclpy that gives no identity (before 9) has all pass.
+        The sender is the publisher that was seen or heard while it was alone, until it is gone; of
+        two that were never alone neither is. An rclpy that gives no identity (before 9) has all pass.
         """
         gid = info.get("publisher_gid")
         if gid is None:

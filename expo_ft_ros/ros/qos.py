@@ -9,7 +9,7 @@ from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPo
 
 from expo_ft_ros.graph.topics import Topic
 
-_ROOM = 10  # messages that a reader can hold, whoever sends them
+_ROOM = 10  # messages that a reader can hold, of all publishers together
 
 _RELIABILITY = {
     "reliable": ReliabilityPolicy.RELIABLE,

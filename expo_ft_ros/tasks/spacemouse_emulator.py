@@ -1,4 +1,4 @@
-"""The scripted operator's hand on the SpaceMouse: what he wants, as readings of the device."""
+"""The expert's SpaceMouse: what the expert wants, as readings of the device."""
 
 from __future__ import annotations
 
