@@ -33,7 +33,7 @@ from expo_ft_ros.graph.node_spec import (
 from expo_ft_ros.graph.topics import OWN_ABSOLUTE, TOPICS
 from expo_ft_ros.rl.config import PRESET, load_preset
 from expo_ft_ros.robots import RobotConfig, load_robot
-from expo_ft_ros.robots.config import EXTERNAL, SIM
+from expo_ft_ros.robots.config import EXTERNAL, SIM, info_topic
 from expo_ft_ros.tasks import load_task
 
 NODE_PACKAGE = "expo_ft_ros.nodes"
@@ -201,14 +201,15 @@ def _adapter(options: RunOptions, run_dir: Path) -> list[NodeSpec]:
 
 
 def _cameras(options: RunOptions) -> tuple[tuple[str, str], ...]:
-    """From the image topics that the robot's file names to those that the options do."""
+    """From the camera topics that the robot's file names to those that the options do."""
     topics = camera_topics(options)
     given = [
         (view.topic, topics[view.name])
         for view in load_robot(options.robot).views
         if view.name in topics
     ]
-    return tuple((old + end, new + end) for old, new in given for end in ("", "/compressed"))
+    images = [(old + end, new + end) for old, new in given for end in ("", "/compressed")]
+    return (*images, *((info_topic(old), info_topic(new)) for old, new in given))
 
 
 def _placed(spec: NodeSpec, options: RunOptions) -> NodeSpec:

@@ -127,6 +127,7 @@ def _table(*entries: Entry) -> Mapping[str, Entry]:
 
 
 _IMAGE = "sensor_msgs/Image"
+_INFO = "sensor_msgs/CameraInfo"
 _TF = "tf2_msgs/TFMessage"
 _OWN = "expo_ft_ros"
 
@@ -148,6 +149,20 @@ TOPICS: Mapping[str, Topic] = _table(
         "volatile",
         5,
         "A view's image, rgb8 224x224; the driver's stamp.",
+    ),
+    _driver(
+        f"{VIEW}_camera/camera_info",
+        _INFO,
+        "camera",
+        "Calibration of a view's camera, beside its images; need not be there.",
+        1,
+    ),
+    _newest(
+        f"camera/{VIEW}/camera_info",
+        _INFO,
+        "camera",
+        "",
+        "A view's calibration, as of the part of the image that is seen.",
     ),
     _driver(
         "joint_states",

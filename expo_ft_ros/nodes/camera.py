@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from rclpy.publisher import Publisher
-from sensor_msgs.msg import CompressedImage, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from expo_ft_ros.data.images import resize_image
 from expo_ft_ros.data.types import ImageArray
-from expo_ft_ros.recording.messages import compressed_to_array, image_to_array
+from expo_ft_ros.recording.messages import BadMessage, compressed_to_array, image_to_array
 from expo_ft_ros.robots import ViewConfig, load_robot
+from expo_ft_ros.ros.camera_info import Rectangle, fit_info
 from expo_ft_ros.ros.graph_node import ERROR, OK, GraphNode, NodeParameters, parameter
 from expo_ft_ros.ros.messages import array_to_image
 from expo_ft_ros.ros.process import main as run_nodes
@@ -27,23 +28,30 @@ class CameraParameters(NodeParameters):
     size: int = parameter(224, "Side of the square images given on [px].", low=16, high=1024)
 
 
-def crop_image(image: ImageArray, crop: tuple[int, int, int, int] | None) -> ImageArray:
-    """A part of `image`, which shares its memory.
+def crop_of(crop: Rectangle | None, width: int, height: int) -> Rectangle:
+    """The part of an image that is seen.
 
     Args:
-        image: (h, w, 3).
         crop: x, y, width, height of the part [px]; None: the largest centre square.
+        width: Of the image [px].
+        height: Of the image [px].
 
     Raises:
         ValueError: when the rectangle does not lie in the image.
     """
-    height, width = image.shape[:2]
     if crop is None:
         side = min(height, width)
-        crop = ((width - side) // 2, (height - side) // 2, side, side)
+        return (width - side) // 2, (height - side) // 2, side, side
     x, y, w, h = crop
     if x + w > width or y + h > height:
         raise ValueError(f"crop {crop} does not lie in the image of {width}x{height}")
+    return crop
+
+
+def crop_image(image: ImageArray, crop: Rectangle | None) -> ImageArray:
+    """A part of `image` (h, w, 3), which shares its memory; as `crop_of`, whose error it raises."""
+    height, width = image.shape[:2]
+    x, y, w, h = crop_of(crop, width, height)
     return image[y : y + h, x : x + w]
 
 
@@ -62,6 +70,12 @@ class CameraNode(GraphNode[CameraParameters]):
                 self._forward(view, out),
                 type_name=_COMPRESSED if compressed else None,
                 remapped=f"{view.topic}/compressed" if compressed else view.topic,
+            )
+            self.subscription(
+                f"{view.name}_camera/camera_info",
+                self._forward_info(view, self.publisher(f"camera/{view.name}/camera_info")),
+                needed=False,
+                remapped=view.info_topic,
             )
 
     def _forward(
@@ -83,6 +97,19 @@ class CameraNode(GraphNode[CameraParameters]):
                 return
             out.publish(array_to_image(image, message.header))
             self.report(OK, "ready")
+
+        return forward
+
+    def _forward_info(self, view: ViewConfig, out: Publisher[Any]) -> Callable[[CameraInfo], None]:
+        """Passes calibration on, as of the part that is seen; nobody waits for it."""
+        crop, size = view.crop, self.parameters.size
+
+        def forward(message: CameraInfo) -> None:
+            try:
+                part = crop_of(crop, message.width, message.height)
+            except ValueError as error:
+                raise BadMessage(str(error)) from None
+            out.publish(fit_info(message, part, size))
 
         return forward
 

@@ -17,6 +17,7 @@ from std_msgs.msg import Header
 from expo_ft_ros.control.lockstep import RESEND_AFTER
 from expo_ft_ros.msg import SimState
 from expo_ft_ros.recording.messages import NANOSECONDS, nanoseconds
+from expo_ft_ros.ros.camera_info import pinhole_info
 from expo_ft_ros.ros.frames import transform
 from expo_ft_ros.ros.graph_node import OK, parameter
 from expo_ft_ros.ros.messages import array_to_image, header_of, pose_of, stamp_of
@@ -73,6 +74,13 @@ class SimNode(RobotAdapter[SimParameters]):
         self._image_out = {
             view.name: self.publisher(f"{view.name}_camera/image_raw", remapped=view.topic)
             for view in self.robot.views
+        }
+        self._info_out = {
+            view.name: self.publisher(f"{view.name}_camera/camera_info", remapped=view.info_topic)
+            for view in self.robot.views
+        }
+        self._focal_lengths = {
+            view: self._world.camera_mount(view).focal_length for view in self._views
         }
         self._state_out = self.publisher("sim/state")
         self.service("sim/reset", self._on_reset)
@@ -166,6 +174,8 @@ class SimNode(RobotAdapter[SimParameters]):
             for view, image in self._world.images().items():
                 camera = header_of(self._time_ns, self._views[view].frame)
                 self.send(self._image_out[view], array_to_image(image, camera))
+                info = pinhole_info(camera, len(image), self._focal_lengths[view])
+                self._info_out[view].publish(info)
         if self.parameters.lockstep:
             self._since = time.monotonic()
 

@@ -93,6 +93,12 @@ class Frames(Config):
         return self
 
 
+def info_topic(image_topic: str) -> str:
+    """Where drivers give the calibration that belongs to an image topic."""
+    folder, slash, _ = image_topic.rpartition("/")
+    return f"{folder}{slash}camera_info"
+
+
 class ViewConfig(Config):
     """One camera, and what of its image the policy sees."""
 
@@ -128,6 +134,11 @@ class ViewConfig(Config):
         if value is not None and (min(value[:2]) < 0 or min(value[2:]) < 1):
             raise ValueError("x and y start from 0, width and height from 1")
         return value
+
+    @property
+    def info_topic(self) -> str:
+        """Topic of the driver's calibration, beside its images."""
+        return info_topic(self.topic)
 
 
 class Capabilities(Config):

@@ -156,6 +156,7 @@ def test_a_camera_may_have_another_topic_than_the_robots_file_says():
     moved = dict(by_name(train_graph(options, RUN))["camera"].remappings)
     assert moved["wrist_camera/image_raw"] == "/hand/color/image_raw"
     assert moved["wrist_camera/image_raw/compressed"] == "/hand/color/image_raw/compressed"
+    assert moved["wrist_camera/camera_info"] == "/hand/color/camera_info"
     assert not any(name.startswith("side") for name in moved)
 
 
