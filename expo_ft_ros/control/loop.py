@@ -344,7 +344,7 @@ class ControlLoop:
         return _nothing("waiting for the last verdict")
 
     def stand_still(self) -> None:
-        """Forget chunks and velocity: to be called when the arm was held for a while, since the world
+        """Forget chunks and velocity: called after the arm was held for a while, since the world
         may be another one when it goes on."""
         self._executor.clear(self._last_tick + 1)
         self._filter.reset()

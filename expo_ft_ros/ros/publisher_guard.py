@@ -45,7 +45,8 @@ class PublisherGuard:
         """Whether a message is the sender's, by what rclpy says of it (`MessageInfo`).
 
         The sender is the publisher that was seen or heard while it was alone, until it is gone; of
-        two that were never alone neither is. An rclpy that gives no identity (before 9) has all pass.
+        two that were never alone neither is. With an rclpy that gives no identity (before 9) all
+        pass.
         """
         gid = info.get("publisher_gid")
         if gid is None:
