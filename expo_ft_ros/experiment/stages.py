@@ -34,6 +34,30 @@ SEED_OFFSETS = {"eval_before": 0, "eval_after": 0, "collect": 200_000, "rl": 400
 SEEDS_PER_RUN = 1_000_000
 
 
+@dataclass(frozen=True)
+class RunKind:
+    """What a command's run is made of.
+
+    stages: in their order; learns: whether there is a learner, which takes the episodes; endless:
+    whether it goes on until it is stopped, and so has no progress to keep.
+    """
+
+    stages: tuple[Stage, ...]
+    learns: bool = False
+    endless: bool = False
+
+
+RUN_KINDS: Mapping[str, RunKind] = {
+    "train": RunKind(STAGES, learns=True),
+    "collect": RunKind(("collect",)),
+    "eval": RunKind(("eval_after",)),
+    "sim": RunKind(("collect",), endless=True),
+}
+"""By command."""
+ENDLESS = 10_000
+"""Demonstrations of a run that never ends."""
+
+
 class SessionError(RuntimeError):
     """The session can't go on, or its saved progress doesn't fit."""
 

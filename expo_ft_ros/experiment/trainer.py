@@ -15,6 +15,7 @@ from typing import Any
 from expo_ft_ros.control.plan import LEARNED_STAGES, Plan
 from expo_ft_ros.data.types import FloatArray, Observation
 from expo_ft_ros.experiment.rollout import InProcessRollout, Played
+from expo_ft_ros.experiment.run_books import episode_line
 from expo_ft_ros.experiment.stages import Session, SessionConfig
 from expo_ft_ros.rl.agent import Agent
 
@@ -136,22 +137,11 @@ class Trainer:
     def _note(self, plan: Plan, played: Played, metrics: dict[str, float]) -> None:
         ended = played.ended
         line: dict[str, Any] = {
-            "stage": plan.stage,
-            "episode": plan.episode,
+            **episode_line(self.session, ended, played.calibration, self.agent.config.gamma),
             "seed": plan.seed,
-            "success": ended.success,
             "truth": played.truth,
-            "steps": ended.steps,
-            "human_steps": ended.human_steps,
-            "env_steps": self.session.env_steps,
             "seconds": round(self.wall.total, 1),
         }
-        line |= played.calibration.compute(
-            ended.first_observation,
-            ended.last_observation,
-            ended.success,
-            self.agent.config.gamma,
-        )
         if metrics:
             line["update_ratio"] = self.agent.update_ratio
             line["metrics"] = {name: round(value, 5) for name, value in metrics.items()}

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from expo_ft_ros.data.types import ActionChunk
+from expo_ft_ros.data.types import ActionChunk, Candidates
 from expo_ft_ros.graph.topics import CALLBACK_TIMEOUT_LONG
 from expo_ft_ros.msg import ActionChunk as ActionChunkMsg
-from expo_ft_ros.msg import Candidates, LearnerStatus, SessionPlan
+from expo_ft_ros.msg import LearnerStatus, SessionPlan
 from expo_ft_ros.msg import Observation as ObservationMsg
 from expo_ft_ros.recording.messages import observation_from_msg
-from expo_ft_ros.rl.agent import ActResult
 from expo_ft_ros.robots import load_robot
 from expo_ft_ros.ros.agent_handle import LIVE_WEIGHTS, AgentHandle, LearningParameters
 from expo_ft_ros.ros.graph_node import GraphNode
-from expo_ft_ros.ros.messages import chunk_to_msg, to_array
+from expo_ft_ros.ros.messages import candidates_to_msg, chunk_to_msg
 from expo_ft_ros.ros.plans import plan_from_msg
 from expo_ft_ros.ros.process import main as run_nodes
 
@@ -82,24 +81,16 @@ class PolicyNode(GraphNode[LearningParameters]):
             self._last = chunk_to_msg(chunk, message.header, version)
             self._chunk_out.publish(self._last)
             if self._candidates_out.get_subscription_count() > 0:
-                self._candidates_out.publish(candidates_message(result, message))
+                candidates = Candidates(
+                    message.number,
+                    result.candidates,
+                    result.candidate_q,
+                    result.candidate_edited,
+                    result.chosen,
+                )
+                self._candidates_out.publish(candidates_to_msg(candidates, message.header))
         elif message.number == self._last.observation:
             self._chunk_out.publish(self._last)
-
-
-def candidates_message(result: ActResult, observation: ObservationMsg) -> Candidates:
-    """Every candidate of one answer."""
-    count, horizon, _ = result.candidates.shape
-    return Candidates(
-        header=observation.header,
-        observation=observation.number,
-        count=count,
-        horizon=horizon,
-        actions=to_array(result.candidates, "f"),
-        q=to_array(result.candidate_q, "f"),
-        edited=[bool(edited) for edited in result.candidate_edited],
-        chosen=int(result.chosen),
-    )
 
 
 def main() -> None:

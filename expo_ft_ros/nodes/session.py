@@ -1,26 +1,21 @@
 """Drives the stages of a run: says what is wanted next, keeps the books, ends with 0 when done.
 
-Thin over `experiment.stages.Session`; what it writes is in `run_files.py`.
+Thin over `experiment.stages.Session` and its books (`experiment/run_books.py`).
 """
 
 from __future__ import annotations
 
-import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 from std_msgs.msg import String
 
-from expo_ft_ros.control.episode_machine import request_to_person
-from expo_ft_ros.control.plan import LEARNED_STAGES, Operator, Plan, Stage
-from expo_ft_ros.data.files import write_atomically
-from expo_ft_ros.experiment import run_files
-from expo_ft_ros.experiment.progress import STATUS_FILE, StatusLines, format_summary
-from expo_ft_ros.experiment.run_files import LEARNING, ROBOT, WAITING, WallClock
-from expo_ft_ros.experiment.run_folder import first_uncounted
-from expo_ft_ros.experiment.stages import Session, SessionConfig
-from expo_ft_ros.experiment.value_calibration import ValueCalibration
+from expo_ft_ros.control.episode_machine import EpisodeSnapshot, State, request_to_person
+from expo_ft_ros.control.plan import LEARNED_STAGES, Operator
+from expo_ft_ros.experiment.progress import StatusLines, format_summary
+from expo_ft_ros.experiment.run_books import STATUS_PERIOD, LearnerReport, RunBooks
+from expo_ft_ros.experiment.stages import ENDLESS, RUN_KINDS, Session, SessionConfig
 from expo_ft_ros.msg import (
     Candidates,
     EpisodeRecorded,
@@ -36,18 +31,10 @@ from expo_ft_ros.tasks import load_task
 
 LOG_PERIOD = 10.0
 """Between two lines in the log that tell how far the run is [s]."""
-STATUS_PERIOD = 0.5
-_ENDLESS = 10_000
 _DRIVERS = {
     "spacemouse": ("spacenav/twist", "spacenav_node"),
     "gamepad": ("joy", "joy_node"),
     "keyboard": ("joy", "./expo-ft keyboard"),
-}
-KINDS: dict[str, tuple[Stage, ...]] = {
-    "train": ("collect", "imitation", "eval_before", "rl", "eval_after"),
-    "collect": ("collect",),
-    "eval": ("eval_after",),
-    "sim": ("collect",),
 }
 
 
@@ -55,7 +42,7 @@ KINDS: dict[str, tuple[Stage, ...]] = {
 class SessionParameters(NodeParameters):
     """Parameters of the session node."""
 
-    kind: str = parameter("train", f"What the run is: {', '.join(KINDS)} (sim never ends).")
+    kind: str = parameter("train", f"What the run is: {', '.join(RUN_KINDS)} (sim never ends).")
     seed: int = parameter(0, "Seed of the run: scenes.", low=0, high=2**31 - 1)
     operator: str = parameter("scripted", f"Who helps: {', '.join(get_args(Operator))}.")
     demos: int = parameter(10, "Successful demonstrations to collect.", low=0, high=10_000)
@@ -84,42 +71,32 @@ class SessionNode(GraphNode[SessionParameters]):
 
     def _setup(self) -> None:
         wanted = self.parameters
-        if wanted.kind not in KINDS:
-            raise ValueError(f"kind is {wanted.kind!r}, known are {', '.join(KINDS)}")
+        if wanted.kind not in RUN_KINDS:
+            raise ValueError(f"kind is {wanted.kind!r}, known are {', '.join(RUN_KINDS)}")
         if not wanted.run_dir:
             raise ValueError("run_dir is empty: the session has nowhere to keep its books")
-        self._task = load_task(wanted.task)
-        self._folder = Path(wanted.run_dir)
-        self._folder.mkdir(parents=True, exist_ok=True)
-        free = wanted.kind == "sim"
+        task = load_task(wanted.task)
+        kind = self._kind = RUN_KINDS[wanted.kind]
         self._session = Session(
             SessionConfig(
-                stages=KINDS[wanted.kind],
-                demos=_ENDLESS if free else wanted.demos,
+                stages=kind.stages,
+                demos=ENDLESS if kind.endless else wanted.demos,
                 given=wanted.given,
                 eval_trials=wanted.eval_trials,
                 rl_steps=wanted.steps,
-                max_steps=wanted.max_steps or self._task.max_steps,
+                max_steps=wanted.max_steps or task.max_steps,
                 seed=wanted.seed,
-                operator="scripted" if free else wanted.operator,
+                operator="scripted" if kind.endless else wanted.operator,
             )
         )
-        self._wall = WallClock()
-        if not free:
-            if run_files.load_progress(self._folder, self._session, self._wall):
-                self.get_logger().info(f"going on in stage {self._session.stage}")
-            run_files.trim_metrics(self._folder, first_uncounted(self._folder))
+        self._books = RunBooks(Path(wanted.run_dir), self._session, task, kept=not kind.endless)
+        if self._books.load():
+            self.get_logger().info(f"going on in stage {self._session.stage}")
         self._missing = set(wanted.required_nodes)
-        self._plan: Plan | None = None
         # Number of the newest ended episode that the learner takes.
         self._learned = 0
         self._recorded = 0
-        self._episode = EpisodeState()
-        self._calibration = ValueCalibration()
-        self._ended: EpisodeState | None = None
-        self._learner = LearnerStatus()
-        self._began = self.wall_time()
-        self._rate = _Rate()
+        self._ended: EpisodeSnapshot | None = None
         self._lines = StatusLines(LOG_PERIOD)
         self._plan_out = self.publisher("session/plan")
         self._status_out = self.publisher("session/status")
@@ -131,7 +108,7 @@ class SessionNode(GraphNode[SessionParameters]):
         self.wall_timer(STATUS_PERIOD, self._tell)
 
     def _start(self) -> None:
-        self._wall.pass_time(self.wall_time(), self._session.stage, WAITING)
+        self._books.pass_time(self.wall_time())
         self._go_on()
 
     # -- what the others say --------------------------------------------------------------------
@@ -140,39 +117,34 @@ class SessionNode(GraphNode[SessionParameters]):
         self._go_on()
 
     def _on_episode(self, message: EpisodeState) -> None:
-        self._book()
-        self._episode = message
-        self._rate.count(message.episode, message.steps, self.wall_time())
-        planned = self._plan is not None and message.episode == self._plan.episode
-        if message.state == EpisodeState.ENDED and planned and self._ended is None:
-            self._ended = message
+        episode, plan = episode_from_msg(message), self._books.plan
+        self._books.hear_episode(episode, self.wall_time())
+        planned = plan is not None and episode.episode == plan.episode
+        if episode.state == State.ENDED and planned and self._ended is None:
+            self._ended = episode
             # In sync mode the learner takes every episode before the next: what it has to write
             # holds no chunk up then.
-            taken = message.stage in LEARNED_STAGES or self.parameters.waits_for_learner
-            if self.parameters.kind == "train" and taken:
-                self._learned = int(message.episode)
+            taken = episode.stage in LEARNED_STAGES or self.parameters.waits_for_learner
+            if self._kind.learns and taken:
+                self._learned = episode.episode
         self._go_on()
 
     def _on_learner(self, message: LearnerStatus) -> None:
-        names, values = len(message.metric_names), len(message.metric_values)
-        if names != values:
-            raise BadMessage(f"{names} names of metrics, but {values} values")
-        self._book()
-        self._learner = message
+        self._books.hear_learner(learner_from_msg(message), self.wall_time())
         self._go_on()
 
     def _on_recorded(self, message: EpisodeRecorded) -> None:
         self._recorded = max(self._recorded, int(message.episode))
         if message.lost and self._ended is not None and self._ended.episode == message.episode:
-            self._ended.discarded = True
-            self._ended.cause = "parts of it never reached the recorder"
+            cause = "parts of it never reached the recorder"
+            self._ended = replace(self._ended, discarded=True, cause=cause)
         self._go_on()
 
     def _on_candidates(self, message: Candidates) -> None:
         chosen = message.chosen
         # A diagnostic: what contradicts itself is left out, and stops no run.
         if chosen < min(len(message.q), len(message.edited)):
-            self._calibration.add(
+            self._books.calibration.add(
                 int(message.observation), float(message.q[chosen]), bool(message.edited[chosen])
             )
 
@@ -180,49 +152,47 @@ class SessionNode(GraphNode[SessionParameters]):
     def _go_on(self) -> None:
         if self._missing or self.exit_code is not None:
             return
-        if self._plan is None:
-            if not self._learner_owes(self._session.stage):
+        plan = self._books.plan
+        if plan is None:
+            if not self._learner_is_behind(self._session.stage):
                 self._publish_plan()
-            return
-        if self._plan.stage == "imitation":
-            if self._learner.finished == "imitation" and self._session.stage_finished("imitation"):
+        elif plan.stage == "imitation":
+            learner = self._books.learner
+            if learner.finished == "imitation" and self._session.stage_finished("imitation"):
                 self.get_logger().info("imitation finished")
                 self._next()
-        elif self._ended is not None and not self._owed(int(self._ended.episode)):
+        elif self._ended is not None and not self._is_behind(self._ended):
             ended, self._ended = self._ended, None
             if self._session.episode_finished(ended):
                 self._keep(ended)
             self._next()
 
-    def _owed(self, episode: int) -> bool:
+    def _is_behind(self, ended: EpisodeSnapshot) -> bool:
         """Whether an episode that is over can't be counted yet: what is counted is on disk, so that
         nothing that was learned from is lost, whichever node dies."""
-        learner = self._plan is not None and self._learner_owes(self._plan.stage)
-        return learner or self._recorder_owes(episode)
+        return self._learner_is_behind(ended.stage) or self._recorder_is_behind(ended)
 
-    def _recorder_owes(self, episode: int) -> bool:
-        return "recorder" in self.parameters.required_nodes and self._recorded < episode
+    def _recorder_is_behind(self, ended: EpisodeSnapshot) -> bool:
+        return "recorder" in self.parameters.required_nodes and self._recorded < ended.episode
 
-    def _learner_owes(self, stage: str) -> bool:
+    def _learner_is_behind(self, stage: str) -> bool:
         """Whether what comes next in `stage` has to wait for the learner.
 
         In async mode only what follows the rl stage does: an evaluation is of what was learned.
         """
         beside = stage == "rl" and not self.parameters.waits_for_learner
-        return not beside and self._learner.episode < self._learned
+        return not beside and self._books.learner.episode < self._learned
 
     def _next(self) -> None:
-        if self.parameters.kind != "sim":
-            run_files.save_progress(self._folder, self._session, self._wall)
-        self._plan = None
+        self._books.save()
+        self._books.plan = None
         self._go_on()
 
     def _publish_plan(self) -> None:
         plan = self._session.next_plan()
-        if self.parameters.kind == "sim" and self.parameters.operator != "scripted":
+        if self._kind.endless and self.parameters.operator != "scripted":
             plan = replace(plan, operator="none")
-        self._plan = plan
-        self._began = self.wall_time()
+        self._books.begin(plan, self.wall_time())
         message = plan_to_msg(plan)
         message.header.stamp = self.get_clock().now().to_msg()
         self._plan_out.publish(message)
@@ -230,33 +200,8 @@ class SessionNode(GraphNode[SessionParameters]):
         if plan.stage == "done":
             self._finish()
 
-    def _keep(self, ended: EpisodeState) -> None:
-        """Writes an episode into the books and the log."""
-        line = {
-            "time": time.time(),
-            "wall": self._wall.total,
-            "stage": ended.stage,
-            "episode": ended.episode,
-            "success": ended.success,
-            "steps": ended.steps,
-            "human_steps": ended.human_steps,
-            "discarded": ended.discarded,
-            "truncated": ended.truncated,
-            "cause": ended.cause,
-            "human_reset": ended.human_reset,
-            "seconds": self.wall_time() - self._began,
-            "env_steps": self._session.env_steps,
-            **asdict(self._session.stats(ended.stage)),
-            **self._calibration.compute(
-                int(ended.first_observation),
-                int(ended.last_observation),
-                bool(ended.success),
-                self.parameters.gamma,
-            ),
-            **self._learner_numbers(),
-        }
-        self._calibration = ValueCalibration()
-        run_files.append_metrics(self._folder, line)
+    def _keep(self, ended: EpisodeSnapshot) -> None:
+        self._books.keep(ended, self.parameters.gamma, self.wall_time())
         done, total = self._session.progress()
         outcome = "success" if ended.success else "failure"
         if ended.discarded:
@@ -268,158 +213,72 @@ class SessionNode(GraphNode[SessionParameters]):
         )
 
     def _finish(self) -> None:
-        if self.parameters.kind != "sim":
-            summary = run_files.write_summary(
-                self._folder,
-                self._session,
-                self._wall,
-                control_hz=self._task.control_hz,
-                task=self._task.name,
-                seed=self.parameters.seed,
-                kind=self.parameters.kind,
-                critic_updates=self._learner.critic_updates,
-                update_ratio=float(self._learner.update_ratio),
-            )
-            for line in format_summary(summary).splitlines():
-                self.get_logger().info(line)
+        summary = self._books.write_summary(seed=self.parameters.seed, kind=self.parameters.kind)
+        for line in format_summary(summary).splitlines() if summary else ():
+            self.get_logger().info(line)
         self.stop(0)
 
-    # -- books ----------------------------------------------------------------------------------
-    def _book(self) -> None:
-        doing = WAITING
-        if self._episode.state == EpisodeState.RUNNING:
-            doing = ROBOT
-        elif self._learner.stage in ("imitation", "update"):
-            doing = LEARNING
-        self._wall.pass_time(self.wall_time(), self._session.stage, doing)
-
-    def _learner_numbers(self) -> dict[str, Any]:
-        learner = self._learner
-        return {
-            "version": learner.version,
-            "critic_updates": learner.critic_updates,
-            "update_ratio": float(learner.update_ratio),
-            "transitions": learner.transitions,
-            "human_transitions": learner.human_transitions,
-            "metrics": {
-                n: float(v)
-                for n, v in zip(learner.metric_names, learner.metric_values, strict=True)
-            },
-        }
-
-    def _env_steps(self) -> int:
-        """Online steps with those of the episode that is on, or over and not yet counted."""
-        on = self._episode.stage == "rl" and not self._episode.discarded
-        planned = self._plan is not None and self._plan.episode == self._episode.episode
-        return self._session.env_steps + (self._episode.steps if on and planned else 0)
-
+    # -- how it stands --------------------------------------------------------------------------
     def _tell(self) -> None:
         """session/status and status.json."""
-        self._book()
-        status = self._status()
+        now = self.wall_time()
+        self._books.pass_time(now)
+        status = self._books.status(self._note(), now)
+        if self._missing:
+            status["stage"] = ""
         message = SessionStatus(**status)
         message.header.stamp = self.get_clock().now().to_msg()
         self._status_out.publish(message)
         self.report(OK, ": ".join(filter(None, (status["stage"], status["note"] or "running"))))
-        line = self._lines.line(status, self.wall_time())
-        if line:
+        if line := self._lines.line(status, now):
             self.get_logger().info(line)
-        left = status["seconds_left"]
-        learner = self._learner
-        content = {
-            **status,
-            "seconds_left": left if left == left else None,
-            "task": self._task.name,
-            "state": self._episode.state,
-            "elapsed": self._wall.total,
-            "robot_minutes": status["env_steps"] / self._task.control_hz / 60,
-            "wall": self._wall.spent,
-            "learner": {
-                "stage": learner.stage,
-                "progress": float(learner.progress),
-                **self._learner_numbers(),
-            },
-            "eval_before": run_files.evaluation(self._session, "eval_before"),
-            "eval_after": run_files.evaluation(self._session, "eval_after"),
-            "time": time.time(),
-        }
-        # Every half second, while the arm moves: nothing that a disk may be slow at.
-        write_atomically(self._folder / STATUS_FILE, content, durable=False)
-
-    def _status(self) -> dict[str, Any]:
-        session = self._session
-        done, total = session.progress()
-        stats = session.stats()
-        stage = session.stage
-        share = done / total if total else 1.0
-        if stage == "imitation":
-            share = float(self._learner.progress) if self._learner.stage == "imitation" else 0.0
-        elif stage == "rl":
-            share = min(1.0, self._env_steps() / max(1, session.config.rl_steps))
-        left = run_files.seconds_left(session, self._wall)
-        return {
-            "stage": stage if not self._missing else "",
-            "episode": self._plan.episode if self._plan else 0,
-            "stage_episodes": stats.episodes,
-            "stage_episodes_total": 0 if stage in ("rl", "imitation", "done") else total,
-            "env_steps": self._env_steps(),
-            "env_steps_total": session.config.rl_steps if "rl" in session.config.stages else 0,
-            "success_rate": stats.success_rate,
-            "intervention_rate": stats.intervention_rate,
-            "control_hz": self._rate.value(self.wall_time()),
-            "update_ratio": float(self._learner.update_ratio),
-            "stage_progress": share,
-            "seconds_left": float("nan") if left is None else left,
-            "note": self._note(),
-        }
+        self._books.write_status(status)
 
     def _note(self) -> str:
-        if self._missing == {"teleop"} and self.parameters.operator in _DRIVERS:
-            topic, driver = _DRIVERS[self.parameters.operator]
+        operator, episode = self.parameters.operator, self._books.episode
+        if self._missing == {"teleop"} and operator in _DRIVERS:
+            topic, driver = _DRIVERS[operator]
             return (
-                f"waiting for the {self.parameters.operator}: {self.resolve_topic_name(topic)} "
-                f"needs one that publishes it ({driver})"
+                f"waiting for the {operator}: {self.resolve_topic_name(topic)} needs one that "
+                f"publishes it ({driver})"
             )
         if self._missing:
             return f"waiting for {', '.join(sorted(self._missing))}"
-        if self._episode.state in (EpisodeState.PAUSED, EpisodeState.STOPPED):
-            return f"{self._episode.state}: {self._episode.cause}"
-        if self._episode.paused:
+        if episode.state in (State.PAUSED, State.STOPPED):
+            return f"{episode.state}: {episode.cause}"
+        if episode.paused:
             return "paused: the next episode waits for episode/resume"
-        if self._episode.state == EpisodeState.DECIDING:
-            return f"deciding: {self._episode.cause}, unless a person marks it otherwise"
-        learning = self._learner.stage == "update"
-        busy = f"learning {self._learner.progress:.0%}" if learning else ""
-        asked = request_to_person(self._episode.asked)
+        if episode.state == State.DECIDING:
+            return f"deciding: {episode.cause}, unless a person marks it otherwise"
+        if self._books.awaits_takeover and operator in _DRIVERS:
+            return f"waiting for the operator to take over ({operator})"
+        learner = self._books.learner
+        busy = f"learning {learner.progress:.0%}" if learner.stage == "update" else ""
+        asked = request_to_person(episode.asked)
         if busy or asked:
             return "; ".join(filter(None, (busy, asked)))
-        if self._ended is not None and self._recorder_owes(int(self._ended.episode)):
+        if self._ended is not None and self._recorder_is_behind(self._ended):
             return f"waiting for the recorder to write episode {self._ended.episode}"
         return ""
 
 
-class _Rate:
-    """Steps a second of wall time, over the last of them."""
+def episode_from_msg(message: EpisodeState) -> EpisodeSnapshot:
+    """The state of msg/EpisodeState."""
+    return EpisodeSnapshot(**{f.name: getattr(message, f.name) for f in fields(EpisodeSnapshot)})
 
-    _SPAN = 2.0
 
-    def __init__(self) -> None:
-        self._points: list[tuple[float, int, int]] = []
+def learner_from_msg(message: LearnerStatus) -> LearnerReport:
+    """The learner's word of msg/LearnerStatus.
 
-    def count(self, episode: int, steps: int, now: float) -> None:
-        """Takes the count of steps of an episode."""
-        if self._points and self._points[-1][1] != episode:
-            self._points.clear()
-        self._points.append((now, episode, steps))
-        self._points = [p for p in self._points if now - p[0] <= self._SPAN]
-
-    def value(self, now: float) -> float:
-        """[Hz]; 0 when nothing moves."""
-        if len(self._points) < 2 or now - self._points[-1][0] > self._SPAN:
-            return 0.0
-        (start, _, before), (end, _, after) = self._points[0], self._points[-1]
-        # The last message of an episode may follow at once on one of the regular ones.
-        return (after - before) / max(end - start, STATUS_PERIOD)
+    Raises:
+        BadMessage: when it has more names of metrics than values, or fewer.
+    """
+    names, values = len(message.metric_names), len(message.metric_values)
+    if names != values:
+        raise BadMessage(f"{names} names of metrics, but {values} values")
+    metrics = zip(message.metric_names, map(float, message.metric_values), strict=True)
+    others = [f.name for f in fields(LearnerReport) if f.name != "metrics"]
+    return LearnerReport(**{name: getattr(message, name) for name in others}, metrics=dict(metrics))
 
 
 def main() -> None:

@@ -30,7 +30,7 @@ from expo_ft_ros.devices.teleop import (
 from expo_ft_ros.msg import EpisodeState, Step, TeleopCommand
 from expo_ft_ros.recording.messages import BadMessage, nanoseconds, twist_array
 from expo_ft_ros.ros.graph_node import ERROR, OK, WARN, GraphNode, NodeParameters, parameter
-from expo_ft_ros.ros.messages import header_of, stamp_of
+from expo_ft_ros.ros.messages import header_of, teleop_to_msg
 from expo_ft_ros.ros.process import main as run_nodes
 from expo_ft_ros.tasks import load_task
 
@@ -197,13 +197,7 @@ class TeleopNode(GraphNode[TeleopParameters]):
             self._publish(state, sent_ns)
 
     def _publish(self, state: TeleopState, reading_ns: int = 0) -> None:
-        self._sent = TeleopCommand(
-            header=header_of(self._now(), "base"),
-            connected=bool(state.connected),
-            engaged=bool(state.engaged),
-            reading=stamp_of(reading_ns),
-            action=np.asarray(state.action, dtype=np.float32),
-        )
+        self._sent = teleop_to_msg(state, header_of(self._now(), "base"), reading_ns)
         self._sent_at = self.wall_time()
         self._out.publish(self._sent)
         if self._mapper.waits_for_rest:

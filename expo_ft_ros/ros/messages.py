@@ -15,11 +15,14 @@ from numpy.typing import NDArray
 from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Header
 
-from expo_ft_ros.data.types import ActionChunk, ImageArray, Proprio, Step, Verdict
+from expo_ft_ros.data.types import ActionChunk, Candidates, ImageArray, Proprio, Step, Verdict
+from expo_ft_ros.devices.teleop import TeleopState
 from expo_ft_ros.msg import ActionChunk as ActionChunkMsg
+from expo_ft_ros.msg import Candidates as CandidatesMsg
 from expo_ft_ros.msg import Proprio as ProprioMsg
 from expo_ft_ros.msg import Reward as RewardMsg
 from expo_ft_ros.msg import Step as StepMsg
+from expo_ft_ros.msg import TeleopCommand
 from expo_ft_ros.recording.messages import NANOSECONDS
 
 
@@ -101,6 +104,18 @@ def command_to_msgs(
     return twist, gripper
 
 
+def teleop_to_msg(state: TeleopState, header: Header, reading_ns: int = 0) -> TeleopCommand:
+    """msg/TeleopCommand; reading_ns: when the device sent the reading that it follows [ns], 0 where
+    it follows none."""
+    return TeleopCommand(
+        header=header,
+        connected=bool(state.connected),
+        engaged=bool(state.engaged),
+        reading=stamp_of(reading_ns),
+        action=np.asarray(state.action, dtype=np.float32),
+    )
+
+
 # -- what belongs to a tick ---------------------------------------------------------------------
 def step_to_msg(step: Step, header: Header, lateness: float = 0.0) -> StepMsg:
     """msg/Step; lateness: tick start after its due time [s]."""
@@ -129,6 +144,21 @@ def chunk_to_msg(chunk: ActionChunk, header: Header, version: int = 0) -> Action
         q=float(chunk.q),
         edited=bool(chunk.edited),
         policy_version=version,
+    )
+
+
+def candidates_to_msg(candidates: Candidates, header: Header) -> CandidatesMsg:
+    """msg/Candidates: what a chunk was chosen from."""
+    count, horizon, _ = candidates.actions.shape
+    return CandidatesMsg(
+        header=header,
+        observation=candidates.observation,
+        count=count,
+        horizon=horizon,
+        actions=to_array(candidates.actions, "f"),
+        q=to_array(candidates.q, "f"),
+        edited=[bool(edited) for edited in candidates.edited],
+        chosen=int(candidates.chosen),
     )
 
 
