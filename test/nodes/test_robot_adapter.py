@@ -191,6 +191,7 @@ def test_a_whole_episode_on_a_robot_that_is_one_file_and_an_adapter_of_somebody_
             process.wait(30)
     (episode,) = load_episodes(run / "episodes")
     assert episode.outcome.success
+    assert list(episode.views) == ["front"]
     assert (episode.source == Source.HUMAN).sum() > 5
     # It went along x as it was told to, with the toy's lag.
     assert episode.state[-1, 0] - episode.state[0, 0] > 0.03

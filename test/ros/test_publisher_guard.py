@@ -11,9 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sensor_msgs.msg import JointState
 
+from expo_ft_ros.robots import load_robot
 from expo_ft_ros.ros.health import DROPPED_SHOWN
 from expo_ft_ros.ros.messages import header_of
 from expo_ft_ros.ros.publisher_guard import PublisherGuard
+
+ROBOT = load_robot("sim")
 
 
 def takes(one: PublisherGuard, sender: int) -> bool:
@@ -162,8 +165,9 @@ class Arm:
 
     def show(self, joints, width: float) -> None:
         header = header_of(time.time_ns(), "base")
-        names = ["fr3_finger_joint1", "fr3_finger_joint2"]
-        joints.publish(JointState(header=header, name=names, position=[width / 2] * 2))
+        positions = [0.0] * len(ROBOT.joints) + [width / 2] * 2
+        names = [*ROBOT.joints, *ROBOT.fingers]
+        joints.publish(JointState(header=header, name=names, position=positions))
         self.twist.publish(TwistStamped(header=header))
         pose = PoseStamped(header=header)
         pose.pose.orientation.w = 1.0

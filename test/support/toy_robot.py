@@ -35,8 +35,7 @@ limits:
 workspace: {low: [0.25, -0.4, 0.0], high: [0.7, 0.4, 0.5]}
 state_rate: 100
 views:
-  - {name: side, topic: side_camera/image_raw, frame: front_optical, rate: 20}
-  - {name: wrist, topic: wrist_camera/image_raw, frame: hand_optical, rate: 20}
+  - {name: front, topic: /toy/front/image_raw, frame: front_optical, rate: 20}
 """
 START = np.array([0.45, 0.0, 0.2])
 JAW_SPEED = 0.1
