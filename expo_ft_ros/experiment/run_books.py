@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from expo_ft_ros.control.episode_machine import EpisodeSnapshot, State
 from expo_ft_ros.control.plan import Plan
 from expo_ft_ros.data.files import write_atomically
 from expo_ft_ros.experiment import run_files
+from expo_ft_ros.experiment.learner_report import LearnerReport
 from expo_ft_ros.experiment.progress import STATUS_FILE
 from expo_ft_ros.experiment.run_files import LEARNING, ROBOT, WAITING, WallClock
 from expo_ft_ros.experiment.run_folder import first_uncounted
@@ -23,33 +24,6 @@ from expo_ft_ros.tasks import TaskConfig
 
 STATUS_PERIOD = 0.5
 """Between two words on how the run stands [s]."""
-
-
-@dataclass(frozen=True)
-class LearnerReport:
-    """What the learner says of itself: the fields of msg/LearnerStatus, which documents them."""
-
-    stage: str = ""
-    finished: str = ""
-    progress: float = 0.0
-    episode: int = 0
-    version: int = 0
-    critic_updates: int = 0
-    update_ratio: float = 0.0
-    transitions: int = 0
-    human_transitions: int = 0
-    metrics: Mapping[str, float] = field(default_factory=dict)
-
-    def numbers(self) -> dict[str, Any]:
-        """What it has come to."""
-        return {
-            "version": self.version,
-            "critic_updates": self.critic_updates,
-            "update_ratio": self.update_ratio,
-            "transitions": self.transitions,
-            "human_transitions": self.human_transitions,
-            "metrics": dict(self.metrics),
-        }
 
 
 def episode_line(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -45,10 +45,10 @@ from expo_ft_ros.experiment.stop_latch import StopLatch
 from expo_ft_ros.experiment.tick_log import TickLog
 from expo_ft_ros.graph.topics import ALIVE_WITHIN
 from expo_ft_ros.msg import ActionChunk as ActionChunkMsg
-from expo_ft_ros.msg import EpisodeState, SessionPlan, TeleopCommand
 from expo_ft_ros.msg import Observation as ObservationMsg
 from expo_ft_ros.msg import Proprio as ProprioMsg
 from expo_ft_ros.msg import Reward as RewardMsg
+from expo_ft_ros.msg import SessionPlan, TeleopCommand
 from expo_ft_ros.recording.messages import (
     chunk_from_msg,
     image_to_array,
@@ -60,9 +60,9 @@ from expo_ft_ros.recording.messages import (
 from expo_ft_ros.robots import load_robot
 from expo_ft_ros.ros.graph_node import ERROR, OK, WARN, GraphNode, NodeParameters, parameter
 from expo_ft_ros.ros.messages import command_to_msgs, header_of, step_to_msg
-from expo_ft_ros.ros.plans import plan_from_msg
 from expo_ft_ros.ros.process import main as run_nodes
 from expo_ft_ros.ros.scene_reset import SceneResetClient
+from expo_ft_ros.ros.session_messages import episode_to_msg, plan_from_msg
 from expo_ft_ros.tasks import load_task
 
 ACK_TIMEOUT = 0.5
@@ -406,7 +406,7 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
         snapshot = self._loop.snapshot
         self._published_state = (self._loop.episode.revision, snapshot.steps)
         header = header_of(self._changed_ns, self._frame)
-        self._state_out.publish(EpisodeState(header=header, **asdict(snapshot)))
+        self._state_out.publish(episode_to_msg(snapshot, header))
 
     def _report_state(self) -> None:
         """On /diagnostics; while the robot is held, why."""

@@ -17,9 +17,10 @@ from std_srvs.srv import Trigger
 from expo_ft_ros.control.plan import LEARNED_STAGES
 from expo_ft_ros.data.episode import Episode
 from expo_ft_ros.data.files import writing
+from expo_ft_ros.experiment.learner_report import LearnerReport
 from expo_ft_ros.experiment.run_folder import first_uncounted
 from expo_ft_ros.graph.topics import CALLBACK_TIMEOUT_LONG
-from expo_ft_ros.msg import EpisodeState, LearnerStatus, SessionPlan
+from expo_ft_ros.msg import EpisodeState, SessionPlan
 from expo_ft_ros.recording.episode_builder import EpisodeGatherer
 from expo_ft_ros.recording.episode_store import load_episodes
 from expo_ft_ros.recording.lerobot import read_dataset
@@ -33,9 +34,8 @@ from expo_ft_ros.ros.agent_handle import (
 )
 from expo_ft_ros.ros.episode_subscriber import EpisodeFeed
 from expo_ft_ros.ros.graph_node import OK, GraphNode, parameter
-from expo_ft_ros.ros.messages import to_array
-from expo_ft_ros.ros.plans import plan_from_msg
 from expo_ft_ros.ros.process import main as run_nodes
+from expo_ft_ros.ros.session_messages import learner_to_msg, plan_from_msg
 from expo_ft_ros.tasks import load_task
 
 IDLE, IMITATION, UPDATE = "idle", "imitation", "update"
@@ -172,19 +172,19 @@ class LearnerNode(GraphNode[LearnerParameters]):
 
     def _publish(self) -> None:
         now, agent = self._progress, self._agent
-        metrics = now.metrics or {}
-        message = LearnerStatus(
-            stage=now.stage,
-            finished=now.finished,
-            progress=float(now.share),
-            episode=now.episode,
-            version=self._version,
-            critic_updates=agent.critic_updates,
-            transitions=agent.replay_size,
-            human_transitions=agent.replay_human_steps,
-            update_ratio=float(agent.update_ratio),
-            metric_names=list(metrics),
-            metric_values=to_array(list(metrics.values()), "f"),
+        message = learner_to_msg(
+            LearnerReport(
+                stage=now.stage,
+                finished=now.finished,
+                progress=float(now.share),
+                episode=now.episode,
+                version=self._version,
+                critic_updates=agent.critic_updates,
+                update_ratio=float(agent.update_ratio),
+                transitions=agent.replay_size,
+                human_transitions=agent.replay_human_steps,
+                metrics=now.metrics or {},
+            )
         )
         message.header.stamp = self.get_clock().now().to_msg()
         self._status_out.publish(message)

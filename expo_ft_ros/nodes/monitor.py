@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,6 @@ from rclpy.client import Client
 from sensor_msgs.msg import Image
 from std_srvs.srv import SetBool, Trigger
 
-from expo_ft_ros.control.episode_machine import EpisodeSnapshot
 from expo_ft_ros.data.types import Source
 from expo_ft_ros.experiment.progress import status_rows
 from expo_ft_ros.experiment.run_files import told_rates
@@ -55,6 +54,7 @@ from expo_ft_ros.ros import markers
 from expo_ft_ros.ros.graph_node import GraphNode, NodeParameters, parameter
 from expo_ft_ros.ros.messages import array_to_image, header_of
 from expo_ft_ros.ros.process import main as run_nodes
+from expo_ft_ros.ros.session_messages import episode_from_msg
 from expo_ft_ros.tasks import load_task
 from expo_ft_ros.tasks.classifiers import make_classifier
 
@@ -174,7 +174,7 @@ class MonitorNode(GraphNode[MonitorParameters]):
             raise NotDone(
                 f"{client.srv_name} has not answered within {_ANSWER_WITHIN:g} s (it may yet obey)"
             )
-        response = future.result()
+        response: Any = future.result()
         if not response.success:
             raise NotDone(f"refused: {response.message}")
         return str(response.message)
@@ -184,8 +184,7 @@ class MonitorNode(GraphNode[MonitorParameters]):
 
     # -- what is heard --------------------------------------------------------------------------
     def _on_episode(self, message: EpisodeState) -> None:
-        names = [field.name for field in fields(EpisodeSnapshot)]
-        self._watch.take_episode(EpisodeSnapshot(**{n: getattr(message, n) for n in names}))
+        self._watch.take_episode(episode_from_msg(message))
         if self._console is not None:
             self._console.hear_of(message.episode)
 

@@ -22,8 +22,8 @@ from expo_ft_ros.recording.messages import nanoseconds, pose_arrays, proprio_fro
 from expo_ft_ros.robots import load_robot
 from expo_ft_ros.ros.graph_node import GraphNode, NodeParameters, parameter
 from expo_ft_ros.ros.messages import twist_of
-from expo_ft_ros.ros.plans import plan_from_msg
 from expo_ft_ros.ros.process import main as run_nodes
+from expo_ft_ros.ros.session_messages import plan_from_msg
 from expo_ft_ros.tasks import load_task
 from expo_ft_ros.tasks.experts import NOBODY, ScriptedOperator
 from expo_ft_ros.tasks.spacemouse_emulator import DeviceInput

@@ -14,8 +14,8 @@ from expo_ft_ros.robots import load_robot
 from expo_ft_ros.ros.agent_handle import LIVE_WEIGHTS, AgentHandle, LearningParameters
 from expo_ft_ros.ros.graph_node import GraphNode
 from expo_ft_ros.ros.messages import candidates_to_msg, chunk_to_msg
-from expo_ft_ros.ros.plans import plan_from_msg
 from expo_ft_ros.ros.process import main as run_nodes
+from expo_ft_ros.ros.session_messages import plan_from_msg
 
 
 class PolicyNode(GraphNode[LearningParameters]):

@@ -5,7 +5,7 @@ Thin over `experiment.stages.Session` and its books (`experiment/run_books.py`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
 
@@ -14,7 +14,7 @@ from std_msgs.msg import String
 from expo_ft_ros.control.episode_machine import EpisodeSnapshot, State, request_to_person
 from expo_ft_ros.control.plan import LEARNED_STAGES, Operator
 from expo_ft_ros.experiment.progress import StatusLines, format_summary
-from expo_ft_ros.experiment.run_books import STATUS_PERIOD, LearnerReport, RunBooks
+from expo_ft_ros.experiment.run_books import STATUS_PERIOD, RunBooks
 from expo_ft_ros.experiment.stages import ENDLESS, RUN_KINDS, Session, SessionConfig
 from expo_ft_ros.msg import (
     Candidates,
@@ -23,10 +23,9 @@ from expo_ft_ros.msg import (
     LearnerStatus,
     SessionStatus,
 )
-from expo_ft_ros.recording.messages import BadMessage
 from expo_ft_ros.ros.graph_node import OK, GraphNode, NodeParameters, parameter
-from expo_ft_ros.ros.plans import plan_to_msg
 from expo_ft_ros.ros.process import main as run_nodes
+from expo_ft_ros.ros.session_messages import episode_from_msg, learner_from_msg, plan_to_msg
 from expo_ft_ros.tasks import load_task
 
 LOG_PERIOD = 10.0
@@ -260,25 +259,6 @@ class SessionNode(GraphNode[SessionParameters]):
         if self._ended is not None and self._recorder_is_behind(self._ended):
             return f"waiting for the recorder to write episode {self._ended.episode}"
         return ""
-
-
-def episode_from_msg(message: EpisodeState) -> EpisodeSnapshot:
-    """The state of msg/EpisodeState."""
-    return EpisodeSnapshot(**{f.name: getattr(message, f.name) for f in fields(EpisodeSnapshot)})
-
-
-def learner_from_msg(message: LearnerStatus) -> LearnerReport:
-    """The learner's word of msg/LearnerStatus.
-
-    Raises:
-        BadMessage: when it has more names of metrics than values, or fewer.
-    """
-    names, values = len(message.metric_names), len(message.metric_values)
-    if names != values:
-        raise BadMessage(f"{names} names of metrics, but {values} values")
-    metrics = zip(message.metric_names, map(float, message.metric_values), strict=True)
-    others = [f.name for f in fields(LearnerReport) if f.name != "metrics"]
-    return LearnerReport(**{name: getattr(message, name) for name in others}, metrics=dict(metrics))
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar, cast
 
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.client import Client
@@ -81,7 +81,7 @@ class GraphNode(LifecycleNode, Generic[P]):
         declare(self, self.PARAMETERS)
         self._is_configured = False
         self.add_on_set_parameters_callback(self._allow_change)
-        self.parameters = read(self, self.PARAMETERS)  # type: ignore[assignment]
+        self.parameters = cast(P, read(self, self.PARAMETERS))
         self.active = False
         self.exit_code: int | None = None
         self.health = NodeHealth(self, self.CALLBACK_TIMEOUT)
@@ -113,7 +113,7 @@ class GraphNode(LifecycleNode, Generic[P]):
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Reads the parameters and calls `_setup`; a failure is logged and undone."""
         try:
-            self.parameters = read(self, self.PARAMETERS)  # type: ignore[assignment]
+            self.parameters = cast(P, read(self, self.PARAMETERS))
             diagnostics, ready = self.publisher("/diagnostics"), self.publisher("nodes/ready")
             if self.parameters.lockstep:
                 self.health.open(diagnostics, ready, None)

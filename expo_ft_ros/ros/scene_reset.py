@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from rclpy.task import Future
 
 from expo_ft_ros.control.plan import Plan
 from expo_ft_ros.recording.messages import nanoseconds
-from expo_ft_ros.ros.graph_node import GraphNode, NodeParameters
+from expo_ft_ros.ros.graph_node import GraphNode
 from expo_ft_ros.srv import ResetScene
 
 PATIENCE = 5.0
@@ -24,7 +25,7 @@ class SceneResetClient:
 
     def __init__(
         self,
-        node: GraphNode[NodeParameters],
+        node: GraphNode[Any],
         on_set: Callable[[int, int], None],
         on_failed: Callable[[int, str], None],
     ) -> None:

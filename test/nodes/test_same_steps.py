@@ -9,7 +9,7 @@ from expo_ft_ros.data.types import ActionChunk, Observation
 from expo_ft_ros.experiment.rollout import InProcessRollout
 from expo_ft_ros.recording.messages import observation_from_msg, step_from_msg, verdict_from_msg
 from expo_ft_ros.ros.messages import chunk_to_msg
-from expo_ft_ros.ros.plans import plan_to_msg
+from expo_ft_ros.ros.session_messages import plan_to_msg
 from expo_ft_ros.tasks import load_task
 from support.episodes import VIEWS
 
