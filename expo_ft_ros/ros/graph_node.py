@@ -344,7 +344,7 @@ class GraphNode(LifecycleNode, Generic[P]):
         self._needed.clear()
         self._ready_timer = None
 
-    def _allow_change(self, parameters: list[Parameter]) -> SetParametersResult:
+    def _allow_change(self, parameters: list[Parameter[Any]]) -> SetParametersResult:
         """Refuses what would change nothing: parameters are taken when a node is configured."""
         own = {name for name, _, _ in describe(self.PARAMETERS)}
         late = sorted(own & {parameter.name for parameter in parameters})

@@ -69,7 +69,7 @@ def declare(node: Node, model: type[Any]) -> None:
             continue
         # rclpy takes an empty list for bytes, unless its type is given.
         type_ = Parameter.Type(descriptor.type)
-        given = node.declare_parameter(name, type_, descriptor)
+        given: Parameter[Any] = node.declare_parameter(name, type_, descriptor)
         if given.type_ != type_:
             node.set_parameters([Parameter(name, type_, [])])
 
