@@ -15,6 +15,7 @@ from expo_ft_ros.rl.config import ALGORITHM_NAMES, PRESET, known_names, load_pre
 from expo_ft_ros.robots import RobotConfig, load_robot
 from expo_ft_ros.robots.config import EXTERNAL, SIM, TOPIC_PATTERN
 from expo_ft_ros.tasks import TaskConfig, find_part, load_task
+from expo_ft_ros.tasks.classifiers import require_views
 
 
 def check_options(options: TaskOptions) -> None:
@@ -123,6 +124,7 @@ def _require_fit(options: RunOptions, task: TaskConfig) -> None:
         find_part(task, "scene")
     if options.operator == "scripted":
         find_part(task, "expert")
+    _require_views(options, robot, task)
     can = robot.capabilities
     if not can.lockstep and not options.realtime:
         raise ConfigError(
@@ -140,6 +142,20 @@ def _require_fit(options: RunOptions, task: TaskConfig) -> None:
             f"which robot:={options.robot} can't (take scene_reset:=person, or scripted where the "
             "task has a reset_script)"
         )
+
+
+def _require_views(options: RunOptions, robot: RobotConfig, task: TaskConfig) -> None:
+    """The classifier looks at views of the robot, and the simulation has a camera for each."""
+    try:
+        require_views(task, robot)
+        if robot.adapter == SIM:
+            # Half a second of imports, for the simulation only.
+            from expo_ft_ros.sim.world import require_cameras
+            from expo_ft_ros.tasks.scenes import make_scene
+
+            require_cameras(make_scene(task), robot.view_names)
+    except ConfigError as error:
+        raise ConfigError(f"robot:={options.robot}: {error}") from None
 
 
 def _require_adapter(options: RunOptions, robot: RobotConfig) -> None:

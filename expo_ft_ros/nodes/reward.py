@@ -13,7 +13,7 @@ from expo_ft_ros.ros.graph_node import GraphNode, NodeParameters, parameter
 from expo_ft_ros.ros.messages import verdict_to_msg
 from expo_ft_ros.ros.process import main as run_nodes
 from expo_ft_ros.tasks import load_task
-from expo_ft_ros.tasks.classifiers import make_classifier
+from expo_ft_ros.tasks.classifiers import make_classifier, require_views
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,10 @@ class RewardNode(GraphNode[RewardParameters]):
     PARAMETERS = RewardParameters
 
     def _setup(self) -> None:
-        self._classifier = make_classifier(load_task(self.parameters.task))
-        self._view_names = load_robot(self.parameters.robot).view_names
+        task, robot = load_task(self.parameters.task), load_robot(self.parameters.robot)
+        require_views(task, robot)
+        self._classifier = make_classifier(task)
+        self._view_names = robot.view_names
         self._episode = 0
         self._last: RewardMsg | None = None
         self._out = self.publisher("reward", needed=self.parameters.reward_listeners)

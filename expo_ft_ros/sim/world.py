@@ -9,6 +9,7 @@ import mujoco
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from expo_ft_ros.configuration import ConfigError
 from expo_ft_ros.data.types import ACTION_DIM, ImageArray, Proprio
 from expo_ft_ros.robots import RobotLimits
 from expo_ft_ros.sim import franka
@@ -79,19 +80,11 @@ class World:
             cameras: Those that are drawn.
 
         Raises:
-            ValueError: for a camera that isn't there.
+            ConfigError: for a camera that isn't there.
         """
         self._scene = scene
         self._max_width = min(limits.gripper_max_width, franka.MAX_WIDTH)
-        spec = mujoco.MjSpec.from_string(franka.robot_xml())
-        self._scene.build(spec)
-        self.model: mujoco.MjModel = spec.compile()
-        known = [self.model.camera(index).name for index in range(self.model.ncam)]
-        if missing := [name for name in cameras if name not in known]:
-            raise ValueError(
-                f"the simulation has no camera {', '.join(missing)} (its cameras are "
-                f"{', '.join(sorted(known))}: name the robot's views so)"
-            )
+        self.model: mujoco.MjModel = _spec_of(scene, cameras).compile()
         self._cameras = tuple(cameras)
         self.data = mujoco.MjData(self.model)
         model = self.model
@@ -239,3 +232,25 @@ class World:
         if self._renderer is None:
             self._renderer = make_renderer(self.model, self._render_size)
         return self._renderer
+
+
+def require_cameras(scene: Scene, cameras: Sequence[str]) -> None:
+    """Refuses cameras that the cell has not; takes milliseconds.
+
+    Raises:
+        ConfigError: with those that it has.
+    """
+    _spec_of(scene, cameras)
+
+
+def _spec_of(scene: Scene, cameras: Sequence[str]) -> mujoco.MjSpec:
+    """The robot and what is around it."""
+    spec = mujoco.MjSpec.from_string(franka.robot_xml())
+    scene.build(spec)
+    known = sorted(camera.name for camera in spec.cameras)
+    if missing := [name for name in cameras if name not in known]:
+        raise ConfigError(
+            f"views: the simulation has no camera {', '.join(missing)}, its cameras are "
+            f"{', '.join(known)} (name the views so)"
+        )
+    return spec

@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+from expo_ft_ros.configuration import ConfigError
+from expo_ft_ros.robots import RobotConfig
 from expo_ft_ros.tasks.config import TaskConfig
 from expo_ft_ros.tasks.registry import load_part
-from expo_ft_ros.tasks.reward import Classifier
+from expo_ft_ros.tasks.reward import Classifier, names_a_view
 
 
 def make_classifier(task: TaskConfig) -> Classifier:
     """A new classifier with the task's parameters; raises ConfigError as `load_part`."""
     made: Classifier = load_part(task, "reward", "Classifier")(task.classifier.parameters)
     return made
+
+
+def require_views(task: TaskConfig, robot: RobotConfig) -> None:
+    """Refuses a task whose classifier looks at a view that the robot hasn't.
+
+    Raises:
+        ConfigError: with the robot's views.
+    """
+    parameters = task.classifier.parameters
+    for name, field in type(parameters).model_fields.items():
+        view = getattr(parameters, name)
+        if names_a_view(field) and view not in robot.view_names:
+            raise ConfigError(
+                f"{task.file}: classifier.parameters.{name}: the robot {robot.name} has no view "
+                f"{view}, its views are {', '.join(robot.view_names)} (name one of them)"
+            )

@@ -7,13 +7,24 @@ from dataclasses import dataclass, field
 from typing import Annotated, Protocol
 
 from pydantic import Field
+from pydantic.fields import FieldInfo
 
 from expo_ft_ros.data.types import Observation, Verdict
 from expo_ft_ros.tasks.colours import Box, MaskArray
+from expo_ft_ros.tasks.config import NAME
 
 HoldSteps = Annotated[
     int, Field(ge=1, description="consecutive observations that count as lasting")
 ]
+
+_OF_A_VIEW = "view of the robot"
+ViewName = Annotated[str, Field(pattern=rf"^{NAME}$"), _OF_A_VIEW]
+"""A parameter that names one of the robot's views; the robot must have it."""
+
+
+def names_a_view(field: FieldInfo) -> bool:
+    """Whether a field of a classifier's parameters is a `ViewName`."""
+    return _OF_A_VIEW in field.metadata
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from expo_ft_ros.recording.recorded_episode import read_recorded
 from expo_ft_ros.report.scene import BADGE, HEIGHT, VERDICT, WIDTH, EpisodeScene, camera_places
 from expo_ft_ros.robots import RobotLimits
 from support.episodes import VIEWS
-from support.recordings import SIDE, WRIST, choice, record
+from support.recordings import COLOURS, SIDE, WRIST, choice, record
 from support.runs import line, make_run
 
 P, H, N = Source.POLICY, Source.HUMAN, Source.HOLD
@@ -78,6 +78,22 @@ def test_a_video_has_a_frame_a_step_at_the_tasks_rate(run, capfd):
         np.testing.assert_allclose(camera(frame, "wrist"), WRIST, atol=12)
         np.testing.assert_allclose(badge(frame), DRIVER_COLOURS[source], atol=12)
     assert not list(run.parent.glob(".*partial*"))
+
+
+@pytest.mark.parametrize("views", [("a",), ("a", "b", "c"), ("a", "b", "c", "d")])
+def test_a_frame_shows_every_view(tmp_path, views):
+    recorded = read_recorded(record(tmp_path, 1, SOURCES, CHOICES, views=views))
+    image = EpisodeScene(recorded, RobotLimits(), 10.0).frame(0)
+    places = camera_places(len(views))
+    for (left, top, side), colour in zip(places, COLOURS, strict=False):
+        whole = image[top : top + side, left : left + side]
+        assert whole.shape == (side, side, 3)
+        assert (whole == colour).all()
+    # One beside the other, and beside the candidates.
+    edges = [edge for left, _, side in places for edge in (left, left + side)]
+    assert edges == sorted(edges)
+    assert 0 < edges[0] < edges[-1] < 830
+    assert all(80 <= top <= top + side < 480 for _, top, side in places)
 
 
 def near(image, place, colour):

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from expo_ft_ros.configuration import ConfigError
+from expo_ft_ros.configuration import ConfigError, config_dir
 from expo_ft_ros.experiment.arguments import describe, parse_arguments
 from expo_ft_ros.experiment.budget import SHORT_FORM_STEPS
 from expo_ft_ros.experiment.options import (
@@ -210,6 +210,31 @@ def test_a_task_that_leaves_the_robots_box_is_refused_with_both(toy):
     said = str(caught.value)
     assert "x 0.3 to 0.65, y -0.25 to 0.25, z 0.01 to 0.4 m leaves" in said
     assert "the robot toy, x 0 to 0.6, y -1 to 1, z 0 to 1 m" in said
+
+
+def test_a_classifier_that_looks_at_a_view_that_the_robot_has_not_is_named(toy):
+    said = refused("task:=candy_scoop", f"robot:={toy}", *ON_A_ROBOT)
+    assert (
+        "candy_scoop.yaml: classifier.parameters.hand_view: the robot toy has no view wrist" in said
+    )
+    assert "its views are top (name one of them)" in said
+
+
+def test_a_view_that_the_simulation_has_no_camera_for_is_named(tmp_path):
+    sim = (config_dir() / "robots" / "sim.yaml").read_text()
+    path = tmp_path / "mine.yaml"
+    path.write_text(sim.replace("name: sim", "name: mine").replace("name: side", "name: front"))
+    said = refused(f"robot:={path}")
+    assert "views: the simulation has no camera front, its cameras are side, top, wrist" in said
+    path.write_text(sim.replace("name: sim", "name: mine").replace("name: side", "name: top"))
+    assert parse(f"robot:={path}").robot == str(path)
+
+
+def refused(*typed):
+    with pytest.raises(ConfigError) as caught:
+        parse(*typed)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
 
 
 @pytest.mark.parametrize("module", ["no_such_package.adapter", "expo_ft_ros.no_such_module"])

@@ -202,6 +202,17 @@ def test_cameras_are_seen_also_before_an_episode():
     assert not seen.view(0.0, images=False).images
 
 
+@pytest.mark.parametrize("views", [("top",), ("left", "right", "top", "wrist")])
+def test_every_view_is_shown_in_the_robots_order(views):
+    seen = Watch(TASK, LIMITS, views, make_classifier(TASK))
+    for level, name in enumerate(views[::-1]):
+        assert not seen.view(0.0).images
+        seen.take_image(name, np.full((8, 8, 3), level, np.uint8))
+    shown = seen.view(0.0).images
+    assert list(shown) == list(views)
+    assert [image[0, 0, 0] for image in shown.values()] == list(range(len(views)))[::-1]
+
+
 def test_what_the_classifier_says_is_on_the_first_image():
     seen = watch()
     seen.take_image("side", IMAGE)

@@ -61,7 +61,7 @@ def test_what_a_robot_sees_is_recorded_and_exported(graph, views):
 def test_a_view_that_the_simulation_has_no_camera_for_is_named(graph):
     node = graph.start("sim", robot=str(robot_of(graph.folder, ("side", "front"))))
     assert node.wait() == 1
-    assert "no camera front (its cameras are side, top, wrist" in node.log.read_text()
+    assert "no camera front, its cameras are side, top, wrist" in node.log.read_text()
 
 
 def test_an_observation_of_other_views_is_dropped_and_said_so(graph):

@@ -18,7 +18,7 @@ from expo_ft_ros.report.learning import edits_of
 from expo_ft_ros.report.run_data import read_run
 from expo_ft_ros.report.strips import newest, q_limits, q_strip
 from support.pages import assert_alone, report
-from support.recordings import SIDE, choice, record
+from support.recordings import COLOURS, SIDE, choice, record
 from support.runs import line, make_run
 
 P, H = Source.POLICY, Source.HUMAN
@@ -82,6 +82,15 @@ def test_the_strip_draws_q_and_marks_who_drove(run):
     assert marked == [False, False, True, True, False, False, False, False] * 2
     assert below.get_ylim()[0] < 0
     assert below.get_ylim()[1] > 1
+
+
+@pytest.mark.parametrize("views", [("a",), ("a", "b", "c", "d")])
+def test_the_strip_has_a_row_a_view(tmp_path, views):
+    recorded = read_recorded(record(tmp_path, 2, SOURCES, {0: EDITED}, views=views))
+    *frames, _ = q_strip(recorded, 10.0, q_limits([recorded])).axes
+    assert [axes.get_ylabel() for axes in frames if axes.get_ylabel()] == list(views)
+    shown = [tuple(axes.images[0].get_array()[0, 0]) for axes in frames[::8]]
+    assert shown == list(COLOURS[: len(views)])
 
 
 def test_a_success_and_a_failure_share_their_limits(run):

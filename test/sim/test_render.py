@@ -67,6 +67,20 @@ def test_side_camera_sees_the_cube_wherever_it_lies(world: World) -> None:
         assert blue_mask(images["side"]).sum() > 20, f"seed {seed}: fingertips out of view"
 
 
+def test_there_is_a_camera_above_the_table(task: TaskConfig) -> None:
+    from_above = make_world(task, LIMITS, cameras=("top",))
+    try:
+        seen = []
+        for seed in range(10):
+            from_above.reset(seed)
+            (image,) = from_above.images().values()
+            seen.append(cube_mask(image).sum())
+        # The hand is between them where the cube lies below it.
+        assert np.mean(np.array(seen) > 80) > 0.5, seen
+    finally:
+        from_above.close()
+
+
 def test_views_differ_and_follow_the_scene(world: World) -> None:
     world.reset(0)
     first = world.images()

@@ -22,6 +22,8 @@ from expo_ft_ros.ros.messages import (
 from support.episodes import VIEWS
 
 SIDE, WRIST = (200, 60, 30), (30, 90, 200)
+COLOURS = (SIDE, WRIST, (20, 160, 60), (120, 40, 160))
+"""Of the views, in their order."""
 START = (0.45, 0.0, 0.2)
 
 
@@ -36,12 +38,13 @@ def record(
     cause: str = "success",
     instruction: str = "pick up the cube",
     ended: bool = True,
+    views: Sequence[str] = VIEWS,
 ) -> Path:
     """Writes an episode of a step for each source, 1 cm along x each; choices: step -> actions
     (K, C, 7), q (K,), edited (K,) and chosen of a choice on its observation."""
     folder.mkdir(parents=True, exist_ok=True)
-    files = EpisodeFiles(folder, "", VIEWS)
-    said = _messages(number, sources, choices or {}, success, stage, cause, instruction)
+    files = EpisodeFiles(folder, "", views)
+    said = _messages(number, sources, choices or {}, success, stage, cause, instruction, views)
     for now, (topic, message) in enumerate(said):
         if ended or topic != "episode/state" or message.state != "ended":
             files.write(number, topic, message, now)
@@ -59,7 +62,7 @@ def choice(*paths: Sequence[float], q: Sequence[float], edits: int = 0, chosen: 
     return {"actions": actions, "q": np.array(q), "edited": edited, "chosen": chosen}
 
 
-def _messages(number, sources, choices, success, stage, cause, instruction):
+def _messages(number, sources, choices, success, stage, cause, instruction, views):
     first, length = 100 * number, len(sources)
     yield "session/plan", SessionPlan(stage=stage, episode=number, seed=7, max_steps=length)
     yield "episode/state", EpisodeState(episode=number, state="running", stage=stage)
@@ -67,14 +70,14 @@ def _messages(number, sources, choices, success, stage, cause, instruction):
         header = header_of(first * 10**8 + i * 10**8, "camera")
         place = np.add(START, [0.01 * i, 0, 0])
         pose = Proprio(place, np.array([1.0, 0, 0, 0]), 0.04)
-        images = (np.full((32, 32, 3), colour, np.uint8) for colour in (SIDE, WRIST))
+        images = (np.full((32, 32, 3), colour, np.uint8) for colour in COLOURS[: len(views)])
         yield (
             "observation",
             Observation(
                 header=header,
                 number=first + i,
                 episode=number,
-                view_names=VIEWS,
+                view_names=views,
                 views=[array_to_image(image, header) for image in images],
                 proprio=proprio_to_msg(pose, header),
                 instruction=instruction,

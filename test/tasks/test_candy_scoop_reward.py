@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -34,7 +35,7 @@ SMALL = {
 }
 
 
-def judge(**parameters: float | list[float]) -> Classifier:
+def judge(**parameters: float | str | list[float]) -> Classifier:
     return Classifier(Parameters.model_validate({**SMALL, **parameters}))
 
 
@@ -75,6 +76,23 @@ def first_success(track: list[Observation]) -> int | None:
 
 
 START, FULL, POURED = seen(0, 0), seen(0.8, 0), seen(0.05, 0.5)
+
+
+def test_it_looks_at_the_views_that_its_parameters_name() -> None:
+    names = {"side": "left", "wrist": "hand"}
+    track = [
+        replace(each, views={names[view]: image for view, image in each.views.items()})
+        for each in (START, FULL, FULL, POURED, POURED)
+    ]
+    classifier = judge(hand_view="hand", scene_view="left")
+    classifier.reset(track[0])
+    assert [classifier(each).success for each in track[1:]] == [False, False, False, True]
+    assert {name: list(m.regions) for name, m in classifier.marks(track[0]).items()} == {
+        "left": ["target", "bin"],
+        "hand": ["scoop"],
+    }
+    with pytest.raises(ValueError, match="hand_view and scene_view are both left"):
+        judge(hand_view="left", scene_view="left")
 
 
 def test_scooped_then_poured_is_success_once_it_lasts() -> None:

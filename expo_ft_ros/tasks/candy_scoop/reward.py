@@ -1,7 +1,7 @@
 """Candy Scoop's classifier: candies in the raised scoop, then candies in the target (paper, B.1).
 
 Both parts count pixels of the candies' colours. The scoop is fixed to the hand, so its bowl is
-always the same region of the wrist image, and its floor hides what lies below: whatever has a
+always the same region of the wrist's image, and its floor hides what lies below: whatever has a
 candy's colour there is in the scoop. The target stands still, so its inside is a region of the
 side image; counted is the rise since the episode's first observation, so that candies of earlier
 episodes may stay in it. While the scoop is still full its candies may be seen in front of the
@@ -29,21 +29,24 @@ from expo_ft_ros.tasks.colours import (
     part,
     part_outside,
 )
-from expo_ft_ros.tasks.reward import HoldSteps, Marks
+from expo_ft_ros.tasks.reward import HoldSteps, Marks, ViewName
 
 Share = Annotated[float, Field(ge=0, le=1)]
-
-SIDE, WRIST = "side", "wrist"
-"""The views that it looks at."""
 
 
 class Parameters(Config):
     """What the candies look like, where they are looked for, and how many are enough."""
 
     height: float = Field(default=0.15, gt=0, description="tool z that counts as raised [m]")
-    scoop_region: Region = Field(default=WHOLE, description="bowl's floor in the wrist image")
-    target_region: Region = Field(default=WHOLE, description="inside of the target, side image")
-    bin_region: Region = Field(default=WHOLE, description="inside of the bin, side image")
+    hand_view: ViewName = Field(
+        default="wrist", description="the view of the camera that the scoop is fixed to"
+    )
+    scene_view: ViewName = Field(
+        default="side", description="the view of the camera that sees bin, target and table"
+    )
+    scoop_region: Region = Field(default=WHOLE, description="bowl's floor in hand_view")
+    target_region: Region = Field(default=WHOLE, description="inside of the target in scene_view")
+    bin_region: Region = Field(default=WHOLE, description="inside of the bin in scene_view")
     colours: ColourRange = Field(description="of the candies")
     scooped: Share = Field(
         default=0.3, gt=0, description="part of scoop_region in candies' colours that is some"
@@ -61,7 +64,7 @@ class Parameters(Config):
     spilled: Share = Field(
         default=1.0,
         gt=0,
-        description="part of the side image outside of both regions from which the table is "
+        description="part of scene_view outside of both regions from which the table is "
         "tidied; 1: never",
     )
     recent: int = Field(
@@ -72,6 +75,8 @@ class Parameters(Config):
     def _in_order(self) -> Parameters:
         if self.emptied >= self.scooped:
             raise ValueError(f"emptied {self.emptied} must lie below scooped {self.scooped}")
+        if self.hand_view == self.scene_view:
+            raise ValueError(f"hand_view and scene_view are both {self.hand_view} (name two)")
         return self
 
 
@@ -88,7 +93,9 @@ class Classifier:
 
     def reset(self, obs: Observation) -> None:
         """See reward.Classifier."""
-        self._before = part(self._candies(obs.views[SIDE]), self._config.target_region)
+        config = self._config
+        candies = self._candies(obs.views[config.scene_view])
+        self._before = part(candies, config.target_region)
         self._scooped = False
         self._count = 0
         self._upkeep = _Upkeep(self._config)
@@ -96,14 +103,14 @@ class Classifier:
     def __call__(self, obs: Observation) -> Verdict:
         """See reward.Classifier; reason says what is missing."""
         config = self._config
-        side = self._candies(obs.views[SIDE])
-        scoop = part(self._candies(obs.views[WRIST]), config.scoop_region)
-        human_reset = self._upkeep.look(scoop, side)
+        candies = self._candies(obs.views[config.scene_view])
+        scoop = part(self._candies(obs.views[config.hand_view]), config.scoop_region)
+        human_reset = self._upkeep.look(scoop, candies)
         if not self._scooped:
             reason = self._not_scooped(scoop, float(obs.proprio.position[2]))
             self._scooped = self._held(reason)
             return Verdict(0.0, False, reason or "candies in the scoop", human_reset)
-        rise = part(side, config.target_region) - self._before
+        rise = part(candies, config.target_region) - self._before
         reason = self._not_poured(scoop, rise)
         if self._held(reason):
             reason = f"candies over {rise:.0%} more of the target"
@@ -113,10 +120,13 @@ class Classifier:
     def marks(self, obs: Observation) -> Mapping[str, Marks]:
         """See reward.Classifier."""
         config = self._config
-        side = {"target": config.target_region, "bin": config.bin_region}
+        looks_at = {
+            config.scene_view: {"target": config.target_region, "bin": config.bin_region},
+            config.hand_view: {"scoop": config.scoop_region},
+        }
         return {
-            SIDE: Marks(self._candies(obs.views[SIDE]), side),
-            WRIST: Marks(self._candies(obs.views[WRIST]), {"scoop": config.scoop_region}),
+            view: Marks(self._candies(obs.views[view]), regions)
+            for view, regions in looks_at.items()
         }
 
     @property
@@ -162,15 +172,15 @@ class _Upkeep:
         self._in_bin: deque[float] = deque(maxlen=config.recent)
         self._on_table: deque[float] = deque(maxlen=config.recent)
 
-    def look(self, scoop: float, side: MaskArray) -> str:
-        """What is wanted; empty: nothing. scoop: part of scoop_region with candies' colours; side:
-        where the side image has them."""
+    def look(self, scoop: float, candies: MaskArray) -> str:
+        """What is wanted; empty: nothing. scoop: part of scoop_region with candies' colours;
+        candies: where scene_view has them."""
         config = self._config
-        self._in_bin.append(part(side, config.bin_region))
+        self._in_bin.append(part(candies, config.bin_region))
         if scoop > config.emptied:
             self._on_table.clear()
         else:
-            self._on_table.append(part_outside(side, (config.bin_region, config.target_region)))
+            self._on_table.append(part_outside(candies, (config.bin_region, config.target_region)))
         wanted = []
         if max(self._in_bin) < config.few:
             wanted.append(f"refill the bin (candies over {max(self._in_bin):.0%} of it)")
