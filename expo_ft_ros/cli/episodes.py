@@ -18,6 +18,7 @@ from expo_ft_ros.recording.episode_store import (
     rescue_episode,
     set_aside,
 )
+from expo_ft_ros.recording.rosbag2 import EpisodeBag
 
 USAGE = """\
 usage: expo-ft episodes list [run]                             (run: a folder or `latest`)
@@ -88,6 +89,7 @@ def _discard(run: Path, number: int) -> int:
     # It may be too broken to be read, which is a reason to leave it out.
     stage = _stage(path)
     aside = set_aside(path, DISCARDED)
+    EpisodeBag(path.parent).refresh()
     print(
         f"{path} is {aside.name} now; its old name brings it back. "
         f"{_consequence(run, stage, 'no more')}"

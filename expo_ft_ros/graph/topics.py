@@ -50,6 +50,7 @@ class Topic:
         durability: `transient_local` hands the newest messages to a late subscriber.
         depth: Messages kept; a reader of a reliable topic has room for ten at least.
         doc: What it means.
+        shared: Others than the graph's nodes publish it, too; else a second publisher is a fault.
         commands: It moves the robot. Zero is taken from anybody, and a publisher refused once is
             never obeyed, also when the sender is gone.
     """
@@ -63,6 +64,7 @@ class Topic:
     depth: int
     doc: str
     commands: bool = False
+    shared: bool = False
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,11 @@ def _newest(name: str, type_: str, publishers: str, subscribers: str, doc: str) 
 def _command(name: str, type_: str, doc: str) -> Topic:
     """What moves the robot."""
     return replace(_newest(name, type_, "arbitration", ROBOT, doc), commands=True)
+
+
+def _shared(entry: Topic) -> Topic:
+    """Others than the graph's nodes publish it, too."""
+    return replace(entry, shared=True)
 
 
 def _driver(
@@ -167,7 +174,7 @@ TOPICS: Mapping[str, Topic] = _table(
     _driver(
         "joint_states",
         "sensor_msgs/JointState",
-        "proprio",
+        "proprio recorder",
         "Arm joints [rad] and both fingers, each half of the opening [m].",
         10,
         ROBOT,
@@ -188,22 +195,26 @@ TOPICS: Mapping[str, Topic] = _table(
         10,
         ROBOT,
     ),
-    _topic(
-        "/tf",
-        _TF,
-        ROBOT,
-        "",
-        "reliable",
-        "volatile",
-        100,
-        "The tool in the robot's base frame, where tf2_msgs is installed.",
+    _shared(
+        _topic(
+            "/tf",
+            _TF,
+            ROBOT,
+            "recorder",
+            "reliable",
+            "volatile",
+            100,
+            "The tool in the robot's base frame, where tf2_msgs is installed.",
+        )
     ),
-    _latched(
-        "/tf_static",
-        _TF,
-        ROBOT,
-        "",
-        "The simulated cameras: optical frames in base or tool, where tf2_msgs is installed.",
+    _shared(
+        _latched(
+            "/tf_static",
+            _TF,
+            ROBOT,
+            "recorder",
+            "The simulated cameras: optical frames in base or tool, where tf2_msgs is installed.",
+        )
     ),
     _tick(
         "proprio", f"{_OWN}/Proprio", "proprio", "arbitration operator monitor", "Robot's state."

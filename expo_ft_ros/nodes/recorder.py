@@ -28,13 +28,16 @@ from expo_ft_ros.recording.episode_store import (
 )
 from expo_ft_ros.recording.mcap_file import BagWriter, TopicType
 from expo_ft_ros.recording.messages import nanoseconds
+from expo_ft_ros.recording.rosbag2 import EpisodeBag
 from expo_ft_ros.robots import load_robot
 from expo_ft_ros.ros.episode_subscriber import EpisodeFeed
+from expo_ft_ros.ros.frames import HAS_TF, tf_message
 from expo_ft_ros.ros.graph_node import GraphNode, NodeParameters
 from expo_ft_ros.ros.message_definitions import message_definition
 from expo_ft_ros.ros.process import main as run_nodes
 
-BESIDE = ("policy/chunk", "policy/candidates", "teleop/command")
+TF_TOPICS = ("/tf", "/tf_static") if HAS_TF else ()
+BESIDE = ("policy/chunk", "policy/candidates", "teleop/command", "joint_states", *TF_TOPICS)
 """What is written besides an episode's parts."""
 
 # Images of this side [px] tell that a snapshot came, which is all that the gatherer is for here.
@@ -78,7 +81,8 @@ class RecorderNode(GraphNode[RecorderParameters]):
             self, gatherer, self._on_whole, self._on_dropped, on_message=self._on_message
         )
         for name in BESIDE:
-            self.subscription(name, self._beside(name), needed=False)
+            record = self._fix if name == "/tf_static" else self._beside(name)
+            self.subscription(name, record, needed=False)
         self.wall_timer(1.0, self._check)
 
     def _teardown(self) -> None:
@@ -111,6 +115,10 @@ class RecorderNode(GraphNode[RecorderParameters]):
         now = self.now_ns()
         self._queue.put(lambda: self._files.write(episode, topic, message, now))
 
+    def _fix(self, message: Any) -> None:
+        """Frames that stay: each file begins with them."""
+        self._queue.put(lambda: self._files.fix(message.transforms))
+
     def _on_whole(self, episode: Episode) -> None:
         self._close(episode.outcome.episode, "")
 
@@ -141,11 +149,13 @@ class RecorderNode(GraphNode[RecorderParameters]):
         path = self._files.close(episode)
         if path is not None:
             set_aside(path, INCOMPLETE)
+            self._files.refresh()
 
     def _finish(self, episode: int, aside: str) -> None:
         path = self._files.close(episode)
         if path is not None:
             path = set_aside(path, aside) if aside else path
+            self._files.refresh()
             self.get_logger().info(f"wrote {path.name}")
         word = EpisodeRecorded(episode=episode, lost=aside == INCOMPLETE)
         word.header.stamp = self.get_clock().now().to_msg()
@@ -166,6 +176,9 @@ class EpisodeFiles:
         self.folder, self._config = folder, config
         self._views = sorted(view_names)
         self._writers: dict[int, BagWriter] = {}
+        self._bag = EpisodeBag(folder)
+        self._bag.refresh()
+        self._fixed: dict[str, Any] = {}
         topics = (*PARTS, *BESIDE, *map(image_topic, view_names))
         self._topics = {name: _type_of(name) for name in topics}
 
@@ -178,13 +191,23 @@ class EpisodeFiles:
             self._writers[episode] = writer
             if self._config:
                 writer.note("run", {_CONFIG: self._config})
+            if self._fixed:
+                frames = tf_message(list(self._fixed.values()))
+                writer.write("/tf_static", serialize_message(frames), now, _stamp_of(frames))
         if topic == "observation" and sorted(message.view_names) == self._views:
             for view, image in zip(message.view_names, message.views, strict=False):
                 stamp = nanoseconds(image.header.stamp)
                 writer.write(image_topic(view), serialize_message(image), now, stamp)
             message = _without_images(message)
-        stamp = nanoseconds(message.header.stamp)
-        writer.write(topic, serialize_message(message), now, stamp)
+        writer.write(topic, serialize_message(message), now, _stamp_of(message))
+
+    def fix(self, transforms: Sequence[Any]) -> None:
+        """Takes frames that stay where they are, for the files that are begun from now on."""
+        self._fixed.update({each.child_frame_id: each for each in transforms})
+
+    def refresh(self) -> None:
+        """Brings the folder's metadata up to date, by which rosbag2 opens it as one bag."""
+        self._bag.refresh()
 
     def close(self, episode: int) -> Path | None:
         """Ends an episode's file; None where nothing of it came."""
@@ -193,6 +216,12 @@ class EpisodeFiles:
             return None
         writer.close()
         return episode_path(self.folder, episode)
+
+
+def _stamp_of(message: Any) -> int:
+    """[ns] of the header; of frames, of the newest; 0 where there is none."""
+    headed = [message] if hasattr(message, "header") else message.transforms
+    return max((nanoseconds(each.header.stamp) for each in headed), default=0)
 
 
 def _type_of(name: str) -> TopicType:

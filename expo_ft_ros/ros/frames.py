@@ -41,15 +41,16 @@ class FramePublisher:
     def show(self, moving: TransformStamped) -> None:
         """Publishes where a frame is now."""
         if self._moving is not None:
-            self._moving.publish(_message([moving]))
+            self._moving.publish(tf_message([moving]))
 
     def fix(self, frames: Sequence[TransformStamped]) -> None:
         """Publishes where frames are from now on, all of them at once."""
         if self._fixed is not None:
-            self._fixed.publish(_message(frames))
+            self._fixed.publish(tf_message(frames))
 
 
-def _message(transforms: Sequence[TransformStamped]) -> Any:
+def tf_message(transforms: Sequence[TransformStamped]) -> Any:
+    """A tf2_msgs/TFMessage; imported here, since it may not be installed."""
     from tf2_msgs.msg import TFMessage
 
     return TFMessage(transforms=list(transforms))

@@ -102,7 +102,7 @@ class GuardedSubscription:
     @property
     def has_one_publisher(self) -> bool:
         """Whether the topic is one node's, so that a second publisher is a fault."""
-        return self._entry.publishers != _EVERY
+        return self._entry.publishers != _EVERY and not self._entry.shared
 
     @property
     def publishers(self) -> int:

@@ -8,7 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
+from expo_ft_ros.recording.mcap_file import read_bag
 from support.processes import processes_naming
 
 pytestmark = pytest.mark.slow
@@ -85,7 +87,10 @@ def test_collecting_ends_well_and_goes_on(start):
     assert first.end() == 0, first.text
     assert "Demonstrations: 1" in first.text
     assert first.nodes() == {}
-    assert len(list((first.run_dir / "episodes").glob("*.mcap"))) == 1
+    (bag,) = (first.run_dir / "episodes").glob("*.mcap")
+    assert {"joint_states", "observation", "step"} <= {each.topic for each in read_bag(bag)}
+    listed = yaml.safe_load((bag.parent / "metadata.yaml").read_text())
+    assert listed["rosbag2_bagfile_information"]["relative_file_paths"] == [bag.name]
     again = start("collect", "resume:=latest", "demos:=2")
     assert again.end() == 0, again.text
     assert json.loads((again.run_dir / "summary.json").read_text())["demonstrations"] == 2
