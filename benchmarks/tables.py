@@ -18,6 +18,8 @@ from expo_ft_ros.tasks import load_task
 
 RESULTS = Path(__file__).resolve().parent / "results"
 WINDOW = 20
+RENAMED = {"unmended": "exclude_pre_intervention", "gripper_lift": "cube_pick"}
+"""Values of results -> what they are called today."""
 HEAD = (
     "algorithm",
     "preset",
@@ -76,7 +78,10 @@ def differences(result: dict[str, Any]) -> str:
     if options["algorithm"] != "expo_ft" or not result["config"]["edits"]:
         ignored += ["edit.", "edits_after="]
     today = load_preset(options["preset"], options["size"]).model_dump()
-    task = load_task(options["task"]).model_dump(mode="json")
+    loaded = load_task(options["task"])
+    task = loaded.model_dump(mode="json")
+    # Results name the code of a task, also where it is the task's own.
+    task["scene"], task["classifier"]["name"] = loaded.code("scene"), loaded.code("reward")
     found = differing(result["config"], today) + differing(result["task"], task, "task.")
     return ", ".join(part for part in found if not part.startswith(tuple(ignored)))
 
@@ -85,6 +90,7 @@ def differing(then: dict[str, Any], now: dict[str, Any], above: str = "") -> lis
     """The leaves of `then` that `now` has otherwise."""
     parts = []
     for name, value in then.items():
+        value = RENAMED.get(value, value) if isinstance(value, str) else value
         if isinstance(value, dict) and isinstance(now.get(name), dict):
             parts += differing(value, now[name], f"{above}{name}.")
         elif name in now and now[name] != value:

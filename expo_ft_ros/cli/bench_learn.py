@@ -22,7 +22,7 @@ from expo_ft_ros.experiment.trainer import Trainer, make_session
 from expo_ft_ros.rl.actor_critic import TrainingDiverged
 from expo_ft_ros.rl.agent import Agent
 from expo_ft_ros.rl.config import AgentConfig, load_preset, require_room
-from expo_ft_ros.robots import DEFAULT_ROBOT, load_robot
+from expo_ft_ros.robots import load_robot
 from expo_ft_ros.tasks import TaskConfig, load_task
 
 _RECENT = 10
@@ -90,9 +90,10 @@ def run_seed(
         operator="scripted",
     )
     require_room(config, session.config.rl_steps, session.config.demos, task.max_steps)
-    agent = Agent(task, config, load_robot(DEFAULT_ROBOT).views, seed, options.algorithm)
+    robot = load_robot(options.robot)
+    agent = Agent(task, config, robot.views, seed, options.algorithm)
     rollout = InProcessRollout(
-        task, config.image_size, seed, options.operator_rate, options.operator_share
+        task, config.image_size, seed, options.operator_rate, options.operator_share, robot
     )
     lines: list[dict[str, Any]] = []
 
@@ -177,7 +178,9 @@ def _hash(what: Any) -> str:
 def _imitated_name(options: LearnOptions, task: TaskConfig, config: AgentConfig, seed: int) -> str:
     """Of a policy's file: two share it that were imitated alike, whatever comes after."""
     sizes = config.model_dump(include={"image_size", "vla", "imitation", "augmentation"})
-    alike = _hash([sizes, options.demos, task.model_dump(mode="json", exclude=_LEARNED_WITH)])
+    robot = load_robot(options.robot).model_dump(mode="json")
+    of_task = task.model_dump(mode="json", exclude=_LEARNED_WITH)
+    alike = _hash([sizes, options.demos, robot, of_task])
     return f"{task.name}_{alike}_seed{seed}.safetensors"
 
 

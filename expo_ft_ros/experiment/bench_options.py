@@ -6,6 +6,8 @@ from pydantic import Field
 
 from expo_ft_ros.experiment.options import OPERATOR_RATE, OPERATOR_SHARE, TaskOptions
 from expo_ft_ros.rl.config import ALGORITHM, ALGORITHM_NAMES, PRESET, SIZE
+from expo_ft_ros.robots import DEFAULT_ROBOT
+from expo_ft_ros.robots.registry import FOLDERS_VARIABLE
 
 
 class CoreOptions(TaskOptions):
@@ -17,6 +19,12 @@ class CoreOptions(TaskOptions):
 class LearnOptions(TaskOptions):
     """`expo-ft bench learn`: whole runs in one process, without ROS."""
 
+    robot: str = Field(
+        DEFAULT_ROBOT,
+        min_length=1,
+        description="Robot that is simulated: a file of config/robots/ or of a folder in "
+        f"{FOLDERS_VARIABLE}, or the path of one.",
+    )
     algorithm: str = Field(ALGORITHM, description=f"What learns: {', '.join(ALGORITHM_NAMES)}.")
     preset: str = Field(PRESET, description="The algorithm's constants: a file of config/presets/.")
     size: str = Field(SIZE, description="Sizes for a machine: a file of config/sizes/, or a path.")

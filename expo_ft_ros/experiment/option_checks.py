@@ -35,9 +35,8 @@ def check_options(options: TaskOptions) -> None:
         _require_possible_reset(options, task)
         camera_topics(options)
         _require_parameters(options.params_file)
-    if isinstance(options, LearnOptions):
-        find_part(task, "scene")
-        find_part(task, "expert")
+    elif isinstance(options, LearnOptions):
+        _require_simulated(options, task)
     _require_known(options, "algorithm", ALGORITHM_NAMES)
     _require_known(options, "preset", known_names("presets"))
     _require_size(options)
@@ -112,14 +111,31 @@ def _require_possible_reset(options: RunOptions, task: TaskConfig) -> None:
         raise ConfigError(f"scene_reset:=scripted: {task.file} has no reset_script (write one)")
 
 
+def _robot_for(task: TaskConfig, name: str) -> RobotConfig:
+    """The robot; raises ConfigError for one that isn't there, or doesn't reach the task."""
+    try:
+        robot = load_robot(name)
+    except ConfigError as error:
+        raise ConfigError(f"robot:={name}: {error}") from None
+    robot.require_reach(task.workspace, f"task:={task.name}: {task.file}")
+    return robot
+
+
+def _require_simulated(options: LearnOptions, task: TaskConfig) -> None:
+    robot = _robot_for(task, options.robot)
+    if robot.adapter != SIM:
+        raise ConfigError(
+            f"robot:={options.robot}: its adapter is {robot.adapter}, but a run in one process "
+            f"simulates the robot (take one whose adapter is {SIM})"
+        )
+    find_part(task, "scene")
+    find_part(task, "expert")
+
+
 def _require_fit(options: RunOptions, task: TaskConfig) -> None:
     """Raises ConfigError for a robot that can't do the task, or not in this way."""
-    try:
-        robot = load_robot(options.robot)
-    except ConfigError as error:
-        raise ConfigError(f"robot:={options.robot}: {error}") from None
+    robot = _robot_for(task, options.robot)
     _require_adapter(options, robot)
-    robot.require_reach(task.workspace, f"task:={task.name}: {task.file}")
     if robot.adapter == SIM:
         find_part(task, "scene")
     if options.operator == "scripted":

@@ -31,7 +31,7 @@ from expo_ft_ros.data.types import ActionChunk, FloatArray, Observation, Step, V
 from expo_ft_ros.devices.teleop import TeleopConfig, TeleopMapper
 from expo_ft_ros.experiment.value_calibration import ValueCalibration
 from expo_ft_ros.recording.messages import NANOSECONDS
-from expo_ft_ros.robots import DEFAULT_ROBOT, load_robot
+from expo_ft_ros.robots import DEFAULT_ROBOT, RobotConfig, load_robot
 from expo_ft_ros.tasks import TaskConfig
 from expo_ft_ros.tasks.classifiers import make_classifier
 from expo_ft_ros.tasks.experts import ScriptedOperator
@@ -77,14 +77,20 @@ class InProcessRollout:
     """One robot cell that plays the session's plans.
 
     image_size: side of the images that episodes keep [px]; rate, share: of the scripted operator,
-    as in `make_expert`.
+    as in `make_expert`; robot: one that is simulated, by default the default one.
     """
 
     def __init__(
-        self, task: TaskConfig, image_size: int, seed: int, rate: float, share: float
+        self,
+        task: TaskConfig,
+        image_size: int,
+        seed: int,
+        rate: float,
+        share: float,
+        robot: RobotConfig | None = None,
     ) -> None:
         self.task = task
-        robot = load_robot(DEFAULT_ROBOT)
+        robot = robot or load_robot(DEFAULT_ROBOT)
         limits = robot.limits
         self._world = make_world(task, limits, seed=seed, cameras=robot.view_names)
         device = TeleopConfig.load()
