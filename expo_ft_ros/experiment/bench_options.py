@@ -7,7 +7,7 @@ from pydantic import Field
 from expo_ft_ros.experiment.options import OPERATOR_RATE, OPERATOR_SHARE, TaskOptions
 from expo_ft_ros.rl.config import ALGORITHM, ALGORITHM_NAMES, PRESET, SIZE
 from expo_ft_ros.robots import DEFAULT_ROBOT
-from expo_ft_ros.robots.registry import FOLDERS_VARIABLE
+from expo_ft_ros.robots.registry import ROBOTS
 
 
 class CoreOptions(TaskOptions):
@@ -23,7 +23,7 @@ class LearnOptions(TaskOptions):
         DEFAULT_ROBOT,
         min_length=1,
         description="Robot that is simulated: a file of config/robots/ or of a folder in "
-        f"{FOLDERS_VARIABLE}, or the path of one.",
+        f"{ROBOTS.variable}, or the path of one.",
     )
     algorithm: str = Field(ALGORITHM, description=f"What learns: {', '.join(ALGORITHM_NAMES)}.")
     preset: str = Field(PRESET, description="The algorithm's constants: a file of config/presets/.")
