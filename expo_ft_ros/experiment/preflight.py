@@ -31,6 +31,7 @@ from expo_ft_ros.experiment.options import (
     TrainOptions,
 )
 from expo_ft_ros.experiment.progress import SUMMARY_FILE
+from expo_ft_ros.experiment.run_files import WallClock, load_progress
 from expo_ft_ros.experiment.run_folder import (
     RunFinished,
     find_run,
@@ -41,6 +42,7 @@ from expo_ft_ros.experiment.run_folder import (
     read_config,
     write_config,
 )
+from expo_ft_ros.experiment.stages import RUN_KINDS, Session, SessionConfig, SessionError
 from expo_ft_ros.experiment.weights import Weights, weights_to_evaluate, weights_to_go_on_with
 from expo_ft_ros.monitor.address import require_openable_console
 from expo_ft_ros.rl.config import load_preset, require_room
@@ -52,6 +54,7 @@ Options = TypeVar("Options", bound=RunOptions)
 _STEP_BYTES = 50_000  # of an episode's file: about four times what the simulation's take
 _CHECKPOINT_BYTES = 300_000_000  # three of a small agent, and one that is being written
 _LOG_BYTES = 20_000_000
+_TINY = 8  # [px] the images aren't looked at
 
 
 @dataclass(frozen=True)
@@ -161,11 +164,14 @@ def prepare_run(command: str, arguments: Sequence[str], model: type[Options]) ->
     if isinstance(options, TrainOptions):
         config = load_preset(options.preset, options.size)
         require_room(config, budget.steps, budget.demos, task.max_steps, frames)
+    prepared = Prepared(options, task, budget, path, source is not None, weights)
     if source is not None:
-        first_uncounted(path)
+        _require_books(prepared, command)
         if _is_finished(path, options, budget):
             raise RunFinished(path)
-    return Prepared(options, task, budget, path, source is not None, weights)
+        if isinstance(options, TrainOptions):
+            _require_episodes(path)
+    return prepared
 
 
 def check_machine(prepared: Prepared[Any]) -> None:
@@ -245,6 +251,36 @@ def _given(options: RunOptions, task: TaskConfig) -> tuple[int, int]:
         return size.episodes, size.frames
     except (DatasetError, OSError) as error:
         raise ConfigError(f"demonstrations:={error}") from None
+
+
+def _require_books(prepared: Prepared[Any], command: str) -> None:
+    """Checks that the session can go on where an earlier start of the run was."""
+    options, budget = prepared.options, prepared.budget
+    config = SessionConfig(
+        stages=RUN_KINDS[command].stages,
+        demos=budget.demos,
+        given=budget.given,
+        eval_trials=budget.eval_trials,
+        rl_steps=budget.steps,
+        max_steps=prepared.task.max_steps,
+        seed=options.seed,
+        operator=options.operator,
+    )
+    try:
+        load_progress(prepared.path, Session(config), WallClock())
+    except SessionError as error:
+        raise ConfigError(f"resume:={error}") from None
+
+
+def _require_episodes(path: Path) -> None:
+    """Checks that replay can be rebuilt from what the run has recorded."""
+    from expo_ft_ros.recording.episode_store import load_episodes
+
+    try:
+        for _ in load_episodes(path / "episodes", first_uncounted(path), _TINY):
+            pass
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"resume:={error}") from None
 
 
 def _is_finished(path: Path, options: RunOptions, budget: Budget) -> bool:

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict
+
 from expo_ft_ros.control.plan import STAGES
 from expo_ft_ros.data.files import replacing, write_atomically, writing
 from expo_ft_ros.experiment.progress import SUMMARY_FILE, wilson
@@ -51,9 +53,21 @@ class WallClock:
         return {"spent": self.spent, "stages": self.stages}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Goes on from a state_dict."""
-        self.spent.update({name: float(value) for name, value in state["spent"].items()})
-        self.stages.update({name: float(value) for name, value in state["stages"].items()})
+        """Goes on from a state_dict. Raises ValueError, and changes nothing, for anything else."""
+        saved = _SavedClock.model_validate(state)
+        if unknown := set(saved.spent) - set(self.spent):
+            raise ValueError(f"wall.spent: nothing is spent on {', '.join(sorted(unknown))}")
+        self.spent.update(saved.spent)
+        self.stages.update(saved.stages)
+
+
+class _SavedClock(BaseModel):
+    """A WallClock as it was saved."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+
+    spent: dict[str, float]
+    stages: dict[str, float]
 
 
 def load_progress(folder: Path, session: Session, wall: WallClock) -> bool:
@@ -66,11 +80,12 @@ def load_progress(folder: Path, session: Session, wall: WallClock) -> bool:
     if not path.exists():
         return False
     try:
-        state = json.loads(path.read_text())
+        state = json.loads(path.read_bytes())
         session.load_state_dict(state["session"])
         wall.load_state_dict(state["wall"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise SessionError(f"{path}: {error} (move it away to start the stages anew)") from error
+    except (OSError, ValueError, LookupError, TypeError, RecursionError, SessionError) as error:
+        said = " ".join(str(error).split())
+        raise SessionError(f"{path}: {said} (move it away to start the stages anew)") from error
     return True
 
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
-from pydantic import Field, model_validator
+from annotated_types import Len
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from expo_ft_ros.configuration import Config
 from expo_ft_ros.control.plan import (
@@ -144,6 +145,36 @@ class Tally:
         del self.recent[:-RECENT]
 
 
+class _SavedTally(BaseModel):
+    """A Tally as it was saved."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    finished: int = Field(ge=0)
+    successes: int = Field(ge=0)
+    steps: int = Field(ge=0)
+    human_steps: int = Field(ge=0)
+    recent: list[Annotated[list[int], Len(3, 3)]]
+
+
+class _Saved(BaseModel):
+    """A session as it was saved; strict: "false" isn't false."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    format: int
+    seed: int
+    episode: int = Field(ge=1)
+    imitated: bool
+    stages: dict[str, _SavedTally]
+
+    @model_validator(mode="after")
+    def _has_all_stages(self) -> _Saved:
+        if set(self.stages) != set(STAGES):
+            raise ValueError(f"stages are {sorted(self.stages)}, not {sorted(STAGES)}")
+        return self
+
+
 class Session:
     """Where a run is. Owns episode numbers (from 1, never used twice) and scene seeds."""
 
@@ -265,20 +296,22 @@ class Session:
         Raises SessionError, and changes nothing, when the state doesn't fit.
         """
         try:
-            found = {"format": int(state["format"]), "seed": int(state["seed"])}
-            tallies: dict[str, Tally] = {s: _tally(state["stages"][s]) for s in STAGES}
-            episode, imitated = int(state["episode"]), bool(state["imitated"])
-        except (KeyError, TypeError, ValueError) as error:
+            saved = _Saved.model_validate(state)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            place = ".".join(map(str, first["loc"])) or "session"
             raise SessionError(
-                f"progress: {type(error).__name__} {error} (not a state of this session)"
+                f"progress: {place}: {first['msg']} (not a state of this session)"
             ) from None
         for name, wanted in (("format", FORMAT), ("seed", self.config.seed)):
-            if found[name] != wanted:
+            found = getattr(saved, name)
+            if found != wanted:
                 raise SessionError(
-                    f"progress: {name} {found[name]} is not {wanted} "
+                    f"progress: {name} {found} is not {wanted} "
                     "(resume with the run's own configuration, or start a new run)"
                 )
-        self._tallies, self._episode, self._imitated = tallies, episode, imitated
+        self._tallies = {stage: Tally(**dict(saved.stages[stage])) for stage in STAGES}
+        self._episode, self._imitated = saved.episode, saved.imitated
         if self.stage == "rl":
             # More steps were asked for than before: an evaluation of what was learned is to come.
             self._tallies["eval_after"] = Tally()
@@ -305,11 +338,3 @@ class Session:
                 f"collect: {tally.successes} of {self.config.demos} demonstrations succeeded in "
                 f"{tally.finished} attempts (check the task's classifier and operator)"
             )
-
-
-def _tally(state: Mapping[str, Any]) -> Tally:
-    recent = [[int(number) for number in item] for item in state["recent"]]
-    if any(len(item) != 3 for item in recent):
-        raise ValueError("recent: each item must be success, steps, human steps")
-    counts = {name: int(state[name]) for name in ("finished", "successes", "steps", "human_steps")}
-    return Tally(recent=recent, **counts)

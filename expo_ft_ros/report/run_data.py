@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from expo_ft_ros.configuration import ConfigError
 from expo_ft_ros.experiment.progress import format_line, read_status, read_summary
@@ -18,6 +18,8 @@ from expo_ft_ros.experiment.run_folder import (
     read_config,
 )
 from expo_ft_ros.recording.episode_store import episode_path
+
+T = TypeVar("T")
 
 EVALUATIONS = ("eval_before", "eval_after")
 FINISHED, RUNNING, STOPPED = "finished", "running", "stopped"
@@ -165,16 +167,23 @@ def _texts(file: Path) -> Iterator[str]:
 def _episode(line: Mapping[str, Any], path: Path) -> EpisodeLine:
     said = {name: line.get(name) for name in _OF_EPISODE} | dict(line.get("metrics") or {})
     return EpisodeLine(
-        number=int(line["episode"]),
-        stage=str(line["stage"]),
-        success=bool(line["success"]),
-        steps=int(line["steps"]),
-        human_steps=int(line["human_steps"]),
-        discarded=bool(line["discarded"]),
+        number=_of(int, line["episode"]),
+        stage=_of(str, line["stage"]),
+        success=_of(bool, line["success"]),
+        steps=_of(int, line["steps"]),
+        human_steps=_of(int, line["human_steps"]),
+        discarded=_of(bool, line["discarded"]),
         cause=_without_place(str(line.get("cause", "")), path),
-        online_steps=int(line.get("env_steps", 0)),
+        online_steps=_of(int, line.get("env_steps", 0)),
         numbers=_finite(said),
     )
+
+
+def _of(kind: type[T], value: Any) -> T:
+    """The value, where it is of the kind: "false" isn't false, and true is no number."""
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise TypeError(f"{value!r} is no {kind.__name__}")
+    return value
 
 
 def _finite(values: Any) -> dict[str, float]:

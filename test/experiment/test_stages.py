@@ -246,10 +246,12 @@ def test_more_steps_are_evaluated_anew():
     [
         (lambda state: state.update(seed=9), "seed 9 is not 4"),
         (lambda state: state.update(format=0), "format 0 is not 1"),
-        (lambda state: state.pop("episode"), "KeyError 'episode'"),
-        (lambda state: state["stages"].pop("rl"), "KeyError 'rl'"),
-        (lambda state: state["stages"]["rl"].update(recent=[[1]]), "recent"),
-        (lambda state: state["stages"]["rl"].update(steps="many"), "many"),
+        (lambda state: state.pop("episode"), "episode: Field required"),
+        (lambda state: state["stages"].pop("rl"), "stages are .*, not .*'rl'"),
+        (lambda state: state.update(imitated="false"), "imitated: .*valid boolean"),
+        (lambda state: state.update(episode=0), "episode: .*greater than or equal to 1"),
+        (lambda state: state["stages"]["rl"].update(recent=[[1]]), "stages.rl.recent.0"),
+        (lambda state: state["stages"]["rl"].update(steps="many"), "stages.rl.steps"),
     ],
 )
 def test_progress_that_does_not_fit_is_refused_and_changes_nothing(damage, message):
