@@ -101,6 +101,15 @@ def option_of(path: Path, name: str) -> str | None:
     return None if value is None else str(value)
 
 
+def view_names_of(path: Path) -> tuple[str, ...]:
+    """Views of the robot that a run was with, in order; none where its config.yaml doesn't say."""
+    try:
+        views = read_config(path)["robot"]["views"]
+        return tuple(str(view["name"]) for view in views)
+    except (ConfigError, LookupError, TypeError):
+        return ()
+
+
 def first_uncounted(folder: Path) -> int:
     """Number of the first episode that the session has not counted; 1 without books.
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from expo_ft_ros.configuration import ConfigError
-from expo_ft_ros.experiment.options import EvalOptions, TrainOptions
+from expo_ft_ros.experiment.options import EvalOptions, RunOptions, TrainOptions
 from expo_ft_ros.experiment.run_folder import (
     CONFIG_FILE,
     LATEST,
@@ -18,8 +18,10 @@ from expo_ft_ros.experiment.run_folder import (
     option_of,
     runs_by_start,
     runs_dir,
+    view_names_of,
 )
 from expo_ft_ros.rl.checkpoint_files import SUFFIX, Checkpoint, newest_whole, read_checkpoint
+from expo_ft_ros.robots import load_robot
 
 CHECKPOINTS = "checkpoints"
 
@@ -56,7 +58,7 @@ def weights_to_evaluate(options: EvalOptions) -> Weights:
 
     Raises:
         ConfigError: when there are none, when they are broken, or of another task, algorithm or
-            size.
+            size, or of other views than the robot's.
     """
     path = Path(options.checkpoint).expanduser()
     if path.suffix == SUFFIX:
@@ -76,6 +78,7 @@ def weights_to_evaluate(options: EvalOptions) -> Weights:
         name: str(option_of(run, name) or getattr(TrainOptions(), name))
         for name in ("algorithm", "preset", "size")
     }
+    _require_views(run, options)
     known = (run / CONFIG_FILE).is_file()
     for name in ("algorithm", "size"):
         asked = getattr(options, name)
@@ -93,7 +96,7 @@ def weights_to_go_on_with(run: Path, options: TrainOptions) -> Weights | None:
 
     Raises:
         ConfigError: when none of its checkpoints is whole, or they were trained by another
-            algorithm, or with another preset or size.
+            algorithm, with another preset or size, or on other views than the robot's.
     """
     chosen, skipped = newest_whole(run / CHECKPOINTS)
     if chosen is None and not skipped:
@@ -107,9 +110,20 @@ def weights_to_go_on_with(run: Path, options: TrainOptions) -> Weights | None:
                 f"{name}:={now}: {run} has checkpoints of {before} (leave {name} out, or start a "
                 "new run)"
             )
+    _require_views(run, options)
     return Weights(
         chosen.path, chosen.version, options.algorithm, options.preset, options.size, skipped
     )
+
+
+def _require_views(run: Path, options: RunOptions) -> None:
+    """Networks know views by their order."""
+    before, now = view_names_of(run), load_robot(options.robot).view_names
+    if before and before != now:
+        raise ConfigError(
+            f"robot:={options.robot}: its views are {', '.join(now)}, {run} has checkpoints of "
+            f"{', '.join(before)} (take a robot with these, in this order, or train anew)"
+        )
 
 
 def _named(path: Path) -> tuple[Checkpoint, tuple[Path, ...]]:

@@ -5,8 +5,9 @@ import shutil
 
 import pytest
 import torch
+import yaml
 
-from expo_ft_ros.configuration import ConfigError
+from expo_ft_ros.configuration import ConfigError, config_dir
 from expo_ft_ros.experiment.options import EvalOptions, TrainOptions
 from expo_ft_ros.experiment.preflight import open_run
 from expo_ft_ros.experiment.weights import weights_to_evaluate, weights_to_go_on_with
@@ -127,3 +128,19 @@ def test_they_are_taken_with_what_they_were_trained_with(runs):
     for words in (["size:=full"], ["algorithm:=expo_ft"], ["preset:=author"]):
         with pytest.raises(ConfigError, match=f"{words[0]}: .* has checkpoints of"):
             open_run("train", [f"resume:={run}", *words], TrainOptions)
+
+
+@pytest.mark.parametrize("views", [("wrist", "side"), ("side",), ("side", "wrist", "top")])
+def test_they_are_for_the_views_that_they_were_trained_on_in_their_order(runs, views):
+    run, _ = trained(1)
+    sim = yaml.safe_load((config_dir() / "robots" / "sim.yaml").read_text())
+    places = [{"name": name, "topic": name, "frame": name} for name in views]
+    robot = runs / "mine.yaml"
+    robot.write_text(yaml.safe_dump({**sim, "name": "mine", "views": places}))
+    message = f"its views are {', '.join(views)}, .* has checkpoints of side, wrist "
+    with pytest.raises(ConfigError, match=message):
+        weights_to_evaluate(EvalOptions(robot=str(robot)))
+    with pytest.raises(ConfigError, match=message):
+        open_run("train", [f"resume:={run}", f"robot:={robot}"], TrainOptions)
+    (run / "config.yaml").write_text("command: train\noptions: {task: cube_pick}\n")
+    assert weights_to_evaluate(EvalOptions(robot=str(robot))).version == 1, "it doesn't say"
