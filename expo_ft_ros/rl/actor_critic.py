@@ -112,7 +112,14 @@ class ActorCritic(nn.Module):
     def critic_step(self, visual: Tensor, state: Tensor, action: Tensor, target: Tensor) -> Metrics:
         """One gradient step on the squared TD error, averaged over all members, then Polyak.
 
-        action: (B, action_dim); target: y, (B,). Raises TrainingDiverged.
+        Args:
+            visual: (B, *visual_shape).
+            state: (B, STATE_DIM) SI units.
+            action: (B, action_dim).
+            target: y, (B,).
+
+        Raises:
+            TrainingDiverged: where it isn't finite; the step was not taken.
         """
         features = self.features(self.value, visual, state)
         q = self.value.ensemble(features, action[:, None]).squeeze(2)
@@ -211,7 +218,8 @@ def step_optimiser(
 def resume_optimiser(optimiser: torch.optim.Optimizer, state: dict[str, Any]) -> None:
     """Takes up a state_dict's moments; the rates stay as configured, which may have changed since.
 
-    Raises ValueError or KeyError where it is another's.
+    Raises:
+        ValueError: where it is another's, or KeyError.
     """
     own = [(group["lr"], group["weight_decay"]) for group in optimiser.param_groups]
     optimiser.load_state_dict(state)

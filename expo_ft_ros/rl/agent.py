@@ -184,7 +184,8 @@ class Agent:
     def imitate(self, progress: Progress) -> dict[str, float]:
         """Supervised finetuning on what is in replay (successful episodes).
 
-        Raises ValueError when there are none.
+        Raises:
+            ValueError: when there are none.
         """
         metrics: dict[str, float] = {}
         for share, metrics in self._precisely(self.vla_trainer.finetune()):
@@ -199,9 +200,16 @@ class Agent:
 
     def update(self, progress: Progress) -> dict[str, float]:
         """The update calls that are due after an episode (paper, Table 4); none during the
-        warm-up. Gives the mean of each metric.
+        warm-up.
 
-        Raises TrainingDiverged and leaves the last good weights.
+        Args:
+            progress: Told after each gradient step.
+
+        Returns:
+            The mean of each metric.
+
+        Raises:
+            TrainingDiverged: leaves the last good weights.
         """
         rounds = self._schedule.pending
         if not rounds:
@@ -297,7 +305,8 @@ class Agent:
     def load_vla(self, path: Path) -> None:
         """Takes up what `save_vla` wrote in place of imitating.
 
-        Raises ValueError when it isn't of this configuration.
+        Raises:
+            ValueError: when it isn't of this configuration.
         """
         state = load_state(path)
         try:
@@ -309,7 +318,8 @@ class Agent:
     def load_weights(self, path: Path) -> None:
         """Takes up what acting needs, weights and counters, of what either of them wrote.
 
-        Raises ValueError when it isn't of this configuration.
+        Raises:
+            ValueError: when it isn't of this configuration.
         """
         self._load_weights(path, load_state(path))
 
@@ -326,10 +336,13 @@ class Agent:
         self.vla_trainer.updates = counters["vla_updates"]
 
     def load(self, path: Path) -> None:
-        """Takes up all that `save` wrote. Raises ValueError when it isn't of this configuration.
+        """Takes up all that `save` wrote.
 
         What was drawn beside replay is taken up by `restore_caches`, once the episodes are there
         again.
+
+        Raises:
+            ValueError: when it isn't of this configuration.
         """
         state = load_state(path)
         self._load_weights(path, state)
@@ -342,8 +355,14 @@ class Agent:
 
     def restore_caches(self, *, lost: bool = True) -> None:
         """After `load` and every episode up to the checkpoint (later ones may follow): takes up
-        the features and candidates that were kept with it. lost: the later ones' updates were lost
-        and are due with the next one's."""
+        the features and candidates that were kept with it.
+
+        Args:
+            lost: The later ones' updates were lost and are due with the next one's.
+
+        Raises:
+            ValueError: when they are of another version.
+        """
         if self._restored:
             if lost:
                 self._schedule.mark_lost()

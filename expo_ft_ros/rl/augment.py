@@ -17,10 +17,16 @@ JITTER = 0.1
 def augment(
     images: Tensor, generator: torch.Generator | None = None, *, moved: bool = True
 ) -> Tensor:
-    """(..., 3, h, w) float in [0, 1] to the same shape.
+    """Images, each with its own draw: 95% random crop resized back, rotation within +-5 degrees,
+    brightness, contrast and saturation within +-0.1.
 
-    Each image has its own draw: 95% random crop resized back, rotation within +-5 degrees,
-    brightness, contrast and saturation within +-0.1. moved: False leaves out crop and rotation.
+    Args:
+        images: (..., 3, h, w) float in [0, 1].
+        generator: Of the draws; None: torch's global one.
+        moved: False leaves out crop and rotation.
+
+    Returns:
+        Images of the same shape, in [0, 1].
     """
     flat = images.reshape(-1, *images.shape[-3:])
     n = flat.shape[0]

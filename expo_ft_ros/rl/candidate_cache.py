@@ -64,7 +64,11 @@ class CandidateCache:
         }
 
     def load_state_dict(self, state: Mapping[str, Tensor], slots: NDArray[np.int64]) -> None:
-        """Takes up of a state_dict what is of these slots. Raises KeyError for another's."""
+        """Takes up of a state_dict what is of these slots.
+
+        Raises:
+            KeyError: where something is missing.
+        """
         held = state["slots"].numpy()
         there = np.isin(held, slots)
         chunks = state["chunks"][torch.from_numpy(there)]

@@ -53,7 +53,11 @@ def _of_the_system(error: SafetensorError) -> OSError:
 
 
 def load_state(path: Path) -> dict[str, Any]:
-    """Reads what `save_state` wrote. Raises ValueError naming a file that isn't a whole one."""
+    """Reads what `save_state` wrote.
+
+    Raises:
+        ValueError: naming a file that isn't a whole one.
+    """
     try:
         with safe_open(path, framework="pt") as file:
             skeleton = json.loads(file.metadata()[SKELETON])

@@ -62,8 +62,15 @@ class QEnsemble(nn.Module):
         self.bias = nn.Parameter(torch.zeros(e, 1, 1))
 
     def forward(self, features: Tensor, chunks: Tensor, members: Tensor | None = None) -> Tensor:
-        """features (B, F), chunks (B, K, C * 7), members (M,) indices or None for all:
-        (M, B, K). Each observation's share of the first layer is computed once for its K chunks.
+        """Q of K chunks an observation, whose share of the first layer is computed once.
+
+        Args:
+            features: (B, F).
+            chunks: (B, K, C * 7).
+            members: (M,) indices; None: all of them.
+
+        Returns:
+            (M, B, K).
         """
         b, k, _ = chunks.shape
         m = self.members if members is None else len(members)

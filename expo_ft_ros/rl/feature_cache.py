@@ -65,7 +65,11 @@ class FeatureCache:
         return {"slots": held, "features": self._features[held]}
 
     def load_state_dict(self, state: Mapping[str, Tensor], slots: NDArray[np.int64]) -> None:
-        """Takes up of a state_dict what is of these slots. Raises KeyError for another's."""
+        """Takes up of a state_dict what is of these slots.
+
+        Raises:
+            KeyError: where something is missing.
+        """
         held = state["slots"].numpy()
         there = np.isin(held, slots)
         self.put(held[there], state["features"][torch.from_numpy(there)])

@@ -168,17 +168,20 @@ class Memory:
         """Takes up a state_dict where replay is what it was then.
 
         What was drawn for slots that hold something else now, or nothing, is left out: an episode
-        may have been discarded since, which moves all later ones. Raises KeyError where something
-        is missing.
+        may have been discarded since, which moves all later ones. A cache that wasn't kept then is
+        filled anew.
+
+        Raises:
+            KeyError: where something is missing.
         """
         slots, states = state["slots"].numpy(), state["states"].numpy()
         there = slots < len(self.replay.state)
         slots, states = slots[there], states[there]
         same = (self.replay.state[slots] == states).all(axis=1)
         unchanged = np.intersect1d(slots[same], self.replay.slots)
-        if self.candidates is not None:
+        if self.candidates is not None and "candidates" in state:
             self.candidates.load_state_dict(state["candidates"], unchanged)
-        if self.features is not None:
+        if self.features is not None and "features" in state:
             self.features.load_state_dict(state["features"], unchanged)
 
     # --- what the VLA makes of slots ------------------------------------------------------------
@@ -244,8 +247,14 @@ class Memory:
     # --- what networks see ----------------------------------------------------------------------
 
     def of_observation(self, observation: Observation) -> tuple[Tensor, PolicyInput]:
-        """One observation: what the critic's encoder sees, (1, *visual_shape), and the policy's
-        input. Raises ValueError when it lacks a view."""
+        """What networks see of one observation.
+
+        Returns:
+            What the critic's encoder sees, (1, *visual_shape), and the policy's input.
+
+        Raises:
+            ValueError: when it lacks a view.
+        """
         images, inputs = self.inputs.of_observation(observation)
         if self._vla.feature_shape is not None:
             inputs = inputs.with_features(self._features_of(inputs))

@@ -23,10 +23,14 @@ DEMONSTRATED = "collect"
 class Window:
     """B windows of C steps, bounded by their episode's end.
 
-    start: (B,) slots of s_t; after: (B,) slots of s_{t+n}; length: (B,) n <= C steps taken;
-    actions: (B, horizon, 7) executed, robot-normalised, the last real action repeated past the
-    end; reward: (B,) sum of gamma^i r_{t+i}, i < n; bootstrap: (B,) gamma^n, or 0 when the episode
-    terminated inside the window (eq. 5).
+    Attributes:
+        start: (B,) slots of s_t.
+        after: (B,) slots of s_{t+n}.
+        length: (B,) n <= C steps taken.
+        actions: (B, horizon, 7) executed, robot-normalised, the last real action repeated past the
+            end.
+        reward: (B,) sum of gamma^i r_{t+i}, i < n.
+        bootstrap: (B,) gamma^n, or 0 when the episode terminated inside the window (eq. 5).
     """
 
     start: NDArray[np.int64]

@@ -33,7 +33,12 @@ class UpdateSchedule:
         self._lost: list[int] = []
 
     def add(self, number: int, env_steps: int) -> None:
-        """An online episode has come."""
+        """An online episode has come.
+
+        Args:
+            number: Of the episode.
+            env_steps: It took.
+        """
         self._env_steps[number] = env_steps
 
     @property
@@ -88,7 +93,12 @@ class UpdateSchedule:
         return bool(every) and sum(n > self._encoder_phase_at for n in self._env_steps) >= every
 
     def commit(self, number: int, *, encoder_phase: bool) -> None:
-        """A round is done; encoder_phase: with the encoder's turn."""
+        """A round is done.
+
+        Args:
+            number: The newest episode that it learned from.
+            encoder_phase: The image encoder had its turn.
+        """
         if encoder_phase:
             self._encoder_phase_at = max(self._env_steps)
         self._committed_to = number
@@ -99,7 +109,11 @@ class UpdateSchedule:
         return {"committed_to": self._committed_to, "encoder_phase_at": self._encoder_phase_at}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Takes up a state_dict. Raises KeyError where something is missing."""
+        """Takes up a state_dict.
+
+        Raises:
+            KeyError: where something is missing.
+        """
         self._committed_to, self._encoder_phase_at = (
             state["committed_to"],
             state["encoder_phase_at"],

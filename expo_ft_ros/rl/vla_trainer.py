@@ -56,7 +56,8 @@ class VLATrainer:
     def finetune(self) -> Iterator[tuple[float, Metrics]]:
         """Supervised finetuning on the successful episodes in replay; yields share and metrics.
 
-        Raises ValueError when there are none.
+        Raises:
+            ValueError: when there are none.
         """
         config, replay = self._config.imitation, self._memory.replay
         vla, trained, device = self._vla, self.trained, self._memory.device
@@ -91,7 +92,11 @@ class VLATrainer:
         self.load_weights(vla.weights())
 
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:
-        """All three networks take up these weights. Raises RuntimeError when they don't fit."""
+        """All three networks take up these weights.
+
+        Raises:
+            RuntimeError: when they don't fit, or KeyError.
+        """
         for network in (self._vla, self.trained, self.target):
             network.load_weights(weights)
 

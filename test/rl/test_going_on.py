@@ -106,6 +106,21 @@ def test_a_file_of_another_preset_is_refused_by_name(tmp_path):
         other.load(tmp_path / "a.safetensors")
 
 
+@pytest.mark.parametrize(("before", "after"), [(0, 10**9), (10**9, 0)])
+def test_going_on_with_other_memory_for_caches(tmp_path, before, after):
+    """What the log advises: what wasn't kept is made anew."""
+    agent = fed(cache_bytes=before)
+    agent.update(go_on)
+    agent.save(tmp_path / "a.safetensors")
+    resumed = make_agent(cache_bytes=after)
+    resumed.load(tmp_path / "a.safetensors")
+    for episode in EPISODES[:2]:
+        resumed.add_episode(episode)
+    resumed.restore_caches()
+    resumed.add_episode(EPISODES[2])
+    assert np.isfinite(list(resumed.update(go_on).values())).all()
+
+
 def test_what_was_drawn_for_other_slots_is_not_taken_up(tmp_path):
     """An episode that was discarded between two starts moves all later ones."""
     agent = fed()

@@ -39,7 +39,15 @@ ALGORITHMS: Mapping[str, Callable[[AlgorithmContext], Algorithm]] = MappingProxy
 
 
 def make_algorithm(name: str, context: AlgorithmContext) -> Algorithm:
-    """Raises ConfigError for an unknown name, with the known ones."""
+    """Makes an algorithm.
+
+    Args:
+        name: Of `ALGORITHM_NAMES`.
+        context: What it is made from.
+
+    Raises:
+        ConfigError: for an unknown name, with the known ones.
+    """
     if name not in ALGORITHMS:
         raise ConfigError(f"algorithm:={name}: not known (known: {', '.join(ALGORITHM_NAMES)})")
     return ALGORITHMS[name](context)

@@ -84,7 +84,13 @@ class Algorithm(Protocol):
     def choose(
         self, encoded: EncodedObservation, *, mode: bool, generator: torch.Generator | None
     ) -> ActionSelection:
-        """Chooses on one observation; mode: as in an evaluation, without exploration."""
+        """Chooses on one observation.
+
+        Args:
+            encoded: The observation.
+            mode: As in an evaluation, without exploration.
+            generator: Of what is drawn; None: torch's global one.
+        """
         ...
 
     def gradient_steps(self, calls: int, *, encoder_phase: bool) -> int:
@@ -94,8 +100,12 @@ class Algorithm(Protocol):
     def learn(self, calls: int, *, encoder_phase: bool) -> Iterator[Metrics]:
         """Learns by so many update calls, yielding after each gradient step.
 
-        encoder_phase: the VLA's image encoder has its turn first. Raises TrainingDiverged and
-        leaves the last good weights.
+        Args:
+            calls: How many.
+            encoder_phase: The VLA's image encoder has its turn first.
+
+        Raises:
+            TrainingDiverged: leaves the last good weights.
         """
         ...
 
@@ -104,12 +114,19 @@ class Algorithm(Protocol):
         ...
 
     def state_dict(self, *, learning: bool) -> dict[str, Any]:
-        """What it has learned beside the VLA; learning: with what going on takes (optimisers)."""
+        """What it has learned beside the VLA.
+
+        Args:
+            learning: With what going on takes (optimisers).
+        """
         ...
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Goes on from a state_dict of either kind, at the configured learning rates. Raises
-        KeyError or RuntimeError where it isn't of this algorithm or of these sizes."""
+        """Goes on from a state_dict of either kind, at the configured learning rates.
+
+        Raises:
+            RuntimeError: where it isn't of this algorithm or of these sizes, or KeyError.
+        """
         ...
 
 

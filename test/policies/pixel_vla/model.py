@@ -5,9 +5,11 @@ features, and publishes what is trained alone.
 """
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import torch
 from expo_ft_ros.policies.pixel_vla.config import PixelVLAConfig
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -130,3 +132,8 @@ class PixelVLA(nn.Module):
 
     def fork(self, stage: Stage) -> "PixelVLA":
         return fork_module(self, self.trainable(stage))
+
+    def export(self, path: Path, layout: str) -> None:
+        if layout != "pixels":
+            raise ValueError(f"layout {layout!r} isn't known (known: pixels)")
+        save_file(self.state_dict(), path)
