@@ -10,7 +10,6 @@ import yaml
 from expo_ft_ros.configuration import ConfigError, nearest
 from expo_ft_ros.experiment.bench_options import LearnOptions
 from expo_ft_ros.experiment.options import CollectOptions, RunOptions, TaskOptions, TrainOptions
-from expo_ft_ros.named_files import is_path
 from expo_ft_ros.rl.config import ALGORITHM_NAMES, PRESET, known_names, load_preset
 from expo_ft_ros.robots import RobotConfig, load_robot
 from expo_ft_ros.robots.config import EXTERNAL, SIM, TOPIC_PATTERN
@@ -190,12 +189,10 @@ def _require_adapter(options: RunOptions, robot: RobotConfig) -> None:
 
 
 def _require_size(options: TaskOptions) -> None:
-    """A size is a known name or a file, whose policy is known and which fits the preset."""
+    """A size's policy is there, and it fits the preset."""
     size = getattr(options, "size", None)
     if size is None:
         return
-    if not is_path(size):
-        _require_known(options, "size", known_names("sizes"))
     try:
         load_preset(getattr(options, "preset", None) or PRESET, size)
     except ConfigError as error:

@@ -21,8 +21,7 @@ from expo_ft_ros.experiment.budget import (
     Budget,
 )
 from expo_ft_ros.monitor.address import CONSOLE_PORT, TOKEN_VARIABLE
-from expo_ft_ros.named_files import is_path
-from expo_ft_ros.rl.config import ALGORITHM, ALGORITHM_NAMES, PRESET, SIZE
+from expo_ft_ros.rl.config import ALGORITHM, ALGORITHM_NAMES, PRESET, SIZE, size_reference
 from expo_ft_ros.robots import DEFAULT_ROBOT, ROBOTS
 from expo_ft_ros.tasks import TASKS, TaskConfig
 
@@ -56,7 +55,7 @@ class TaskOptions(Config):
     @field_validator("size", check_fields=False)
     @classmethod
     def _size_from_any_folder(cls, value: str | None) -> str | None:
-        return str(Path(value).expanduser().absolute()) if value and is_path(value) else value
+        return None if value is None else size_reference(value)
 
     @property
     def task_name(self) -> str:

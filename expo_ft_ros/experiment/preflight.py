@@ -159,6 +159,8 @@ def prepare_run(command: str, arguments: Sequence[str], model: type[Options]) ->
         weights = weights_to_evaluate(options)
     elif isinstance(options, TrainOptions) and source is not None:
         weights = weights_to_go_on_with(path, options)
+    if weights is not None:
+        load_preset(weights.preset, weights.size)
     episodes, frames = _given(options, task)
     budget = options.budget(task, episodes)
     if isinstance(options, TrainOptions):

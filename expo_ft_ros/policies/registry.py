@@ -1,4 +1,5 @@
-"""Which policies there are: folders of policies/, and of the folders in EXPO_FT_POLICIES.
+"""Which policies there are: folders of policies/, of the folders in EXPO_FT_POLICIES, and the one
+that a size's file lies in.
 
 A policy `<name>/` holds config.py, free of torch, whose CONFIG is its `PolicyConfig` with
 `kind: Literal["<name>"]`; and model.py, whose `build(config, views, device)` makes the `VLA`. Sizes
@@ -9,6 +10,7 @@ needs an entry nowhere.
 from __future__ import annotations
 
 import importlib
+import inspect
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
@@ -29,6 +31,7 @@ FOLDERS_VARIABLE = "EXPO_FT_POLICIES"
 """Environment variable: more folders with a folder for each policy, separated as in PATH."""
 
 _HERE = Path(__file__).resolve().parent
+_CONFIG = "config.py"
 
 
 def known_policies() -> list[str]:
@@ -40,23 +43,26 @@ def known_policies() -> list[str]:
     return sorted(policy_folders())
 
 
-def config_class(kind: str) -> type[PolicyConfig]:
+def config_class(kind: str, beside: Path | None = None) -> type[PolicyConfig]:
     """The configuration of a policy.
 
     Args:
-        kind: One of `known_policies`.
+        kind: One of `known_policies`, or the name of the folder `beside`.
+        beside: Folder of the file that names it.
 
     Raises:
         ConfigError: for an unknown one, listing the known, or one that can't be imported.
     """
     folders = policy_folders()
+    if beside is not None and (beside / _CONFIG).is_file():
+        _add(folders, beside)
     if kind not in folders:
         raise ConfigError(
             f"no policy {kind!r} ({nearest(kind, folders)}; or a folder of such in "
             f"{FOLDERS_VARIABLE})"
         )
-    path = folders[kind] / "config.py"
-    found = getattr(_imported(f"{kind}.config", path), "CONFIG", None)
+    path = folders[kind] / _CONFIG
+    found = getattr(_imported(path), "CONFIG", None)
     if not (isinstance(found, type) and issubclass(found, PolicyConfig)):
         raise ConfigError(f"{path}: CONFIG: not a PolicyConfig (assign the policy's class to it)")
     if found.model_fields["kind"].default != kind:
@@ -78,8 +84,8 @@ def build_policy(config: PolicyConfig, views: Sequence[ViewConfig], device: torc
     Raises:
         ConfigError: when it can't be imported, or for what it can't do with that configuration.
     """
-    path = policy_folders()[config.kind] / "model.py"
-    build = getattr(_imported(f"{config.kind}.model", path), "build", None)
+    path = Path(inspect.getfile(type(config))).with_name("model.py")
+    build = getattr(_imported(path), "build", None)
     if build is None:
         raise ConfigError(f"{path}: build: missing (add build(config, views, device) -> VLA)")
     made: VLA = build(config, tuple(views), device)
@@ -94,21 +100,25 @@ def policy_folders() -> dict[str, Path]:
     """
     found: dict[str, Path] = {}
     for folder in (_HERE, *folders_of(FOLDERS_VARIABLE)):
-        for path in sorted(folder.glob("*/config.py")):
-            name = path.parent.name
-            if name in found:
-                raise ConfigError(
-                    f"{path.parent}: policy: there is one of this name in {found[name].parent} "
-                    "(rename one)"
-                )
-            found[name] = path.parent
+        for path in sorted(folder.glob(f"*/{_CONFIG}")):
+            _add(found, path.parent)
     return found
 
 
-def _imported(name: str, path: Path) -> ModuleType:
-    """A policy's module, from wherever its folder is."""
-    policies.__path__ = [str(folder) for folder in (_HERE, *folders_of(FOLDERS_VARIABLE))]
+def _add(folders: dict[str, Path], folder: Path) -> None:
+    other = folders.setdefault(folder.name, folder)
+    if not other.samefile(folder):
+        raise ConfigError(
+            f"{folder}: policy: there is one of this name in {other.parent} (rename one)"
+        )
+
+
+def _imported(path: Path) -> ModuleType:
+    """The module of a policy's file, wherever its folder is."""
+    folder = path.parent
+    roots = [_HERE, *folders_of(FOLDERS_VARIABLE), folder.parent.absolute()]
+    policies.__path__ = list(dict.fromkeys(map(str, roots)))
     try:
-        return importlib.import_module(f"{policies.__name__}.{name}")
+        return importlib.import_module(f"{policies.__name__}.{folder.name}.{path.stem}")
     except (ImportError, SyntaxError) as error:
         raise ConfigError(f"{path}: can't be imported: {error} (mend or remove it)") from error

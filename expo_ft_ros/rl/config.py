@@ -283,7 +283,7 @@ def _policy_of(file: YamlFile) -> type[PolicyConfig]:
         known = ", ".join(known_policies())
         raise file.error(("vla", "kind"), f"missing (add it: which policy; known: {known})")
     try:
-        return config_class(str(vla["kind"]))
+        return config_class(str(vla["kind"]), file.path.parent)
     except ConfigError as error:
         raise file.error(("vla", "kind"), str(error)) from None
 
@@ -333,7 +333,7 @@ def find_file(kind: str, name: str) -> Path:
         ConfigError: for an unknown name, with the known ones.
     """
     if is_path(name):
-        return Path(name).expanduser()
+        return Path(name).expanduser().absolute()
     files = _files(kind)
     if name not in files:
         raise ConfigError(
@@ -341,6 +341,16 @@ def find_file(kind: str, name: str) -> Path:
             f"({nearest(name, files)}; or a path to a .yaml)"
         )
     return files[name]
+
+
+def size_reference(name: str) -> str:
+    """A size in words that hold in any folder and environment: its name, or its absolute path.
+
+    Raises:
+        ConfigError: as `find_file`.
+    """
+    path = find_file("sizes", name)
+    return path.stem if path.parent == config_dir() / "sizes" else str(path)
 
 
 def _files(kind: str) -> dict[str, Path]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -11,10 +13,14 @@ from expo_ft_ros.control.plan import LEARNED_STAGES
 from expo_ft_ros.data.episode import Episode
 from expo_ft_ros.experiment.arguments import parse_arguments
 from expo_ft_ros.experiment.bench_options import LearnOptions
+from expo_ft_ros.experiment.options import EvalOptions, TrainOptions
+from expo_ft_ros.experiment.preflight import open_run, prepare_run
 from expo_ft_ros.experiment.rollout import InProcessRollout
 from expo_ft_ros.experiment.trainer import Trainer, make_session
 from expo_ft_ros.policies.registry import FOLDERS_VARIABLE, known_policies
 from expo_ft_ros.rl.agent import Agent
+from expo_ft_ros.rl.checkpoint import save_state
+from expo_ft_ros.rl.checkpoint_files import checkpoint_path
 from expo_ft_ros.rl.config import ALGORITHM_NAMES, AgentConfig, load_preset
 from expo_ft_ros.robots import load_robot
 from expo_ft_ros.tasks import load_task
@@ -101,12 +107,47 @@ def test_what_is_frozen_is_neither_published_nor_kept_twice(folder, tmp_path):
 
 def test_a_size_is_a_name_or_a_path(folder, tmp_path, monkeypatch):
     assert added_policy.KIND in known_policies()
-    path = tmp_path / "elsewhere.yaml"
-    path.write_text((folder / added_policy.KIND / "pixel.yaml").read_text())
+    named = load_preset(size=added_policy.SIZE)
+    own = folder / added_policy.KIND / "pixel.yaml"
+    (tmp_path / "elsewhere.yaml").write_text(own.read_text())
     monkeypatch.chdir(tmp_path)
-    options = parse_arguments(["size:=elsewhere.yaml"], LearnOptions)
-    assert options.size == str(path), "a resumed run may be started in another folder"
-    assert load_preset(size=options.size) == load_preset(size=added_policy.SIZE)
+    for given, path in (("elsewhere.yaml", tmp_path / "elsewhere.yaml"), ("pixel", own)):
+        options = parse_arguments([f"size:={given}"], LearnOptions)
+        assert options.size == str(path), "a resumed run may be started elsewhere"
+        assert load_preset(size=options.size) == named
+    # A file in its policy's folder needs no variable.
+    monkeypatch.delenv(FOLDERS_VARIABLE)
+    assert load_preset(size=str(own)) == named
+    assert make_agent(load_preset(size=str(own))).vla.noise_dim == 9
+    with pytest.raises(ConfigError, match=r"elsewhere.yaml:4: vla.kind: no policy 'pixel_vla'"):
+        parse_arguments(["size:=elsewhere.yaml"], LearnOptions)
+    with pytest.raises(ConfigError, match=r"size:=pixel: .*nothing is called 'pixel'"):
+        parse_arguments(["size:=pixel"], LearnOptions)
+    with pytest.raises(ConfigError, match=r"nowhere.yaml: file: No such file"):
+        parse_arguments(["size:=nowhere.yaml"], LearnOptions)
+
+
+def test_a_run_whose_policy_is_gone_is_refused_before_anything_starts(
+    folder, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("EXPO_FT_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setenv("EXPO_FT_ISOLATE", "1")
+    monkeypatch.delenv("ROS_DOMAIN_ID", raising=False)
+    run = open_run("train", [f"size:={added_policy.SIZE}", "steps:=100"], TrainOptions)
+    run.close()
+    path = run.path
+    save_state(checkpoint_path(path / "checkpoints", 1), {"x": torch.zeros(9)}, 1)
+    monkeypatch.delenv(FOLDERS_VARIABLE)
+    prepare_run("eval", [f"checkpoint:={path}"], EvalOptions)
+    shutil.rmtree(folder / added_policy.KIND)
+    before = sorted(tmp_path.rglob("*"))
+    for command, word, model in (
+        ("eval", "checkpoint", EvalOptions),
+        ("train", "resume", TrainOptions),
+    ):
+        with pytest.raises(ConfigError, match=r"pixel\.yaml: file: No such file"):
+            prepare_run(command, [f"{word}:={path}"], model)
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 @pytest.mark.parametrize(
@@ -175,6 +216,8 @@ def test_a_policy_without_a_model_is_named_by_its_file(folder):
 
 def test_two_policies_of_one_name_are_refused(folder, tmp_path, monkeypatch):
     again = added_policy.add(tmp_path / "again")
+    with pytest.raises(ConfigError, match=r"again/pixel_vla: policy: there is one of this name"):
+        load_preset(size=str(again / added_policy.KIND / "pixel.yaml"))
     monkeypatch.setenv(FOLDERS_VARIABLE, f"{folder}:{again}")
     with pytest.raises(ConfigError, match=r"again/pixel_vla: policy: there is one of this name"):
         known_policies()
