@@ -130,7 +130,7 @@ def test_hg_dagger_imitates_no_demonstration_that_failed():
     agent = fed("hg_dagger")
     agent.add_episode(failed)
     replay = agent.memory.replay
-    pool = agent.algorithm._imitation_starts()
+    pool = agent.algorithm.imitation_starts()
     assert replay.demonstration[pool].any()
     assert replay.success[pool[replay.demonstration[pool]]].all()
 
@@ -210,11 +210,11 @@ def test_what_a_person_mended_is_not_imitated_within_the_horizon():
     source = np.zeros(30, dtype=np.uint8)
     source[[12, 25]] = Source.HUMAN
     agent.add_episode(replace(make_episode(1, 30, terminated=True, size=SIZE), source=source))
-    assert agent.algorithm._imitation_starts().tolist() == [25, 26, 27, 28, 29]
+    assert agent.algorithm.imitation_starts().tolist() == [25, 26, 27, 28, 29]
     source = np.full(30, Source.HUMAN)
     source[14] = Source.POLICY
     agent.add_episode(replace(make_episode(2, 30, terminated=True, size=SIZE), source=source))
-    assert (agent.algorithm._imitation_starts()[5:] - 31).tolist() == list(range(15, 30))
+    assert (agent.algorithm.imitation_starts()[5:] - 31).tolist() == list(range(15, 30))
 
 
 @pytest.mark.parametrize(
@@ -226,7 +226,7 @@ def test_what_the_vla_imitates_is_configured(data, expected):
     for episode in EPISODES[:3]:
         nobody = np.full(len(episode), Source.POLICY)
         agent.add_episode(replace(episode, source=nobody))
-    starts = agent.algorithm._imitation_starts()
+    starts = agent.algorithm.imitation_starts()
     found = {n for n, slots in enumerate(agent.memory.replay.episodes, 1) if slots[0] in starts}
     assert found == expected
 
@@ -266,7 +266,7 @@ def test_half_of_a_batch_of_hil_serl_is_what_a_person_showed():
     assert corrected
     seen = set()
     for _ in range(20):
-        start = agent.algorithm._window().start
+        start = agent.algorithm.draw_windows().start
         assert len(start) == agent.config.batch
         shown, online = np.split(start, [agent.config.batch // 2])
         of_online = set(shown[~replay.demonstration[shown]].tolist())

@@ -45,8 +45,8 @@ class ActorBaseline(WithNetworks, ABC):
     ) -> ActionSelection:
         """See Algorithm."""
 
-    def _window(self) -> Window:
-        """A batch's windows."""
+    def draw_windows(self) -> Window:
+        """The windows of a batch, drawn at random."""
         return self._context.memory.batch()
 
     @abstractmethod
@@ -64,7 +64,7 @@ class ActorBaseline(WithNetworks, ABC):
         for _ in range(calls):
             for _ in range(config.baseline.critic_steps_per_update):
                 yield self._critic_step()
-            yield self.networks.actor_step(*memory.critic_input(self._window().start))
+            yield self.networks.actor_step(*memory.critic_input(self.draw_windows().start))
 
     def _prepare(self) -> None:
         """Makes what batches need and slots lack."""
@@ -72,7 +72,7 @@ class ActorBaseline(WithNetworks, ABC):
 
     def _critic_step(self) -> Metrics:
         networks = self.networks
-        batch = self._context.memory.transitions(self._window())
+        batch = self._context.memory.transitions(self.draw_windows())
         target = networks.td_target_of_actor(
             batch.reward, batch.bootstrap, batch.next_visual, batch.next_state
         )

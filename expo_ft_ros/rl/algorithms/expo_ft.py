@@ -228,13 +228,13 @@ class ExpoFT(WithNetworks):
             self._context.vla_trainer,
         )
         if encoder_phase:
-            yield from vla_trainer.encoder_phase(self._imitation_starts)
+            yield from vla_trainer.encoder_phase(self.imitation_starts)
         memory.fill_features()
         memory.fill_candidates(vla_trainer.updates)
         for _ in range(calls):
             for _ in range(config.critic_steps_per_update):
                 yield self._critic_step()
-            yield from vla_trainer.online_steps(self._imitation_starts)
+            yield from vla_trainer.online_steps(self.imitation_starts)
             for _ in range(config.edit.steps_per_update if config.edits else 0):
                 yield self._edit_step()
             memory.refresh_candidates(config.refresh_per_update, vla_trainer.updates)
@@ -260,7 +260,8 @@ class ExpoFT(WithNetworks):
         window = memory.batch()
         return self.networks.actor_step(*memory.critic_input(window.start), memory.chunk(window))
 
-    def _imitation_starts(self) -> NDArray[np.int64]:
+    def imitation_starts(self) -> NDArray[np.int64]:
+        """First steps of the windows that the VLA imitates online, as `vla_data` says."""
         data = self._context.config.vla_data
         # All that the VLA's loss sees of a window, not the executed part of it.
         horizon = self._context.vla.horizon

@@ -39,8 +39,8 @@ class HilSerl(ActorBaseline):
     def _actions(self, batch: Transitions) -> Tensor:
         return batch.chunk
 
-    def _window(self) -> Window:
-        """The configured share of them from what a human showed."""
+    def draw_windows(self) -> Window:
+        """The windows of a batch, the configured share of them from what a human showed."""
         config, memory = self._context.config, self._context.memory
         length = self._context.task.execute_steps
         whole = length if config.window_end == "dropped" else 0

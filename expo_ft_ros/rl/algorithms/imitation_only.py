@@ -67,12 +67,12 @@ class HGDagger(SFT):
         """See Algorithm."""
         memory, vla_trainer = self._context.memory, self._context.vla_trainer
         if encoder_phase:
-            yield from vla_trainer.encoder_phase(self._imitation_starts)
+            yield from vla_trainer.encoder_phase(self.imitation_starts)
         memory.fill_features()
         for _ in range(calls):
-            yield from vla_trainer.online_steps(self._imitation_starts)
+            yield from vla_trainer.online_steps(self.imitation_starts)
 
-    def _imitation_starts(self) -> NDArray[np.int64]:
+    def imitation_starts(self) -> NDArray[np.int64]:
         """Windows of successful demonstrations, and online ones that hold a correction."""
         replay = self._context.memory.replay
         demonstrated = replay.starts(demonstrated=True, successful=True)
