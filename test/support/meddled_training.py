@@ -20,24 +20,28 @@ from expo_ft_ros.bringup.runner import Runner
 from expo_ft_ros.data.episode import Episode
 from expo_ft_ros.experiment.environment import ros_environment
 from expo_ft_ros.experiment.run_folder import first_uncounted
-from expo_ft_ros.graph.topics import ROBOT, TOPICS
+from expo_ft_ros.graph.topics import ROBOT, topics_of
 from expo_ft_ros.recording.episode_store import load_episodes
 from expo_ft_ros.recording.messages import twist_array
 from expo_ft_ros.rl.replay_buffer import ReplayBuffer
 from expo_ft_ros.robots import DEFAULT_ROBOT, load_robot
+from expo_ft_ros.ros.frames import HAS_TF
 from support import mischief
 from support.meddled import count_of, meddled, replay_arrays
 from support.tiny_training import specs
 
-LIMITS = load_robot("sim").limits
+ROBOT_CONFIG = load_robot("sim")
+LIMITS = ROBOT_CONFIG.limits
 
 ROOT = Path(__file__).parents[2]
 NODES = {name for spec in specs(ROOT, "sync") for name in spec.node_names} | {ROBOT}
 SPOKEN_ON = [
-    t.name
-    for t in TOPICS.values()
+    name
+    for name, t in topics_of(ROBOT_CONFIG.view_names).items()
+    if (NODES & {*t.publishers} or t.publishers == ("every",))
     # A fault stops the robot, whoever says it.
-    if (NODES & {*t.publishers} or t.publishers == ("every",)) and t.name != "robot/fault"
+    and name != "robot/fault"
+    and (HAS_TF or name not in ("/tf", "/tf_static"))
 ]
 LEAST = 1000
 
