@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How often candy_scoop's classifier agrees with the simulation's ground truth.
 
     ./expo-ft python benchmarks/classifier_agreement.py --episodes 100

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What an open console costs the control loop: ticks with and without a browser, in one run.
 
     ./expo-ft python benchmarks/console_cost.py [--seconds 180]

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A long run of the whole graph in lock-step: is memory flat, and is every step there once?
 
     ./expo-ft python benchmarks/soak.py --steps 100000 --folder /var/tmp/soak

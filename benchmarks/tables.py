@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Tables and curves of `expo-ft bench learn`.
 
     ./expo-ft python benchmarks/tables.py                (the tables of docs/experiments.md)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Installs what colcon adds to the interfaces: the Python code, laid over the generated package of
 # the same name (hence after rosidl_generate_interfaces), shared files, and an executable a node.
 install(DIRECTORY expo_ft_ros/ DESTINATION "${PYTHON_INSTALL_DIR}/expo_ft_ros"

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # `colcon test`: the tests that start no process, with the interfaces as they were just built. All of
 # them, with lint and types: ./expo-ft test.
 find_package(ament_cmake_pytest REQUIRED)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # ROS 2 from PyPI wheels: three mends, all without effect under a normal ROS 2 installation.
 
 # The wheels install into a Python environment's prefix, which no setup file announces.

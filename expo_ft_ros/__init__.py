@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """EXPO-FT: sample-efficient reinforcement learning finetuning of VLA policies, as a ROS 2 package.
 
 The library (data, policies, rl, control, rewards, tasks, sim) is free of ROS; nodes/ and

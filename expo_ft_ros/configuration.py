@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Frozen, validated configuration from YAML, with errors that name file, line and field.
 
 Every configuration of the project is a `Config` whose fields carry a description with unit and a

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`expo-ft doctor`: what this machine has, what it lacks, and how to mend it.
 
 Each check is a function without arguments that returns a `Check` and never raises for what it

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Configuration files by name: those of config/, those of other folders, and any file by its path.
 
 A task and a robot are found alike, so that one from outside the package needs no line inside it.

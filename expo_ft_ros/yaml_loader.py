@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """YAML as people write it: what is a number, and what is text."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Demonstrations only.
 
     ros2 launch expo_ft_ros collect.launch.py demos:=10

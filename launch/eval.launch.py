@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Trials of a trained policy.
 
     ros2 launch expo_ft_ros eval.launch.py checkpoint:=latest

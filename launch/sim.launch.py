@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The simulated robot, to look at and to drive.
 
     ros2 launch expo_ft_ros sim.launch.py operator:=spacemouse

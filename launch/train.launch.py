@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Demonstrations, imitation, evaluation, RL online, evaluation again.
 
     ros2 launch expo_ft_ros train.launch.py task:=cube_pick steps:=300

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Writes the lock files anew from the .in files; versions already locked stay (`--upgrade` renews them).
 # Needs uv: pip install uv
 set -eu

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What holds for all tests: their marks, their environment, and the fixtures that they share."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`./expo-ft screenshots`: what a person sees, from a real training, into docs/images/."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What somebody adds, as they would: a policy, a robot by its file alone, and a task.
 
 Each is one folder and one YAML file at most, lies outside the package, and is named by an

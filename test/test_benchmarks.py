@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the scripts in benchmarks/ make of the committed results."""
 
 import os

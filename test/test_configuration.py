@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Configuration errors name the file, the line, the field, the value and the remedy."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every command in the documents: run on a recorded run, or, where it would take minutes, read.
 
 A graph's commands are run by the tests of the graph; here their options are parsed. ROS 2's own

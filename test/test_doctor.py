@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The doctor sees what is there, says how to mend what isn't, and fails only for what runs need."""
 
 import subprocess

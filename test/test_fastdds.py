@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """config/fastdds.xml does what it is for: large images between two processes, none lost."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The library is free of ROS, and imports go in one direction (docs/architecture.md)."""
 
 import ast

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What ROS tools read of this package is what the code needs."""
 
 import ast
@@ -57,6 +58,20 @@ def test_versions_agree():
 
 def test_colcon_runs_the_quick_tier():
     assert f"-m '{QUICK}'" in (ROOT / "cmake" / "quick_tests.cmake").read_text()
+
+
+def sources():
+    for folder in ("benchmarks", "cmake", "expo_ft_ros", "launch", "requirements", "test"):
+        for ending in ("py", "cmake", "sh", "in"):
+            if folder != "requirements" or ending != "in":  # lists of packages
+                yield from (ROOT / folder).rglob(f"*.{ending}")
+    yield from (ROOT / name for name in ("expo-ft", "CMakeLists.txt", "setup.py"))
+
+
+def test_every_source_says_its_licence():
+    line = "# SPDX-License-Identifier: " + str(PACKAGE.findtext("license"))
+    without = [path for path in sources() if line not in path.read_text().splitlines()[:2]]
+    assert [str(path.relative_to(ROOT)) for path in without] == []
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "expo_ft_ros" / "nodes").glob("[a-z]*.py")))

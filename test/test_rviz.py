@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """rviz/expo_ft.rviz names what rviz2 has and what the graph publishes."""
 
 from pathlib import Path

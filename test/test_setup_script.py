@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """./expo-ft: what it does again when its inputs have changed, in a tree that stops it there."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The commands that start a graph: from arguments to an opened run and its nodes, and its end.
 
 The CLI and the launch files both begin here, so that both start the same run.

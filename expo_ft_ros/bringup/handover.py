@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What `ros2 launch` has to know of a run, told by the interpreter that the run's nodes have.
 
     python -m expo_ft_ros.bringup.handover describe train

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A run as `ros2 launch` knows it: asked of `handover`, by the standard library alone."""
 
 import functools

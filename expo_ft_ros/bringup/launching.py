@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From the graph as data to ROS 2's launch: all that the files in launch/ have in common.
 
 Only those files use it. `launch` and `launch_ros` come with a ROS 2 installation, so they are

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One child process of the runner: how it is started, asked to stop, and reaped."""
 
 import contextlib

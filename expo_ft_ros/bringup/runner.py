@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Runs a graph on this machine: starts its nodes, watches them, and takes all of them down.
 
 One loop waits for whatever comes first: a signal, the end of a child, or the next refresh of the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`python -m expo_ft_ros.cli`."""
 
 import sys

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the commands' files share: help, and flags with errors as everywhere else."""
 
 import argparse

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`expo-ft bench`: measurements of the graph and of the learner."""
 
 import contextlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`expo-ft bench core`: milliseconds of a critic step, an update call, and of acting."""
 
 import json

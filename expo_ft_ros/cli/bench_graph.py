@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`expo-ft bench graph`: how fast the graph is in lock-step, and how punctual in real time.
 
 Two short trainings with the real nodes, networks and camera images. What they measured is read from

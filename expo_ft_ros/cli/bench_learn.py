@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`expo-ft bench learn`: whole runs in one process, without ROS; results as JSON.
 
 One file a call, written anew after each seed, under benchmarks/results/. `benchmarks/tables.py`

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`expo-ft episodes`: what a run has recorded, and the operator's word on it afterwards."""
 
 import contextlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`expo-ft export`: what a run has recorded, for other tools."""
 
 from collections.abc import Sequence

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`expo-ft train`, `collect`, `eval` and `sim`: each starts a graph, and says how it went."""
 
 import sys

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`expo-ft keyboard`: this terminal's keys, as a driver beside a graph that runs elsewhere."""
 
 import importlib

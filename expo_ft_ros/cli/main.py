@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The command line: `expo-ft <command> ...`; here is only which file a command is in.
 
 Exit codes: 0 done, 1 a node or a check failed, 2 wrong arguments or configuration, 130 interrupted,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`expo-ft episodes play`: a recorded episode as a video that browsers play, by the FFmpeg in
 OpenCV's wheel."""
 

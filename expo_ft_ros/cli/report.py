@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`expo-ft report`: a run's summary in words, its page, and runs side by side."""
 
 from __future__ import annotations

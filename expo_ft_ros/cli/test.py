@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`expo-ft test`: lint, types and tests of a checkout, by the tools of requirements/dev.in."""
 
 from __future__ import annotations

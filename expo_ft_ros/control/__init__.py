@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Control: what is executed at each tick, and why. Pure Python and NumPy, the time passed in.
 
 chunk_executor   which slot of which chunk is due

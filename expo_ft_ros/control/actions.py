@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a scheduler asks of its host: the arbitration node, or the rollout in one process.
 
 An event of a scheduler gives its actions one by one. The host performs each before it asks for the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Who acts at this tick: where a person's correction is spliced into a chunk."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The queue between a slow policy and a fast loop: which slot of which chunk is due now.
 
 A chunk answers one observation and its slot i belongs to the observation i ticks later, always.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The life of an episode: an explicit table of transitions, and two things that hold it.
 
 idle -> resetting -> running -> deciding -> ended -> resetting ... An episode is over by the first

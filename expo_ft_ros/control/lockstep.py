@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A tick when everyone has done their part: simulated time, as fast as the machine goes."""
 
 from __future__ import annotations

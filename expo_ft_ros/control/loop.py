@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One control tick, without ROS: the arbitration node uses it, and a trainer in one process can.
 
 Each observation of a running episode goes through it once, in this order:

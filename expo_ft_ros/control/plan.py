@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is to be done next, as the session says it: a stage, and in it an episode."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A tick every period: the robot's time, which waits for nobody."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The robot's own reset: waypoints between episodes (appendix B.1, `TaskConfig.reset_script`)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What stops the arm: inputs that are too old, and a filter that every action passes.
 
 Fail-closed: whatever can't be trusted gives zero velocity and a cause in words.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What both schedulers have in common: how one episode follows another."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The newest of each input of a tick, and whether together they are one snapshot."""
 
 from __future__ import annotations

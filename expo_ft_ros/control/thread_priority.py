@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How soon the kernel lets a thread run that has just been woken."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Episodes, and how they are assembled from the parts that arrive over topics.
 
 Learner and recorder both use `EpisodeAssembler`: what is learned from is what was recorded.

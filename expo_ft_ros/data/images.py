@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Image sizes: the one place where a camera image becomes a network's input size."""
 
 from __future__ import annotations

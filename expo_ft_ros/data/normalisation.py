@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Normalisation statistics, kept with the weights they belong to."""
 
 from __future__ import annotations

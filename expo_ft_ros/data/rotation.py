@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Rotations as quaternions x, y, z, w, as in REP 103's messages."""
 
 from __future__ import annotations

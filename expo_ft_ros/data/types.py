@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What flows through the graph, as plain NumPy: the ROS-free twin of the messages in msg/.
 
 Units are SI, frames REP 103; the action is a normalised 7-vector: linear xyz and angular xyz of the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which way the gripper was last told to go: what a takeover without a word on it goes on with."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From the bytes that a terminal sends to what a joystick would: deflections and buttons.
 
 A terminal tells of no release. It sends a key's byte once when it is pressed and, after a while,

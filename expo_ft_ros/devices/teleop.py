@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From a device's readings to what the person asks for: takeover, twist, latched gripper."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The terminal that a person sits at, read key by key."""
 
 from __future__ import annotations

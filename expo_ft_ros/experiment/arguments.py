@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From what was typed to the options of a command.
 
 An option has one form everywhere, that of ros2 launch: name:=value. Other forms are refused with

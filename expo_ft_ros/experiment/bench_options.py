@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Options of the benches that measure the learner without a graph."""
 
 from pathlib import Path

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How much of everything a session does."""
 
 from __future__ import annotations

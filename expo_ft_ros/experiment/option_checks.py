@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which options go together: with each other, the task and the robot."""
 
 import importlib.util

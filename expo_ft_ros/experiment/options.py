@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What may be said on the command line or in a launch file, and the budget that follows.
 
 Every option's name, default, range and description is a field here and nowhere else: the CLI's help

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """All that a run needs, checked before there is a folder or a process; then its folder.
 
 The command line and the launch files both begin here, so that what is wrong is said in the same

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a person sees of a run: a live panel in a terminal, plain lines elsewhere, a summary.
 
 It knows the run folder only: `status.json` has the fields of msg/SessionStatus, `summary.json` is

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The simulated cell in one process: another host of the graph's scheduler in lock-step.
 
 World, operator, teleop mapper, classifier, scheduler and assembler are the graph's own, so that an

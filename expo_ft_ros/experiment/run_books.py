@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The books of a run: where it is, how its time was spent, and what displays and reports read."""
 
 from __future__ import annotations

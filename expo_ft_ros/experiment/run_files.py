@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the session writes into the run's folder; free of ROS."""
 
 from __future__ import annotations

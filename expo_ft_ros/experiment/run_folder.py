@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The folder of a run: where it is, what is written into it first, how it is found again."""
 
 import datetime

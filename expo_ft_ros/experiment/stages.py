@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The stages of a run, as a state machine without a clock: what is to be done next.
 
 collect -> imitation -> eval_before -> rl -> eval_after -> done. A stage with nothing to do is

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How fast the robot steps, for displays."""
 
 from __future__ import annotations

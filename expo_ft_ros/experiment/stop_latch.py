@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """That the arm is stopped, in the run's folder: a stop outlives the process that holds it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How long ticks took, in the run's folder (`bench graph` reads it)."""
 
 from __future__ import annotations

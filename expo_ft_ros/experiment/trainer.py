@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A whole run in one process: demonstrations, imitation, evaluation, RL online, evaluation again.
 
 The stages are those of `experiment.stages.Session`, the episodes those of

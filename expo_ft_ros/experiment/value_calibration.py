@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the critic promised for the chunks of an episode, against what came of it: a diagnostic."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which checkpoint a run begins with: one rule for `eval` and for a run that goes on.
 
 It is the newest version that is whole. Newer files that were cut off are skipped, and named.

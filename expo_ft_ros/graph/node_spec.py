@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A process of the graph as data; made in `specs`, started by the runner or by ros2 launch.
 
 Standard library only: `ros2 launch` runs in an interpreter that may have nothing else of ours.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """No process of a graph outlives who started it, however that one ends."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Tables for docs/reference.md, from the code that they are about; a test compares the two.
 
 ./expo-ft python -m expo_ft_ros.graph.reference > docs/reference.md

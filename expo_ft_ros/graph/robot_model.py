@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The simulated arm's model for rviz, where the ROS installation has what it takes.
 
 python -m expo_ft_ros.graph.robot_model FOLDER [NAMESPACE]

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The graph as data: which nodes run, with which parameters, and in which order they are stopped.
 
 Both front ends read it: the local runner (`bringup/runner.py`) and the launch files (`launch/`).

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every topic and service of the graph, with its type and quality of service: the one table.
 
 Free of ROS: a node turns an entry into a publisher or subscription (`ros/graph_node.py`), tests and

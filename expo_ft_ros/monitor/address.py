@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where the browser console is, and the secret that opens it from another machine."""
 
 import errno

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An FR3's arm as a line through its joints."""
 
 from __future__ import annotations

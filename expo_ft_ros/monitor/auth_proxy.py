@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The only door to the console: pages and websockets, for those who may press its buttons."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The console in a browser: buttons and state on top, scene, cameras, curves and health below."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """State and buttons of the console. Their page answers at once, while the scene in the frame below
 takes a browser without a GPU seconds to draw."""
 

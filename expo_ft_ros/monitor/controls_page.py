@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The page of the console's state and buttons, with the scene in a frame below them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the console says in words and bars, as HTML. All text of others is escaped."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the reward classifier looks at, drawn over a camera's image."""
 
 from __future__ import annotations

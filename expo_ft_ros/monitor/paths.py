@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where chunks would take the tool, in what, and in which colour."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Plays recorded episodes in the console, in a thread of its own: one at a time is in memory."""
 
 from __future__ import annotations

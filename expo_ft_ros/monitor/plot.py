@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Q over the episode, as an image: rviz has no plots of its own."""
 
 from __future__ import annotations

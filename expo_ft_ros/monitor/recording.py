@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A recorded episode as the views that a person had of it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The arm, where its tool was, and where each candidate would take it, in a scene of viser."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A viser server that only the gate can find."""
 
 from __future__ import annotations

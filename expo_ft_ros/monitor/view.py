@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a person sees of the graph at one moment, as plain values."""
 
 from __future__ import annotations

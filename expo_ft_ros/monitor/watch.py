@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Gathers what the graph says into what a person sees: from values of `data.types` to a `View`."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Policy and learner in one process that share one agent: sync mode."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The control tick: who drives, what is executed, and how an episode goes.
 
 Thin over `control.loop.ControlLoop`; a scheduler says when a tick happens

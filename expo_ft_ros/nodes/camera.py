@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Camera images as drivers give them, to the square rgb8 images of the graph, stamps kept."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Corrections by the keyboard of the terminal it runs in: `./expo-ft keyboard`, on `joy`.
 
 A terminal hands keys over only while it has the focus, so that what is typed elsewhere moves

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Takes every episode, imitates and updates when the session wants it, keeps checkpoints.
 
 The executor's thread gathers episodes and answers services; one worker thread learns.

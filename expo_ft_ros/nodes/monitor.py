@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a person sees: markers, overlays and plots for rviz, and the console in the browser.
 
 Nobody waits for it: it listens, and its end is no reason to stop. The console's buttons are calls

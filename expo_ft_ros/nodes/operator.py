@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The scripted operator: sees the simulation, moves a SpaceMouse.
 
 It is silent while idle, as the real device is. `sim/operator_ready` follows each of its moves, so

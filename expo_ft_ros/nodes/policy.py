@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Answers an observation with a chunk where one is wanted, and shows every candidate."""
 
 from __future__ import annotations

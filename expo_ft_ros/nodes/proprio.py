@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Joint states, tool pose and tool twist of one moment, as one Proprio."""
 
 from __future__ import annotations

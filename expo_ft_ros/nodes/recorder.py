@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Writes every episode to <run_dir>/episodes while it happens; replay is rebuilt from there."""
 
 from __future__ import annotations

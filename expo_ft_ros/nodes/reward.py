@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The task's reward classifier on every observation of an episode."""
 
 from __future__ import annotations

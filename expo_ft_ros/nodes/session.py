@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Drives the stages of a run: says what is wanted next, keeps the books, ends with 0 when done.
 
 Thin over `experiment.stages.Session` and its books (`experiment/run_books.py`).

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The simulated robot cell on the topics of a real one, in lock-step or in real time.
 
 Lock-step: a control period passes when both commands stamped with the present time have come, and

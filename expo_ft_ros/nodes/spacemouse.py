@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reads a SpaceMouse through spacenavd's own library, for who has no spacenav_node.
 
 It says what that node says, on the same topics: axes along REP 103, 1 at full deflection, and

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Sends the robot a zero command and waits until it has been acknowledged.
 
 For the runner, when arbitration has died (`bringup/runner.py`). Exit code 0: heard; 2: not.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the person asks for: the topics of an input device through the teleop mapper.
 
 In real time a command goes out on every input and some ten times a second. In lock-step there

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The contract between a policy and everything else: what a VLA is to EXPO-FT.
 
 A policy is a folder behind `policies/registry.py`. Learning, acting, caches and checkpoints use it

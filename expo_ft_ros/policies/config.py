@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What every policy's configuration has; free of torch, so that help and checks are quick."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What policies that are torch modules share."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which policies there are: folders of policies/, of the folders in EXPO_FT_POLICIES, and the one
 that a size's file lies in.
 

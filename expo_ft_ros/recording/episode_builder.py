@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From messages to episodes: by one code, whether they come over topics or from a file."""
 
 from __future__ import annotations

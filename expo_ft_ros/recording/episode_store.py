@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One MCAP file an episode, under <run>/episodes/: written as it happens, read into an Episode.
 
 `nodes.recorder.EpisodeFiles` writes what is said in the graph; replay is built from these files and

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """MCAP files of ROS 2 messages, written while they come and read without ROS.
 
 rosbag2, Foxglove and the `mcap` tool read them as well. A file that was cut off anywhere gives what

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From messages to the plain NumPy of `data.types`.
 
 Only fields are looked at, so that a message that has just come and one that was read from a file

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A recorded episode with all that was considered in it: what its policy chose from, why steps were
 held or altered, what the classifier said."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """metadata.yaml of a folder of episodes, with which rosbag2 opens all of them as one bag.
 
 Written as JSON, which is YAML: a run has hundreds of episodes, and each end of one writes it anew.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Runs side by side: curves over each other, final results, and in what the runs differ."""
 
 from __future__ import annotations

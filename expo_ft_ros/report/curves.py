@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Success, intervention and episode time over robot time, as in the paper's figures 4 and 5."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How every figure looks, and how it becomes a picture of a page and a file.
 
 Figures are 7.2 inches wide with letters of 9 points, so that they can be read at 700 px; their

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Figures of what was learned, and of where the time went."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A page of HTML that needs nothing else: what isn't `Html` already is text, and is escaped."""
 
 from __future__ import annotations

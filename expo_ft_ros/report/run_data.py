@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A run's folder, read once into one value that figures and pages are made of."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The frames of an episode's video: cameras, where the candidates would go, Q, and who drives."""
 
 from __future__ import annotations

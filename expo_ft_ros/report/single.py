@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The report of one run: <run>/report.html, and its figures as files in <run>/report/."""
 
 from __future__ import annotations

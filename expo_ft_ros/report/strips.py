@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Q over an episode with what the cameras saw: a strip of frames above the critic's values."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The learner's TensorBoard scalars as a run of Weights & Biases, for who has the extra `wandb`."""
 
 from __future__ import annotations

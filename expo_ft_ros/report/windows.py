@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Moving windows over a stage's episodes, as in the paper's figures 4 and 5."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What EXPO-FT, HIL-SERL and DSRL share: a REDQ ensemble with its target, a squashed Gaussian
 actor and its temperature, and one gradient step of each."""
 

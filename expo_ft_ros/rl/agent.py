@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The agent: a VLA and an algorithm over one replay buffer. Nodes and trainers talk to this."""
 
 from __future__ import annotations

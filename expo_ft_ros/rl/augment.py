@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Image augmentation of the paper (C.1): crop, rotation and colour, drawn anew for each image."""
 
 from __future__ import annotations

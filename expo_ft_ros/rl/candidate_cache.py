@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Base chunks that the VLA drew once for each replayed observation, for the TD target."""
 
 from __future__ import annotations

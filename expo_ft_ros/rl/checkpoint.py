@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Nested state (tensors, numbers, lists, dicts) to one safetensors file and back; never pickle."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The checkpoints of a folder, in the order of what they hold; free of torch.
 
 Times of files say nothing: a copy or a `touch` changes them. A checkpoint's header says which

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Hyperparameters: what an algorithm does (config/presets) and how large it is (config/sizes).
 
 What belongs to a task (edit scale, C, updates an episode: paper, Table 4) is in TaskConfig. [P] is

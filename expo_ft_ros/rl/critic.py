@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """REDQ ensemble of Q networks as batched matrix products."""
 
 from __future__ import annotations

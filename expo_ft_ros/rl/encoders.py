@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The critic's observation encoders; the edit policy shares them with the gradient stopped.
 
 What they see of an observation, its `visual_shape`, is either all views, (V, 3, s, s) float in

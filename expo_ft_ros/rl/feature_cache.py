@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a frozen network made of each replayed observation, made once."""
 
 from __future__ import annotations

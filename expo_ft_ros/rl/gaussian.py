@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A tanh-squashed Gaussian over vectors within +-scale: edits, whole chunks, or initial noise."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From camera images to what networks see: one way, for acting and for learning."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the learner draws batches from: replay, and what the VLA made of each slot beside it."""
 
 from __future__ import annotations

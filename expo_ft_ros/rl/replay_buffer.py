@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Replay of whole episodes, sampled as windows [t, t + C) from every t.
 
 Observations and steps share one index: an episode of T steps takes T + 1 slots, its last slot

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What torch needs of a CPU's process before it learns there."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """When update calls are due, by the episodes that have come online (paper, Table 4)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How the VLA learns, by its own loss: on demonstrations, and on what is executed online."""
 
 from __future__ import annotations

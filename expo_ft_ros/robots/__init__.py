@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Robots: limits, frames, joints, cameras and adapter of each (config/robots/*.yaml)."""
 
 from expo_ft_ros.robots.config import (

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a robot is: one YAML file in config/robots/, read into a RobotConfig."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From a gripper's velocity to goals: for a gripper that only opens and closes."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which robots there are: config/robots/, folders of EXPO_FT_ROBOTS, and any file by its path."""
 
 from __future__ import annotations

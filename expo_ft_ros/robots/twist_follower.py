@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From velocity commands at the control rate to a tool pose that a controller can follow.
 
 A twist is held until the next one comes. Its steps are smoothed by a critically damped second order

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whether commands still come: without one for a while the robot stands, whatever has happened."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The agent of a process, made once, with the lock that acting and learning share."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Calibration of a camera, as of the part of its image that the graph sees."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Feeds an EpisodeGatherer from the topics; the recorder and the learner share it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where the robot's frames are, on TF, as far as tf2_msgs is installed (it is with every ROS 2)."""
 
 from __future__ import annotations

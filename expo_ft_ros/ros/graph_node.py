@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The one base class of all nodes: it owns every lifecycle transition, stopping and failing.
 
 A node fills `_setup`, `_teardown` and, where it moves something, `_safety_action`; it never

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a node says of itself: /diagnostics, `nodes/ready`, and its signs of life."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Signs of life of a node whose callbacks may take long: a thread beats while they do."""
 
 from __future__ import annotations

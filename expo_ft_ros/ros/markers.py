@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Candidates, the executed path and what surrounds them as markers for rviz and Foxglove."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The text that defines a message, with those of the messages in it, as a bag keeps it."""
 
 from __future__ import annotations

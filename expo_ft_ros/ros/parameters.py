@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Parameters of a node from one frozen dataclass: name, default, description and range."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One process of nodes: signals, the executor, the parent's death, and the exit code."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A topic has one sender at a time: what a second one says there counts for nothing.
 
 A bag that is played into a running graph, a second graph in the same domain, a command typed by

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From the topic table to rclpy: message types and quality-of-service profiles."""
 
 from __future__ import annotations

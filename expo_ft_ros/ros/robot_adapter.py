@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The node between the graph's commands and a robot's controller: what every adapter does alike.
 
 A robot's own adapter is a subclass, here or in a package of its own. `RobotAdapter` takes commands,

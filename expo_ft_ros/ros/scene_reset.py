@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Asks the world to reset the scene, by the service sim/reset."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What session, arbitration and learner tell each other, both ways: plans, states, reports."""
 
 from __future__ import annotations

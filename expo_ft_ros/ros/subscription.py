@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A subscription of the graph: it hears the topic's one publisher, while the node is active."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An FR3 with a box gripper from primitive shapes: published kinematics, no meshes.
 
 Names other modules rely on: joints JOINTS and FINGERS, actuators of the same names, site TCP,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which renderer this machine has, decided once, before mujoco is imported.
 
 mujoco reads MUJOCO_GL while it is imported; the package's __init__ therefore calls choose_gl()

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Cartesian velocity to joint references: an integrated target pose, tracked by damped IK."""
 
 from __future__ import annotations

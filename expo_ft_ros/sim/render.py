@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Camera images: OpenGL without a window where it loads, ray-casting where it doesn't."""
 
 from __future__ import annotations

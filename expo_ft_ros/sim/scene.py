@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a scene is: the things around the robot, how they are set, when the task is done."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The simulated robot cell: one robot, one scene, its cameras, a clock that never goes back."""
 
 from __future__ import annotations

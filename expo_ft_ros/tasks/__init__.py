@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Tasks: what is to be done, in which box, and how it is learned (config/tasks/*.yaml)."""
 
 from expo_ft_ros.tasks.config import ClassifierConfig, TaskConfig

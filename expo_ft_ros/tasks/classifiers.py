@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The reward classifier of a task."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where an image has given colours: what rules about pixels are made of."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a task is: one YAML file in config/tasks/, read into a TaskConfig."""
 
 from __future__ import annotations

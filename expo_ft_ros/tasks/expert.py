@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What an expert is: the scripted stand-in for the operator with the SpaceMouse."""
 
 from __future__ import annotations

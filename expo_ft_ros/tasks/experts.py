@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The expert of a task, and the scripted operator that it makes with a SpaceMouse."""
 
 from __future__ import annotations

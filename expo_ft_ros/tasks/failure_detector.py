@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """When an expert takes over from the policy, and when it hands back."""
 
 from __future__ import annotations

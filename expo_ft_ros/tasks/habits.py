@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How operators differ: habits that an expert draws for an episode, and the tremor of a hand."""
 
 from __future__ import annotations

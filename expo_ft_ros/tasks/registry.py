@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which tasks there are, and the code of each: found by folder, imported when it is asked for.
 
 A task is a YAML file and a folder with reward.py, and for the simulation scene.py and expert.py.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a reward classifier is."""
 
 from __future__ import annotations

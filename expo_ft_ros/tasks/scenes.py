@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The simulated scene of a task."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What experts share: they demonstrate, or watch and mend what goes wrong.
 
 A task's expert says what it makes of a view, which signs mean failure, and where the tool should be

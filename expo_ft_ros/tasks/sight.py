@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What an expert makes of a view."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The expert's SpaceMouse: what the expert wants, as readings of the device."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The real graph under the real runner, as a person starts it: it ends well, and leaves nothing."""
 
 import json

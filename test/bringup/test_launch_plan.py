@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A run as `ros2 launch` knows it: without `launch`, without what only the nodes need."""
 
 import subprocess

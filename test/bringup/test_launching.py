@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The launch files by ROS 2's own launch, where that is installed: exit codes, logs, refusals."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The runner with real child processes: order, exit codes, and that nothing is left."""
 
 import os

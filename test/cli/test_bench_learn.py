@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A whole run without ROS, as small as it goes, and what its result file says."""
 
 import json

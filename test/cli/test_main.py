@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The command line as a person meets it: exit codes and one clear line."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Videos decoded back: their steps, and known colours at known places."""
 
 import io

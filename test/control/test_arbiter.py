@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Who acts, in which slot, and what the gripper does at a takeover."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The queue between policy and loop: right slot, right chunk, never a wait."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The life of an episode: each request in each state, and invariants under any sequence."""
 
 from __future__ import annotations

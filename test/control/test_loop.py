@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One tick of everything together, on a point robot that moves as it is told."""
 
 from __future__ import annotations

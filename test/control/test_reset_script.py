@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the arm does by itself between episodes: in MuJoCo, and when somebody steps in."""
 
 from dataclasses import replace

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What stops the arm: the filter's promises for any input, and the deadlines."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Between episodes: /reset_episode in each state, and what is asked of a person."""
 
 import pytest

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """When a tick happens, on a clock that the test turns: what real processes can't show exactly."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The slice that the kernel keeps for a node's threads, asked of the kernel."""
 
 import ctypes

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Assembly from parts in any order, the reward's place, and the file."""
 
 from __future__ import annotations

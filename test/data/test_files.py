@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is said to be written is on the disk: content first, then its name in its folder."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where nothing more can be written, the last words name the file, the cause and the remedy.
 
 A limit of a file's size stands for the full disk: the system refuses the write in the same place.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Keys of a terminal: what counts as held, for how long, and what is no key at all."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Takeover, release and the latched gripper."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The terminal, on both ends of a pseudo-terminal."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a run needs is checked before there is a folder, in the order of who can mend it."""
 
 import json

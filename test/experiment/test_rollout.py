@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Episodes in one process, with real MuJoCo: who drove, what was recorded, and what repeats."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a run's folder tells of its earlier starts."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The stages of a run: order, counting, seeds, and going on from saved progress."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which checkpoint is evaluated, and which a run goes on with: the same rule, and said."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """docs/reference.md is what the code says, and the topic table is what the nodes do."""
 
 import ast

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The arm's model is published where ROS has what that takes; nothing is asked for elsewhere."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The table of topics and services against the installed interfaces."""
 
 import dataclasses

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The arm's line against the simulation's own kinematics."""
 
 import mujoco

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Who gets in, and what goes through: against a server behind it that echoes."""
 
 from __future__ import annotations

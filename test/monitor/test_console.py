@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A real console in a real browser, fed with views that are made by hand."""
 
 from __future__ import annotations

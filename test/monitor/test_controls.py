@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the buttons' pages are told, and what comes of what they ask: without a browser."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is said, and that nothing of it is taken for HTML."""
 
 from dataclasses import replace

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is drawn is where the classifier looks."""
 
 import numpy as np

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Paths against a sum by hand; colours against what an eye makes of them."""
 
 import numpy as np

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A file of the recorder gives back what a person saw."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What stands still in the scene."""
 
 from unittest.mock import MagicMock

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The server behind the gate: hard to find, and without a way out."""
 
 import socket

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From what the graph says to what a person sees."""
 
 import numpy as np

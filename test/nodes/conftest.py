@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Real nodes in real processes over real DDS; each test has a ROS domain of its own."""
 
 import pytest

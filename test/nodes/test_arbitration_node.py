@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The tick over real topics; the test is everyone else."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Broken messages on all topics that arbitration takes: none ends it, moves the arm or is kept."""
 
 from __future__ import annotations

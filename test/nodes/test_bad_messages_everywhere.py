@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A whole training in lock-step in which every node says, beside what it means, what nobody could
 mean, what it has said already, and what it said long ago."""
 

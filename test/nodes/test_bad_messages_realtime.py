@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A whole training in real time, into which a stranger says what could be meant (`stranger.py`).
 
 Beside him every node meddles out of its own mouth, with copies and with what is broken

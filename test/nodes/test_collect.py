@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The graph without learning, end to end: a scripted operator demonstrates, all is recorded."""
 
 import json

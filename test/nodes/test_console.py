@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The console of a real run in a real browser: it shows what happens, and is obeyed."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """SIGKILL to every process at once, again and again: what was counted stays, and the run ends."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every process is stopped and killed while the arm moves.
 
 The arm gets zero within 250 ms, somebody names the cause, no committed step is lost, and the run

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """TF of the simulated robot, where tf2_msgs is installed."""
 
 import pytest

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The keyboard's driver in a real terminal: what is typed there, over DDS, to the takeover."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The learner beside the policy; the test is arbitration."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the monitor shows of a simulated training, against what the graph says."""
 
 from __future__ import annotations

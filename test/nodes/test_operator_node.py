@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The scripted operator in real time: how his hand lets go."""
 
 from __future__ import annotations

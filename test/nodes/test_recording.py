@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is recorded is what was said: an episode of a file is the one that live messages give."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A robot from outside the package, its file and its adapter, over DDS; a whole episode on it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The rollout in one process and the graph in lock-step are two hosts of one scheduler."""
 
 from __future__ import annotations

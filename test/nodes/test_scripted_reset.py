@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The arm resets the scene by itself, in real time: what it has lifted is put down elsewhere."""
 
 from __future__ import annotations

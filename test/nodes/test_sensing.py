@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """camera, proprio, teleop: from drivers' topics to ours."""
 
 import time

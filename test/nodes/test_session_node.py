@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The session node beside a learner that is slow: what waits for it, and what doesn't."""
 
 import json

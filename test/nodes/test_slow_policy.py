@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A policy that needs three periods for a chunk drives all the same, in real time."""
 
 from dataclasses import replace

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The SpaceMouse's driver: the real library, against a daemon that speaks as spacenavd does."""
 
 from __future__ import annotations

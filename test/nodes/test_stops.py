@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A stop names its cause, outlives the process, and nothing is recorded that was not executed."""
 
 import signal

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A demonstration by a human: the test is the session, and the hand on the device."""
 
 from __future__ import annotations

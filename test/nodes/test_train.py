@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The whole graph, as small as it goes: every stage, an interruption, and going on after it."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The graph with a robot of one view, and of three: real processes, from images to a dataset."""
 
 from __future__ import annotations

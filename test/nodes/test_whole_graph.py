@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A short training as a newcomer starts it, with a person who uses every service meanwhile."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What any policy has to pass: the contract of `expo_ft_ros/policies/base.py`, as tests.
 
 A policy's test file derives a class from `Conformance` and says which policy it is:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A policy that is added by one folder goes through a whole run; what is wrong with one is said."""
 
 from __future__ import annotations

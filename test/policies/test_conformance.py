@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The policies that there are, and one that is added from outside, against the contract."""
 
 from __future__ import annotations

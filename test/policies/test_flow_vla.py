@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Flow loss, sampling and inversion against plain NumPy; the round trip of normalisation."""
 
 from __future__ import annotations

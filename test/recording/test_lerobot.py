@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """LeRobot datasets: what is written is read again, and is what LeRobot says a dataset is.
 
 That LeRobot itself loads one was tried by hand (docs/architecture.md): it wants an older torch.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a dataset holds is checked cell by cell, before anything is learned from it."""
 
 import json

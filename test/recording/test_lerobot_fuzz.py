@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whatever stands in a dataset, it is read or refused in one line: never a traceback."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """MCAP files: what was written comes back, and a cut takes only what comes after it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What was considered in an episode, read back from the file of the recorder."""
 
 import numpy as np

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A run's episodes open in rosbag2: its metadata says what is in them."""
 
 from collections import Counter

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Episodes of one view to four, from files, and from files of before views had names."""
 
 from __future__ import annotations

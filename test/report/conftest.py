@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Figures of tests are small: most of their time goes into drawing."""
 
 import pytest

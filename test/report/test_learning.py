@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Edits against candidates made by hand."""
 
 import numpy as np

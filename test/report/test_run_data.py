@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A run's folder in every state that it may be in."""
 
 import fcntl

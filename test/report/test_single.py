@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The page of a run: what it says, that nothing from a run is markup, and that it needs nothing."""
 
 import re

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a report takes from recorded episodes."""
 
 import base64

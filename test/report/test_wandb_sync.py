@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The scalars that would be sent; sending itself needs the extra."""
 
 import importlib.util

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Windows against numbers worked out by hand, and the figures against the windows."""
 
 import numpy as np

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The agent as a whole, tiny: it imitates, updates, and goes on from its file as if nothing was."""
 
 from __future__ import annotations

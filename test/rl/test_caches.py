@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Caches beside replay: the policy's shapes, a capacity in bytes, and what follows without them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which checkpoint of a folder is the newest is written in it, not in the file system's clock."""
 
 import os

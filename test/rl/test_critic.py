@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The ensemble, the selection and the TD target against plain NumPy, written from the equations."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The squashed Gaussian's density against torch.distributions, and the entropy it can reach."""
 
 from __future__ import annotations

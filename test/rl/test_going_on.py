@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An agent goes on from its file as if nothing had been, and from no other's."""
 
 from __future__ import annotations

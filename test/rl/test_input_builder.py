@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Acting and learning see the same numbers of the same observation, bit for bit."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A task small enough to solve by hand: Q must converge to the optimum that is known.
 
 A chain of cells 0..4, the state being the cell. Each step moves by the sign of its x: right reaches

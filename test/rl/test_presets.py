@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The presets: in what they differ, and that each of them learns."""
 
 from __future__ import annotations

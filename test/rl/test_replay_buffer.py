@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Windows against a brute-force reading of the equations, over random episodes."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """When update calls are due, by the number of episodes and steps that have come."""
 
 from __future__ import annotations

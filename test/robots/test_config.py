@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every robot file is valid, a bad one is refused with its place, and a user adds one by a file."""
 
 from __future__ import annotations

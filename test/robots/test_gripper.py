@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A gripper that only opens and closes gets a goal when one is meant, and none of noise."""
 
 from __future__ import annotations

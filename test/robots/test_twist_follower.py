@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The target is smooth, bounded, close to the arm, and arrives where it was commanded to."""
 
 from __future__ import annotations

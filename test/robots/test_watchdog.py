@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Without commands the robot stands in time, whatever the clock and the commands do."""
 
 from __future__ import annotations

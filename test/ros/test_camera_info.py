@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Calibration is that of the pixels that the graph sees."""
 
 import numpy as np

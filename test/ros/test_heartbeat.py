@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A callback that computes is no sign of death, one that hangs is, and so is a node's end."""
 
 import time

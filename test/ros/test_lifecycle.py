@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What `ros2 lifecycle` and `ros2 param` do with a node, by the services that they call."""
 
 import pytest

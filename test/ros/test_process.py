@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What every node does: waits for the others, stops cleanly, dies with its parent, fails closed."""
 
 import os

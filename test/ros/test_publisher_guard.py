@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A topic's one sender is heard, and nobody else."""
 
 from __future__ import annotations

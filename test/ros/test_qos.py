@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a latch gives to one who comes late, over real DDS."""
 
 import pytest

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Cameras: what they show, with each renderer there is."""
 
 from __future__ import annotations

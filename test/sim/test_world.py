@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """World: velocity tracking, limits, gripper, determinism."""
 
 from __future__ import annotations

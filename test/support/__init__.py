@@ -1,1 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
 """What tests share: builders of runs and recordings, nodes and whole graphs under test."""

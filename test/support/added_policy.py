@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A second policy, added as a user would: one folder outside the package, named by a variable."""
 
 from __future__ import annotations

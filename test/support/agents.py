@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Agents so small that they learn within a test."""
 
 from __future__ import annotations

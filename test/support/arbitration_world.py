@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whom one arbitration node meets: sensors, person, classifier, policy and session."""
 
 import time

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An arbitration node whose third observation is more than it can stand."""
 
 from expo_ft_ros.control.snapshot import Snapshot

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A real browser for tests and screenshots of the console."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A simulated graph with its console, for a browser to look at."""
 
 from __future__ import annotations

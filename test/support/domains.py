@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """ROS domains, each for one test of this machine at a time."""
 
 from __future__ import annotations

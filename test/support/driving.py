@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Drives a World in tests as the control loop would: one tick late, inside the workspace."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Random but whole episodes for tests of the data layer."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Episode machines in a state that a test begins with, their clock turned by hand."""
 
 from expo_ft_ros.control.episode_machine import DEBOUNCE, EpisodeMachine, SceneReset, State

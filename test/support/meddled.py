@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A node out of whose own mouth come messages that it doesn't mean, beside those that it means.
 
 EXPO_FT_MEDDLED=module python -m support.meddled ARGUMENTS of the node

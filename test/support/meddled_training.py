@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A tiny training whose nodes say what they don't mean (`meddled.py`), and what must hold of it.
 
 python -m support.meddled_training FOLDER ROS_DOMAIN_ID realtime|lockstep

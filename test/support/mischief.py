@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What may be said on a topic that its sender doesn't mean: made of what was said there before.
 
 spoilt: a value that is none. again, late: a message that is known, the newest or an older one.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Pages of runs: parsed, and in a real browser that has no network."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The test's own end of the topics: publishes, gathers, serves, calls, and waits."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What runs on this machine, as a test needs to know it: by a word of its command line."""
 
 import os

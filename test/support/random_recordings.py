@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Random episodes as the graph says them and as the recorder writes them. Needs ROS."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Recorded episodes in which every pixel, place and candidate is known. Needs ROS."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Run folders made by hand, in which every number is known."""
 
 from __future__ import annotations

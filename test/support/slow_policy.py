@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The process of policy and learner, with a policy that takes as long as a large one does."""
 
 import time

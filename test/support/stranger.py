@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A process that comes into a graph that runs, and says on every topic what could be meant there.
 
 python -m support.stranger FOLDER, in the graph's domain, until SIGTERM

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the kernel keeps for the threads of a process."""
 
 from __future__ import annotations

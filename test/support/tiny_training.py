@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A whole training, as small as it goes; as a program, so that a test can kill all of it.
 
 python -m support.tiny_training FOLDER ROS_DOMAIN_ID

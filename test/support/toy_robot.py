@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A robot that nobody has built, and its adapter: what a package of one's own would hold.
 
 python -m support.toy_robot --ros-args -p robot:=PATH

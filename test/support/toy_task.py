@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A task as a user adds it: one YAML file and one folder, nothing in the package."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Views as the graph would give them, made by hand."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Candy Scoop: the scene holds still and repeats, the person demonstrates and rescues."""
 
 from __future__ import annotations

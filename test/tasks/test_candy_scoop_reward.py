@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The candy_scoop classifier: on painted images, and against ground truth in simulation."""
 
 from __future__ import annotations

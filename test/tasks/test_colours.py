@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Colour masks against the standard library's HSV, and regions against counting."""
 
 from __future__ import annotations

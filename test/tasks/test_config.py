@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every task file is valid, and a bad one is refused with its place."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The cube_pick classifier against ground truth, on successes and on what resembles them."""
 
 from __future__ import annotations

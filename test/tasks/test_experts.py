@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The scripted person: demonstrates, leaves a good policy alone, rescues a bad one."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A task from outside the package: a folder and a file, by path or environment variable."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """FlowVLA: a small vision-language-action policy trained by flow matching.
 
 Conventions are openpi's: x_t = t * noise + (1 - t) * action, t = 1 is noise, the target is

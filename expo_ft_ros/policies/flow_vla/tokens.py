@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Instructions as tokens without a vocabulary file: words hashed into a fixed range."""
 
 from __future__ import annotations

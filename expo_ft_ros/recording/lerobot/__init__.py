@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """LeRobot datasets, format v3.0: episodes are written into one and read from one.
 
 Images are lossless PNG inside the Parquet files, no video. A frame is an observation and the action

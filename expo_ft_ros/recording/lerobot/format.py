@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Names and places of what a dataset of ours holds."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The rows of a dataset's Parquet files, each cell checked as the column that it is of."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Encoded images: their size without decoding them, and their pixels."""
 
 from __future__ import annotations

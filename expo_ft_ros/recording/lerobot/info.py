@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a dataset says of itself, read and checked: meta/info.json and meta/tasks.parquet."""
 
 from __future__ import annotations

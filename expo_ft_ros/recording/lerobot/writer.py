@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Writes episodes into a new dataset."""
 
 from __future__ import annotations

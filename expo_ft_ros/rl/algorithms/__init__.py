@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Algorithms by name (`algorithm:=`): EXPO-FT and what the paper compares it with."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What HIL-SERL and DSRL share: Q and a squashed Gaussian actor, no selection among candidates."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What an algorithm is: it chooses a chunk on an observation, and learns after episodes."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """DSRL: a frozen VLA steered by a policy over its initial noise (paper, C.3)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """EXPO-FT: the VLA proposes chunks, an edit policy corrects them, a critic chooses on the fly."""
 
 from __future__ import annotations

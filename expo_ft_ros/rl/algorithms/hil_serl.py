@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """HIL-SERL, that is RLPD with human corrections: a Gaussian policy from scratch (paper, C.3)."""
 
 from __future__ import annotations

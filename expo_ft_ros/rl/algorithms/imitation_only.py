@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The baselines that optimise no reward: SFT, and HG-DAgger (paper, C.3)."""
 
 from __future__ import annotations

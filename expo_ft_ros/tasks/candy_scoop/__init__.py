@@ -1,1 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
 """Candy Scoop: its classifier, and for the simulation its scene and expert."""

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Candy Scoop's expert: scoops and pours, or watches and mends what goes wrong."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Candy Scoop's classifier: candies in the raised scoop, then candies in the target (paper, B.1).
 
 Both parts count pixels of the candies' colours. The scoop is fixed to the hand, so its bowl is

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Candy Scoop: a bin of candies, an empty container beside it, a scoop that the gripper holds.
 
 The scoop is part of the hand, so the fingers stay on its handle whatever they are told. Its frame,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Cube Pick's expert: picks the cube, or watches and mends what goes wrong."""
 
 from __future__ import annotations

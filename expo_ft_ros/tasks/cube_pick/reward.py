@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Cube Pick's classifier: the tool has risen while the gripper is partially closed (paper, B.1).
 
 From proprioception alone. A gripper that stopped halfway without an object is the known false

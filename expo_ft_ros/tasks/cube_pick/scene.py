@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Cube Pick: a cube anywhere on a black plane, the arm anywhere above it; lift the cube."""
 
 from __future__ import annotations

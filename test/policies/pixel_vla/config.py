@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A policy as somebody else would add it: as unlike FlowVLA as the contract allows."""
 
 from typing import ClassVar, Literal

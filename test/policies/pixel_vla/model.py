@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Sees eight by eight pixels through a frozen projection; nine numbers of noise a step.
 
 Its prefix is a pair, the state is part of its prompt, it normalises by mean and deviation, keeps no
