@@ -18,6 +18,9 @@ from typing import Literal, TypeVar
 OWN_ABSOLUTE = ("/clock", "/tf", "/tf_static", "/reset_episode")
 """Absolute in the root namespace, relative in another, where each graph has its own."""
 
+OPTIONAL_PACKAGES = ("tf2_msgs",)
+"""Of types without which a graph runs, too: their topics are then left out."""
+
 Reliability = Literal["reliable", "best_effort"]
 Durability = Literal["volatile", "transient_local"]
 

@@ -6,15 +6,21 @@ import importlib
 
 import pytest
 
-from expo_ft_ros.graph.topics import SERVICES, TOPICS, VIEW, service, topic, topics_of
-
-OPTIONAL = ("tf2_msgs",)
+from expo_ft_ros.graph.topics import (
+    OPTIONAL_PACKAGES,
+    SERVICES,
+    TOPICS,
+    VIEW,
+    service,
+    topic,
+    topics_of,
+)
 
 
 @pytest.mark.parametrize("entry", TOPICS.values(), ids=lambda entry: entry.name)
 def test_every_topic_has_an_installed_type(entry):
     package, name = entry.type.split("/")
-    if package in OPTIONAL:
+    if package in OPTIONAL_PACKAGES:
         pytest.importorskip(package)
     assert hasattr(importlib.import_module(f"{package}.msg"), name)
 
