@@ -118,7 +118,7 @@ def measure_throughput(run: Path) -> dict[str, float]:
 def measure_lateness(run: Path) -> dict[str, Any]:
     """How punctual a real-time run's online stage was.
 
-    late_ms: start of each tick, after it was due; reaction_ms: from a reading of the person's
+    late_ms: start of each tick, after it was due; reaction_ms: from a reading of the operator's
     device being sent to the command that follows it, without the wait for the tick; chunk_late_ms:
     of each chunk, against the tick at which it was needed (negative: in time); chunks_lost:
     requests that were never answered, but for those after the last answer; written_ms: what handing

@@ -55,7 +55,7 @@ def main(words: Sequence[str]) -> int:
         raise ConfigError(
             f"{output}: can't be written: {error.strerror or error} (give another --output)"
         ) from error
-    print(f"{count} steps of episode {number}: {output}")
+    print(f"{count} steps of episode {number} of {run.path}: {output}")
     return 0
 
 

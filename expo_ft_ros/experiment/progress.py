@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a person sees of a run: a live panel in a terminal, plain lines elsewhere, a summary.
+"""What the operator sees of a run: a live panel in a terminal, plain lines elsewhere, a summary.
 
 It knows the run folder only: `status.json` has the fields of msg/SessionStatus, `summary.json` is
 written by the session at the end (see `format_summary`). So it shows a remote or a past run alike.
@@ -237,7 +237,7 @@ def status_rows(status: Mapping[str, Any]) -> list[tuple[str, str]]:
         )
     for key, name in (
         ("success_rate", "success of last 20"),
-        ("intervention_rate", "steps by a person"),
+        ("intervention_rate", "steps by a human"),
     ):
         value = _number(status.get(key))
         if value is not None and done:

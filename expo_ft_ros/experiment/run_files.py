@@ -106,7 +106,7 @@ def append_metrics(folder: Path, line: Mapping[str, Any]) -> None:
 
 
 def told_rates(folder: Path) -> Iterator[tuple[int, float, float]]:
-    """(online steps, success rate, share of a person's steps) after each online episode that an
+    """(online steps, success rate, share of a human's steps) after each online episode that an
     earlier start of the run has counted; nothing of lines that can't be read."""
     path = folder / METRICS_FILE
     for text in path.read_text(errors="replace").splitlines() if path.is_file() else ():

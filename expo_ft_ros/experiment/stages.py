@@ -110,7 +110,7 @@ class Outcome(Protocol):
 
     @property
     def human_steps(self) -> int:
-        """Those of a person."""
+        """Those of a human."""
 
     @property
     def discarded(self) -> bool:

@@ -69,7 +69,7 @@ def badge(image):
 def test_a_video_has_a_frame_a_step_at_the_tasks_rate(run, capfd):
     assert cli.main(["episodes", "play", "1"]) == 0
     out, err = capfd.readouterr()
-    assert out == "6 steps of episode 1: episode_000001.webm\n"
+    assert out == f"6 steps of episode 1 of {run}: episode_000001.webm\n"
     assert err == ""
     frames, rate = decoded("episode_000001.webm")
     assert (len(frames), rate) == (len(SOURCES), 10.0)
