@@ -8,7 +8,7 @@ from expo_ft_ros.cli.arguments import Parser, wants_help
 from expo_ft_ros.configuration import ConfigError
 from expo_ft_ros.control.plan import LEARNED_STAGES
 from expo_ft_ros.data.episode import Episode
-from expo_ft_ros.experiment.run_folder import find_run, first_uncounted, read_config
+from expo_ft_ros.experiment.run_folder import control_hz_in, find_run, first_uncounted, read_config
 from expo_ft_ros.recording.episode_store import load_episodes
 from expo_ft_ros.recording.lerobot import DatasetWriter
 
@@ -29,12 +29,7 @@ def main(words: Sequence[str]) -> int:
         return 0
     wanted = _parser().parse(words)
     run = find_run(wanted.run)
-    try:
-        rate = float(read_config(run)["task"]["control_hz"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise ConfigError(
-            f"{run}: its config.yaml doesn't say the task's rate ({error})"
-        ) from error
+    rate = control_hz_in(read_config(run), run)
     try:
         with DatasetWriter(Path(wanted.folder).expanduser(), rate, _ROBOT) as writer:
             for episode in load_episodes(run / "episodes", first_uncounted(run)):

@@ -15,7 +15,6 @@ from expo_ft_ros.rl.config import ALGORITHM_NAMES, PRESET, known_names, load_pre
 from expo_ft_ros.robots import RobotConfig, load_robot
 from expo_ft_ros.robots.config import EXTERNAL, SIM, TOPIC_PATTERN
 from expo_ft_ros.tasks import TaskConfig, find_part, load_task
-from expo_ft_ros.tasks.classifiers import require_views
 
 
 def check_options(options: TaskOptions) -> None:
@@ -162,6 +161,9 @@ def _require_fit(options: RunOptions, task: TaskConfig) -> None:
 
 def _require_views(options: RunOptions, robot: RobotConfig, task: TaskConfig) -> None:
     """The classifier looks at views of the robot, and the simulation has a camera for each."""
+    # OpenCV comes with the classifiers, and help is to be quick.
+    from expo_ft_ros.tasks.classifiers import require_views
+
     try:
         require_views(task, robot)
         if robot.adapter == SIM:

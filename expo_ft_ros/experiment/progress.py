@@ -82,6 +82,17 @@ def format_line(status: Mapping[str, Any]) -> str:
     return ", ".join(parts)
 
 
+def evaluation_of(summary: Mapping[str, Any], stage: str) -> tuple[int, int] | None:
+    """(successes, trials) that a summary tells of an evaluation; None where it tells none."""
+    result = summary.get(stage)
+    if not isinstance(result, Mapping):
+        return None
+    successes, trials = _count(result.get("successes")), _count(result.get("trials"))
+    if successes is None or not trials or successes > trials:
+        return None
+    return successes, trials
+
+
 def format_summary(summary: Mapping[str, Any]) -> str:
     """The summary of a run in a few lines.
 
@@ -94,23 +105,23 @@ def format_summary(summary: Mapping[str, Any]) -> str:
         lines.append(f"Demonstrations: {summary['demonstrations']}")
     after = "of the policy" if summary.get("kind") == "eval" else "after RL"
     for key, title in (("eval_before", "after imitation"), ("eval_after", after)):
-        result = summary.get(key)
-        if not isinstance(result, Mapping) or not result.get("trials"):
+        result = evaluation_of(summary, key)
+        if result is None:
             continue
-        successes, trials = int(result["successes"]), int(result["trials"])
+        successes, trials = result
         low, high = wilson(successes, trials)
         lines.append(
             f"Success {title}: {successes}/{trials} = {successes / trials:.0%} "
             f"(95% interval {low:.0%} to {high:.0%})"
         )
-    robot = _number(summary.get("robot_seconds"))
+    robot = finite(summary.get("robot_seconds"))
     if robot:
         steps = summary.get("env_steps", "?")
         lines.append(f"Online: {steps} steps = {robot / 60:.1f} min of robot time")
     wall = summary.get("wall_seconds")
     if isinstance(wall, Mapping) and wall:
-        split = ", ".join(f"{stage} {format_duration(_number(s))}" for stage, s in wall.items())
-        total = sum(_number(seconds) or 0.0 for seconds in wall.values())
+        split = ", ".join(f"{stage} {format_duration(finite(s))}" for stage, s in wall.items())
+        total = sum(finite(seconds) or 0.0 for seconds in wall.values())
         lines.append(f"Wall clock: {format_duration(total)} ({split})")
     return "\n".join(lines)
 
@@ -212,7 +223,7 @@ class Display:
         table = Table.grid(padding=(0, 2))
         table.add_column(style="dim")
         table.add_column()
-        progress = _number(status.get("stage_progress")) or 0.0
+        progress = finite(status.get("stage_progress")) or 0.0
         table.add_row("stage", Text(STAGES.get(stage, stage), style="bold"))
         table.add_row("", ProgressBar(total=1.0, completed=min(1.0, progress), width=40))
         for name, value in status_rows(status):
@@ -225,13 +236,14 @@ class Display:
 def status_rows(status: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Names and values of what a status (fields of msg/SessionStatus) says, in order of display."""
     rows = []
-    total = int(_number(status.get("stage_episodes_total")) or 0)
-    done = int(_number(status.get("stage_episodes")) or 0)
+    total = _count(status.get("stage_episodes_total")) or 0
+    done = _count(status.get("stage_episodes")) or 0
     if status.get("stage") and (done or total):
         rows.append(("episodes", f"{done}/{total}" if total else str(done)))
-    if status.get("env_steps_total") and status.get("stage") in ("rl", "eval_after", "done"):
+    asked = _count(status.get("env_steps_total"))
+    if asked and status.get("stage") in ("rl", "eval_after", "done"):
         # The episode in which they were reached is driven to its end.
-        steps, asked = int(status.get("env_steps", 0)), int(status["env_steps_total"])
+        steps = _count(status.get("env_steps")) or 0
         rows.append(
             ("online steps", f"{steps} ({asked} asked)" if steps > asked else f"{steps}/{asked}")
         )
@@ -239,7 +251,7 @@ def status_rows(status: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("success_rate", "success of last 20"),
         ("intervention_rate", "steps by a human"),
     ):
-        value = _number(status.get(key))
+        value = finite(status.get(key))
         if value is not None and done:
             helped = key == "success_rate" and status.get("stage") == "rl"
             rows.append((name, f"{value:.0%}" + (" (with help)" if helped else "")))
@@ -248,10 +260,10 @@ def status_rows(status: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("update_ratio", "updates a step", "{:.1f}"),
         ("stage_progress", "stage done", "{:.0%}"),
     ):
-        value = _number(status.get(key))
+        value = finite(status.get(key))
         if value:
             rows.append((name, form.format(value)))
-    left = _number(status.get("seconds_left"))
+    left = finite(status.get("seconds_left"))
     if left is not None:
         rows.append(("time left", format_duration(left)))
     if status.get("note"):
@@ -259,16 +271,25 @@ def status_rows(status: Mapping[str, Any]) -> list[tuple[str, str]]:
     return rows
 
 
-def _number(value: Any) -> float | None:
+def finite(value: Any) -> float | None:
     """A finite number, else None: JSON may hold null or NaN where something is unknown."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _count(value: Any) -> int | None:
+    """A whole number from 0, else None."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
 def _read(path: Path) -> dict[str, Any] | None:
     try:
-        content = json.loads(path.read_text())
-    except (FileNotFoundError, json.JSONDecodeError):
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
         return None
     return content if isinstance(content, dict) else None

@@ -4,18 +4,24 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from expo_ft_ros.configuration import ConfigError
-from expo_ft_ros.experiment.progress import format_line, read_status, read_summary
+from expo_ft_ros.experiment.progress import (
+    evaluation_of,
+    finite,
+    format_line,
+    read_status,
+    read_summary,
+)
 from expo_ft_ros.experiment.run_folder import (
     METRICS_FILE,
     PROGRESS_FILE,
+    control_hz_in,
     is_running,
+    option_in,
     read_config,
 )
 from expo_ft_ros.recording.episode_store import episode_path
@@ -102,8 +108,7 @@ class RunData:
 
     def option(self, name: str) -> str:
         """An option of the run as text, "" where it has none of that name."""
-        value = self.config.get("resolved", self.config["options"]).get(name)
-        return "" if value is None else str(value)
+        return option_in(self.config, name) or ""
 
     def bag(self, episode: int) -> Path | None:
         """Where an episode is recorded; None where it isn't, or was set aside."""
@@ -119,12 +124,7 @@ def read_run(path: Path) -> RunData:
     """
     config = read_config(path)
     summary, status = read_summary(path), read_status(path) or {}
-    try:
-        rate = float(config["task"]["control_hz"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise ConfigError(
-            f"{path}: its config.yaml doesn't say the task's rate ({error!r})"
-        ) from error
+    rate = control_hz_in(config, path)
     episodes, unread = _episodes(path)
     wall, stages = _wall(path, summary, status)
     return RunData(
@@ -155,7 +155,7 @@ def _episodes(path: Path) -> tuple[tuple[EpisodeLine, ...], int]:
     for text in _texts(path / METRICS_FILE):
         try:
             episodes.append(_episode(json.loads(text), path))
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             unread += 1
     return tuple(episodes), unread
 
@@ -191,11 +191,8 @@ def _finite(values: Any) -> dict[str, float]:
     """The finite numbers of a mapping; none of what isn't one."""
     if not isinstance(values, Mapping):
         return {}
-    return {
-        str(name): float(value)
-        for name, value in values.items()
-        if isinstance(value, int | float) and math.isfinite(value)
-    }
+    numbers = {str(name): finite(value) for name, value in values.items()}
+    return {name: number for name, number in numbers.items() if number is not None}
 
 
 def _evaluations(
@@ -204,9 +201,9 @@ def _evaluations(
     """As the summary says; before there is one, as far as the episodes go."""
     found = {}
     for stage in EVALUATIONS:
-        told = (summary or {}).get(stage)
-        if isinstance(told, Mapping) and told.get("trials"):
-            found[stage] = (int(told["successes"]), int(told["trials"]))
+        told = evaluation_of(summary or {}, stage)
+        if told is not None:
+            found[stage] = told
             continue
         trials = [line.success for line in episodes if line.stage == stage and not line.discarded]
         if trials:
@@ -220,9 +217,9 @@ def _wall(
     if summary is not None:
         return _finite(summary.get("wall_seconds")), _finite(summary.get("stage_seconds"))
     try:
-        books = json.loads((path / PROGRESS_FILE).read_text())["wall"]
+        books = json.loads((path / PROGRESS_FILE).read_bytes())["wall"]
         return _finite(books["spent"]), _finite(books["stages"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return _finite(status.get("wall")), {}
 
 
@@ -253,6 +250,6 @@ def _in_words(value: Any) -> str:
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, list):
         return ", ".join(_in_words(part) for part in value)
-    if isinstance(value, str) and Path(value).expanduser().is_absolute():
+    if isinstance(value, str) and value.startswith(("/", "~")):
         return f"…/{Path(value).name}"
     return str(value)
