@@ -18,9 +18,6 @@ PUBLISHER = f"""
 import array, rclpy
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import Image
-
-pytestmark = pytest.mark.process
-
 rclpy.init()
 node = rclpy.create_node("publisher")
 publisher = node.create_publisher(Image, "image", qos_profile_sensor_data)

@@ -129,6 +129,7 @@ def _require_simulated(options: LearnOptions, task: TaskConfig) -> None:
         )
     find_part(task, "scene")
     find_part(task, "expert")
+    _require_views(options, robot, task)
 
 
 def _require_fit(options: RunOptions, task: TaskConfig) -> None:
@@ -159,7 +160,9 @@ def _require_fit(options: RunOptions, task: TaskConfig) -> None:
         )
 
 
-def _require_views(options: RunOptions, robot: RobotConfig, task: TaskConfig) -> None:
+def _require_views(
+    options: RunOptions | LearnOptions, robot: RobotConfig, task: TaskConfig
+) -> None:
     """The classifier looks at views of the robot, and the simulation has a camera for each."""
     # OpenCV comes with the classifiers, and help is to be quick.
     from expo_ft_ros.tasks.classifiers import require_views
