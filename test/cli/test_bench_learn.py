@@ -42,6 +42,7 @@ def test_a_run_leaves_everything_that_a_table_needs(folder):
     assert run["critic_updates"] == 2 * 3 * len(online)
 
 
+@pytest.mark.slow
 def test_a_run_that_diverged_leaves_its_log_and_its_cause(folder, capsys):
     words = ["demos:=1", "steps:=20", "eval_trials:=1", f"change:={TINY},learning_rate=1e30"]
     assert bench_learn.main(words) == 1

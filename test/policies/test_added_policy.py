@@ -43,6 +43,7 @@ def make_agent(config: AgentConfig, algorithm: str = "expo_ft") -> Agent:
     return Agent(load_task("cube_pick"), config, load_robot("sim").views, 0, algorithm)
 
 
+@pytest.mark.slow
 def test_one_folder_is_a_whole_run(folder, tmp_path):
     """Demonstration, imitation, evaluation, RL, evaluation; a checkpoint, and on from it."""
     options = parse_arguments([f"size:={added_policy.SIZE}"], LearnOptions)
@@ -87,6 +88,7 @@ def go_on_learning(agent: Agent, episode: Episode) -> None:
         pass
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algorithm", ALGORITHM_NAMES)
 def test_every_algorithm_learns_with_it(folder, algorithm):
     agent = make_agent(load_preset(size=added_policy.SIZE, changes=CHANGES), algorithm)

@@ -169,6 +169,7 @@ def outcome(read: Callable[[], Any], folder: Path) -> tuple[str, Any]:
         return said, None
 
 
+@pytest.mark.slow
 @settings(
     max_examples=600,
     deadline=None,
