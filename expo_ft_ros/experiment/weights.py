@@ -21,7 +21,13 @@ from expo_ft_ros.experiment.run_folder import (
     runs_dir,
     view_names_of,
 )
-from expo_ft_ros.rl.checkpoint_files import SUFFIX, Checkpoint, newest_whole, read_checkpoint
+from expo_ft_ros.rl.checkpoint_files import (
+    SUFFIX,
+    Checkpoint,
+    is_intact,
+    newest_whole,
+    read_checkpoint,
+)
 from expo_ft_ros.robots import load_robot
 
 CHECKPOINTS = "checkpoints"
@@ -51,7 +57,7 @@ class Weights:
     def notes(self) -> list[str]:
         """What the operator is told, a line each."""
         told = f"Weights: {self.path}" + (f" (version {self.version})" if self.version >= 0 else "")
-        return [f"Skipped: {path} is not whole (cut off)" for path in self.skipped] + [told]
+        return [f"Skipped: {path} is cut off or damaged" for path in self.skipped] + [told]
 
 
 def weights_to_evaluate(options: EvalOptions) -> Weights:
@@ -131,9 +137,9 @@ def _named(path: Path) -> tuple[Checkpoint, tuple[Path, ...]]:
     if not path.is_file():
         raise ConfigError(f"checkpoint:={path}: no such file")
     checkpoint = read_checkpoint(path.absolute())
-    if not checkpoint.whole:
+    if not checkpoint.whole or not is_intact(checkpoint.path):
         raise ConfigError(
-            f"checkpoint:={path}: not a whole checkpoint (cut off? name another one, or its run: "
+            f"checkpoint:={path}: cut off or damaged (name another one, or its run: "
             "then the newest whole one is taken)"
         )
     return checkpoint, ()

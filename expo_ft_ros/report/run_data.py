@@ -155,7 +155,7 @@ def _episodes(path: Path) -> tuple[tuple[EpisodeLine, ...], int]:
     for text in _texts(path / METRICS_FILE):
         try:
             episodes.append(_episode(json.loads(text), path))
-        except (ValueError, KeyError, TypeError, RecursionError):
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
             unread += 1
     return tuple(episodes), unread
 

@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from expo_ft_ros.data.files import replacing
-from expo_ft_ros.rl.checkpoint_files import SKELETON, VERSION
+from expo_ft_ros.rl.checkpoint_files import CHECKSUM, SKELETON, UNSEALED, VERSION, seal
 
 _TENSOR = "__tensor__"
 
@@ -35,7 +35,7 @@ def save_state(path: Path, state: dict[str, Any], version: int | None = None) ->
     tensors: dict[str, torch.Tensor] = {}
     skeleton = _flatten(state, "", tensors)
     partial = path.with_suffix(".partial")
-    about = {SKELETON: json.dumps(skeleton)}
+    about = {SKELETON: json.dumps(skeleton), CHECKSUM: UNSEALED}
     if version is not None:
         about[VERSION] = str(version)
     with replacing(partial, path):
@@ -44,6 +44,7 @@ def save_state(path: Path, state: dict[str, Any], version: int | None = None) ->
             save_file(tensors, partial, metadata=about)
         except SafetensorError as error:
             raise _of_the_system(error) from error
+        seal(partial)
 
 
 def _of_the_system(error: SafetensorError) -> OSError:

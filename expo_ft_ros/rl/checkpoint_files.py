@@ -11,17 +11,23 @@ import json
 import re
 import struct
 import time
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 SUFFIX = ".safetensors"
-SKELETON, VERSION = "skeleton", "version"
+SKELETON, VERSION, CHECKSUM = "skeleton", "version", "crc32"
 """Fields of a header's metadata."""
+UNSEALED = "0" * 10
+"""The checksum's digits until it is known."""
 
 _NAMED = re.compile(r"_v(\d+)$")
 _UNKNOWN = -1
 _LENGTH = struct.Struct("<Q")
 _LONGEST_HEADER = 100 << 20
+_PIECE = 1 << 20
+_BROKEN = (OSError, struct.error, ValueError, TypeError, AttributeError, LookupError)
 
 
 @dataclass(frozen=True)
@@ -51,15 +57,60 @@ def read_checkpoint(path: Path) -> Checkpoint:
     version = int(named[1]) if named else _UNKNOWN
     try:
         with path.open("rb") as file:
-            (length,) = _LENGTH.unpack(file.read(_LENGTH.size))
-            header = json.loads(file.read(length) if length <= _LONGEST_HEADER else b"")
-        about = header.pop("__metadata__")
+            header, about = _header(file)
         version = int(about.get(VERSION, version))
-        end = max((tensor["data_offsets"][1] for tensor in header.values()), default=0)
-        whole = SKELETON in about and path.stat().st_size == _LENGTH.size + length + end
-    except (OSError, struct.error, ValueError, TypeError, AttributeError, LookupError):
+        tensors = [entry for name, entry in json.loads(header).items() if name != "__metadata__"]
+        end = max((entry["data_offsets"][1] for entry in tensors), default=0)
+        whole = SKELETON in about and path.stat().st_size == _LENGTH.size + len(header) + end
+    except _BROKEN:
         return Checkpoint(path, version, whole=False)
     return Checkpoint(path, version, whole)
+
+
+def seal(path: Path) -> None:
+    """Writes the checksum into a file whose header has `UNSEALED` in its place."""
+    with path.open("r+b") as file:
+        place = _digits(_header(file)[0])
+        value = _sum(file, place)
+        file.seek(place)
+        file.write(f"{value:0{len(UNSEALED)}d}".encode())
+
+
+def is_intact(path: Path) -> bool:
+    """Whether a file holds what was written; one of an older version, which has no checksum, is
+    taken for it. Reads all of the file."""
+    try:
+        with path.open("rb") as file:
+            header, about = _header(file)
+            if CHECKSUM not in about:
+                return VERSION not in about
+            return _sum(file, _digits(header)) == int(about[CHECKSUM])
+    except _BROKEN:
+        return False
+
+
+def _sum(file: IO[bytes], place: int) -> int:
+    """CRC-32 of a file as it was before its checksum was written to `place`."""
+    file.seek(0)
+    value = zlib.crc32(file.read(place))
+    value = zlib.crc32(UNSEALED.encode(), value)
+    file.seek(place + len(UNSEALED))
+    while piece := file.read(_PIECE):
+        value = zlib.crc32(piece, value)
+    return value
+
+
+def _digits(header: bytes) -> int:
+    """Where in a file the checksum's digits begin."""
+    key = f'"{CHECKSUM}":"'.encode()
+    return _LENGTH.size + header.index(key) + len(key)
+
+
+def _header(file: IO[bytes]) -> tuple[bytes, dict[str, str]]:
+    """The header's bytes, and its metadata."""
+    (length,) = _LENGTH.unpack(file.read(_LENGTH.size))
+    header = file.read(length) if length <= _LONGEST_HEADER else b""
+    return header, json.loads(header)["__metadata__"]
 
 
 def list_checkpoints(folder: Path) -> list[Checkpoint]:
@@ -70,10 +121,11 @@ def list_checkpoints(folder: Path) -> list[Checkpoint]:
 
 
 def newest_whole(folder: Path) -> tuple[Checkpoint | None, tuple[Path, ...]]:
-    """The checkpoint to begin with, and the newer ones that are not whole, the newest first."""
+    """The checkpoint to begin with, and the newer ones that are cut off or damaged, the newest
+    first."""
     skipped: list[Path] = []
     for checkpoint in reversed(list_checkpoints(folder)):
-        if checkpoint.whole:
+        if checkpoint.whole and is_intact(checkpoint.path):
             return checkpoint, tuple(skipped)
         skipped.append(checkpoint.path)
     return None, tuple(skipped)

@@ -87,7 +87,7 @@ def make_agent(wanted: LearningParameters) -> Agent:
     if weights is None and wanted.run_dir:
         newest, skipped = newest_whole(Path(wanted.run_dir) / CHECKPOINTS)
         for path in skipped:
-            _log.warning("%s is not whole and was skipped", path)
+            _log.warning("%s is cut off or damaged, and was skipped", path)
         weights = newest.path if newest else None
     if weights is not None:
         agent.load(weights)

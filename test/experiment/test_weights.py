@@ -65,7 +65,7 @@ def test_one_that_was_cut_off_is_skipped_and_named_by_both(runs):
         assert weights.path == paths[1]
         assert weights.skipped == (paths[2],)
         assert weights.notes == [
-            f"Skipped: {paths[2]} is not whole (cut off)",
+            f"Skipped: {paths[2]} is cut off or damaged",
             f"Weights: {paths[1]} (version 2)",
         ]
     assert open_run("train", [f"resume:={run}"], TrainOptions).notes[1:] == weights.notes
@@ -90,7 +90,7 @@ def test_a_file_is_taken_as_it_is_or_refused(runs):
     _, paths = trained(1, 2)
     weights = weights_to_evaluate(EvalOptions(checkpoint=str(paths[0])))
     assert (weights.path, weights.version) == (paths[0], 1)
-    with pytest.raises(ConfigError, match="not a whole checkpoint"):
+    with pytest.raises(ConfigError, match="cut off or damaged"):
         weights_to_evaluate(EvalOptions(checkpoint=str(cut(paths[1]))))
     with pytest.raises(ConfigError, match="no such file"):
         weights_to_evaluate(EvalOptions(checkpoint="/none.safetensors"))

@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from safetensors.torch import save_file
 
 from expo_ft_ros.rl.checkpoint import load_state, save_state
 from expo_ft_ros.rl.checkpoint_files import (
@@ -83,6 +84,29 @@ def test_any_file_is_whole_or_not_but_never_an_error(tmp_path_factory, data, see
         mutated[place.randrange(len(mutated))] = place.randrange(256)
     path.write_bytes(mutated)
     assert len(list_checkpoints(folder)) == 2
+
+
+@settings(max_examples=100, deadline=None)
+@given(share=st.floats(0, 1, exclude_max=True), byte=st.integers(1, 255))
+def test_a_damaged_byte_is_seen(tmp_path_factory, share, byte):
+    """Wherever it is; a tensor's number would else be another one without a word."""
+    folder = tmp_path_factory.mktemp("checkpoints")
+    path = written(folder, 1)
+    data = bytearray(path.read_bytes())
+    place = int(share * len(data))
+    data[place] ^= byte
+    path.write_bytes(data)
+    weights, skipped = newest_whole(folder)
+    if weights is None:
+        assert skipped == (path,)
+    else:
+        assert torch.equal(load_state(path)["x"], torch.zeros(100))
+
+
+def test_a_checkpoint_of_before_there_was_a_checksum_is_read(tmp_path):
+    save_file({"x": torch.ones(2)}, tmp_path / "old_v00001.safetensors", {"skeleton": "{}"})
+    weights, _ = newest_whole(tmp_path)
+    assert (weights.version, weights.whole) == (1, True)
 
 
 def test_no_folder_has_no_checkpoint(tmp_path):
