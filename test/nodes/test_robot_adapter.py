@@ -19,6 +19,7 @@ from expo_ft_ros.data.types import Source
 from expo_ft_ros.recording.episode_store import load_episodes
 from expo_ft_ros.ros.messages import header_of
 from support import toy_robot
+from support.processes import processes_naming
 
 BASE = "toy_base"
 
@@ -163,25 +164,7 @@ def test_a_whole_episode_on_a_robot_that_is_one_file_and_an_adapter_of_somebody_
     probe.node.destroy_publisher(it.gripper)
     state = probe.gather("episode/state")
     spacemouse = probe.publisher("spacenav/twist")
-    arguments = {
-        "robot": robot,
-        "realtime": "true",
-        "operator": "spacemouse",
-        "scene_reset": "person",
-        "demos": 1,
-        "run_dir": run,
-    }
-    process = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "expo_ft_ros.cli",
-            "collect",
-            *(f"{name}:={value}" for name, value in arguments.items()),
-        ],
-        env={**os.environ, "ROS_DOMAIN_ID": str(graph.domain)},
-        stdin=subprocess.DEVNULL,
-    )
+    process = _collect(graph, robot, run)
     try:
         _demonstrate(probe, state, spacemouse)
         probe.until(lambda: process.poll() is not None, "the end of the run", timeout=60.0)
@@ -201,6 +184,42 @@ def test_a_whole_episode_on_a_robot_that_is_one_file_and_an_adapter_of_somebody_
     assert config["robot"]["name"] == "toy"
     assert config["robot"]["limits"]["linear_velocity"] == 0.2
     assert it.node.process.poll() is None, "somebody else's adapter outlives the run"
+
+
+@pytest.mark.timeout(200)
+def test_an_adapter_of_ones_own_package_begins_and_ends_with_the_graph(graph, robot):
+    robot.write_text(toy_robot.FILE.replace("external", toy_robot.__name__))
+    run = graph.folder / "run"
+    state = graph.probe.gather("episode/state")
+    spacemouse = graph.probe.publisher("spacenav/twist")
+    process = _collect(graph, robot, run)
+    try:
+        _demonstrate(graph.probe, state, spacemouse)
+        graph.probe.until(lambda: process.poll() is not None, "the end of the run", timeout=60.0)
+        assert process.returncode == 0
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.wait(30)
+    assert (run / "logs" / "toy_adapter.log").is_file()
+    assert not processes_naming(str(run))
+
+
+def _collect(graph, robot, run):
+    arguments = {
+        "robot": robot,
+        "realtime": "true",
+        "operator": "spacemouse",
+        "scene_reset": "person",
+        "demos": 1,
+        "run_dir": run,
+    }
+    words = [f"{name}:={value}" for name, value in arguments.items()]
+    return subprocess.Popen(
+        [sys.executable, "-m", "expo_ft_ros.cli", "collect", *words],
+        env={**os.environ, "ROS_DOMAIN_ID": str(graph.domain)},
+        stdin=subprocess.DEVNULL,
+    )
 
 
 def _demonstrate(probe, state, spacemouse):
