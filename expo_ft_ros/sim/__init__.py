@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Simulated robot, cameras, scenes and the scripted person who corrects the robot."""
+"""The simulation's engine: robot, physics, cameras, and what a scene is."""
 
 from expo_ft_ros.sim.gl import choose_gl
 

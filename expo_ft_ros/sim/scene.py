@@ -10,6 +10,8 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from expo_ft_ros.sim import franka
+
 Vector = NDArray[np.float64]
 ObjectPose = tuple[Vector, Vector]
 
@@ -39,6 +41,15 @@ class Scene(Protocol):
 
     def objects(self, model: mujoco.MjModel, data: mujoco.MjData) -> dict[str, ObjectPose]:
         """Returns name -> position (3,) [m], quaternion x, y, z, w in the base frame."""
+
+
+def add_table(spec: mujoco.MjSpec) -> None:
+    """Adds a table, whose top is at z = 0."""
+    spec.worldbody.add_geom(
+        name="table", type=mujoco.mjtGeom.mjGEOM_BOX, pos=[0.45, 0.0, -0.25],
+        size=[0.65, 0.7, 0.25], rgba=[0.72, 0.66, 0.56, 1.0], contype=franka.TABLE_BIT,
+        conaffinity=0,
+    )  # fmt: skip
 
 
 def add_side_camera(

@@ -48,7 +48,7 @@ class Waypoint(Config):
         default=0.0, ge=0, le=60, description="time there before the next, for a gripper [s]"
     )
     within: float = Field(
-        default=10.0, gt=0, le=600, description="a person is asked after trying for so long [s]"
+        default=10.0, gt=0, le=600, description="the operator is asked after trying for so long [s]"
     )
     speed: float = Field(default=0.5, gt=0, le=1, description="share of the limits")
     near: float = Field(
@@ -100,8 +100,8 @@ class TaskConfig(Config):
     )
     replan_on_release: bool = Field(
         default=False,
-        description="a new chunk is drawn when a person lets go (the authors' code); false: the "
-        "rest of the chunk goes on (the paper)",
+        description="a new chunk is drawn when the operator lets go (the authors' code); false: "
+        "the rest of the chunk goes on (the paper)",
     )
     updates_per_episode: int = Field(
         ge=0, le=1000, description="K, update calls after each episode"

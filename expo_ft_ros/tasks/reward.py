@@ -47,8 +47,8 @@ class Classifier(Protocol):
         """Returns the sparse reward (0 or 1) of the action that led to obs."""
 
     def marks(self, obs: Observation) -> Mapping[str, Marks]:
-        """What it looks at, for people: view -> marks; changes nothing."""
+        """What it looks at, for the operator: view -> marks; changes nothing."""
 
     @property
     def heights(self) -> Mapping[str, float]:
-        """Heights of the tool centre point that count, for people: name -> [m] above the base."""
+        """Heights of the tool that count, for the operator: name -> [m] above the base."""

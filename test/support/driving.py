@@ -43,18 +43,18 @@ def lifted(world: World) -> bool:
     return world.success() and bool(world.proprio().position[2] > 0.12)
 
 
-def person(task: TaskConfig, seed: int, rate: float = 1.0) -> Expert:
+def seeded_expert(task: TaskConfig, seed: int, rate: float = 1.0) -> Expert:
     """The task's expert at the start of an episode."""
     operator = make_expert(task, LIMITS, np.random.default_rng(0), rate)
     operator.reset(seed)
     return operator
 
 
-def expert(
+def expert_policy(
     task: TaskConfig, seed: int, name: str = "", shift: tuple[float, ...] = (0.0, 0.0, 0.0)
 ) -> Policy:
-    """A policy that does what the person would, were the object of that name shifted [m]."""
-    operator = person(task, seed)
+    """A policy that does what the expert would, were the object of that name shifted [m]."""
+    operator = seeded_expert(task, seed)
 
     def act(world: World, step: int) -> NDArray[np.float64]:
         objects = dict(world.objects())

@@ -66,7 +66,14 @@ import mujoco
 import numpy as np
 
 from expo_ft_ros.sim import franka
-from expo_ft_ros.sim.scene import TOOL_DOWN_WXYZ, ObjectPose, Start, add_side_camera, body_pose
+from expo_ft_ros.sim.scene import (
+    TOOL_DOWN_WXYZ,
+    ObjectPose,
+    Start,
+    add_side_camera,
+    add_table,
+    body_pose,
+)
 
 MAT = "mat"
 HIGH = 0.10
@@ -74,14 +81,12 @@ HIGH = 0.10
 
 class Scene:
     def build(self, spec: mujoco.MjSpec) -> None:
-        box = mujoco.mjtGeom.mjGEOM_BOX
-        spec.worldbody.add_geom(
-            name="table", type=box, pos=[0.45, 0.0, -0.25], size=[0.65, 0.7, 0.25],
-            contype=franka.TABLE_BIT, conaffinity=0,
-        )
+        add_table(spec)
         mat = spec.worldbody.add_body(name=MAT, pos=[0.48, 0.0, 0.0], mocap=True)
-        mat.add_geom(type=box, size=[0.05, 0.05, 0.001], rgba=[0.9, 0.2, 0.1, 1.0], contype=0,
-                     conaffinity=0)
+        mat.add_geom(
+            type=mujoco.mjtGeom.mjGEOM_BOX, size=[0.05, 0.05, 0.001], rgba=[0.9, 0.2, 0.1, 1.0],
+            contype=0, conaffinity=0,
+        )
         add_side_camera(spec, np.array([1.06, -0.52, 0.56]), np.array([0.45, 0.0, 0.1]), 41.0)
 
     def reset(self, model, data, rng) -> Start:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Candy Scoop: the scene holds still and repeats, the person demonstrates and rescues."""
+"""Candy Scoop: the scene holds still and repeats, the expert demonstrates and rescues."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from expo_ft_ros.tasks.candy_scoop.scene import (
 from expo_ft_ros.tasks.candy_scoop.sight import CandySight
 from expo_ft_ros.tasks.experts import Mode, OperatorView, make_expert
 from expo_ft_ros.tasks.scenes import make_world
-from support.driving import Policy, episode, expert, frozen, person, view
+from support.driving import Policy, episode, expert_policy, frozen, seeded_expert, view
 
 LIMITS = load_robot("sim").limits
 
@@ -56,7 +56,7 @@ def down(world: World, step: int) -> np.ndarray:
 
 def empty_handed(task: TaskConfig, seed: int) -> Policy:
     """Goes through the motions above the candies and thinks that it has some."""
-    operator = person(task, seed)
+    operator = seeded_expert(task, seed)
 
     def act(world: World, step: int) -> np.ndarray:
         objects = world.objects()
@@ -89,7 +89,7 @@ def test_episodes_start_at_rest_with_every_candy_in_the_bin(world: World) -> Non
 def test_same_seed_and_actions_give_the_same_bits(task: TaskConfig, world: World) -> None:
     def states() -> bytes:
         world.reset(5)
-        operator = person(task, 5)
+        operator = seeded_expert(task, 5)
         for step in range(30):
             world.step(operator.act(view(world, step, Mode.DEMONSTRATE)).action() * scale)
         return world.data.qpos.tobytes() + world.data.qvel.tobytes()
@@ -115,7 +115,7 @@ def test_demonstrates_from_anywhere_in_human_time(task: TaskConfig, world: World
     outcomes = []
     for seed in range(4):
         world.reset(seed)
-        demonstrator = person(task, seed)
+        demonstrator = seeded_expert(task, seed)
         outcomes.append(episode(task, world, demonstrator, Mode.DEMONSTRATE, done=World.success))
     assert all(outcome.success for outcome in outcomes)
     assert 40 <= np.mean([outcome.steps for outcome in outcomes]) <= 110
@@ -124,7 +124,7 @@ def test_demonstrates_from_anywhere_in_human_time(task: TaskConfig, world: World
 def test_demonstrations_are_as_varied_as_people(task: TaskConfig, world: World) -> None:
     def trajectory(seed: int) -> np.ndarray:
         world.reset(0)
-        operator = person(task, seed)
+        operator = seeded_expert(task, seed)
         commands = []
         for step in range(10):
             commands.append(operator.act(view(world, step, Mode.DEMONSTRATE)).action())
@@ -140,8 +140,8 @@ def test_demonstrations_are_as_varied_as_people(task: TaskConfig, world: World) 
 def test_a_good_policy_is_left_alone(task: TaskConfig, world: World) -> None:
     for seed in range(2):
         world.reset(seed)
-        good = expert(task, seed + 100)
-        watcher = person(task, seed)
+        good = expert_policy(task, seed + 100)
+        watcher = seeded_expert(task, seed)
         outcome = episode(task, world, watcher, Mode.CORRECT, good, done=World.success)
         assert outcome.success
         assert outcome.human == 0
@@ -155,12 +155,14 @@ def test_rescues_a_bad_policy(task: TaskConfig, world: World, kind: str) -> None
             "frozen": frozen,
             "aside": aside,
             "down": down,
-            "pours beside": expert(task, seed, TARGET, (0.0, -0.09, 0.0)),
+            "pours beside": expert_policy(task, seed, TARGET, (0.0, -0.09, 0.0)),
             "empty-handed": empty_handed(task, seed),
         }
         world.reset(seed + 20)
         policy = policies[kind]
-        outcome = episode(task, world, person(task, seed), Mode.CORRECT, policy, done=World.success)
+        outcome = episode(
+            task, world, seeded_expert(task, seed), Mode.CORRECT, policy, done=World.success
+        )
         assert outcome.human > 0
         assert outcome.success
 
@@ -168,20 +170,22 @@ def test_rescues_a_bad_policy(task: TaskConfig, world: World, kind: str) -> None
 def test_gives_control_back_once_the_error_is_mended(task: TaskConfig, world: World) -> None:
     """With candies in the scoop, a policy that only missed the start finishes by itself."""
     world.reset(41)
-    good = expert(task, 1)
+    good = expert_policy(task, 1)
 
     def slow_start(world: World, step: int) -> np.ndarray:
         return good(world, step) if step > 25 else np.zeros(7)
 
-    outcome = episode(task, world, person(task, 1), Mode.CORRECT, slow_start, done=World.success)
+    outcome = episode(
+        task, world, seeded_expert(task, 1), Mode.CORRECT, slow_start, done=World.success
+    )
     assert outcome.success
     assert 0 < outcome.human < 0.7 * outcome.steps
 
 
-def test_rate_scales_how_readily_he_intervenes(task: TaskConfig, world: World) -> None:
+def test_rate_scales_how_readily_it_intervenes(task: TaskConfig, world: World) -> None:
     def first_intervention(rate: float) -> int:
         world.reset(0)
-        operator = person(task, 0, rate)
+        operator = seeded_expert(task, 0, rate)
         seen = view(world, 0, Mode.CORRECT)
         return next((n for n in range(task.max_steps) if operator.act(seen).active), task.max_steps)
 
@@ -197,4 +201,4 @@ def test_rate_out_of_range_is_refused(task: TaskConfig, rate: float) -> None:
 
 def test_a_scene_without_candies_is_refused(task: TaskConfig, world: World) -> None:
     with pytest.raises(ValueError, match="sees no object"):
-        person(task, 0).act(OperatorView(world.proprio(), {}, 0, Mode.CORRECT))
+        seeded_expert(task, 0).act(OperatorView(world.proprio(), {}, 0, Mode.CORRECT))

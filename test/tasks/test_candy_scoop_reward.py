@@ -134,7 +134,7 @@ def test_reason_says_what_is_missing() -> None:
 
 
 def asked_for(track: list[Observation]) -> str:
-    """What a person is asked to do after the last observation. The bin is the lower left corner."""
+    """What the operator is asked to do in the end. The bin is the lower left corner."""
     parameters = {"bin_region": [0.0, 0.5, 0.5, 1.0], "few": 0.2, "spilled": 0.1, "recent": 3}
     classifier = judge(**parameters)
     classifier.reset(track[0])
@@ -169,7 +169,7 @@ FULL_BIN, EMPTY_BIN, UNTIDY = scene(0.8), scene(0.1), scene(0.8, 0.2)
         ([scene(0.1, 0.2)] * 3, "refill the bin (candies over 10% of it), take the candies off"),
     ],
 )
-def test_a_person_is_asked_for_when_the_scene_needs_one(track: list, asked: str) -> None:
+def test_the_operator_is_asked_for_when_the_scene_needs_one(track: list, asked: str) -> None:
     found = asked_for(track)
     assert found.startswith(asked) if asked else found == ""
 

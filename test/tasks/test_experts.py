@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The scripted person: demonstrates, leaves a good policy alone, rescues a bad one."""
+"""The expert: demonstrates, leaves a good policy alone, rescues a bad one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from expo_ft_ros.robots import load_robot
 from expo_ft_ros.sim.world import World
 from expo_ft_ros.tasks import TaskConfig
 from expo_ft_ros.tasks.experts import Mode, OperatorView, make_expert
-from support.driving import Policy, episode, expert, frozen, person, view
+from support.driving import Policy, episode, expert_policy, frozen, seeded_expert, view
 
 LIMITS = load_robot("sim").limits
 
@@ -20,17 +20,17 @@ def aside(world: World, step: int) -> np.ndarray:
 
 
 def shut(task: TaskConfig, seed: int) -> Policy:
-    act = expert(task, seed)
+    act = expert_policy(task, seed)
     return lambda world, step: np.r_[act(world, step)[:6], -1.0]
 
 
 def never_closing(task: TaskConfig, seed: int) -> Policy:
-    act = expert(task, seed)
+    act = expert_policy(task, seed)
     return lambda world, step: np.r_[act(world, step)[:6], 1.0]
 
 
 def dropping(task: TaskConfig, seed: int) -> Policy:
-    act, ticks = expert(task, seed), iter(range(8))
+    act, ticks = expert_policy(task, seed), iter(range(8))
     state: set[str] = set()
 
     def drop(world: World, step: int) -> np.ndarray:
@@ -47,7 +47,7 @@ def test_demonstrates_from_anywhere_in_human_time(task: TaskConfig, world: World
     outcomes = []
     for seed in range(15):
         world.reset(seed)
-        outcomes.append(episode(task, world, person(task, seed), Mode.DEMONSTRATE))
+        outcomes.append(episode(task, world, seeded_expert(task, seed), Mode.DEMONSTRATE))
     assert all(outcome.success for outcome in outcomes)
     steps = [outcome.steps for outcome in outcomes]
     assert 25 <= np.mean(steps) <= 60
@@ -59,7 +59,7 @@ def test_demonstrations_are_as_varied_as_people_and_repeatable(
 ) -> None:
     def trajectory(seed: int) -> np.ndarray:
         world.reset(0)
-        operator = person(task, seed)
+        operator = seeded_expert(task, seed)
         commands = []
         for step in range(15):
             commands.append(operator.act(view(world, step, Mode.DEMONSTRATE)).action())
@@ -73,7 +73,7 @@ def test_demonstrations_are_as_varied_as_people_and_repeatable(
 def test_full_scale_is_not_exceeded(task: TaskConfig, world: World) -> None:
     for seed in range(5):
         world.reset(seed)
-        operator = person(task, seed)
+        operator = seeded_expert(task, seed)
         for step in range(40):
             action = operator.act(view(world, step, Mode.DEMONSTRATE)).action()
             assert np.all(np.abs(action) <= 1.0)
@@ -83,7 +83,9 @@ def test_full_scale_is_not_exceeded(task: TaskConfig, world: World) -> None:
 def test_a_good_policy_is_left_alone(task: TaskConfig, world: World) -> None:
     for seed in range(5):
         world.reset(seed)
-        outcome = episode(task, world, person(task, seed), Mode.CORRECT, expert(task, seed + 100))
+        outcome = episode(
+            task, world, seeded_expert(task, seed), Mode.CORRECT, expert_policy(task, seed + 100)
+        )
         assert outcome.success
         assert outcome.human == 0
 
@@ -100,7 +102,7 @@ def test_rescues_a_bad_policy(task: TaskConfig, world: World, kind: str) -> None
             "dropping": dropping(task, seed),
         }
         world.reset(seed + 20)
-        outcome = episode(task, world, person(task, seed), Mode.CORRECT, policies[kind])
+        outcome = episode(task, world, seeded_expert(task, seed), Mode.CORRECT, policies[kind])
         assert outcome.human > 0
         rescued += outcome.success
     assert rescued >= 3
@@ -110,20 +112,20 @@ def test_gives_control_back_once_the_error_is_mended(task: TaskConfig, world: Wo
     """Moved over the cube, a policy that only misjudged the start finishes by itself."""
     for seed in range(4):
         world.reset(seed + 40)
-        good = expert(task, seed)
+        good = expert_policy(task, seed)
 
         def slow_start(world: World, step: int, good: Policy = good) -> np.ndarray:
             return good(world, step) if step > 20 else np.zeros(7)
 
-        outcome = episode(task, world, person(task, seed), Mode.CORRECT, slow_start)
+        outcome = episode(task, world, seeded_expert(task, seed), Mode.CORRECT, slow_start)
         assert outcome.success
         assert 0 < outcome.human < 0.7 * outcome.steps
 
 
-def test_rate_scales_how_readily_he_intervenes(task: TaskConfig, world: World) -> None:
+def test_rate_scales_how_readily_it_intervenes(task: TaskConfig, world: World) -> None:
     def first_intervention(rate: float) -> int:
         world.reset(0)
-        operator = person(task, 0, rate)
+        operator = seeded_expert(task, 0, rate)
         for step in range(task.max_steps):
             if operator.act(view(world, step, Mode.CORRECT)).active:
                 return step
@@ -136,7 +138,7 @@ def test_rate_scales_how_readily_he_intervenes(task: TaskConfig, world: World) -
 
 def test_inactive_means_no_command(task: TaskConfig, world: World) -> None:
     world.reset(0)
-    command = person(task, 0).act(view(world, 0, Mode.CORRECT))
+    command = seeded_expert(task, 0).act(view(world, 0, Mode.CORRECT))
     assert not command.active
     assert not command.action().any()
 
@@ -149,10 +151,10 @@ def test_rate_out_of_range_is_refused(task: TaskConfig, rate: float) -> None:
 
 def test_a_scene_without_a_cube_is_refused(task: TaskConfig, world: World) -> None:
     with pytest.raises(ValueError, match="no object 'cube'"):
-        person(task, 0).act(OperatorView(world.proprio(), {}, 0, Mode.CORRECT))
+        seeded_expert(task, 0).act(OperatorView(world.proprio(), {}, 0, Mode.CORRECT))
 
 
-def test_he_helps_in_a_share_of_the_episodes_and_always_demonstrates(
+def test_it_helps_in_a_share_of_the_episodes_and_always_demonstrates(
     task: TaskConfig, world: World
 ) -> None:
     operator = make_expert(task, LIMITS, np.random.default_rng(0), rate=1.0, share=0.5)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from enum import Enum, auto
+from enum import Enum
 
 import numpy as np
 
@@ -26,16 +26,7 @@ _POUR_TICKS = 26  # after which it goes for more, since the episode isn't over
 _FACE = 0.012  # this near a side of the workspace is leaving it [m]
 
 
-class Phase(Enum):
-    """Where the scooping is."""
-
-    REACH = auto()
-    DIP = auto()
-    DRAG = auto()
-    LEVEL = auto()
-    LIFT = auto()
-    CARRY = auto()
-    POUR = auto()
+Phase = Enum("Phase", ["REACH", "DIP", "DRAG", "LEVEL", "LIFT", "CARRY", "POUR"])
 
 
 @dataclass(frozen=True)

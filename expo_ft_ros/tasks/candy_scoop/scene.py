@@ -20,6 +20,7 @@ from expo_ft_ros.sim.scene import (
     Start,
     Vector,
     add_side_camera,
+    add_table,
     body_pose,
 )
 
@@ -66,10 +67,7 @@ class Scene:
             spec.joint(name).armature = 0.4
         world = spec.worldbody
         box = mujoco.mjtGeom.mjGEOM_BOX
-        world.add_geom(
-            name="table", type=box, pos=[0.45, 0.0, -0.25], size=[0.65, 0.7, 0.25],
-            rgba=[0.72, 0.66, 0.56, 1.0], contype=franka.TABLE_BIT, conaffinity=0,
-        )  # fmt: skip
+        add_table(spec)
         world.add_geom(
             name="backdrop", type=box, pos=[-0.9, 0.0, 0.5], size=[0.02, 3.0, 2.5],
             rgba=[0.55, 0.62, 0.7, 1.0], contype=0, conaffinity=0,

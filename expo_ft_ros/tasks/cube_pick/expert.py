@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from enum import Enum, auto
+from enum import Enum
 from functools import cached_property
 
 import numpy as np
@@ -26,17 +26,7 @@ _FUNNEL_LOST = 0.022  # misplacement that sends the tool up again [m]
 _AT_CUBE = 0.006  # height error that allows closing [m]
 _LIFTED, _LIFT_TO = 0.04, 0.20  # of the cube's centre, and of the tool [m]
 _FACE = 0.015  # this near a side of the workspace is leaving it [m]
-_CLOSE_TICKS = 8
-_DETOUR_TICKS = 10.0  # in which the first heading turns to the cube
-
-
-class Phase(Enum):
-    """Where the pick is."""
-
-    REACH = auto()
-    DESCEND = auto()
-    CLOSE = auto()
-    LIFT = auto()
+Phase = Enum("Phase", ["REACH", "DESCEND", "CLOSE", "LIFT"])
 
 
 class CubeSight(Sight):
@@ -121,9 +111,9 @@ class Expert(ScriptedExpert[CubeSight, CubeHabits, Phase]):
         }
 
     def _needed(self, sight: CubeSight, sign: str) -> Help:
-        at_cube = sight.misplaced() < _ALIGNED and sight.above < _LOW
         if sign == "dropped":
             return Help.FINISHED
+        at_cube = sight.misplaced() < _ALIGNED and sight.above < _LOW
         return Help.SECURED if at_cube or sight.held else Help.READY
 
     def _entry(self, sight: CubeSight) -> Phase:
@@ -135,7 +125,7 @@ class Expert(ScriptedExpert[CubeSight, CubeHabits, Phase]):
         target = np.array([*(sight.cube[:2] + habits.offset), sight.cube[2]])
         if self._phase is Phase.REACH:
             target[2] = max(sight.cube[2], 0.02) + habits.hover
-            target[:2] += habits.detour * np.exp(-self._ticks / _DETOUR_TICKS)
+            target[:2] += habits.detour * np.exp(-self._ticks / 10.0)
             if sight.above < _CLEAR and sight.misplaced() > _FUNNEL_LOST:
                 target[:2] = sight.tool[:2]  # up first: sideways would sweep the cube along
         return target
@@ -152,7 +142,7 @@ class Expert(ScriptedExpert[CubeSight, CubeHabits, Phase]):
                 return Phase.CLOSE
             case Phase.CLOSE if sight.held and self._ticks >= 4:
                 return Phase.LIFT
-            case Phase.CLOSE if self._ticks > _CLOSE_TICKS:
+            case Phase.CLOSE if self._ticks > 8:
                 return Phase.REACH
             case Phase.LIFT if not sight.held and self._ticks > 2:
                 return Phase.REACH

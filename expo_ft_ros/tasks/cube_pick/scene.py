@@ -12,6 +12,7 @@ from expo_ft_ros.sim.scene import (
     ObjectPose,
     Start,
     add_side_camera,
+    add_table,
     body_pose,
 )
 
@@ -35,10 +36,7 @@ class Scene:
         middle = (CUBE_LOW + CUBE_HIGH) / 2
         extent = (CUBE_HIGH - CUBE_LOW) / 2 + _PLANE_MARGIN
         world = spec.worldbody
-        world.add_geom(
-            name="table", type=box, pos=[0.45, 0.0, -0.25], size=[0.65, 0.7, 0.25],
-            rgba=[0.72, 0.66, 0.56, 1.0], contype=franka.TABLE_BIT, conaffinity=0,
-        )  # fmt: skip
+        add_table(spec)
         world.add_geom(  # a sheet of paint: seen, not felt
             name="plane", type=box, pos=[*middle, 0.0], size=[*extent, 0.0006],
             rgba=[0.05, 0.05, 0.06, 1.0], contype=0, conaffinity=0,
