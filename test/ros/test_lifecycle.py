@@ -19,8 +19,10 @@ ROUND = [
 NODES = (
     "arbitration",
     "camera",
+    "learner",
     "monitor",
     "operator",
+    "policy",
     "proprio",
     "recorder",
     "reward",
