@@ -245,7 +245,7 @@ class Realtime(Scheduler):
         if loop.running and snapshot is None:
             yield Explain(f"never came: {', '.join(self.inputs.missing())}")
         elif loop.running:
-            yield Explain(AWAITING_TAKEOVER)
+            yield Explain(self.silent or AWAITING_TAKEOVER)
         yield PublishState()
 
     def _lateness(self, started: float) -> float:

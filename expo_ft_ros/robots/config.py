@@ -20,6 +20,24 @@ Role = Literal["base", "left_wrist", "right_wrist"]
 SIM = "sim"
 """The adapter that is our simulation."""
 
+GRAPH_NODES = (
+    "agent",
+    "arbitration",
+    "camera",
+    "keyboard",
+    "learner",
+    "monitor",
+    "operator",
+    "policy",
+    "proprio",
+    "recorder",
+    "reward",
+    "session",
+    "spacemouse",
+    "teleop",
+)
+"""Names that an adapter's node can't have: another node's heartbeat would count as its."""
+
 EXTERNAL = "external"
 """The adapter that somebody else starts."""
 
@@ -223,6 +241,13 @@ class RobotConfig(Config):
     views: tuple[ViewConfig, ...] = Field(
         min_length=1, max_length=MAX_VIEWS, description="cameras, in the order that policies see"
     )
+
+    @field_validator("node")
+    @classmethod
+    def _is_its_own(cls, value: str) -> str:
+        if value in GRAPH_NODES:
+            raise ValueError("a node of the graph has this name (give the adapter another)")
+        return value
 
     @field_validator("adapter")
     @classmethod

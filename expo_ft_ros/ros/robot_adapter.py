@@ -199,9 +199,7 @@ class PoseAdapter(RobotAdapter[P]):
 
     def _safety_action(self) -> None:
         super()._safety_action()
-        if self._follower is not None:
-            self._follower.freeze()
-            self.send_target(self._follower.target)
+        self._let_go()
 
     def read_state(self) -> Proprio | None:
         """The newest measured state; None where there is none. Must not block."""
@@ -215,24 +213,32 @@ class PoseAdapter(RobotAdapter[P]):
         """Gives the gripper a goal, which replaces the one before. Must not block."""
         raise NotImplementedError
 
+    def _let_go(self) -> None:
+        """The controller keeps its last target: that one must not move."""
+        follower, self._follower = self._follower, None
+        if follower is not None:
+            follower.freeze()
+            self.send_target(follower.target)
+
     def _cycle(self) -> None:
         now, before = time.monotonic(), self._cycle_at
         self._cycle_at = now
         state = self.read_state()
         if state is None:
             self.report(WARN, "the robot tells no state")
-            self._follower = None
+            self._let_go()
             return
         try:
             self.show_state(state, time.time_ns())
         except BadMessage as error:
             self.report(ERROR, str(error))
-            self._follower = None
+            self._let_go()
             return
         command = self.due_command()
         if self._follower is None or self._fault:
             self._follower = TwistFollower(self.robot, state.position, state.quaternion)
         if self.must_stand:
+            self._grips.update(0.0)
             self._follower.freeze()
             self.send_target(self._follower.target)
             return

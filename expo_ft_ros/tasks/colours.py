@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import AfterValidator, Field
@@ -58,6 +57,8 @@ class Colours:
 
     def __call__(self, image: ImageArray) -> MaskArray:
         """(h, w) True where the image (h, w, 3) RGB has one of the colours."""
+        import cv2  # Heavy: help and checks read a task's parameters without it.
+
         hue, saturation, value = cv2.split(cv2.cvtColor(image, cv2.COLOR_RGB2HSV))
         mask: MaskArray = self._known[hue]
         mask &= (saturation >= self._saturation) & (value >= self._value)

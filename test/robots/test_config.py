@@ -146,6 +146,7 @@ def test_a_file_of_another_name_is_refused(toy):
             "1.5",
         ),
         ("name: toy", "name: toy\nframes: {base: x, tool: x}", 2, "frames", "both 'x'"),
+        ("name: toy", "name: toy\nnode: camera", 2, "node", "a node of the graph has this name"),
         ("name: toy", "name: toy\nspeed: 1", 2, "speed", "no such field"),
     ],
 )
