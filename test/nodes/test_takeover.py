@@ -19,7 +19,16 @@ def test_an_episode_waits_for_the_takeover_and_no_step_counts_until_then(graph, 
     steps, states = probe.gather("step"), probe.gather("episode/state")
     times, observed = probe.gather("proprio"), probe.gather("observation")
     plans, device = probe.publisher("session/plan"), probe.publisher("spacenav/twist")
-    parameters = {"arbitration": {"begins_with_takeover": True}}
+    parameters = {
+        "arbitration": {"begins_with_takeover": True},
+        "sim": {"wait_for_operator": lockstep},
+    }
+    pushed = Twist()
+    if lockstep:
+        answered = probe.publisher("sim/operator_ready")
+        probe.on("proprio", lambda now: (device.publish(pushed), answered.publish(now.header)))
+    else:
+        probe.node.create_timer(0.02, lambda: device.publish(pushed))
     for name in NODES:
         graph.start(name, lockstep=lockstep, **parameters.get(name, {}))
     probe.ready(*NODES)
@@ -34,9 +43,7 @@ def test_an_episode_waits_for_the_takeover_and_no_step_counts_until_then(graph, 
     assert states[-1].state == "running"
     assert steps == observed == []
 
-    pushed = Twist()
     pushed.linear.z = 0.5
-    probe.node.create_timer(0.02, lambda: device.publish(pushed))
     probe.until(lambda: states[-1].state == "ended", "the end of the demonstration")
     assert steps[0].source == Source.HUMAN
     assert states[-1].cause == "timeout"
