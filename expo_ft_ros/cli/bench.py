@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`expo-ft bench`: measurements of the graph and of the learner."""
 
-import contextlib
 import importlib
 from collections.abc import Sequence
 
@@ -33,13 +32,7 @@ def main(words: Sequence[str]) -> int:
     if not words or words[0] not in BENCHES:
         given = f"no bench {words[0]!r}" if words else "bench needs a name"
         raise ConfigError(f"{given} ({nearest(words[0] if words else '', BENCHES)})")
-    bench = importlib.import_module(BENCHES[words[0]])
-    with contextlib.ExitStack() as machine:
-        if words[0] == "graph":
-            from expo_ft_ros.experiment.preflight import check_bench
-
-            machine.enter_context(check_bench())
-        return int(bench.main(words[1:]))
+    return int(importlib.import_module(BENCHES[words[0]]).main(words[1:]))
 
 
 def _help(name: str) -> int:

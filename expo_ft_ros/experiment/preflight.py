@@ -212,17 +212,6 @@ def claim_machine(namespace: str = "") -> ExitStack:
     return locks
 
 
-def check_bench() -> ExitStack:
-    """As for a run, where a graph is measured that has no folder.
-
-    Raises:
-        ConfigError: for the first that is missing or taken.
-    """
-    require_environment()
-    _choose_renderer()
-    return claim_machine()
-
-
 def _choose_renderer() -> None:
     from expo_ft_ros.sim.gl import choose_gl
 

@@ -107,6 +107,14 @@ def test_ctrl_c_stops_it_and_nothing_is_left(start):
     assert run.nodes() == {}
 
 
+def test_the_graphs_benchmark_starts_its_training(start):
+    run = start("bench", "graph", "lockstep")
+    run.wait_for("starting the nodes")
+    os.kill(run.process.pid, signal.SIGINT)
+    assert run.end() == 130
+    assert run.nodes() == {}
+
+
 def test_the_death_of_arbitration_stops_the_arm_and_everything(start):
     run = start("collect", "demos:=1000")
     run.wait_for("collecting")
