@@ -197,6 +197,12 @@ class FollowingConfig(Config):
     command_timeout: float = Field(
         default=0.2, ge=0.05, le=1, description="without a command for so long the robot stands [s]"
     )
+    state_timeout: float = Field(
+        default=0.1,
+        ge=0.02,
+        le=0.5,
+        description="a measurement of the robot that is older is none: the target stands [s]",
+    )
 
 
 class RobotConfig(Config):
@@ -224,7 +230,9 @@ class RobotConfig(Config):
         max_length=8,
         description="finger joints in joint_states, whose positions add up to the opening [m]",
     )
-    home: tuple[float, ...] = Field(description="angle of each joint at rest [rad]")
+    home: tuple[float, ...] = Field(
+        description="angle of each joint at rest, for adapters that bring the arm there [rad]"
+    )
     limits: RobotLimits = Field(
         default_factory=RobotLimits, description="velocities at action 1, gripper width"
     )

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether commands still come: without one for a while the robot stands, whatever has happened."""
+"""Whether commands, and the robot's measurements, still come: without them for a while the robot
+stands, whatever has happened."""
 
 from __future__ import annotations
 
@@ -22,3 +23,32 @@ class CommandWatchdog:
         """Whether the robot must stand. now: [s] of the same clock."""
         # Not a number fails the comparison.
         return self._newest is None or not now - self._newest <= self._timeout
+
+
+class StateWatch:
+    """Whether what a robot measures is of now: neither old nor the same for too long.
+
+    A driver that hangs gives its last measurement again and again, and a stamp by another clock may
+    lie ahead: so both the stamp's age count, and since when it hasn't changed.
+    """
+
+    def __init__(self, timeout: float) -> None:
+        """timeout: greatest age of a measurement [s]."""
+        if not timeout > 0:
+            raise ValueError(f"timeout: {timeout} s must be positive")
+        self._timeout = timeout
+        self._stamp_ns: int | None = None
+        self._changed = 0.0
+
+    def is_old(self, stamp_ns: int, clock_ns: int, now: float) -> bool:
+        """Whether a measurement is none any more.
+
+        Args:
+            stamp_ns: When it was measured, of the clock that stamps are of [ns].
+            clock_ns: That clock's present time [ns].
+            now: Of a steady clock [s].
+        """
+        if stamp_ns != self._stamp_ns:
+            self._stamp_ns, self._changed = stamp_ns, now
+        age = max(1e-9 * (clock_ns - stamp_ns), now - self._changed)
+        return not age <= self._timeout

@@ -33,7 +33,7 @@ from expo_ft_ros.recording.messages import (
 from expo_ft_ros.robots import load_robot
 from expo_ft_ros.robots.gripper import GripperGoal, GripperGoals
 from expo_ft_ros.robots.twist_follower import Target, TwistFollower
-from expo_ft_ros.robots.watchdog import CommandWatchdog
+from expo_ft_ros.robots.watchdog import CommandWatchdog, StateWatch
 from expo_ft_ros.ros.frames import FramePublisher, transform
 from expo_ft_ros.ros.graph_node import ERROR, OK, WARN, GraphNode, NodeParameters
 from expo_ft_ros.ros.messages import header_of, pose_of, to_array, twist_of
@@ -193,6 +193,8 @@ class PoseAdapter(RobotAdapter[P]):
     def _setup(self) -> None:
         super()._setup()
         self._follower = None
+        self._state_watch = StateWatch(self.robot.following.state_timeout)
+        self._told_ns = 0
         self._grips = GripperGoals(self.robot.limits.gripper_velocity)
         self._cycle_at = time.monotonic()
         self.wall_timer(1.0 / self.robot.state_rate, self._cycle)
@@ -201,8 +203,13 @@ class PoseAdapter(RobotAdapter[P]):
         super()._safety_action()
         self._let_go()
 
-    def read_state(self) -> Proprio | None:
-        """The newest measured state; None where there is none. Must not block."""
+    def read_state(self) -> tuple[Proprio, int] | None:
+        """The newest measured state, and when it was measured by this machine's clock [ns, as
+        time.time_ns]; None where there is none. Must not block.
+
+        The time is the robot's or its driver's stamp, not that of the reading: a driver that hangs
+        is known by it.
+        """
         raise NotImplementedError
 
     def send_target(self, target: Target) -> None:
@@ -223,13 +230,8 @@ class PoseAdapter(RobotAdapter[P]):
     def _cycle(self) -> None:
         now, before = time.monotonic(), self._cycle_at
         self._cycle_at = now
-        state = self.read_state()
-        if state is None:
-            self.report(WARN, "the robot tells no state")
-            self._let_go()
-            return
         try:
-            self.show_state(state, time.time_ns())
+            state = self._measured(now)
         except BadMessage as error:
             self.report(ERROR, str(error))
             self._let_go()
@@ -248,3 +250,22 @@ class PoseAdapter(RobotAdapter[P]):
         goal = self._grips.update(command[6])
         if goal is not None:
             self.send_gripper(goal)
+
+    def _measured(self, now: float) -> Proprio:
+        """The state of now, which is told where it is a new one; raises BadMessage for none."""
+        sample = self.read_state()
+        if sample is None:
+            raise BadMessage("the robot tells no state")
+        state, stamp_ns = sample
+        clock_ns = time.time_ns()
+        reject_future_stamp(stamp_ns, clock_ns)
+        if self._state_watch.is_old(stamp_ns, clock_ns, now):
+            age = 1e-9 * (clock_ns - stamp_ns)
+            raise BadMessage(
+                f"the robot's newest state was measured {age:.2f} s ago: the arm stands (look at "
+                "its driver)"
+            )
+        if stamp_ns != self._told_ns:
+            self.show_state(state, stamp_ns)
+            self._told_ns = stamp_ns
+        return state

@@ -14,6 +14,7 @@ import pytest
 import yaml
 from geometry_msgs.msg import Twist, TwistStamped
 from sensor_msgs.msg import JointState
+from std_msgs.msg import Float64
 
 from expo_ft_ros.data.types import Source
 from expo_ft_ros.recording.episode_store import load_episodes
@@ -146,6 +147,24 @@ def test_a_state_that_is_no_number_is_not_told(graph, robot):
     assert len(it.poses) == seen
     assert all(math.isfinite(pose.pose.position.x) for pose in it.poses)
     assert it.node.process.poll() is None
+
+
+@pytest.mark.parametrize(
+    ("parameter", "word"),
+    [("frozen_beyond", "newest state was measured"), ("lost_beyond", "tells no state")],
+)
+def test_a_driver_that_hangs_stops_the_arm(graph, robot, parameter, word):
+    """Its target stands too: a controller goes on with the velocity of the last one."""
+    truth = []
+    graph.probe.node.create_subscription(Float64, toy_robot.TRUTH, truth.append, 1)
+    it = Commander(graph, robot, **{parameter: 0.48})
+    it.drive(lambda: it.told(word), "no word", x=0.15)
+    seen = len(it.poses)
+    stood = truth[-1].data
+    it.drive(lambda: len(truth) > 200, "no truth", x=0.15)
+    assert truth[-1].data == pytest.approx(stood, abs=0.01)
+    assert len(it.poses) == seen, "an old state is told as a new one"
+    assert truth[-1].data == pytest.approx(truth[-20].data, abs=1e-4)
 
 
 def test_an_adapter_of_another_name_says_what_to_write(graph, robot):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from expo_ft_ros.robots.watchdog import CommandWatchdog
+from expo_ft_ros.robots.watchdog import CommandWatchdog, StateWatch
 
 
 def test_it_stands_before_the_first_command():
@@ -43,3 +43,22 @@ def test_a_time_that_is_no_number_is_no_reason_to_move():
 def test_a_timeout_is_positive(timeout):
     with pytest.raises(ValueError, match="must be positive"):
         CommandWatchdog(timeout)
+
+
+def test_a_measurement_is_old_by_its_stamp_or_when_it_no_longer_changes():
+    watch = StateWatch(0.1)
+    second = 1_000_000_000
+    assert not watch.is_old(50 * second, 50 * second, 0.0)
+    assert not watch.is_old(50 * second, 50 * second + second // 20, 0.05)
+    assert watch.is_old(50 * second, 50 * second + second // 5, 0.2)
+    assert watch.is_old(51 * second, 52 * second, 1.0), "new to us, and a second old"
+    ahead = 60 * second
+    assert not watch.is_old(ahead, 53 * second, 2.0)
+    assert watch.is_old(ahead, 53 * second, 2.2), "another clock's, and it doesn't change"
+    assert not watch.is_old(ahead + 1, 53 * second, 2.21)
+
+
+@pytest.mark.parametrize("timeout", [0.0, -1.0, math.nan])
+def test_a_state_timeout_is_positive(timeout):
+    with pytest.raises(ValueError, match="must be positive"):
+        StateWatch(timeout)

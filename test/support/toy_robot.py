@@ -6,10 +6,12 @@ python -m support.toy_robot --ros-args -p robot:=PATH
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 import numpy as np
 from sensor_msgs.msg import Image
+from std_msgs.msg import Float64
 
 from expo_ft_ros.data.rotation import TOOL_DOWN
 from expo_ft_ros.data.types import Proprio
@@ -38,6 +40,9 @@ state_rate: 100
 views:
   - {name: front, topic: /toy/front/image_raw, frame: front_optical, rate: 20}
 """
+TRUTH = "/toy/x"
+"""Where the tool really is along x [m], whatever its driver says."""
+
 START = np.array([0.45, 0.0, 0.2])
 JAW_SPEED = 0.1
 FOLLOWS = 0.3
@@ -52,6 +57,12 @@ class ToyParameters(AdapterParameters):
     broken_beyond: float = parameter(
         10.0, "x from which it measures no numbers [m].", low=0.0, high=10.0
     )
+    frozen_beyond: float = parameter(
+        10.0, "x from which its driver gives what it measured last [m].", low=0.0, high=10.0
+    )
+    lost_beyond: float = parameter(
+        10.0, "x from which its driver gives nothing [m].", low=0.0, high=10.0
+    )
 
 
 class ToyAdapter(PoseAdapter[ToyParameters]):
@@ -64,16 +75,28 @@ class ToyAdapter(PoseAdapter[ToyParameters]):
         super()._setup()
         self._position, self._quaternion = START.copy(), TOOL_DOWN.copy()
         self._linear, self._target = np.zeros(3), START.copy()
+        self._carried_on = np.zeros(3)
+        self._measured_last: tuple[Proprio, int] | None = None
         self._width = self._goal = self.robot.limits.gripper_max_width
         self._views = {
             view.frame: self.create_publisher(Image, view.topic, 1) for view in self.robot.views
         }
+        self._truth = self.create_publisher(Float64, TRUTH, 1)
         self.wall_timer(1.0 / self.robot.views[0].rate, self._show_images)
 
-    def read_state(self) -> Proprio:
+    def read_state(self) -> tuple[Proprio, int] | None:
         self._move(1.0 / self.robot.state_rate)
-        x = self._position[0]
+        x = float(self._position[0])
+        self._truth.publish(Float64(data=x))
         self.report_fault("lift at its end" if x > self.parameters.fault_beyond else "")
+        if x > self.parameters.lost_beyond:
+            return None
+        if self._measured_last is None or x <= self.parameters.frozen_beyond:
+            self._measured_last = self._measure(), time.time_ns()
+        return self._measured_last
+
+    def _measure(self) -> Proprio:
+        x = self._position[0]
         return Proprio(
             position=self._position + (np.nan if x > self.parameters.broken_beyond else 0.0),
             quaternion=self._quaternion,
@@ -84,11 +107,14 @@ class ToyAdapter(PoseAdapter[ToyParameters]):
 
     def send_target(self, target: Target) -> None:
         self._target, self._quaternion = target.position, target.quaternion
+        self._carried_on = target.twist[:3]
 
     def send_gripper(self, goal: GripperGoal) -> None:
         self._goal = self.robot.limits.gripper_max_width if goal is GripperGoal.OPEN else 0.0
 
     def _move(self, dt: float) -> None:
+        """As controllers do that know the target's velocity: without a new target they go on."""
+        self._target = self._target + dt * self._carried_on
         step = FOLLOWS * (self._target - self._position)
         self._position, self._linear = self._position + step, step / dt
         self._width += float(np.clip(self._goal - self._width, -JAW_SPEED * dt, JAW_SPEED * dt))
