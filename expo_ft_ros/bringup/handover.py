@@ -47,6 +47,7 @@ def main(words: Sequence[str] | None = None) -> int:
             "run": str(run.path),
             "notes": run.notes,
             "environment": ros_environment(run.path),
+            "python": sys.executable,
             "nodes": [
                 {"spec": asdict(spec), "parameters": str(write_parameters(spec, folder))}
                 for spec in specs

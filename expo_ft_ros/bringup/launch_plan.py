@@ -29,6 +29,7 @@ class LaunchPlan:
         run: The run's folder; None where nothing is started.
         notes: What the operator is told, a line each.
         environment: Of every node, beyond the present one.
+        python: The interpreter that has what nodes need; launch's own need not.
         nodes: The graph: each process, and its parameters file.
         held_by: The program that holds the run's locks as long as this one lives.
     """
@@ -36,6 +37,7 @@ class LaunchPlan:
     run: Path | None
     notes: tuple[str, ...]
     environment: Mapping[str, str]
+    python: str
     nodes: tuple[tuple[NodeSpec, Path], ...]
     held_by: subprocess.Popen[str]
 
@@ -49,16 +51,22 @@ def executables_folder() -> Path | None:
     return None
 
 
-def program(module: str) -> list[str]:
-    """What runs a module: its executable where the package is installed, else this interpreter.
+def program(module: str, python: str = sys.executable) -> list[str]:
+    """What runs a module: of this package its executable, where that is installed; else Python.
 
     The executables run in the environment that was active while the package was built.
+
+    Args:
+        module: A node, or another package's adapter of a robot.
+        python: The interpreter for what has no executable here.
     """
     folder = executables_folder()
-    executable = folder / module.rpartition(".")[2] if folder is not None else None
-    if executable is not None and executable.is_file():
-        return [str(executable)]
-    return [sys.executable, "-m", module]
+    package, _, name = module.rpartition(".")
+    if folder is not None and package.partition(".")[0] == PACKAGE:
+        executable = folder / name
+        if executable.is_file():
+            return [str(executable)]
+    return [python, "-m", module]
 
 
 @functools.cache
@@ -91,10 +99,11 @@ def open_plan(command: str, arguments: Sequence[str]) -> LaunchPlan:
         raise LaunchError(f"expo-ft: {answer['refused']}")
     if "finished" in answer:
         process.communicate()
-        return LaunchPlan(None, (f"expo-ft: {answer['finished']}",), {}, (), process)
+        return LaunchPlan(None, (f"expo-ft: {answer['finished']}",), {}, "", (), process)
     nodes = tuple((_spec(node["spec"]), Path(node["parameters"])) for node in answer["nodes"])
     notes = tuple(answer["notes"])
-    return LaunchPlan(Path(answer["run"]), notes, answer["environment"], nodes, process)
+    run, python = Path(answer["run"]), answer["python"]
+    return LaunchPlan(run, notes, answer["environment"], python, nodes, process)
 
 
 def _start(*words: str) -> subprocess.Popen[str]:

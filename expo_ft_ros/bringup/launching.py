@@ -116,10 +116,10 @@ def _actions(plan: LaunchPlan, spec: NodeSpec, parameters: Path) -> list[Action]
         "output": "both",
     }
     if spec.vital:
-        common["on_exit"] = _on_exit(spec, log, environment)
+        common["on_exit"] = _on_exit(spec, log, environment, plan.python)
     if spec.nice:
         common["prefix"] = f"nice -n {spec.nice}"
-    node = _node(spec, parameters, common)
+    node = _node(spec, parameters, plan.python, common)
 
     def write(event: ProcessIO) -> None:
         with log.open("ab") as stream:
@@ -129,13 +129,13 @@ def _actions(plan: LaunchPlan, spec: NodeSpec, parameters: Path) -> list[Action]
     return [RegisterEventHandler(logged), node]
 
 
-def _node(spec: NodeSpec, parameters: Path, common: dict[str, Any]) -> Action:
+def _node(spec: NodeSpec, parameters: Path, python: str, common: dict[str, Any]) -> Action:
     from launch.actions import ExecuteProcess
     from launch_ros.actions import Node
 
     if spec.command:
         return ExecuteProcess(cmd=list(spec.command), name=spec.name, **common)
-    executable, *arguments = program(spec.module)
+    executable, *arguments = program(spec.module, python)
     installed = not arguments
     return Node(
         package=PACKAGE if installed else None,
@@ -153,7 +153,7 @@ def _node(spec: NodeSpec, parameters: Path, common: dict[str, Any]) -> Action:
 
 
 def _on_exit(
-    spec: NodeSpec, log: Path, environment: dict[str, str]
+    spec: NodeSpec, log: Path, environment: dict[str, str], python: str
 ) -> Callable[[ProcessExited, LaunchContext], Action | None]:
     """The end of a vital node is the end of all: well where it is the session's, else with 1."""
     from launch.actions import ExecuteProcess, Shutdown
@@ -173,7 +173,7 @@ def _on_exit(
 
         # The arm still gets its zero command, and only then do the others go: a shutdown would
         # take the helper down while it starts.
-        command = [*program(STOP_MODULE), *ros_arguments(spec.namespace)]
+        command = [*program(STOP_MODULE, python), *ros_arguments(spec.namespace)]
         return ExecuteProcess(cmd=command, env=environment, output="both", on_exit=stopped)
 
     return ended

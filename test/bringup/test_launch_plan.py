@@ -60,6 +60,7 @@ def test_an_opened_run_is_held_until_launch_has_gone(runs):
     for spec, parameters in plan.nodes:
         assert parameters == plan.run / "params" / f"{spec.name}.yaml"
         assert parameters.is_file()
+    assert plan.python == sys.executable
     plan.held_by.communicate()
     assert plan.held_by.returncode == 0
     assert not is_running(plan.run)
@@ -84,9 +85,11 @@ def test_nodes_are_started_by_what_is_installed(tmp_path, monkeypatch):
     monkeypatch.setenv("AMENT_PREFIX_PATH", f"{tmp_path / 'other'}:{tmp_path}")
     assert program(module) == [sys.executable, "-m", module]
     folder.mkdir(parents=True)
-    for name in ("handover", "session"):
+    for name in ("handover", "session", "sim"):
         (folder / name).touch()
     assert program(module) == [str(folder / "session")]
+    assert program("my_robot.sim", "/venv/bin/python") == ["/venv/bin/python", "-m", "my_robot.sim"]
+    assert program("expo_ft_ros_more.sim", "python") == ["python", "-m", "expo_ft_ros_more.sim"]
     assert program("expo_ft_ros.nodes.stop") == [sys.executable, "-m", "expo_ft_ros.nodes.stop"]
 
 
