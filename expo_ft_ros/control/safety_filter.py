@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
-from expo_ft_ros.configuration import Config, config_dir, load_yaml
+from expo_ft_ros.configuration import Config, ConfigError, config_dir, load_yaml
 from expo_ft_ros.data.types import ACTION_DIM, FloatArray, Proprio
 from expo_ft_ros.robots import RobotLimits, Workspace
 
@@ -68,6 +68,41 @@ class SafetyConfig(Config):
         if set(value) != set(INPUTS):
             raise ValueError(f"must name {', '.join(INPUTS)}, got {', '.join(value) or 'nothing'}")
         return value
+
+    def require_time_for_chunks(self, task: str, seconds: float) -> None:
+        """Refuses a deadline that even a punctual policy can't keep.
+
+        Args:
+            task: Its name.
+            seconds: Between two of its chunks.
+
+        Raises:
+            ConfigError: with both times.
+        """
+        deadline = self.deadlines["policy"]
+        if deadline <= seconds:
+            raise ConfigError(
+                f"config/safety.yaml: deadlines.policy: {deadline} s, but task {task} asks for a "
+                f"chunk every {seconds:g} s (give the policy more)"
+            )
+
+    def require_images_in_time(self, view: str, rate: float) -> None:
+        """Refuses a camera that is too slow for its deadline.
+
+        Args:
+            view: Its name.
+            rate: Images a second.
+
+        Raises:
+            ConfigError: with both times.
+        """
+        deadline = self.deadlines["cameras"]
+        if 1 / rate > deadline:
+            raise ConfigError(
+                f"views: {view} has rate {rate:g}, an image every {1 / rate:.2f} s, but "
+                f"config/safety.yaml stops the arm after {deadline} s without one "
+                "(deadlines.cameras; take a faster camera, or allow more)"
+            )
 
     @classmethod
     def load(cls, path: Path | None = None) -> SafetyConfig:

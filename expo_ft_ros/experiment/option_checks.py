@@ -9,6 +9,7 @@ from pathlib import Path
 import yaml
 
 from expo_ft_ros.configuration import ConfigError, nearest
+from expo_ft_ros.control.safety_filter import SafetyConfig
 from expo_ft_ros.experiment.bench_options import LearnOptions
 from expo_ft_ros.experiment.options import CollectOptions, RunOptions, TaskOptions, TrainOptions
 from expo_ft_ros.rl.config import ALGORITHM_NAMES, PRESET, known_names, load_preset
@@ -33,6 +34,7 @@ def check_options(options: TaskOptions) -> None:
         _require_fit(options, task)
         _require_possible_reset(options, task)
         camera_topics(options)
+        _require_deadlines(options, task)
         _require_parameters(options.params_file)
     elif isinstance(options, LearnOptions):
         _require_simulated(options, task)
@@ -48,7 +50,7 @@ def camera_topics(options: RunOptions) -> Mapping[str, str]:
         ConfigError: for a view that the robot hasn't, or what is no topic.
     """
     views = load_robot(options.robot).view_names
-    found = {}
+    found: dict[str, str] = {}
     for part in filter(None, options.camera_topics.split(",")):
         view, _, topic = part.partition("=")
         if not re.fullmatch(TOPIC_PATTERN, topic):
@@ -61,8 +63,26 @@ def camera_topics(options: RunOptions) -> Mapping[str, str]:
                 f"camera_topics:={options.camera_topics}: robot:={options.robot} has no view "
                 f"{view!r} ({nearest(view, views)})"
             )
+        if view in found or topic in found.values():
+            raise ConfigError(
+                f"camera_topics:={options.camera_topics}: {view if view in found else topic} is "
+                "given twice (each view once, with a topic of its own)"
+            )
         found[view] = topic
     return found
+
+
+def _require_deadlines(options: RunOptions, task: TaskConfig) -> None:
+    """What stops the arm is known, and a punctual policy and camera don't."""
+    safety = SafetyConfig.load()
+    if not options.realtime:
+        return
+    safety.require_time_for_chunks(task.name, task.period * task.execute_steps)
+    for view in load_robot(options.robot).views:
+        try:
+            safety.require_images_in_time(view.name, view.rate)
+        except ConfigError as error:
+            raise ConfigError(f"robot:={options.robot}: {error}") from None
 
 
 def _require_parameters(path: str | None) -> None:
@@ -171,9 +191,10 @@ def _require_views(
         require_views(task, robot)
         if robot.adapter == SIM:
             # Half a second of imports, for the simulation only.
-            from expo_ft_ros.sim.world import require_cameras
+            from expo_ft_ros.sim.world import require_cameras, require_robot
             from expo_ft_ros.tasks.scenes import make_scene
 
+            require_robot(robot)
             require_cameras(make_scene(task), robot.view_names)
     except ConfigError as error:
         raise ConfigError(f"robot:={options.robot}: {error}") from None

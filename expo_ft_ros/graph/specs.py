@@ -197,8 +197,15 @@ def _adapter(options: RunOptions, run_dir: Path) -> list[NodeSpec]:
         "seed": options.seed,
         "wait_for_operator": options.operator == "scripted",
     }
-    module = f"{NODE_PACKAGE}.{SIM}"
-    return [replace(spec, module=module, parameters={**spec.parameters, **world})]
+    return [
+        replace(
+            spec,
+            module=f"{NODE_PACKAGE}.{SIM}",
+            parameters={**spec.parameters, **world},
+            # It stands for the cameras' drivers as well.
+            remappings=_cameras(options),
+        )
+    ]
 
 
 def _cameras(options: RunOptions) -> tuple[tuple[str, str], ...]:

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from expo_ft_ros.configuration import ConfigError
 from expo_ft_ros.data.types import ACTION_DIM, ImageArray, Proprio
-from expo_ft_ros.robots import RobotLimits
+from expo_ft_ros.robots import RobotConfig, RobotLimits
 from expo_ft_ros.sim import franka
 from expo_ft_ros.sim.ik import CartesianServo, ServoState
 from expo_ft_ros.sim.render import Renderer, make_renderer
@@ -233,6 +233,29 @@ class World:
         if self._renderer is None:
             self._renderer = make_renderer(self.model, self._render_size)
         return self._renderer
+
+
+def require_robot(robot: RobotConfig) -> None:
+    """Refuses a robot that isn't the simulated one: other joints, fingers, or another home.
+
+    Raises:
+        ConfigError: with what it would have to have.
+    """
+    home = tuple(round(float(angle), 6) for angle in franka.HOME)
+    for name, given, own in (
+        ("joints", robot.joints, tuple(franka.JOINTS)),
+        ("fingers", robot.fingers, tuple(franka.FINGERS)),
+    ):
+        if tuple(given) != own:
+            raise ConfigError(
+                f"{name}: {', '.join(given)}, but the simulated arm's are {', '.join(own)} (write "
+                "these, or take another adapter)"
+            )
+    if not np.allclose(robot.home, home, atol=1e-3):
+        raise ConfigError(
+            f"home: {list(robot.home)}, but the simulated arm's is {list(home)} (write this one, "
+            "or take another adapter)"
+        )
 
 
 def require_cameras(scene: Scene, cameras: Sequence[str]) -> None:

@@ -4,6 +4,7 @@
 import re
 
 import pytest
+import yaml
 
 from expo_ft_ros.configuration import ConfigError, config_dir
 from expo_ft_ros.experiment.arguments import describe, parse_arguments
@@ -276,11 +277,47 @@ def test_a_namespace_is_one_of_ros(given):
         ("side", "'side' is not <view>=<topic> .views of robot:=sim: side, wrist"),
         ("side=no topic", "'side=no topic' is not <view>=<topic>"),
         ("wirst=/hand/image", "robot:=sim has no view 'wirst' .did you mean '?wrist"),
+        ("side=/a,side=/b", "side is given twice"),
+        ("side=/a,wrist=/a", "/a is given twice"),
     ],
 )
 def test_camera_topics_name_a_view_of_the_robot_and_a_topic(given, message):
     with pytest.raises(ConfigError, match=message):
         parse(f"camera_topics:={given}")
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        (("linear_acceleration: 5.0", "linear_acceleration: 0"), "linear_acceleration"),
+        (("policy: 1.0", "policy: 0.8"), "deadlines.policy: 0.8 s, but task cube_pick asks for"),
+        (("cameras: 0.15", "cameras: 0.05"), "robot:=sim: views: side has rate 10, an image every"),
+    ],
+)
+def test_what_stops_the_arm_is_checked_before_anything_starts(
+    tmp_path, monkeypatch, changed, message
+):
+    written = (config_dir() / "safety.yaml").read_text().replace(*changed)
+    (tmp_path / "safety.yaml").write_text(written)
+    monkeypatch.setattr("expo_ft_ros.control.safety_filter.config_dir", lambda: tmp_path)
+    with pytest.raises(ConfigError, match=message):
+        parse("realtime:=true")
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"joints": [f"joint{number}" for number in range(7)]}, "joints: joint0.*simulated arm's"),
+        ({"fingers": ["jaw"]}, "fingers: jaw, but the simulated arm's are fr3_finger_joint1"),
+        ({"home": [0.0] * 7}, "home: .*simulated arm's is"),
+    ],
+)
+def test_the_simulation_is_one_arm(tmp_path, changed, message):
+    robot = yaml.safe_load((config_dir() / "robots" / "sim.yaml").read_text())
+    path = tmp_path / "other.yaml"
+    path.write_text(yaml.safe_dump({**robot, "name": "other", **changed}))
+    with pytest.raises(ConfigError, match=f"robot:=.*: {message}"):
+        parse(f"robot:={path}")
 
 
 @pytest.mark.parametrize(

@@ -159,6 +159,7 @@ def test_a_camera_may_have_another_topic_than_the_robots_file_says():
     assert moved["wrist_camera/image_raw/compressed"] == "/hand/color/image_raw/compressed"
     assert moved["wrist_camera/camera_info"] == "/hand/color/camera_info"
     assert not any(name.startswith("side") for name in moved)
+    assert dict(by_name(train_graph(options, RUN))["sim"].remappings) == moved, "it draws them"
 
 
 def test_the_graph_may_read_the_spacemouse_itself():
