@@ -41,6 +41,7 @@ from expo_ft_ros.experiment.run_folder import (
     make_folder,
     new_folder,
     read_config,
+    view_names_of,
     write_config,
 )
 from expo_ft_ros.experiment.stages import RUN_KINDS, Session, SessionConfig, SessionError
@@ -309,6 +310,23 @@ def _resumed(path: Path, command: str, typed: Mapping[str, Any], model: type[Opt
             "(leave task out, or start a new run)"
         )
     try:
-        return make_options({**before["options"], **typed}, model)
+        options = make_options({**before["options"], **typed}, model)
     except ConfigError as error:
         raise ConfigError(f"resume:={path}: {error}") from None
+    _require_same_robot(path, before.get("robot"), options)
+    return options
+
+
+def _require_same_robot(path: Path, before: object, options: RunOptions) -> None:
+    """An action of 1 means the same velocity in all of a run, and a view the same camera."""
+    robot = load_robot(options.robot)
+    then = before.get("limits") if isinstance(before, dict) else None  # none of an older version
+    for name, old, new in (
+        ("limits", then, robot.limits.model_dump(mode="json")),
+        ("views", list(view_names_of(path)), list(robot.view_names)),
+    ):
+        if old and old != new:
+            raise ConfigError(
+                f"resume:={path}: its robot had {name} {old}, robot:={options.robot} has {new} (go "
+                "on with that robot, or start a new run)"
+            )

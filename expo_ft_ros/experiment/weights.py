@@ -103,7 +103,7 @@ def weights_to_go_on_with(run: Path, options: TrainOptions) -> Weights | None:
 
     Raises:
         ConfigError: when none of its checkpoints is whole, or they were trained by another
-            algorithm, with another preset or size, or on other views than the robot's.
+            algorithm, or with another preset or size.
     """
     chosen, skipped = newest_whole(run / CHECKPOINTS)
     if chosen is None and not skipped:
@@ -117,7 +117,6 @@ def weights_to_go_on_with(run: Path, options: TrainOptions) -> Weights | None:
                 f"{name}:={now}: {run} has checkpoints of {before} (leave {name} out, or start a "
                 "new run)"
             )
-    _require_views(run, options)
     return Weights(
         chosen.path, chosen.version, options.algorithm, options.preset, options.size, skipped
     )

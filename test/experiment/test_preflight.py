@@ -5,8 +5,9 @@ import json
 import shutil
 
 import pytest
+import yaml
 
-from expo_ft_ros.configuration import ConfigError
+from expo_ft_ros.configuration import ConfigError, config_dir
 from expo_ft_ros.experiment import environment
 from expo_ft_ros.experiment.environment import claim_domain
 from expo_ft_ros.experiment.options import CollectOptions, SimOptions, TrainOptions
@@ -149,3 +150,34 @@ def test_options_of_a_run_that_goes_on_count_when_new_ones_are_checked():
     refused(
         "add realtime:=true", *again, "realtime:=false", command="collect", model=CollectOptions
     )
+
+
+def robot_file(path, **changes):
+    robot = yaml.safe_load((config_dir() / "robots" / "sim.yaml").read_text())
+    path.write_text(yaml.safe_dump({**robot, "name": path.stem, **changes}))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("changes", "cause"),
+    [
+        ({"limits": {"linear_velocity": 0.1}}, "its robot had limits .*0.25.* has .*0.1"),
+        ({"views": "reversed"}, r"its robot had views \['side', 'wrist'\], .* \['wrist', 'side'\]"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("command", "model"), [("train", TrainOptions), ("collect", CollectOptions)]
+)
+def test_a_run_goes_on_with_its_robot_also_before_there_are_weights(
+    tmp_path, changes, cause, command, model
+):
+    """A collection has none at all; what its episodes mean would change within it."""
+    run = open_run(command, [], model)
+    run.close()
+    if changes.get("views"):
+        robot = yaml.safe_load((config_dir() / "robots" / "sim.yaml").read_text())
+        changes = {"views": robot["views"][::-1]}
+    other = robot_file(tmp_path / "other.yaml", **changes)
+    refused(cause, f"resume:={run.path}", f"robot:={other}", command=command, model=model)
+    same = robot_file(tmp_path / "same.yaml")
+    open_run(command, [f"resume:={run.path}", f"robot:={same}"], model).close()
