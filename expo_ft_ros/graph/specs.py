@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from expo_ft_ros.configuration import config_dir
+from expo_ft_ros.devices.drivers import DRIVERS
 from expo_ft_ros.experiment.budget import Budget
 from expo_ft_ros.experiment.environment import find_rviz
 from expo_ft_ros.experiment.option_checks import camera_topics
@@ -43,12 +44,6 @@ _LEARNER_NICE = 10
 # Where the user may have it; else the normal priority. The executor's threads give themselves more
 # (ros/thread_priority.py).
 _TICK_NICE = -10
-# Device and topics of an operator whose driver is started beside the graph.
-_DEVICES: Mapping[str, tuple[str, tuple[str, ...]]] = {
-    "spacemouse": ("spacenav", ("spacenav/twist", "spacenav/joy")),
-    "gamepad": ("joy", ("joy",)),
-    "keyboard": ("keyboard", ("joy",)),
-}
 _LEARNER_GRACE = 20.0
 
 
@@ -158,10 +153,13 @@ def _world(options: RunOptions, run_dir: Path) -> list[NodeSpec]:
     reset: dict[str, Parameter] = {
         "scene_reset": options.scene_reset,
         "decision_time": options.budget(load_task(options.task)).decision_time,
-        "begins_with_takeover": options.operator in _DEVICES,
+        "begins_with_takeover": options.operator in DRIVERS,
     }
-    device, topics = _DEVICES.get(options.operator, ("spacenav", ()))
-    teleop: dict[str, Parameter] = {"device": device, "device_needed": bool(topics)}
+    driver = DRIVERS.get(options.operator)
+    teleop: dict[str, Parameter] = {
+        "device": driver.device if driver else "spacenav",
+        "device_needed": driver is not None,
+    }
     own_driver = options.operator == "spacemouse" and options.spacemouse == "libspnav"
     specs = [
         *_adapter(options, run_dir),

@@ -14,6 +14,7 @@ from std_msgs.msg import String
 
 from expo_ft_ros.control.episode_machine import EpisodeSnapshot, State, request_to_person
 from expo_ft_ros.control.plan import LEARNED_STAGES, Operator
+from expo_ft_ros.devices.drivers import DRIVERS
 from expo_ft_ros.experiment.progress import StatusLines, format_summary
 from expo_ft_ros.experiment.run_books import STATUS_PERIOD, RunBooks
 from expo_ft_ros.experiment.stages import ENDLESS, RUN_KINDS, Session, SessionConfig
@@ -31,11 +32,6 @@ from expo_ft_ros.tasks import load_task
 
 LOG_PERIOD = 10.0
 """Between two lines in the log that tell how far the run is [s]."""
-_DRIVERS = {
-    "spacemouse": ("spacenav/twist", "spacenav_node"),
-    "gamepad": ("joy", "joy_node"),
-    "keyboard": ("joy", "./expo-ft keyboard"),
-}
 
 
 @dataclass(frozen=True)
@@ -236,11 +232,11 @@ class SessionNode(GraphNode[SessionParameters]):
 
     def _note(self) -> str:
         operator, episode = self.parameters.operator, self._books.episode
-        if self._missing == {"teleop"} and operator in _DRIVERS:
-            topic, driver = _DRIVERS[operator]
+        if self._missing == {"teleop"} and operator in DRIVERS:
+            driver = DRIVERS[operator]
             return (
-                f"waiting for the {operator}: {self.resolve_topic_name(topic)} needs one that "
-                f"publishes it ({driver})"
+                f"waiting for the {operator}: {self.resolve_topic_name(driver.topics[0])} needs "
+                f"one that publishes it ({driver.program})"
             )
         if self._missing:
             return f"waiting for {', '.join(sorted(self._missing))}"
@@ -250,7 +246,7 @@ class SessionNode(GraphNode[SessionParameters]):
             return "paused: the next episode waits for episode/resume"
         if episode.state == State.DECIDING:
             return f"deciding: {episode.cause}, unless a person marks it otherwise"
-        if self._books.awaits_takeover and operator in _DRIVERS:
+        if self._books.awaits_takeover and operator in DRIVERS:
             return f"waiting for the operator to take over ({operator})"
         learner = self._books.learner
         busy = f"learning {learner.progress:.0%}" if learner.stage == "update" else ""

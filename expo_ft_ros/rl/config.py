@@ -338,8 +338,7 @@ def find_file(kind: str, name: str) -> Path:
     files = _files(kind)
     if name not in files:
         raise ConfigError(
-            f"{kind}: nothing is called {name!r} in {config_dir() / kind} "
-            f"({nearest(name, files)}; or a path to a .yaml)"
+            f"no {kind.removesuffix('s')} {name!r} ({nearest(name, files)}; or a path to a .yaml)"
         )
     return files[name]
 

@@ -40,7 +40,7 @@ def runs(tmp_path, monkeypatch):
         (["report", "/no/such/run"], "no run there"),
         (["bench"], "known: core, graph, learn"),
         (["bench", "nothing"], "known: core, graph, learn"),
-        (["bench", "core", "size:=huge"], "size:=huge: sizes: nothing is called 'huge'"),
+        (["bench", "core", "size:=huge"], "size:=huge: no size 'huge' "),
         (["bench", "learn", "algorithm:=ppo"], "algorithm:=ppo: no such algorithm"),
         (["bench", "learn", "change:=edits"], "is not field=value"),
         (["doctor", "now"], "doctor takes no arguments"),

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Input devices whose driver runs beside the graph: what it publishes, and what it is called."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Driver:
+    """One operator's device.
+
+    Attributes:
+        device: What teleop calls it (`devices.teleop.CONFIG_FILES`).
+        topics: What its driver publishes; the first is the one that teleop waits for.
+        program: The driver, as a person starts it.
+    """
+
+    device: str
+    topics: tuple[str, ...]
+    program: str
+
+
+DRIVERS: Mapping[str, Driver] = {
+    "spacemouse": Driver("spacenav", ("spacenav/twist", "spacenav/joy"), "spacenav_node"),
+    "gamepad": Driver("joy", ("joy",), "joy_node"),
+    "keyboard": Driver("keyboard", ("joy",), "./expo-ft keyboard"),
+}
+"""By the option `operator`; one that isn't here needs no driver."""
