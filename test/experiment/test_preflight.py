@@ -4,6 +4,8 @@
 import json
 import shutil
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
@@ -130,6 +132,21 @@ def test_a_dataset_is_checked_whole_and_counted_once(runs, tmp_path):
     refused("demonstrations:=.*total_episodes 0", f"demonstrations:={folder}")
     refused("demonstrations:=.*total_episodes 0", f"resume:={run.path}")
     assert len(list(runs.iterdir())) == 1
+
+
+def test_a_cell_that_cannot_be_learned_from_is_named_before_there_is_a_folder(runs, tmp_path):
+    """What a dataset says of itself is right; the fault is in a row."""
+    folder = dataset(tmp_path / "dataset")
+    run = open_run("train", [f"demonstrations:={folder}"], TrainOptions)
+    run.close()
+    (file,) = folder.glob("data/*/*.parquet")
+    table = pq.read_table(file)
+    actions = [*table["action"].to_pylist()[:-1], None]
+    column = pa.array(actions, type=table.schema.field("action").type)
+    pq.write_table(table.set_column(table.column_names.index("action"), "action", column), file)
+    for words in ([f"demonstrations:={folder}"], [f"resume:={run.path}"]):
+        refused("demonstrations:=.*parquet: episode 0, row 2: action is null", *words)
+    assert list(runs.iterdir()) == [run.path]
 
 
 def test_a_dataset_that_replay_has_no_room_for_is_refused(tmp_path, monkeypatch):

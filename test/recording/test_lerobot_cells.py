@@ -216,6 +216,12 @@ def test_numbers_of_another_meaning_are_refused_by_their_names(folder, names, sa
     refused(folder, f"info.json: action is {said}.*, needed is vx, vy, vz, .*gripper_velocity")
 
 
+def test_a_state_of_another_meaning_is_refused_by_its_names(folder):
+    names = [*JOINTS, "tool_x", "tool_y", "tool_z"]
+    edit_info(folder, lambda info: info["features"]["observation.state"].update(names=names))
+    refused(folder, "info.json: observation.state is joint_0, .*, tool_z, needed is x, y, z, r11,")
+
+
 def test_names_in_lerobots_other_form_are_read(folder):
     def in_a_mapping(info):
         feature = info["features"]["observation.state"]
