@@ -7,10 +7,14 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
+from expo_ft_ros.bringup.runner import RunResult
 from expo_ft_ros.cli import main as cli
 from expo_ft_ros.experiment.options import TrainOptions
 from expo_ft_ros.experiment.preflight import open_run
+from expo_ft_ros.rl.checkpoint import save_state
+from expo_ft_ros.rl.checkpoint_files import checkpoint_path
 
 ROOT = Path(__file__).parents[2]
 
@@ -55,6 +59,56 @@ def test_an_error_is_one_line_and_exit_code_2(words, message, capsys, runs):
     assert err.count("\n") == 1
     assert message in err
     assert not runs.exists()
+
+
+@pytest.mark.parametrize(
+    "words", [["train"], ["collect"], ["sim"], ["keyboard"], ["bench", "graph"]], ids=" ".join
+)
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("ROS_DOMAIN_ID", "300"), ("RMW_IMPLEMENTATION", "rmw_none_cpp")],
+)
+def test_whatever_speaks_ros_says_first_that_the_environment_is_wrong(
+    words, variable, value, capsys, runs, monkeypatch
+):
+    monkeypatch.setenv(variable, value)
+    assert cli.main(words) == 2
+    err = capsys.readouterr().err
+    assert err.startswith(f"expo-ft: {variable}={value}: ")
+    assert err.count("\n") == 1
+    assert not runs.exists()
+
+
+def test_the_argument_is_named_before_the_environment(capsys, monkeypatch):
+    monkeypatch.setenv("ROS_DOMAIN_ID", "300")
+    for words, message in (
+        (["train", "robot:=nothing"], "robot:=nothing: no robot"),
+        (["keyboard", "fast"], "keyboard takes no options"),
+        (["bench", "graph", "sideways"], "bench graph has no part 'sideways'"),
+    ):
+        assert cli.main(words) == 2
+        assert message in capsys.readouterr().err
+
+
+def test_what_a_run_begins_with_is_said_before_it_starts(capsys, monkeypatch):
+    """The newest checkpoint was cut off: the one before it is taken, and both are named."""
+    run = open_run("train", [], TrainOptions)
+    run.close()
+    paths = [checkpoint_path(run.path / "checkpoints", version) for version in (1, 2)]
+    for version, path in enumerate(paths, start=1):
+        save_state(path, {"x": torch.zeros(9)}, version)
+    paths[1].write_bytes(paths[1].read_bytes()[:-5])
+    told = []
+
+    def graph(*given):
+        told.append(capsys.readouterr().out)
+        return RunResult(1, "a test starts none")
+
+    monkeypatch.setattr("expo_ft_ros.cli.graph.run_graph", graph)
+    for words in (["train", "resume:=latest"], ["eval"], ["eval", f"checkpoint:={run.path}"]):
+        assert cli.main(words) == 1
+        skipped = f"Skipped: {paths[1]} is cut off or damaged"
+        assert told[-1].splitlines()[1:] == [skipped, f"Weights: {paths[0]} (version 1)"]
 
 
 def test_help_names_every_command(capsys):
