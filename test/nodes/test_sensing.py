@@ -312,6 +312,23 @@ def test_a_gamepad_takes_over_and_a_broken_one_does_not(graph):
     probe.until(lambda: not got[-1].engaged, "the end of the episode")
 
 
+def test_a_spacemouse_without_the_buttons_that_are_named_is_told(graph):
+    """Its gripper would be dead, and its state look well."""
+    probe = graph.probe
+    joy = probe.publisher("spacenav/joy")
+    probe.publisher("episode/state")
+    probe.publisher("spacenav/twist")
+    health = probe.gather("/diagnostics")
+    got = probe.gather("teleop/command")
+    graph.start("teleop")
+    probe.until(lambda: len(got) > 2, "a heartbeat")
+    probe.matched()
+    joy.publish(Joy(buttons=[1]))
+    words = "spacenav/joy: 1 buttons, open_button 1 of teleop.yaml needs 2 (name"
+    probe.until(lambda: any(words in s.message for m in health for s in m.status), "its cause")
+    assert not any(m.engaged for m in got)
+
+
 def test_a_new_episode_is_no_rest(graph):
     """An axis that rests at full deflection doesn't take over in any later episode either."""
     probe = graph.probe

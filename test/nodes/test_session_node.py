@@ -104,6 +104,25 @@ def test_what_is_counted_is_on_disk(graph):
     assert [line["discarded"] for line in lines] == [False, True]
 
 
+def test_the_log_tells_what_is_waited_for_how_far_it_is_and_how_it_went(graph):
+    """Under ros2 launch it is all that an operator sees of a run."""
+    others, ready = Others(graph), graph.probe.publisher("nodes/ready")
+    session = graph.start(
+        "session", kind="collect", demos=1, operator="spacemouse", required_nodes=["teleop"]
+    )
+
+    def logged(words):
+        graph.probe.until(lambda: words in session.log.read_text(), words)
+
+    logged("waiting for the spacemouse: /spacenav/twist needs one that publishes it")
+    ready.publish(String(data="teleop"))
+    others.until_plan("collect", 1)
+    logged("collecting demonstrations, episodes 0/1")
+    others.play()
+    logged("Demonstrations: 1")
+    assert session.wait() == 0
+
+
 def test_in_sync_mode_the_next_episode_waits_for_the_learner(graph):
     others = online(graph, waits=True)
     others.play()
