@@ -58,6 +58,13 @@ def test_versions_agree():
 
 def test_colcon_runs_the_quick_tier():
     assert f"-m '{QUICK}'" in (ROOT / "cmake" / "quick_tests.cmake").read_text()
+    assert "if(BUILD_TESTING)\n  include(quick_tests)" in (ROOT / "CMakeLists.txt").read_text()
+
+
+def test_colcon_installs_the_command_line_for_the_shell():
+    installed = (ROOT / "cmake" / "install_python.cmake").read_text()
+    assert "install_executable(expo-ft ${PROJECT_NAME}.cli.main bin)" in installed
+    assert "  include(install_python)" in (ROOT / "CMakeLists.txt").read_text()
 
 
 def sources():
