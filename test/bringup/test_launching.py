@@ -98,6 +98,31 @@ def test_a_killed_node_is_a_failure_and_the_others_are_interrupted(launch, tmp_p
         time.sleep(0.05)
 
 
+def test_what_is_asked_of_every_node_reaches_every_node_and_each_has_its_log(launch, tmp_path):
+    own = tmp_path / "own.yaml"
+    own.write_text("/**: {ros__parameters: {use_sim_time: true}}\n")
+    process = launch(
+        "collect", "demos:=1000", "namespace:=left", "log_level:=info", f"params_file:={own}"
+    )
+    assert process.stdout is not None
+    said = ""
+    while "collecting demonstrations" not in said:
+        line = process.stdout.readline()
+        assert line, said
+        said += line
+    (run,) = (tmp_path / "runs").iterdir()
+    commands = processes_naming(f"{run}/params/").values()
+    assert len(commands) == len(list((run / "params").glob("*.yaml")))
+    for command in commands:
+        for words in ("__ns:=/left", "--log-level info", f"--params-file {own}"):
+            assert words in command
+        assert command.index(f"{run}/params/") < command.index(str(own)), "the last one wins"
+    assert "collecting demonstrations" in (run / "logs" / "session.log").read_text()
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert not processes_naming(f"{run}/params/")
+
+
 @pytest.mark.parametrize(
     ("word", "message"),
     [
