@@ -135,6 +135,15 @@ def view_names_of(path: Path) -> tuple[str, ...]:
         return ()
 
 
+def limits_of(path: Path) -> dict[str, Any]:
+    """Limits of the robot that a run was with; none where its config.yaml doesn't say."""
+    try:
+        limits = read_config(path)["robot"]["limits"]
+    except (ConfigError, LookupError, TypeError):
+        return {}
+    return limits if isinstance(limits, dict) else {}
+
+
 def first_uncounted(folder: Path) -> int:
     """Number of the first episode that the session has not counted; 1 without books.
 

@@ -16,6 +16,7 @@ from expo_ft_ros.experiment.run_folder import (
     LATEST,
     command_of,
     find_run,
+    limits_of,
     option_of,
     runs_by_start,
     runs_dir,
@@ -65,7 +66,7 @@ def weights_to_evaluate(options: EvalOptions) -> Weights:
 
     Raises:
         ConfigError: when there are none, when they are broken, or of another task, algorithm or
-            size, or of other views than the robot's.
+            size, or of other views or limits than the robot's.
     """
     path = Path(options.checkpoint).expanduser()
     if path.suffix == SUFFIX:
@@ -86,6 +87,7 @@ def weights_to_evaluate(options: EvalOptions) -> Weights:
         for name in ("algorithm", "preset", "size")
     }
     _require_views(run, options)
+    _require_limits(run, options)
     known = (run / CONFIG_FILE).is_file()
     for name in ("algorithm", "size"):
         asked = getattr(options, name)
@@ -129,6 +131,16 @@ def _require_views(run: Path, options: RunOptions) -> None:
         raise ConfigError(
             f"robot:={options.robot}: its views are {', '.join(now)}, {run} has checkpoints of "
             f"{', '.join(before)} (take a robot with these, in this order, or train anew)"
+        )
+
+
+def _require_limits(run: Path, options: RunOptions) -> None:
+    """An action of 1 is the velocity that it was learned as."""
+    before, now = limits_of(run), load_robot(options.robot).limits.model_dump(mode="json")
+    if before and before != now:
+        raise ConfigError(
+            f"robot:={options.robot}: its limits are {now}, {run} was trained with {before} (take "
+            "a robot with these, or train anew)"
         )
 
 

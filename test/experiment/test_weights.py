@@ -131,6 +131,20 @@ def test_they_are_taken_with_what_they_were_trained_with(runs):
             open_run("train", [f"resume:={run}", *words], TrainOptions)
 
 
+def test_they_are_for_the_velocities_that_an_action_meant_when_they_were_trained(runs):
+    run, _ = trained(1)
+    sim = yaml.safe_load((config_dir() / "robots" / "sim.yaml").read_text())
+    robot = runs / "mine.yaml"
+    options = {"robot": str(robot), "checkpoint": str(run)}
+    robot.write_text(yaml.safe_dump({**sim, "name": "mine"}))
+    assert weights_to_evaluate(EvalOptions(**options)).version == 1
+    robot.write_text(yaml.safe_dump({**sim, "name": "mine", "limits": {"linear_velocity": 0.1}}))
+    with pytest.raises(ConfigError, match=r"its limits are .*0\.1,.* was trained with .*0\.25"):
+        weights_to_evaluate(EvalOptions(**options))
+    (run / "config.yaml").write_text("command: train\noptions: {task: cube_pick}\n")
+    assert weights_to_evaluate(EvalOptions(**options)).version == 1, "it doesn't say"
+
+
 @pytest.mark.parametrize("views", [("wrist", "side"), ("side",), ("side", "wrist", "top")])
 def test_they_are_for_the_views_that_they_were_trained_on_in_their_order(runs, views):
     run, _ = trained(1)
