@@ -31,7 +31,7 @@ from expo_ft_ros.experiment.options import (
     SimOptions,
     TrainOptions,
 )
-from expo_ft_ros.experiment.progress import SUMMARY_FILE
+from expo_ft_ros.experiment.progress import SUMMARY_FILE, finite
 from expo_ft_ros.experiment.run_files import WallClock, load_progress
 from expo_ft_ros.experiment.run_folder import (
     RunFinished,
@@ -314,7 +314,18 @@ def _resumed(path: Path, command: str, typed: Mapping[str, Any], model: type[Opt
     except ConfigError as error:
         raise ConfigError(f"resume:={path}: {error}") from None
     _require_same_robot(path, before.get("robot"), options)
+    _require_same_rate(path, before.get("task"), load_task(options.task))
     return options
+
+
+def _require_same_rate(path: Path, before: object, task: TaskConfig) -> None:
+    """A step lasts equally long in all of a run."""
+    then = finite(before.get("control_hz")) if isinstance(before, dict) else None
+    if then is not None and then != task.control_hz:
+        raise ConfigError(
+            f"resume:={path}: it was recorded at {then:g} Hz, {task.file} says control_hz "
+            f"{task.control_hz:g} (write {then:g} there, or start a new run)"
+        )
 
 
 def _require_same_robot(path: Path, before: object, options: RunOptions) -> None:

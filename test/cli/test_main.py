@@ -41,6 +41,8 @@ def runs(tmp_path, monkeypatch):
         (["collect", "robot:=ur5"], "known: external, sim"),
         (["report"], "no run in"),
         (["report", "a", "b"], "report takes one run"),
+        (["report", "wandb:=mine"], "(write --wandb mine)"),
+        (["report", "compare:=true", "a", "b"], "(write --compare)"),
         (["report", "/no/such/run"], "no run there"),
         (["bench"], "known: core, graph, learn"),
         (["bench", "nothing"], "known: core, graph, learn"),

@@ -198,3 +198,14 @@ def test_a_run_goes_on_with_its_robot_also_before_there_are_weights(
     refused(cause, f"resume:={run.path}", f"robot:={other}", command=command, model=model)
     same = robot_file(tmp_path / "same.yaml")
     open_run(command, [f"resume:={run.path}", f"robot:={same}"], model).close()
+
+
+def test_a_run_goes_on_at_the_rate_that_it_was_recorded_at(tmp_path):
+    task = tmp_path / "cube_pick.yaml"
+    text = (config_dir() / "tasks" / task.name).read_text()
+    task.write_text(text)
+    run = open_run("train", [f"task:={task}"], TrainOptions)
+    run.close()
+    open_run("train", [f"resume:={run.path}"], TrainOptions).close()
+    task.write_text(text.replace("control_hz: 10", "control_hz: 20"))
+    refused(f"it was recorded at 10 Hz, {task} says control_hz 20 ", f"resume:={run.path}")
