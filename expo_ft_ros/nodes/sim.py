@@ -98,6 +98,9 @@ class SimNode(RobotAdapter[SimParameters]):
         if self.parameters.lockstep:
             self._show()
 
+    def stand(self) -> None:
+        """See RobotAdapter: the world stands still with its node."""
+
     def _teardown(self) -> None:
         if hasattr(self, "_world"):
             self._world.close()

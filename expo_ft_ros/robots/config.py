@@ -32,8 +32,11 @@ GRAPH_NODES = (
     "proprio",
     "recorder",
     "reward",
+    "robot_state_publisher",
+    "rviz",
     "session",
     "spacemouse",
+    "stop",
     "teleop",
 )
 """Names that an adapter's node can't have: another node's heartbeat would count as its."""
@@ -198,10 +201,11 @@ class FollowingConfig(Config):
         default=0.2, ge=0.05, le=1, description="without a command for so long the robot stands [s]"
     )
     state_timeout: float = Field(
-        default=0.1,
+        default=0.15,
         ge=0.02,
         le=0.5,
-        description="a measurement of the robot that is older is none: the target stands [s]",
+        description="a measurement of the robot that is older is none: the target stands [s]; the "
+        "graph's own deadline (proprio of config/safety.yaml) must not be longer",
     )
 
 

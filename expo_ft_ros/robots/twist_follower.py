@@ -76,6 +76,17 @@ class TwistFollower:
         self._quaternion = _unit(_finite("quaternion", quaternion, 4))
         self.freeze()
 
+    def is_left_behind(self, position: Vector, quaternion: Vector) -> bool:
+        """Whether the tool is further from the target than a target may be ahead of it.
+
+        Args:
+            position: (3,) measured [m].
+            quaternion: (4,) measured, x, y, z, w.
+        """
+        away = float(np.linalg.norm(self._position - position))
+        turned = _angle_of(turn_to(_unit(quaternion), self._quaternion))
+        return away > self._config.lead or turned > self._config.turn_lead
+
     def freeze(self) -> None:
         """Stops the target where it is, at once."""
         self._velocity, self._acceleration = np.zeros(6), np.zeros(6)
@@ -128,10 +139,14 @@ class TwistFollower:
     def _bound_turn(self, target: Vector, measured: Vector) -> Vector:
         turn = turn_to(measured, target)
         size = float(np.linalg.norm(turn))
-        angle = 2.0 * float(np.arcsin(min(1.0, size / 2.0)))
-        if angle <= self._config.turn_lead:
+        if _angle_of(turn) <= self._config.turn_lead:
             return target
         return _unit(compose(rotation_of(turn * (self._config.turn_lead / size)), measured))
+
+
+def _angle_of(turn: Vector) -> float:
+    """[rad] of a turn as `turn_to` gives it."""
+    return 2.0 * float(np.arcsin(min(1.0, float(np.linalg.norm(turn)) / 2.0)))
 
 
 def _finite(name: str, values: Vector, size: int) -> Vector:

@@ -40,8 +40,8 @@ class StateWatch:
         self._stamp_ns: int | None = None
         self._changed = 0.0
 
-    def is_old(self, stamp_ns: int, clock_ns: int, now: float) -> bool:
-        """Whether a measurement is none any more.
+    def check(self, stamp_ns: int, clock_ns: int, now: float) -> str:
+        """Why a measurement is none any more; "" while it is one.
 
         Args:
             stamp_ns: When it was measured, of the clock that stamps are of [ns].
@@ -50,5 +50,12 @@ class StateWatch:
         """
         if stamp_ns != self._stamp_ns:
             self._stamp_ns, self._changed = stamp_ns, now
-        age = max(1e-9 * (clock_ns - stamp_ns), now - self._changed)
-        return not age <= self._timeout
+        unchanged, age = now - self._changed, 1e-9 * (clock_ns - stamp_ns)
+        if not unchanged <= self._timeout:
+            return f"hasn't changed for {unchanged:.2f} s (its driver hangs)"
+        if not age <= self._timeout:
+            return (
+                f"is stamped {age:.2f} s ago (its driver is late, or its clock is behind this "
+                "machine's: synchronise them)"
+            )
+        return ""

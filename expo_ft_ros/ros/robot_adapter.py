@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import numpy as np
 from geometry_msgs.msg import PoseStamped, TwistStamped
 from numpy.typing import NDArray
+from rclpy.duration import Duration
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Header, String
 
@@ -41,6 +42,12 @@ from expo_ft_ros.ros.messages import header_of, pose_of, to_array, twist_of
 TWIST, GRIPPER = "twist", "gripper"
 """Kinds of command."""
 
+_UNIT = 0.01
+"""How far a measured quaternion's length may be from 1."""
+
+_LAST_WORD = 0.2
+"""The last messages are waited for so long before the node ends [s]."""
+
 _MOST_CYCLES = 2.0
 """Cycles that one which comes late stands for, at most."""
 
@@ -57,7 +64,8 @@ class RobotAdapter(GraphNode[P]):
     """Takes commands and tells the state; a subclass connects the two with a robot.
 
     It calls `super()._setup()` first; then `robot` is the robot's configuration, and what is to be
-    done now is `due_command`. `show_state` and `report_fault` tell how the robot is.
+    done now is `due_command`. `show_state` and `report_fault` tell how the robot is, and `stand` is
+    called before it ends.
     """
 
     NAME = "robot"
@@ -87,6 +95,18 @@ class RobotAdapter(GraphNode[P]):
 
     def _safety_action(self) -> None:
         self._command[:] = 0.0
+        self.stand()
+        # The node goes at once: what it has just published is to arrive before that.
+        until = time.monotonic() + _LAST_WORD
+        for publisher in self.publishers:
+            left = max(0.0, until - time.monotonic())
+            publisher.wait_for_all_acked(Duration(seconds=left))
+
+    def stand(self) -> None:
+        """Stops the robot at once. Called before this node ends or is deactivated, for whatever
+        reason but a SIGKILL; no command is obeyed, and no timer runs, after it. What it publishes
+        is waited for, where its publisher is reliable. Must not block for more than 0.1 s."""
+        raise NotImplementedError
 
     # -- commands -------------------------------------------------------------------------------
     def due_command(self) -> NDArray[np.float64]:
@@ -146,8 +166,8 @@ class RobotAdapter(GraphNode[P]):
             stamp_ns: When it was measured [ns].
 
         Raises:
-            BadMessage: for a number that is not finite, or another number of joints; nothing is
-                published then, and the graph holds the arm.
+            BadMessage: for a number that is not finite, a quaternion that isn't of length 1, or
+                another number of joints; nothing is published then, and the graph holds the arm.
         """
         fingers = [state.gripper_width / len(self.robot.fingers)] * len(self.robot.fingers)
         positions = [*state.joints, *fingers]
@@ -156,6 +176,12 @@ class RobotAdapter(GraphNode[P]):
             raise BadMessage(f"{len(state.joints)} joints, but {len(self.robot.joints)} have names")
         if not np.isfinite([*state.vector(), *state.linear, *state.angular, *positions]).all():
             raise BadMessage("the robot's measured state is not finite")
+        length = float(np.linalg.norm(state.quaternion))
+        if abs(length - 1.0) > _UNIT:
+            raise BadMessage(
+                f"the robot's measured orientation {state.quaternion.tolist()} has the length "
+                f"{length:.3f}, wants 1 (x, y, z, w; its driver may not be ready)"
+            )
         header = header_of(stamp_ns, self.robot.frames.base)
         joints = JointState(header=header, name=names)
         joints.position = to_array(positions, "d")
@@ -184,7 +210,8 @@ class PoseAdapter(RobotAdapter[P]):
     """For a controller that follows a tool pose and a gripper that opens and closes.
 
     Each cycle, `state_rate` times a second: reads the state, tells it, and sends the next target.
-    A subclass fills `read_state`, `send_target` and `send_gripper`.
+    A subclass fills `read_state`, `send_target` and `send_gripper`. While the robot must stand, and
+    while its state isn't known, the same target is sent again each cycle, without a velocity.
     """
 
     URGENT = TICK_PRIORITY
@@ -196,12 +223,9 @@ class PoseAdapter(RobotAdapter[P]):
         self._state_watch = StateWatch(self.robot.following.state_timeout)
         self._told_ns = 0
         self._grips = GripperGoals(self.robot.limits.gripper_velocity)
+        self._stands = True
         self._cycle_at = time.monotonic()
         self.wall_timer(1.0 / self.robot.state_rate, self._cycle)
-
-    def _safety_action(self) -> None:
-        super()._safety_action()
-        self._let_go()
 
     def read_state(self) -> tuple[Proprio, int] | None:
         """The newest measured state, and when it was measured by this machine's clock [ns, as
@@ -220,12 +244,22 @@ class PoseAdapter(RobotAdapter[P]):
         """Gives the gripper a goal, which replaces the one before. Must not block."""
         raise NotImplementedError
 
-    def _let_go(self) -> None:
-        """The controller keeps its last target: that one must not move."""
-        follower, self._follower = self._follower, None
-        if follower is not None:
-            follower.freeze()
-            self.send_target(follower.target)
+    def stop_gripper(self) -> None:
+        """Stops a gripper that is on its way, as the robot begins to stand. Must not block.
+
+        Where a subclass doesn't fill it, a goal that was given is finished.
+        """
+
+    def stand(self) -> None:
+        """See RobotAdapter: the last target once more, without a velocity."""
+        if self._follower is None:
+            return
+        if not self._stands:
+            self._stands = True
+            self._grips.update(0.0)
+            self.stop_gripper()
+        self._follower.freeze()
+        self.send_target(self._follower.target)
 
     def _cycle(self) -> None:
         now, before = time.monotonic(), self._cycle_at
@@ -234,16 +268,21 @@ class PoseAdapter(RobotAdapter[P]):
             state = self._measured(now)
         except BadMessage as error:
             self.report(ERROR, str(error))
-            self._let_go()
+            self.stand()
             return
         command = self.due_command()
-        if self._follower is None or self._fault:
+        if self._follower is None:
             self._follower = TwistFollower(self.robot, state.position, state.quaternion)
+        if self._fault:
+            # Nothing pulls at an arm that has stopped itself, however it is moved meanwhile.
+            self._follower.reset(state.position, state.quaternion)
         if self.must_stand:
-            self._grips.update(0.0)
-            self._follower.freeze()
-            self.send_target(self._follower.target)
+            if self._follower.is_left_behind(state.position, state.quaternion):
+                # Somebody has guided the arm by hand.
+                self._follower.reset(state.position, state.quaternion)
+            self.stand()
             return
+        self._stands = False
         most = _MOST_CYCLES / self.robot.state_rate
         dt = min(max(now - before, 1e-6), most)
         self.send_target(self._follower.advance(command[:6], state.position, state.quaternion, dt))
@@ -255,16 +294,13 @@ class PoseAdapter(RobotAdapter[P]):
         """The state of now, which is told where it is a new one; raises BadMessage for none."""
         sample = self.read_state()
         if sample is None:
-            raise BadMessage("the robot tells no state")
+            raise BadMessage("the robot tells no state: the arm stands")
         state, stamp_ns = sample
         clock_ns = time.time_ns()
         reject_future_stamp(stamp_ns, clock_ns)
-        if self._state_watch.is_old(stamp_ns, clock_ns, now):
-            age = 1e-9 * (clock_ns - stamp_ns)
-            raise BadMessage(
-                f"the robot's newest state was measured {age:.2f} s ago: the arm stands (look at "
-                "its driver)"
-            )
+        cause = self._state_watch.check(stamp_ns, clock_ns, now)
+        if cause:
+            raise BadMessage(f"the robot's newest state {cause}: the arm stands")
         if stamp_ns != self._told_ns:
             self.show_state(state, stamp_ns)
             self._told_ns = stamp_ns

@@ -16,6 +16,7 @@ from expo_ft_ros.graph.specs import (
     train_graph,
 )
 from expo_ft_ros.robots import load_robot
+from expo_ft_ros.robots.config import GRAPH_NODES
 from expo_ft_ros.ros.graph_node import GraphNode
 from expo_ft_ros.ros.robot_adapter import RobotAdapter
 
@@ -48,6 +49,17 @@ def test_no_name_twice(specs):
     nodes = [name for spec in specs for name in spec.node_names]
     assert len(set(processes)) == len(processes)
     assert len(set(nodes)) == len(nodes)
+
+
+def test_an_adapter_can_bear_no_name_of_the_graph():
+    options = TrainOptions(
+        operator="spacemouse", spacemouse="libspnav", console=True, mode="async", realtime=True
+    )
+    graphs = [*GRAPHS.values(), train_graph(options, RUN)]
+    names = {name for specs in graphs for spec in specs for name in (spec.name, *spec.node_names)}
+    # What is started by hand, for a moment, or only where it is installed.
+    others = {"keyboard", "stop", "rviz", "robot_state_publisher"}
+    assert set(GRAPH_NODES) == (names | others) - {"sim"}
 
 
 def test_every_module_exists(specs):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -151,7 +152,7 @@ def test_a_state_that_is_no_number_is_not_told(graph, robot):
 
 @pytest.mark.parametrize(
     ("parameter", "word"),
-    [("frozen_beyond", "newest state was measured"), ("lost_beyond", "tells no state")],
+    [("frozen_beyond", "state hasn't changed"), ("lost_beyond", "tells no state")],
 )
 def test_a_driver_that_hangs_stops_the_arm(graph, robot, parameter, word):
     """Its target stands too: a controller goes on with the velocity of the last one."""
@@ -159,12 +160,46 @@ def test_a_driver_that_hangs_stops_the_arm(graph, robot, parameter, word):
     graph.probe.node.create_subscription(Float64, toy_robot.TRUTH, truth.append, 1)
     it = Commander(graph, robot, **{parameter: 0.48})
     it.drive(lambda: it.told(word), "no word", x=0.15)
-    seen = len(it.poses)
-    stood = truth[-1].data
-    it.drive(lambda: len(truth) > 200, "no truth", x=0.15)
-    assert truth[-1].data == pytest.approx(stood, abs=0.01)
+    seen, since = len(it.poses), len(truth)
+    it.drive(lambda: len(truth) > since + 100, "no truth", x=0.15)
+    assert truth[-1].data == pytest.approx(truth[since].data, abs=0.01)
     assert len(it.poses) == seen, "an old state is told as a new one"
     assert truth[-1].data == pytest.approx(truth[-20].data, abs=1e-4)
+
+
+def test_an_arm_that_was_guided_by_hand_stays_where_it_was_left(graph, robot):
+    """Its controller pulls it to the target, which stands where the arm was before."""
+    hand = graph.probe.node.create_publisher(Float64, toy_robot.HAND, 1)
+    it = Commander(graph, robot)
+    it.drive(lambda: it.x > 0.46, "it doesn't move", x=0.15)
+    it.probe.until(lambda: it.told("no command: the arm stands"), "its watchdog's word")
+    it.probe.until(lambda: hand.get_subscription_count() > 0, "the hand")
+    hand.publish(Float64(data=0.6))
+    it.probe.until(lambda: it.x > 0.53, "the hand's motion")
+    it.probe.spin(1.0)
+    assert it.x > 0.53
+
+
+def test_one_that_is_ended_while_it_moves_leaves_a_standing_target(graph, robot):
+    targets = []
+    graph.probe.node.create_subscription(Twist, toy_robot.TARGET_SPEED, targets.append, 100)
+    it = Commander(graph, robot)
+    it.drive(lambda: targets and targets[-1].linear.x > 0.1, "it doesn't move", x=0.15)
+    it.node.process.send_signal(signal.SIGINT)
+    it.node.wait()
+    it.probe.spin(0.3)
+    assert targets[-1].linear.x == 0.0
+
+
+def test_a_driver_that_is_not_ready_gives_no_rotation(graph, robot):
+    """Zeros in place of a quaternion: told, and no end of the adapter."""
+    node = graph.start("toy_adapter", module=toy_robot.__name__, robot=str(robot), no_rotation=True)
+    health = graph.probe.gather("/diagnostics")
+    graph.probe.until(
+        lambda: any("has the length 0.000" in s.message for m in health for s in m.status),
+        "no word",
+    )
+    assert node.process.poll() is None
 
 
 def test_an_adapter_of_another_name_says_what_to_write(graph, robot):

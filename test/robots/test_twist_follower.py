@@ -155,3 +155,13 @@ def test_no_number_that_is_none_gets_through(bad, which, axis):
         follower.advance(**given_)
     np.testing.assert_array_equal(follower.target.position, before.position)
     assert np.isfinite(follower.target.twist).all()
+
+
+@pytest.mark.parametrize(
+    ("moved", "angle", "left"),
+    [(0.04, 0.0, False), (0.06, 0.0, True), (0.0, 0.28, False), (0.0, 0.32, True)],
+)
+def test_it_knows_when_the_tool_was_moved_away(moved, angle, left):
+    follower = TwistFollower(ROBOT, MIDDLE, TOOL_DOWN)
+    turned = np.array([math.cos(angle / 2), math.sin(angle / 2), 0.0, 0.0])
+    assert follower.is_left_behind(MIDDLE + np.array([moved, 0.0, 0.0]), turned) is left

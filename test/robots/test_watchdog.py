@@ -48,14 +48,14 @@ def test_a_timeout_is_positive(timeout):
 def test_a_measurement_is_old_by_its_stamp_or_when_it_no_longer_changes():
     watch = StateWatch(0.1)
     second = 1_000_000_000
-    assert not watch.is_old(50 * second, 50 * second, 0.0)
-    assert not watch.is_old(50 * second, 50 * second + second // 20, 0.05)
-    assert watch.is_old(50 * second, 50 * second + second // 5, 0.2)
-    assert watch.is_old(51 * second, 52 * second, 1.0), "new to us, and a second old"
+    assert watch.check(50 * second, 50 * second, 0.0) == ""
+    assert watch.check(50 * second, 50 * second + second // 20, 0.05) == ""
+    assert "hasn't changed for 0.20 s" in watch.check(50 * second, 50 * second + second // 5, 0.2)
+    assert "stamped 1.00 s ago" in watch.check(51 * second, 52 * second, 1.0), "new, and old"
     ahead = 60 * second
-    assert not watch.is_old(ahead, 53 * second, 2.0)
-    assert watch.is_old(ahead, 53 * second, 2.2), "another clock's, and it doesn't change"
-    assert not watch.is_old(ahead + 1, 53 * second, 2.21)
+    assert watch.check(ahead, 53 * second, 2.0) == ""
+    assert "hasn't changed" in watch.check(ahead, 53 * second, 2.2), "another clock's"
+    assert watch.check(ahead + 1, 53 * second, 2.21) == ""
 
 
 @pytest.mark.parametrize("timeout", [0.0, -1.0, math.nan])

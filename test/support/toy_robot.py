@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass
 
 import numpy as np
+from geometry_msgs.msg import Twist
 from sensor_msgs.msg import Image
 from std_msgs.msg import Float64
 
@@ -18,7 +19,7 @@ from expo_ft_ros.data.types import Proprio
 from expo_ft_ros.robots.gripper import GripperGoal
 from expo_ft_ros.robots.twist_follower import Target
 from expo_ft_ros.ros.graph_node import parameter
-from expo_ft_ros.ros.messages import array_to_image, header_of
+from expo_ft_ros.ros.messages import array_to_image, header_of, twist_of
 from expo_ft_ros.ros.process import main as run_nodes
 from expo_ft_ros.ros.robot_adapter import AdapterParameters, PoseAdapter
 
@@ -43,6 +44,12 @@ views:
 TRUTH = "/toy/x"
 """Where the tool really is along x [m], whatever its driver says."""
 
+HAND = "/toy/hand"
+"""Where somebody's hand brings the tool along x, once [m]."""
+
+TARGET_SPEED = "/toy/target_speed"
+"""The velocity of each target that the controller was given."""
+
 START = np.array([0.45, 0.0, 0.2])
 JAW_SPEED = 0.1
 FOLLOWS = 0.3
@@ -60,6 +67,7 @@ class ToyParameters(AdapterParameters):
     frozen_beyond: float = parameter(
         10.0, "x from which its driver gives what it measured last [m].", low=0.0, high=10.0
     )
+    no_rotation: bool = parameter(False, "Its driver gives zeros in place of a quaternion.")
     lost_beyond: float = parameter(
         10.0, "x from which its driver gives nothing [m].", low=0.0, high=10.0
     )
@@ -82,6 +90,8 @@ class ToyAdapter(PoseAdapter[ToyParameters]):
             view.frame: self.create_publisher(Image, view.topic, 1) for view in self.robot.views
         }
         self._truth = self.create_publisher(Float64, TRUTH, 1)
+        self._speeds = self.create_publisher(Twist, TARGET_SPEED, 100)
+        self.create_subscription(Float64, HAND, self._on_hand, 1)
         self.wall_timer(1.0 / self.robot.views[0].rate, self._show_images)
 
     def read_state(self) -> tuple[Proprio, int] | None:
@@ -99,7 +109,7 @@ class ToyAdapter(PoseAdapter[ToyParameters]):
         x = self._position[0]
         return Proprio(
             position=self._position + (np.nan if x > self.parameters.broken_beyond else 0.0),
-            quaternion=self._quaternion,
+            quaternion=np.zeros(4) if self.parameters.no_rotation else self._quaternion,
             gripper_width=self._width,
             linear=self._linear,
             joints=np.array([0.0, self._position[2], x]),
@@ -108,6 +118,10 @@ class ToyAdapter(PoseAdapter[ToyParameters]):
     def send_target(self, target: Target) -> None:
         self._target, self._quaternion = target.position, target.quaternion
         self._carried_on = target.twist[:3]
+        self._speeds.publish(twist_of(target.twist[:3], target.twist[3:]))
+
+    def _on_hand(self, message: Float64) -> None:
+        self._position = np.array([message.data, *self._position[1:]])
 
     def send_gripper(self, goal: GripperGoal) -> None:
         self._goal = self.robot.limits.gripper_max_width if goal is GripperGoal.OPEN else 0.0
