@@ -8,7 +8,13 @@ from expo_ft_ros.cli.arguments import Parser, wants_help
 from expo_ft_ros.configuration import ConfigError
 from expo_ft_ros.control.plan import LEARNED_STAGES
 from expo_ft_ros.data.episode import Episode
-from expo_ft_ros.experiment.run_folder import control_hz_in, find_run, first_uncounted, read_config
+from expo_ft_ros.experiment.run_folder import (
+    control_hz_in,
+    find_run,
+    first_uncounted,
+    limits_of,
+    read_config,
+)
 from expo_ft_ros.recording.episode_store import load_episodes
 from expo_ft_ros.recording.lerobot import DatasetWriter
 
@@ -30,8 +36,9 @@ def main(words: Sequence[str]) -> int:
     wanted = _parser().parse(words)
     run = find_run(wanted.run)
     rate = control_hz_in(read_config(run), run)
+    folder, limits = Path(wanted.folder).expanduser(), limits_of(run)
     try:
-        with DatasetWriter(Path(wanted.folder).expanduser(), rate, _ROBOT) as writer:
+        with DatasetWriter(folder, rate, _ROBOT, limits) as writer:
             for episode in load_episodes(run / "episodes", first_uncounted(run)):
                 if _wanted(episode, wanted.only):
                     writer.add(episode)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import yaml
 
 from expo_ft_ros.configuration import ConfigError, nearest
@@ -49,7 +50,8 @@ def camera_topics(options: RunOptions) -> Mapping[str, str]:
     Raises:
         ConfigError: for a view that the robot hasn't, or what is no topic.
     """
-    views = load_robot(options.robot).view_names
+    robot = load_robot(options.robot)
+    views = robot.view_names
     found: dict[str, str] = {}
     for part in filter(None, options.camera_topics.split(",")):
         view, _, topic = part.partition("=")
@@ -63,13 +65,25 @@ def camera_topics(options: RunOptions) -> Mapping[str, str]:
                 f"camera_topics:={options.camera_topics}: robot:={options.robot} has no view "
                 f"{view!r} ({nearest(view, views)})"
             )
-        if view in found or topic in found.values():
+        if view in found:
             raise ConfigError(
-                f"camera_topics:={options.camera_topics}: {view if view in found else topic} is "
-                "given twice (each view once, with a topic of its own)"
+                f"camera_topics:={options.camera_topics}: {view} is given twice (each view once)"
             )
         found[view] = topic
+    _require_own_topics(options, {**{view.name: view.topic for view in robot.views}, **found})
     return found
+
+
+def _require_own_topics(options: RunOptions, topics: Mapping[str, str]) -> None:
+    """Two views aren't one camera. A leading / makes no other topic in the root namespace."""
+    seen: dict[str, str] = {}
+    for view, topic in topics.items():
+        other = seen.setdefault(topic.lstrip("/"), view)
+        if other != view:
+            raise ConfigError(
+                f"camera_topics:={options.camera_topics}: {topic} would be both {other} and {view} "
+                "(give each view a topic of its own)"
+            )
 
 
 def _require_deadlines(options: RunOptions, task: TaskConfig) -> None:
@@ -78,7 +92,14 @@ def _require_deadlines(options: RunOptions, task: TaskConfig) -> None:
     if not options.realtime:
         return
     safety.require_time_for_chunks(task.name, task.period * task.execute_steps)
-    for view in load_robot(options.robot).views:
+    robot, deadline = load_robot(options.robot), safety.deadlines["proprio"]
+    if robot.following.state_timeout < deadline:
+        raise ConfigError(
+            f"robot:={options.robot}: following.state_timeout: {robot.following.state_timeout:g} s "
+            f"is less than deadlines.proprio, {deadline:g} s of config/safety.yaml: the arm would "
+            "stand where the graph takes it to move (make it at least that)"
+        )
+    for view in robot.views:
         try:
             safety.require_images_in_time(view.name, view.rate)
         except ConfigError as error:
@@ -148,8 +169,22 @@ def _require_simulated(options: LearnOptions, task: TaskConfig) -> None:
             f"simulates the robot (take one whose adapter is {SIM})"
         )
     find_part(task, "scene")
-    find_part(task, "expert")
+    _require_expert(task, robot)
     _require_views(options, robot, task)
+
+
+def _require_expert(task: TaskConfig, robot: RobotConfig) -> None:
+    """The task's expert is there, and can be made."""
+    from expo_ft_ros.tasks.experts import make_expert
+
+    path = find_part(task, "expert")
+    try:
+        make_expert(task, robot.limits, np.random.default_rng(0))
+    except (TypeError, AttributeError, NotImplementedError) as error:
+        words = " ".join(str(error).split())
+        raise ConfigError(
+            f"{path}: Expert can't be made: {words} (see docs/adding_a_task.md)"
+        ) from error
 
 
 def _require_fit(options: RunOptions, task: TaskConfig) -> None:
@@ -159,7 +194,7 @@ def _require_fit(options: RunOptions, task: TaskConfig) -> None:
     if robot.adapter == SIM:
         find_part(task, "scene")
     if options.operator == "scripted":
-        find_part(task, "expert")
+        _require_expert(task, robot)
     _require_views(options, robot, task)
     can = robot.capabilities
     if not can.lockstep and not options.realtime:

@@ -37,6 +37,7 @@ from expo_ft_ros.experiment.run_folder import (
     RunFinished,
     find_run,
     first_uncounted,
+    limits_of,
     lock_folder,
     make_folder,
     new_folder,
@@ -239,8 +240,9 @@ def _given(options: RunOptions, task: TaskConfig) -> tuple[int, int]:
     from expo_ft_ros.recording.lerobot import DatasetError, check_dataset
 
     try:
-        view_names = load_robot(options.robot).view_names
-        size = check_dataset(Path(options.demonstrations), task.control_hz, view_names)
+        robot, folder = load_robot(options.robot), Path(options.demonstrations)
+        limits = robot.limits.model_dump(mode="json")
+        size = check_dataset(folder, task.control_hz, robot.view_names, limits)
         return size.episodes, size.frames
     except (DatasetError, OSError) as error:
         raise ConfigError(f"demonstrations:={error}") from None
@@ -313,7 +315,7 @@ def _resumed(path: Path, command: str, typed: Mapping[str, Any], model: type[Opt
         options = make_options({**before["options"], **typed}, model)
     except ConfigError as error:
         raise ConfigError(f"resume:={path}: {error}") from None
-    _require_same_robot(path, before.get("robot"), options)
+    _require_same_robot(path, options)
     _require_same_rate(path, before.get("task"), load_task(options.task))
     return options
 
@@ -328,12 +330,11 @@ def _require_same_rate(path: Path, before: object, task: TaskConfig) -> None:
         )
 
 
-def _require_same_robot(path: Path, before: object, options: RunOptions) -> None:
-    """An action of 1 means the same velocity in all of a run, and a view the same camera."""
+def _require_same_robot(path: Path, options: RunOptions) -> None:
+    """An action of 1 means the same velocity in all of a run, and views have the same names."""
     robot = load_robot(options.robot)
-    then = before.get("limits") if isinstance(before, dict) else None  # none of an older version
     for name, old, new in (
-        ("limits", then, robot.limits.model_dump(mode="json")),
+        ("limits", limits_of(path), robot.limits.model_dump(mode="json")),
         ("views", list(view_names_of(path)), list(robot.view_names)),
     ):
         if old and old != new:

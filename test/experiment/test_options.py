@@ -278,7 +278,9 @@ def test_a_namespace_is_one_of_ros(given):
         ("side=no topic", "'side=no topic' is not <view>=<topic>"),
         ("wirst=/hand/image", "robot:=sim has no view 'wirst' .did you mean '?wrist"),
         ("side=/a,side=/b", "side is given twice"),
-        ("side=/a,wrist=/a", "/a is given twice"),
+        ("side=/a,wrist=/a", "/a would be both side and wrist"),
+        ("side=/a,wrist=a", "a would be both side and wrist"),
+        ("side=wrist_camera/image_raw", "wrist_camera/image_raw would be both side and wrist"),
     ],
 )
 def test_camera_topics_name_a_view_of_the_robot_and_a_topic(given, message):
@@ -291,7 +293,8 @@ def test_camera_topics_name_a_view_of_the_robot_and_a_topic(given, message):
     [
         (("linear_acceleration: 5.0", "linear_acceleration: 0"), "linear_acceleration"),
         (("policy: 1.0", "policy: 0.8"), "deadlines.policy: 0.8 s, but task cube_pick asks for"),
-        (("cameras: 0.15", "cameras: 0.05"), "robot:=sim: views: side has rate 10, an image every"),
+        (("cameras: 0.15", "cameras: 0.11"), "robot:=sim: views: side has rate 10, an image every"),
+        (("proprio: 0.15", "proprio: 0.2"), "following.state_timeout: 0.15 s is less than"),
     ],
 )
 def test_what_stops_the_arm_is_checked_before_anything_starts(

@@ -223,3 +223,19 @@ def test_an_episode_of_other_views_goes_into_a_dataset_of_its_own(tmp_path):
         made.add(make_episode(1, 4, terminated=True))
         with pytest.raises(DatasetError, match=r"episode 2: its images are .*\.side, those"):
             made.add(make_episode(2, 4, terminated=True, views=("side",)))
+
+
+def test_what_an_action_means_goes_with_it(tmp_path):
+    """A demonstration at 0.1 m/s would be imitated at 0.25 m/s, without a word."""
+    slow = {"linear_velocity": 0.1, "gripper_velocity": 0.12}
+    with DatasetWriter(tmp_path / "slow", HZ, "franka", slow) as writer:
+        writer.add(make_episode(1, 3, terminated=True))
+        writer.close()
+    assert check_dataset(tmp_path / "slow", HZ, VIEWS, slow).episodes == 1
+    fast = {**slow, "linear_velocity": 0.25}
+    with pytest.raises(DatasetError, match=r"action_limits .*0\.1.* limits .*0\.25"):
+        check_dataset(tmp_path / "slow", HZ, VIEWS, fast)
+    with DatasetWriter(tmp_path / "unsaid", HZ, "franka") as writer:
+        writer.add(make_episode(1, 3, terminated=True))
+        writer.close()
+    assert check_dataset(tmp_path / "unsaid", HZ, VIEWS, fast).episodes == 1

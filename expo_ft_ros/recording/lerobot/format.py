@@ -17,6 +17,8 @@ REWARD, DONE, SUCCESS = "next.reward", "next.done", "next.success"
 TRUNCATED = "next.truncated"
 HUMAN = "complementary_info.is_intervention"
 INFO = Path("meta/info.json")
+LIMITS = "action_limits"
+"""Of meta/info.json, beyond LeRobot: what an action of 1 means, by the names of a robot's file."""
 TASKS = Path("meta/tasks.parquet")
 
 

@@ -18,6 +18,7 @@ from expo_ft_ros.recording.lerobot.format import (
     ACTION,
     ACTION_NAMES,
     INFO,
+    LIMITS,
     STATE,
     STATE_NAMES,
     TASKS,
@@ -52,6 +53,7 @@ class _Info(BaseModel):
     total_episodes: int
     total_frames: int | None = None
     features: dict[str, _Feature] = Field(strict=False)
+    action_limits: dict[str, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -73,17 +75,23 @@ class DatasetInfo:
     views: Mapping[str, str]
 
 
-def read_info(folder: Path, fps: float, view_names: Sequence[str]) -> DatasetInfo:
+def read_info(
+    folder: Path,
+    fps: float,
+    view_names: Sequence[str],
+    limits: Mapping[str, float] | None = None,
+) -> DatasetInfo:
     """Reads what a dataset says of itself.
 
     Args:
         folder: The dataset's.
         fps: The rate that the task is controlled at [Hz].
         view_names: The robot's views, in order.
+        limits: What an action of 1 means to the robot; None: not asked. Only our own datasets say.
 
     Raises:
-        DatasetError: where it is no dataset, one of another format, rate, state, action or views,
-            one without episodes, or one whose images are videos.
+        DatasetError: where it is no dataset, one of another format, rate, limits, state, action or
+            views, one without episodes, or one whose images are videos.
     """
     path = folder / INFO
     info = _parse(folder, path)
@@ -101,6 +109,11 @@ def read_info(folder: Path, fps: float, view_names: Sequence[str]) -> DatasetInf
         raise DatasetError(
             f"{path}: total_episodes {info.total_episodes}: it has no episodes (name another "
             "dataset, or leave it out)"
+        )
+    if limits and info.action_limits and dict(limits) != info.action_limits:
+        raise DatasetError(
+            f"{path}: {LIMITS} {info.action_limits}, the robot has the limits {dict(limits)}: it "
+            "would move at another speed than was shown (take a robot with these limits)"
         )
     _check_numbers(path, info, STATE, STATE_DIM, STATE_NAMES)
     _check_numbers(path, info, ACTION, ACTION_DIM, ACTION_NAMES)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,18 +33,24 @@ class DatasetSize:
     frames: int
 
 
-def check_dataset(folder: Path, fps: float, view_names: Sequence[str]) -> DatasetSize:
+def check_dataset(
+    folder: Path,
+    fps: float,
+    view_names: Sequence[str],
+    limits: Mapping[str, float] | None = None,
+) -> DatasetSize:
     """Checks every cell that `read_dataset` would read; gives how much that would be.
 
     Args:
         folder: The dataset's.
         fps: The rate that the task is controlled at [Hz].
         view_names: The robot's views.
+        limits: As in `read_info`.
 
     Raises:
-        DatasetError: as `read_dataset`, in the same words.
+        DatasetError: as `read_dataset`, in the same words, and for other limits.
     """
-    lengths = [len(rows) for rows in read_frames(read_info(folder, fps, view_names))]
+    lengths = [len(rows) for rows in read_frames(read_info(folder, fps, view_names, limits))]
     return DatasetSize(len(lengths), sum(lengths))
 
 

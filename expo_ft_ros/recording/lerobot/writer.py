@@ -25,6 +25,7 @@ from expo_ft_ros.recording.lerobot.format import (
     DONE,
     HUMAN,
     INFO,
+    LIMITS,
     REWARD,
     STATE,
     STATE_NAMES,
@@ -49,12 +50,15 @@ class DatasetWriter:
     """Writes a new dataset; `close` makes it whole and puts it in its place. Use it in a `with`,
     which leaves nothing behind where it isn't closed.
 
-    fps: of control [Hz], a whole number. robot: what LeRobot calls robot_type.
+    fps: of control [Hz], a whole number. robot: what LeRobot calls robot_type. limits: what an
+    action of 1 means, by the names of a robot's file; not written where it isn't known.
     Raises DatasetError for another rate, or where there is something at `folder`; OSError when it
     can't be written.
     """
 
-    def __init__(self, folder: Path, fps: float, robot: str) -> None:
+    def __init__(
+        self, folder: Path, fps: float, robot: str, limits: Mapping[str, float] | None = None
+    ) -> None:
         self._place, self._folder = folder, folder.with_name(f"{folder.name}.partial")
         for taken in (self._place, self._folder):
             if taken.exists():
@@ -63,7 +67,7 @@ class DatasetWriter:
                 )
         if fps != round(fps):
             raise DatasetError(f"a dataset has a whole number of frames a second, not {fps:g}")
-        self._fps, self._robot = fps, robot
+        self._fps, self._robot, self._limits = fps, robot, dict(limits or {})
         self._shapes: dict[str, list[int]] = {}
         self._tasks: dict[str, int] = {}
         self._episodes: list[dict[str, Any]] = []
@@ -212,6 +216,7 @@ class DatasetWriter:
         return {
             "codebase_version": VERSION,
             "robot_type": self._robot,
+            **({LIMITS: self._limits} if self._limits else {}),
             "total_episodes": len(self._episodes),
             "total_frames": self._frames,
             "total_tasks": len(self._tasks),
