@@ -15,6 +15,7 @@ from typing import Any
 
 from expo_ft_ros.control.plan import LEARNED_STAGES, Plan
 from expo_ft_ros.data.types import FloatArray, Observation
+from expo_ft_ros.experiment.kept_run import KeptRun
 from expo_ft_ros.experiment.rollout import InProcessRollout, Played
 from expo_ft_ros.experiment.run_books import episode_line
 from expo_ft_ros.experiment.stages import Session, SessionConfig
@@ -47,6 +48,7 @@ class Trainer:
 
     imitated: file of the imitated VLA; read where it exists, else written, so that runs which share
     it differ in nothing but what comes after.
+    kept: where weights and episodes are kept, where they are.
     """
 
     agent: Agent
@@ -54,6 +56,7 @@ class Trainer:
     rollout: InProcessRollout
     report: Report
     imitated: Path | None = None
+    kept: KeptRun | None = None
     wall: WallTime = field(default_factory=WallTime)
     log: list[dict[str, Any]] = field(default_factory=list)
     _trials: list[Plan] = field(default_factory=list, init=False)
@@ -116,6 +119,8 @@ class Trainer:
                 metrics = self.agent.update(lambda share, metrics: True)
             self.wall.learning += time.monotonic() - started
         self.session.episode_finished(played.ended)
+        if self.kept is not None and played.episode is not None and plan.stage in LEARNED_STAGES:
+            self.kept.take(played.episode, self.agent, self.session.env_steps)
         self._note(plan, played, metrics)
 
     def _policy(

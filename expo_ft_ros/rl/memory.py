@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from expo_ft_ros.data.episode import Episode
-from expo_ft_ros.data.types import ACTION_DIM, Observation
+from expo_ft_ros.data.types import ACTION_DIM, FloatArray, ImageArray, Observation
 from expo_ft_ros.policies.base import VLA, PolicyInput
 from expo_ft_ros.rl.cache_budget import CacheBudget
 from expo_ft_ros.rl.candidate_cache import CandidateCache
@@ -256,7 +256,22 @@ class Memory:
         Raises:
             ValueError: when it lacks a view.
         """
-        images, inputs = self.inputs.of_observation(observation)
+        return self._as_seen(*self.inputs.of_observation(observation))
+
+    def of_kept(
+        self, kept: ImageArray, state: FloatArray, instructions: Sequence[str]
+    ) -> tuple[Tensor, PolicyInput]:
+        """As `of_observation`, of B observations as replay keeps them.
+
+        Args:
+            kept: (B, V, 3, s, s) uint8.
+            state: (B, STATE_DIM) float32, SI units.
+            instructions: B texts.
+        """
+        images = self.inputs.images(kept)
+        return self._as_seen(images, self.inputs.policy_input(images, state, instructions))
+
+    def _as_seen(self, images: Tensor, inputs: PolicyInput) -> tuple[Tensor, PolicyInput]:
         if self._vla.feature_shape is not None:
             inputs = inputs.with_features(self._features_of(inputs))
         if self._config.critic.encoder == "shared" and inputs.features is not None:

@@ -214,6 +214,25 @@ class ExpoFT(WithNetworks):
         edited = torch.arange(len(candidates)) >= count
         return ActionSelection(whole, candidates, selection.q[0], edited, chosen)
 
+    @torch.no_grad()
+    def values(
+        self, encoded: EncodedObservation, chunks: Tensor, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """What the critic says of any chunks, by the minimum over drawn target members.
+
+        Args:
+            encoded: B observations.
+            chunks: (B, K, C, 7) in the VLA's normalised space.
+            generator: Draws members; None: torch's global one.
+
+        Returns:
+            (B, K).
+        """
+        networks = self.networks
+        features = networks.features(networks.target, encoded.visual, encoded.inputs.state)
+        executed = networks.executable(chunks.flatten(2))
+        return networks.target.ensemble.pessimistic(features, executed, generator)
+
     def gradient_steps(self, calls: int, *, encoder_phase: bool) -> int:
         """See Algorithm."""
         config = self._context.config
