@@ -44,8 +44,9 @@ def main(words: Sequence[str]) -> int:
         print(note)
     about: dict[str, Any] = {
         "command": " ".join(["./expo-ft bench choice", *words]),
-        "options": options.model_dump(mode="json"),
-        "checkpoint": str(source.weights.path),
+        "options": options.model_dump(mode="json", exclude={"checkpoint", "branches"}),
+        "run": source.run.name,
+        "checkpoint": source.weights.path.name,
         "version": source.weights.version,
         "task": source.task.name,
         "git": git_revision(),

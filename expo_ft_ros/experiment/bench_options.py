@@ -73,13 +73,17 @@ class LearnOptions(TaskOptions):
 class ChoiceOptions(TaskOptions):
     """`expo-ft bench choice`: whether the critic's choice among candidates helps."""
 
-    task: str = Field("cube_pick", min_length=1, description="Default: the run's.")
-    robot: str = Field(DEFAULT_ROBOT, min_length=1, description="Default: the run's.")
+    task: str = Field(
+        "cube_pick", min_length=1, description="Task; where none is given, the run's."
+    )
+    robot: str = Field(
+        DEFAULT_ROBOT, min_length=1, description="Robot; where none is given, the run's."
+    )
     checkpoint: str = Field(
         "latest",
         min_length=1,
-        description="A run's folder (its newest weights), a checkpoint's file, or `latest`; may be "
-        "given without a name, as the first word.",
+        description="A run's folder (its newest weights), a checkpoint's file, or `latest`; the "
+        "first word may be its value alone.",
     )
     change: str = Field(
         "",
