@@ -138,24 +138,25 @@ def _valued(options: ChoiceOptions, source: AgentSource, path: Path) -> Branches
 def _write(
     options: ChoiceOptions, source: AgentSource, branches: Branches, about: dict[str, Any]
 ) -> None:
+    """Branches first: they took the time."""
+    when = time.strftime("%Y-%m-%d_%H-%M-%S")
+    name = "_".join(filter(None, ("choice", source.task.name, options.label, when)))
+    path, kept = results_folder() / f"{name}.json", results_folder() / f"{name}.npz"
+    new = options.branches is None
+    if new:
+        save_branches(kept, branches, {name: about[name] for name in ("command", "task", "git")})
     gamma = source.config.gamma
     reports = choice_report.report(branches, gamma)
     print(choice_report.as_text(reports))
     about["states"], about["chunks"] = len(branches), len(branches.at)
     about["report"] = choice_report.as_json(reports)
-    if options.branches is None:
+    if new:
         chosen = choice_report.chosen_by_agent(branches, gamma)
         print("chosen by the agent: " + ", ".join(f"{n} {value}" for n, value in chosen.items()))
         about["chosen"] = choice_report.as_json(chosen)
-    if played := about.get("played"):
+        played = about["played"]
         spent = ", ".join(f"{name} {value:.0f}" for name, value in played["seconds"].items())
         print(f"seconds of all processes: {spent}; wall {played['wall']:.0f}")
-    when = time.strftime("%Y-%m-%d_%H-%M-%S")
-    name = "_".join(filter(None, ("choice", source.task.name, options.label, when)))
-    path = results_folder() / f"{name}.json"
-    if options.branches is None:
-        kept = path.with_suffix(".npz")
-        save_branches(kept, branches, {name: about[name] for name in ("command", "task", "git")})
         print(f"branches in {kept}")
     path.write_text(json.dumps(about) + "\n")
     print(f"written to {path}")
