@@ -2,7 +2,8 @@
 """Does the critic's choice help? Statistics of branches; docs/diagnostics.md says how to read them.
 
 Everything is computed within a state first and then averaged over states, whose standard error is
-given: candidates of one state are no independent samples.
+given: candidates of one state are no independent samples. Nor are states of one episode, so errors
+are clustered by episode.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from expo_ft_ros.experiment.branches import Branches, Flags
+from expo_ft_ros.experiment.branches import Branches, Flags, Integers
 
 Values = NDArray[np.float64]
 
@@ -26,7 +27,8 @@ _BAR = "-"
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over states. error: its standard error; states: how many it is of."""
+    """A mean over states. error: its standard error, clustered by episode; states: how many it is
+    of."""
 
     mean: float
     error: float
@@ -122,13 +124,15 @@ def report_of(branches: Branches, rows: Flags, gamma: float) -> SetReport:
     q = branches.q.astype(np.float64)
     highest = np.array([q[group].max() for group in groups])
     mean = np.array([returns[group].mean() for group in groups])
+    scenes = branches.scene[[branches.at[group[0]] for group in groups]]
+    within = [rank_correlation(q[g], returns[g].mean(axis=1)) for g in groups]
     return SetReport(
         candidates=float(np.mean([len(group) for group in groups])),
-        success=_outcomes([(q[g], success[g], returns[g]) for g in groups]),
-        returns=_outcomes([(q[g], returns[g], returns[g]) for g in groups]),
-        within=estimate([rank_correlation(q[g], returns[g].mean(axis=1)) for g in groups]),
-        between=_resampled(rank_correlation, highest, mean),
-        spread=estimate([float(np.std(q[group])) for group in groups]),
+        success=_outcomes([(q[g], success[g], returns[g]) for g in groups], scenes),
+        returns=_outcomes([(q[g], returns[g], returns[g]) for g in groups], scenes),
+        within=estimate(within, scenes),
+        between=_resampled(rank_correlation, highest, mean, scenes),
+        spread=estimate([float(np.std(q[group])) for group in groups], scenes),
     )
 
 
@@ -142,21 +146,21 @@ def _of_states(branches: Branches, rows: Flags) -> list[NDArray[np.intp]]:
 def chosen_by_agent(branches: Branches, gamma: float) -> dict[str, Estimate]:
     """Success and return of what the agent chose itself, by the rule that it acts by."""
     rows = branches.chosen
+    scenes = branches.scene[branches.at[rows]]
     returns = branches.returns(gamma)[rows].mean(axis=1)
     return {
-        "success": estimate(branches.success[rows].mean(axis=1)),
-        "return": estimate(returns),
+        "success": estimate(branches.success[rows].mean(axis=1), scenes),
+        "return": estimate(returns, scenes),
     }
 
 
-def _outcomes(states: Sequence[tuple[Values, Values, Values]]) -> Outcomes:
+def _outcomes(states: Sequence[tuple[Values, Values, Values]], scenes: Integers) -> Outcomes:
     """Of states' (K,) Q, (K, N) values to be reported, and (K, N) to choose the best by."""
     random = np.array([values.mean() for _, values, _ in states])
     best = np.array([best_by_halves(values, judged) for _, values, judged in states])
     by_q = np.array([of_greatest(q, values.mean(axis=1)) for q, values, _ in states])
-    return Outcomes(
-        *map(estimate, (random, best, by_q, by_q - random, best - random)),
-    )
+    found = (random, best, by_q, by_q - random, best - random)
+    return Outcomes(*(estimate(values, scenes) for values in found))
 
 
 def best_by_halves(values: Values, judged: Values) -> float:
@@ -203,23 +207,43 @@ def ranks(values: Values) -> Values:
     return of_value[place]
 
 
-def estimate(values: Sequence[float] | Values) -> Estimate:
-    """Mean and standard error of one number a state; NaN ones are left out."""
-    known = np.asarray(values, dtype=np.float64)
-    known = known[~np.isnan(known)]
+def estimate(values: Sequence[float] | Values, scenes: Integers) -> Estimate:
+    """Mean and standard error of one number a state; NaN ones are left out.
+
+    Args:
+        values: (S,).
+        scenes: (S,) which episode each is of: errors within one may go together (clustered, with
+            the usual factor for few clusters; where each has its own it is that of a mean).
+    """
+    every = np.asarray(values, dtype=np.float64)
+    there = ~np.isnan(every)
+    known, of = every[there], np.unique(scenes[there], return_inverse=True)[1]
     if len(known) == 0:
         return Estimate(float("nan"), float("nan"), 0)
-    error = np.std(known, ddof=1) / np.sqrt(len(known)) if len(known) > 1 else float("nan")
-    return Estimate(float(known.mean()), float(error), len(known))
+    mean = float(known.mean())
+    together = np.bincount(of, weights=known - mean)
+    count = len(together)
+    if count == 1:
+        return Estimate(mean, float("nan"), len(known))
+    error = np.sqrt(count / (count - 1) * (together @ together)) / len(known)
+    return Estimate(mean, float(error), len(known))
 
 
-def _resampled(statistic: Callable[[Values, Values], float], a: Values, b: Values) -> Estimate:
-    """A statistic of pairs, with its standard error by bootstrap over them."""
+def _resampled(
+    statistic: Callable[[Values, Values], float], a: Values, b: Values, scenes: Integers
+) -> Estimate:
+    """A statistic of pairs, with its standard error by bootstrap over their episodes."""
     value = statistic(a, b)
     if np.isnan(value):
         return Estimate(value, float("nan"), 0)
-    draws = np.random.default_rng(0).integers(len(a), size=(_RESAMPLES, len(a)))
-    found = [statistic(a[draw], b[draw]) for draw in draws]
+    episodes = [np.flatnonzero(scenes == scene) for scene in np.unique(scenes)]
+    if len(episodes) == 1:
+        return Estimate(value, float("nan"), len(a))
+    rng, found = np.random.default_rng(0), []
+    for _ in range(_RESAMPLES):
+        drawn = rng.integers(len(episodes), size=len(episodes))
+        places = np.concatenate([episodes[place] for place in drawn])
+        found.append(statistic(a[places], b[places]))
     return Estimate(value, float(np.nanstd(found)), len(a))
 
 

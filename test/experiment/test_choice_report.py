@@ -109,6 +109,24 @@ def test_without_a_critic_the_rest_is_told():
     json.loads(json.dumps(choice_report.as_json(found), allow_nan=False))
 
 
+@given(st.lists(st.integers(-5, 5), min_size=2, max_size=12))
+def test_the_error_of_independent_states_is_that_of_a_mean(values):
+    found = choice_report.estimate(np.array(values, float), np.arange(len(values)))
+    assert found.error == pytest.approx(np.std(values, ddof=1) / np.sqrt(len(values)), abs=1e-12)
+
+
+def test_states_of_one_episode_count_once_where_they_go_together():
+    values = np.random.default_rng(0).normal(size=40)
+    alone = choice_report.estimate(values, np.arange(40))
+    twice = choice_report.estimate(np.repeat(values, 3), np.repeat(np.arange(40), 3))
+    assert twice.mean == pytest.approx(alone.mean)
+    assert twice.error == pytest.approx(alone.error)
+    assert twice.states == 120
+    left_out = np.where(np.arange(40) < 10, np.nan, values)
+    assert choice_report.estimate(left_out, np.arange(40)).states == 30
+    assert np.isnan(choice_report.estimate(values, np.zeros(40)).error)
+
+
 def test_kinds_are_sets_and_with_the_base_chunks_others():
     kinds = ["base", "base", "gripper", "random_edits"]
     proposed = np.array([True, True, False, False])
