@@ -8,11 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from expo_ft_ros.data.types import ACTION_DIM, FloatArray
+from expo_ft_ros.data.types import ACTION_DIM, CandidateKind, FloatArray
 from expo_ft_ros.policies.base import VLA
 from expo_ft_ros.rl.agent import ActResult
 
 BASE, EDITED, RANDOM_EDITS, GRIPPER = "base", "edited", "random_edits", "gripper"
+_KINDS = {
+    CandidateKind.BASE: BASE,
+    CandidateKind.EDITED: EDITED,
+    CandidateKind.GRIPPER: GRIPPER,
+}
 _LINEAR, _GRIPPER = slice(0, 3), 6
 _KNOTS = 2
 _GRIPPER_EDIT = 0.5
@@ -67,7 +72,7 @@ def candidates(
 
 def kinds_of(proposals: ActResult) -> list[str]:
     """What made each of the agent's candidates."""
-    return [EDITED if edited else BASE for edited in proposals.candidate_edited]
+    return [_KINDS[CandidateKind(kind)] for kind in proposals.candidate_kind]
 
 
 def gripper_is_free(vla: VLA) -> bool:

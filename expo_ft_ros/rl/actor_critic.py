@@ -60,6 +60,7 @@ class ActorCritic(nn.Module):
         make_actor: The actor, from the width of the encoder's features.
         alpha: Initial temperature.
         entropy: The actor's target entropy.
+        alpha_rate: Adam's rate of the temperature; None: that of the others.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class ActorCritic(nn.Module):
         *,
         alpha: float,
         entropy: Callable[[TanhGaussian], float],
+        alpha_rate: float | None = None,
     ) -> None:
         super().__init__()
         self.config = config
@@ -84,7 +86,9 @@ class ActorCritic(nn.Module):
         self.optimisers: dict[str, torch.optim.Optimizer] = {
             "critic": torch.optim.Adam(self.value.named_parameters(), lr=lr, fused=True),
             "actor": torch.optim.Adam(self.actor.named_parameters(), lr=lr, fused=True),
-            "alpha": torch.optim.Adam([("log_alpha", self.log_alpha)], lr=lr),
+            "alpha": torch.optim.Adam(
+                [("log_alpha", self.log_alpha)], lr=lr if alpha_rate is None else alpha_rate
+            ),
         }
 
     def features(self, network: ValueNetwork, visual: Tensor, state: Tensor) -> Tensor:
@@ -171,9 +175,7 @@ class ActorCritic(nn.Module):
             "actor/loss": loss.item(),
             "actor/entropy": entropy.item(),
             "actor/alpha": self.log_alpha.exp().item(),
-            "actor/size": (
-                drawn.detach().abs().sum(dim=-1).mean() / (self.actor.free_dims * self.actor.scale)
-            ).item(),
+            "actor/size": self.actor.size_of(drawn.detach()).item(),
             "actor/q": q.mean().item(),
         }
 

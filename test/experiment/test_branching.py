@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from expo_ft_ros.control.plan import Plan
-from expo_ft_ros.data.types import FloatArray, Observation
+from expo_ft_ros.data.types import Candidates, FloatArray, Observation
 from expo_ft_ros.experiment.branching import BranchCell
 from expo_ft_ros.experiment.rollout import InProcessRollout
 from expo_ft_ros.robots import DEFAULT_ROBOT, load_robot
 from expo_ft_ros.tasks import load_task
+from support.choices import only
 
 ROBOT = load_robot(DEFAULT_ROBOT)
 
@@ -87,9 +88,10 @@ def test_it_plays_as_the_rollout_does():
     given = iter(chunks(3))
     shown = []
 
-    def policy(observation: Observation) -> tuple[FloatArray, float, bool]:
+    def policy(observation: Observation) -> tuple[FloatArray, Candidates]:
         shown.append(observation.views["side"])
-        return next(given), 0.0, False
+        chunk = next(given)
+        return chunk, only(observation.number, chunk)
 
     expected = rollout.play(plan("cube_pick", 29), policy)
     cell.begin(plan("cube_pick", 29))

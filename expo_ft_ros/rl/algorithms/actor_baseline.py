@@ -36,7 +36,7 @@ class ActorBaseline(WithNetworks, ABC):
             context.visual_shape,
             lambda in_dim: TanhGaussian(in_dim, dim, config.edit.hidden, scale),
             alpha=config.baseline.alpha,
-            entropy=lambda actor: target_entropy(dim, scale, shifted=False),
+            entropy=lambda actor: target_entropy(actor.bounds, shifted=False),
         )
         super().__init__(context, networks)
 
@@ -104,4 +104,4 @@ class ActorBaseline(WithNetworks, ABC):
         if self.critic_updates == 0:
             q = torch.full_like(q, torch.nan)
         executed = chunk[None, : self._context.task.execute_steps]
-        return ActionSelection(chunk, executed, q, torch.zeros(1, dtype=torch.bool), 0)
+        return ActionSelection(chunk, executed, q, torch.zeros(1, dtype=torch.uint8), 0)
