@@ -16,7 +16,14 @@ from expo_ft_ros.robots.registry import ROBOTS
 class CoreOptions(TaskOptions):
     """`expo-ft bench core`: what a learner's step costs."""
 
+    preset: str = Field(PRESET, description="The algorithm's constants: a file of config/presets/.")
     size: str = Field(SIZE, description="Sizes for a machine: a file of config/sizes/, or a path.")
+    change: str = Field(
+        "edits=false;edits=true",
+        description="Fields of preset or size to change, as for bench learn; a semicolon between "
+        "configurations that are measured in turns.",
+    )
+    turns: int = Field(5, ge=1, le=1000, description="How often each has its turn.")
 
 
 class LearnOptions(TaskOptions):

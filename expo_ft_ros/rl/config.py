@@ -19,6 +19,7 @@ from expo_ft_ros.configuration import Config, ConfigError, YamlFile, config_dir,
 from expo_ft_ros.named_files import is_path
 from expo_ft_ros.policies.config import PolicyConfig
 from expo_ft_ros.policies.registry import config_class, known_policies, policy_folders
+from expo_ft_ros.rl.value_config import ValueConfig
 
 P = TypeVar("P", bound=PolicyConfig, default=PolicyConfig)
 
@@ -232,6 +233,7 @@ class AlgorithmConfig(Config):
     recommended also in what docs/experiments.md gives a reason for."""
 
     edit: EditConfig
+    value: ValueConfig = ValueConfig()
     baseline: BaselineConfig = BaselineConfig()
     minimum_of: int = Field(
         2, ge=1, description="members of the critic, drawn anew, whose minimum is a value (REDQ)"
@@ -286,6 +288,17 @@ class AlgorithmConfig(Config):
         description="what the VLA imitates: [A] successful episodes; exclude_pre_intervention "
         "leaves out of them what the policy did before the operator took over",
     )
+    vla_weighting: Literal["none", "return_advantage", "q_advantage"] = Field(
+        "none",
+        description="weights of the windows that the VLA imitates online, exp(advantage / "
+        "temperature), by their mean. return_advantage: what the episode returned from there over "
+        "the critic's mean value of the base chunks; q_advantage: its mean value of the executed "
+        "chunk over that. none: all alike ([P]). Not in encoder phases",
+    )
+    vla_weight_temperature: float = Field(0.1, gt=0, description="see vla_weighting")
+    vla_weight_limit: float = Field(
+        10.0, ge=1, description="greatest exp(advantage / temperature), see vla_weighting"
+    )
     target_vla: Literal["online", "polyak"] = Field(
         "online",
         description="VLA that draws the target's base chunks: [A] the one that acts; [P] keeps a "
@@ -299,8 +312,19 @@ class AlgorithmConfig(Config):
         description="base chunks of the TD target: drawn once for each slot and refreshed by age, "
         "or drawn anew for each batch ([P])",
     )
+    target_candidates_of: int = Field(
+        0,
+        ge=0,
+        description="of these base chunks the TD target chooses among so many, drawn anew for each "
+        "batch; 0: among all ([P]). Half of them halve most of a critic step",
+    )
     refresh_per_update: int = Field(
         64, ge=0, description="cached slots drawn anew an update call, the oldest first"
+    )
+    redraw_after_encoder_phase: bool = Field(
+        False,
+        description="all cached base chunks are drawn anew once the VLA's image encoder has "
+        "learned (vla_encoder_every): they are another policy's by then. 2 ms a slot on two cores",
     )
 
 
@@ -312,6 +336,11 @@ class AgentConfig(AlgorithmConfig, SizeConfig[P], Generic[P]):
         if self.minimum_of > self.critic.members:
             raise ValueError(
                 f"minimum_of {self.minimum_of} is more than critic.members {self.critic.members}"
+            )
+        if self.target_candidates_of > self.candidates:
+            raise ValueError(
+                f"target_candidates_of {self.target_candidates_of} is more than candidates "
+                f"{self.candidates}"
             )
         return self
 

@@ -36,6 +36,8 @@ class Transitions:
         chunk: (B, C * 7) executed, in the VLA's normalised space.
         reward: (B,) as in `Window`.
         bootstrap: (B,) as in `Window`.
+        least: (B,) what a target is at least, by the returns that were seen; -inf where nothing is
+            known.
         next_visual: As visual, at the end, augmented independently.
         next_state: As state, at the end.
         start: (B,) slots.
@@ -47,6 +49,7 @@ class Transitions:
     chunk: Tensor
     reward: Tensor
     bootstrap: Tensor
+    least: Tensor
     next_visual: Tensor
     next_state: Tensor
     start: NDArray[np.int64]
@@ -90,7 +93,7 @@ class Memory:
         self.target_vla = vla
         self.device, self.rng = device, rng
         self.inputs = InputBuilder(vla, views, config.image_size, device)
-        self.replay = ReplayBuffer(config.replay_capacity, config.image_size, views)
+        self.replay = ReplayBuffer(config.replay_capacity, config.image_size, views, config.gamma)
         self.budget = CacheBudget(config.cache_bytes)
         self._caches: list[_SlotCache] = []
         self.candidates = self._candidate_cache()
@@ -211,27 +214,38 @@ class Memory:
         for part in _parts(stale):
             self.features.put(part, self._encode(part))
 
-    def forget_features(self) -> None:
-        """Marks all features as stale: the encoder has learned."""
+    def encoder_has_learned(self) -> None:
+        """Marks as stale what the image encoder made: features, and where so configured what was
+        drawn by them."""
         if self.features is not None:
             self.features.forget(self.replay.slots)
+        if self.candidates is not None and self._config.redraw_after_encoder_phase:
+            self.candidates.forget(self.replay.slots)
 
     @torch.no_grad()
-    def draw_candidates(self, slots: NDArray[np.int64]) -> Tensor:
-        """Base chunks drawn now, (len(slots), N, C, 7) float32."""
-        drawn = [
-            self.target_vla.sample(self.policy_input(part), self._config.candidates)
-            for part in _parts(slots)
-        ]
+    def draw_candidates(self, slots: NDArray[np.int64], count: int = 0) -> Tensor:
+        """Base chunks drawn now, (len(slots), count, C, 7) float32; 0: N of them."""
+        count = count or self._config.candidates
+        drawn = [self.target_vla.sample(self.policy_input(part), count) for part in _parts(slots)]
         return torch.cat(drawn)[:, :, : self._execute_steps].float()
 
-    def base_chunks(self, slots: NDArray[np.int64]) -> Tensor:
-        """(B, N, C * 7) base chunks at those slots: kept ones, else drawn now."""
+    def base_chunks(self, slots: NDArray[np.int64], count: int = 0) -> Tensor:
+        """(B, count, C * 7) base chunks at those slots: kept ones, else drawn now.
+
+        Args:
+            slots: (B,).
+            count: So many of the N, the same ones for all slots: any of them are samples of one
+                policy; 0: all.
+        """
         if self.candidates is not None:
-            chunks = self.candidates.get(slots).to(self.device)
+            chunks = self.candidates.get(slots)
+            if count:
+                chunks = chunks[:, torch.from_numpy(self.rng.permutation(chunks.shape[1])[:count])]
+            chunks = chunks.to(self.device)
         else:
             unique, inverse = np.unique(slots, return_inverse=True)
-            chunks = self.draw_candidates(unique)[torch.from_numpy(inverse).to(self.device)]
+            chunks = self.draw_candidates(unique, count)
+            chunks = chunks[torch.from_numpy(inverse).to(self.device)]
         return chunks.flatten(2)
 
     @torch.no_grad()
@@ -321,20 +335,38 @@ class Memory:
         return self._vla.normalise(actions).flatten(1)
 
     def batch(self) -> Window:
-        """A batch of windows for the critic and the actor, from everywhere that may be."""
+        """A batch of windows for the critic and the actor, from everywhere that may be, the
+        configured share of them from successful episodes."""
         whole = 0 if self._config.window_end == "exact" else self._execute_steps
-        return self.sample(self._execute_steps, self.replay.starts(whole=whole))
+        count = self._config.batch
+        share = round(count * self._config.value.success_share)
+        successes = self.replay.starts(successful=True, whole=whole) if share else ()
+        if len(successes) == 0:
+            share = 0
+        parts = [self._draw(self.replay.starts(whole=whole), count - share)]
+        if share:
+            parts.append(self.rng.choice(successes, size=share))
+        return self.value_windows(np.concatenate(parts))
 
-    def windows(self, starts: NDArray[np.int64], horizon: int) -> Window:
-        """The windows from these slots, with actions out to `horizon`."""
-        config = self._config
+    def value_windows(self, starts: NDArray[np.int64]) -> Window:
+        """The windows from these slots as the critic learns from them, with C actions."""
+        return self.windows(starts, self._execute_steps, takeover_ends=self._takeover_ends)
+
+    def windows(
+        self, starts: NDArray[np.int64], horizon: int, *, takeover_ends: bool = False
+    ) -> Window:
+        """The windows from these slots, with actions out to `horizon`: `ReplayBuffer.window`."""
         return self.replay.window(
             starts,
             self._execute_steps,
             horizon,
-            config.gamma,
-            truncation_ends=not config.bootstrap_on_truncation,
+            truncation_ends=not self._config.bootstrap_on_truncation,
+            takeover_ends=takeover_ends,
         )
+
+    @property
+    def _takeover_ends(self) -> bool:
+        return self._config.value.before_takeover == "terminal"
 
     def transitions(self, window: Window) -> Transitions:
         """A batch of windows as the critic sees them."""
@@ -346,6 +378,11 @@ class Memory:
             chunk=self.chunk(window),
             reward=torch.from_numpy(window.reward).to(self.device),
             bootstrap=torch.from_numpy(window.bootstrap).to(self.device),
+            least=torch.from_numpy(
+                self.replay.return_bound(
+                    window, self._config.value.return_bound, takeover_ends=self._takeover_ends
+                )
+            ).to(self.device),
             next_visual=next_visual,
             next_state=next_state,
             start=window.start,
@@ -366,10 +403,14 @@ class Memory:
             ValueError: when there is nothing to draw from.
         """
         pool = self.replay.starts() if starts is None else starts
+        count = self._config.batch if batch is None else batch
+        return self.windows(self._draw(pool, count), horizon)
+
+    def _draw(self, pool: NDArray[np.int64], count: int) -> NDArray[np.int64]:
         if len(pool) == 0:
             raise ValueError("replay buffer has no window to draw: add an episode first")
-        count = self._config.batch if batch is None else batch
-        return self.windows(self.rng.choice(pool, size=count), horizon)
+        drawn: NDArray[np.int64] = self.rng.choice(pool, size=count)
+        return drawn
 
 
 def _pooled(features: Tensor) -> Tensor:

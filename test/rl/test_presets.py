@@ -66,7 +66,7 @@ def test_fresh_candidates_are_drawn_for_each_batch():
     agent = fed(target_candidates="fresh")
     drawn = []
     draw = agent.memory.draw_candidates
-    agent.memory.draw_candidates = lambda slots: drawn.append(slots) or draw(slots)
+    agent.memory.draw_candidates = lambda slots, count: drawn.append(slots) or draw(slots, count)
     agent.update(go_on)
     after = agent.config.critic_steps_per_update
     assert len(drawn) >= after, "once for each critic step"

@@ -77,6 +77,7 @@ class ActorBaseline(WithNetworks, ABC):
         target = networks.td_target_of_actor(
             batch.reward, batch.bootstrap, batch.next_visual, batch.next_state
         )
+        target = networks.bounded(target, batch.least)
         metrics = networks.critic_step(batch.visual, batch.state, self._actions(batch), target)
         self.critic_updates += 1
         return metrics

@@ -15,6 +15,7 @@ from expo_ft_ros.data.normalisation import RangeNormaliser
 from expo_ft_ros.data.types import ACTION_DIM, GRIPPER, CandidateKind
 from expo_ft_ros.policies.base import Statistics
 from expo_ft_ros.rl.actor_critic import ActorCritic, Metrics
+from expo_ft_ros.rl.advantage import AdvantageWeights
 from expo_ft_ros.rl.algorithms.base import (
     ActionSelection,
     AlgorithmContext,
@@ -117,6 +118,7 @@ class EditedCritic(ActorCritic):
         *,
         mode: bool,
         alternatives: bool = True,
+        acting: bool = False,
         generator: torch.Generator | None = None,
     ) -> Selection:
         """Scores base chunks, one edit of each and gripper decisions, as configured, by the minimum
@@ -128,6 +130,7 @@ class EditedCritic(ActorCritic):
             base: (B, N, C * 7).
             mode: Edits are the edit policy's mode instead of samples.
             alternatives: False leaves all but base chunks out.
+            acting: By what acting values candidates by (`ValueConfig.acting_value`).
             generator: Of what is drawn; None: torch's global one.
         """
         base = self.executable(base)
@@ -147,8 +150,9 @@ class EditedCritic(ActorCritic):
         made = layout(base.shape[1], edits=edits, decisions=decisions, device=base.device)
         of_target = self.features(self.target, visual, state)
         ensemble = self.target.ensemble
-        of_members = ensemble(of_target, chunks, ensemble.draw(generator))
-        q = of_members.amin(dim=0)
+        by_mean = acting and self.config.value.acting_value == "mean"
+        of_members = ensemble(of_target, chunks, None if by_mean else ensemble.draw(generator))
+        q = of_members.mean(dim=0) if by_mean else of_members.amin(dim=0)
         if self.config.edit.pessimistic_edit_gain:
             # A base chunk gains nothing over itself.
             q = q[:, made.base] + (of_members - of_members[:, :, made.base]).amin(dim=0)
@@ -207,6 +211,9 @@ class ExpoFT(WithNetworks):
             gripper_is_free=task.gripper_is_free,
         )
         super().__init__(context, networks)
+        self._weights: AdvantageWeights | None = None
+        if context.config.vla_weighting != "none":
+            self._weights = AdvantageWeights(context.config, context.memory, self.networks)
 
     @property
     def _alternatives(self) -> bool:
@@ -238,6 +245,7 @@ class ExpoFT(WithNetworks):
             base[:, :, :length].flatten(2),
             mode=mode and context.config.edit.evaluation == "mode",
             alternatives=explores or self._alternatives,
+            acting=True,
             generator=generator,
         )
         made, q = selection.layout, selection.q[0]
@@ -294,7 +302,7 @@ class ExpoFT(WithNetworks):
         for _ in range(calls):
             for _ in range(config.critic_steps_per_update):
                 yield self._critic_step()
-            yield from vla_trainer.online_steps(self.imitation_starts)
+            yield from vla_trainer.online_steps(self.imitation_starts, self._weights)
             for _ in range(config.edit.steps_per_update if config.edits else 0):
                 yield self._edit_step()
             memory.refresh_candidates(config.refresh_per_update, vla_trainer.updates)
@@ -308,9 +316,10 @@ class ExpoFT(WithNetworks):
             batch.bootstrap,
             batch.next_visual,
             batch.next_state,
-            memory.base_chunks(batch.after),
+            memory.base_chunks(batch.after, self._context.config.target_candidates_of),
             alternatives=self._alternatives,
         )
+        target = networks.bounded(target, batch.least)
         metrics = networks.critic_step(batch.visual, batch.state, batch.chunk, target)
         self.critic_updates += 1
         return metrics

@@ -57,4 +57,4 @@ class HilSerl(ActorBaseline):
             memory.rng.choice(demonstrated, size=share),
             memory.rng.choice(online, size=config.batch - share),
         ]
-        return memory.windows(np.concatenate(drawn), length)
+        return memory.value_windows(np.concatenate(drawn))
