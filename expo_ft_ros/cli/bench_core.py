@@ -10,11 +10,11 @@ import numpy as np
 import torch
 
 from expo_ft_ros.cli.bench_graph import results_folder
-from expo_ft_ros.cli.bench_learn import parse_changes
 from expo_ft_ros.data.episode import Episode, EpisodeOutcome
 from expo_ft_ros.data.types import STATE_DIM, Observation, Proprio
 from expo_ft_ros.experiment.arguments import parse_arguments
 from expo_ft_ros.experiment.bench_options import CoreOptions
+from expo_ft_ros.experiment.changes import parse_changes
 from expo_ft_ros.experiment.machine import machine
 from expo_ft_ros.rl.agent import Agent
 from expo_ft_ros.rl.config import load_preset

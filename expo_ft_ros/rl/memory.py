@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -22,38 +21,9 @@ from expo_ft_ros.rl.config import AgentConfig
 from expo_ft_ros.rl.feature_cache import FeatureCache
 from expo_ft_ros.rl.input_builder import InputBuilder, augmented
 from expo_ft_ros.rl.replay_buffer import ReplayBuffer, Window
+from expo_ft_ros.rl.transitions import Transitions
 
 _ENCODED_AT_ONCE = 64  # slots
-
-
-@dataclass(frozen=True)
-class Transitions:
-    """B windows of C steps as tensors.
-
-    Attributes:
-        visual: What the critic's encoder sees at the start, (B, *visual_shape).
-        state: (B, STATE_DIM) at the start.
-        chunk: (B, C * 7) executed, in the VLA's normalised space.
-        reward: (B,) as in `Window`.
-        bootstrap: (B,) as in `Window`.
-        least: (B,) what a target is at least, by the returns that were seen; -inf where nothing is
-            known.
-        next_visual: As visual, at the end, augmented independently.
-        next_state: As state, at the end.
-        start: (B,) slots.
-        after: (B,) slots.
-    """
-
-    visual: Tensor
-    state: Tensor
-    chunk: Tensor
-    reward: Tensor
-    bootstrap: Tensor
-    least: Tensor
-    next_visual: Tensor
-    next_state: Tensor
-    start: NDArray[np.int64]
-    after: NDArray[np.int64]
 
 
 class _SlotCache(Protocol):

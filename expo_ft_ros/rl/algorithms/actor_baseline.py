@@ -17,8 +17,8 @@ from expo_ft_ros.rl.algorithms.base import (
     WithNetworks,
 )
 from expo_ft_ros.rl.gaussian import TanhGaussian, target_entropy
-from expo_ft_ros.rl.memory import Transitions
 from expo_ft_ros.rl.replay_buffer import Window
+from expo_ft_ros.rl.transitions import Transitions
 
 
 class ActorBaseline(WithNetworks, ABC):
