@@ -54,7 +54,7 @@ def gripper_decisions(base: Tensor, count: int, opening: Tensor, closing: Tensor
         (B, 2 * k, C * 7).
     """
     steps = base.shape[2] // ACTION_DIM
-    decided = base[:, :count].reshape(-1, count, steps, ACTION_DIM).repeat(1, 2, 1, 1)
+    decided = base[:, :count].reshape(len(base), count, steps, ACTION_DIM).repeat(1, 2, 1, 1)
     decided[:, :count, :, GRIPPER] = opening
     decided[:, count:, :, GRIPPER] = closing
     return decided.flatten(2)

@@ -337,10 +337,19 @@ class AgentConfig(AlgorithmConfig, SizeConfig[P], Generic[P]):
             raise ValueError(
                 f"minimum_of {self.minimum_of} is more than critic.members {self.critic.members}"
             )
-        if self.target_candidates_of > self.candidates:
+        return self
+
+    @model_validator(mode="after")
+    def _target_has_candidates(self) -> AgentConfig[P]:
+        count, decisions = self.target_candidates_of, self.edit.gripper_decisions
+        if count > self.candidates:
             raise ValueError(
-                f"target_candidates_of {self.target_candidates_of} is more than candidates "
-                f"{self.candidates}"
+                f"target_candidates_of {count} is more than candidates {self.candidates}"
+            )
+        if 0 < count < decisions:
+            raise ValueError(
+                f"target_candidates_of {count} is less than edit.gripper_decisions {decisions}: "
+                "each is made of a base chunk of its own"
             )
         return self
 

@@ -248,6 +248,8 @@ def test_the_target_may_choose_among_some_of_the_base_chunks(kept):
 def test_a_target_that_chooses_among_more_than_there_are_is_refused():
     with pytest.raises(ValueError, match="target_candidates_of 9 is more than candidates 8"):
         load_preset(changes={"target_candidates_of": "9"})
+    with pytest.raises(ValueError, match=r"of 2 is less than edit\.gripper_decisions 3"):
+        load_preset(changes={"target_candidates_of": "2", "edit.gripper_decisions": "3"})
 
 
 @pytest.mark.parametrize("redraw", [True, False])
