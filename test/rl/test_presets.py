@@ -31,6 +31,26 @@ CHOICES = {
 }
 
 
+EDITS_OF_THE_PAPER = {
+    "hidden": 256,
+    "knots": 0,
+    "position_scale": 1.0,
+    "rotation_scale": 1.0,
+    "gripper_scale": 1.0,
+    "zero_start": False,
+    "initial_std": 1.0,
+    "alpha": 1.0,
+    "alpha_learning_rate": None,
+    "shifted_target": False,
+    "gripper_decisions": 0,
+    "steps_per_update": 1,
+    "trained_on": "executed",
+    "evaluation": "mode",
+    "pessimistic_edit_gain": False,
+}
+"""Each step's seven numbers within +-beta, one edit step a call, evaluated by their mode."""
+
+
 def fields(preset: str) -> dict[str, object]:
     config = load_preset(preset)
     return {name: getattr(config, name) for name in AlgorithmConfig.model_fields}
@@ -42,7 +62,10 @@ def test_paper_and_author_differ_in_what_their_sources_say_only():
     assert differing == {n for n, v in CHOICES["paper"].items() if v != CHOICES["author"][n]}
     for preset, found in (("paper", paper), ("author", author)):
         assert {name: found[name] for name in CHOICES[preset]} == CHOICES[preset]
-        assert (found["edit"].alpha, found["edit"].shifted_target) == (1.0, False)
+        assert found["edit"].model_dump() == EDITS_OF_THE_PAPER
+        assert (found["edits_after"], found["explore_share"], found["explore_share_warmup"]) == (
+            0,
+        ) * 3
         assert (found["minimum_of"], found["candidates"], found["edits"]) == (2, 8, True)
         assert (found["critic_steps_per_update"], found["batch"], found["tau"]) == (20, 64, 5e-3)
 
