@@ -116,7 +116,7 @@ class ChoiceOptions(TaskOptions):
         ge=0,
         le=1000,
         description="Base chunks that are tried with the gripper opening throughout, and closing, "
-        "where the task moves it.",
+        "where the task's gripper is free.",
     )
     seed: int = Field(
         0, ge=0, le=2**31 // SEEDS_PER_RUN - 1, description="Of scenes, in a range of their own."

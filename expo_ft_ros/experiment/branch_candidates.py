@@ -9,21 +9,17 @@ import numpy as np
 import torch
 
 from expo_ft_ros.data.types import ACTION_DIM, CandidateKind, FloatArray
+from expo_ft_ros.data.types import GRIPPER as OF_GRIPPER
 from expo_ft_ros.policies.base import VLA
 from expo_ft_ros.rl.agent import ActResult
 
-BASE, EDITED, RANDOM_EDITS, GRIPPER = "base", "edited", "random_edits", "gripper"
-_KINDS = {
-    CandidateKind.BASE: BASE,
-    CandidateKind.EDITED: EDITED,
-    CandidateKind.GRIPPER: GRIPPER,
-}
-_LINEAR, _GRIPPER = slice(0, 3), 6
+BASE, GRIPPER = CandidateKind.BASE.name.lower(), CandidateKind.GRIPPER.name.lower()
+RANDOM_EDITS = "random_edits"
+"""A kind that no agent proposes."""
+_LINEAR = slice(0, 3)
 _KNOTS = 2
 _GRIPPER_EDIT = 0.5
 """Bound of a random edit of the gripper, in the VLA's normalised space."""
-_MOVES = 0.5
-"""The gripper is free where demonstrations open and close it at this share of its speed."""
 
 
 @dataclass(frozen=True)
@@ -53,13 +49,13 @@ def candidates(
         edit_scale: Bound of a random edit's linear part.
         random_edits: How many.
         gripper: How many base chunks are tried with the gripper opening throughout, and closing;
-            none where it isn't free, or where the agent proposes such itself.
+            none where the agent proposes such itself.
         rng: Draws edits.
     """
     kinds = kinds_of(proposals)
     base = proposals.candidates[[kind == BASE for kind in kinds]]
     more = {RANDOM_EDITS: edited_at_random(base, random_edits, vla, edit_scale, rng)}
-    if GRIPPER not in kinds and gripper_is_free(vla):
+    if GRIPPER not in kinds:
         more[GRIPPER] = with_gripper(base, gripper)
     beside = [kind for kind, chunks in more.items() for _ in chunks]
     return Tried(
@@ -72,21 +68,14 @@ def candidates(
 
 def kinds_of(proposals: ActResult) -> list[str]:
     """What made each of the agent's candidates."""
-    return [_KINDS[CandidateKind(kind)] for kind in proposals.candidate_kind]
-
-
-def gripper_is_free(vla: VLA) -> bool:
-    """Whether demonstrations open and close the gripper: it may also hold a tool throughout."""
-    statistics = vla.statistics()
-    low, high = float(statistics.action_low[_GRIPPER]), float(statistics.action_high[_GRIPPER])
-    return low < -_MOVES and high > _MOVES
+    return [CandidateKind(kind).name.lower() for kind in proposals.candidate_kind]
 
 
 def with_gripper(base: FloatArray, count: int) -> FloatArray:
     """The first `count` of the chunks (N, C, 7) with the gripper opening throughout, then the same
     with it closing."""
     opening, closing = base[:count].copy(), base[:count].copy()
-    opening[..., _GRIPPER], closing[..., _GRIPPER] = 1.0, -1.0
+    opening[..., OF_GRIPPER], closing[..., OF_GRIPPER] = 1.0, -1.0
     return np.concatenate([opening, closing])
 
 
@@ -97,7 +86,7 @@ def edited_at_random(
     interpolated over the chunk, in the VLA's normalised space; rotations stay."""
     length = base.shape[1]
     bound = np.zeros(ACTION_DIM)
-    bound[_LINEAR], bound[_GRIPPER] = edit_scale, _GRIPPER_EDIT
+    bound[_LINEAR], bound[OF_GRIPPER] = edit_scale, _GRIPPER_EDIT
     knots = rng.uniform(-bound, bound, (count, _KNOTS, ACTION_DIM))
     share = np.linspace(0.0, 1.0, length)[:, None]
     edits = (1 - share) * knots[:, :1] + share * knots[:, 1:]

@@ -13,14 +13,13 @@ from typing import Literal
 import numpy as np
 
 from expo_ft_ros.control.plan import Plan
-from expo_ft_ros.data.types import FloatArray, ImageArray, Observation
+from expo_ft_ros.data.types import GRIPPER, FloatArray, ImageArray, Observation
 from expo_ft_ros.experiment.branch_candidates import Tried, candidates
 from expo_ft_ros.experiment.branches import Branches, Flags, Integers
 from expo_ft_ros.experiment.branching import BranchCell, CellState
 from expo_ft_ros.experiment.choice_agent import AgentSource, chunk_values, make_agent
 from expo_ft_ros.rl.agent import ActResult
 
-_GRIPPER = 6
 _BRANCHES, _CHOICE, _DECISION = range(3)  # what a seed is for
 
 Drive = Literal["vla", "agent"]
@@ -101,7 +100,7 @@ class BranchPlayer:
             mode = "mode" if plan.drive == "agent" else "base_policy"
             taken = cell.execute(self._act(cell.observation(), mode).actions)
             threshold = cell.takeover_gripper
-            closed = closed or any(step.executed[_GRIPPER] <= -threshold for step in taken)
+            closed = closed or any(step.executed[GRIPPER] <= -threshold for step in taken)
         success, truth, length = cell.success, cell.truth, cell.steps
         rng = np.random.default_rng([scene, _BRANCHES])
         count = min(plan.decisions, len(decisions))
@@ -131,7 +130,7 @@ class BranchPlayer:
             agent.vla,
             edit_scale=self._task.edit_scale,
             random_edits=plan.random_edits,
-            gripper=plan.gripper,
+            gripper=plan.gripper if self._task.gripper_is_free else 0,
             rng=np.random.default_rng([scene, _CHOICE, place]),
         )
         images = agent.memory.inputs.kept(shown.views)

@@ -13,11 +13,11 @@ from expo_ft_ros.experiment.branch_candidates import (
     GRIPPER,
     candidates,
     edited_at_random,
-    gripper_is_free,
     with_gripper,
 )
 from expo_ft_ros.rl.agent import Agent
-from support.agents import fed, observation
+from expo_ft_ros.rl.config import load_preset
+from support.agents import fed, go_on, observation
 
 SCALE = 0.2
 
@@ -27,18 +27,10 @@ def agent() -> Agent:
     return fed()
 
 
-def moved(agent: Agent, *, gripper: bool) -> None:
-    """As if demonstrations had moved the gripper, or hadn't."""
-    actions = torch.zeros(64, 7).uniform_(-0.5, 0.5)
-    actions[:, 6] = torch.tensor([1.0, -1.0]).repeat(32) if gripper else 0.0
-    agent.vla.fit_statistics(actions, torch.zeros(64, 10), keep_loaded=False)
-
-
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 1000), count=st.integers(0, 7))
 def test_random_edits_are_bounded_and_coherent(agent, seed, count):
     """In the VLA's normalised space: a straight line from one knot to the other, no rotation."""
-    moved(agent, gripper=True)
     rng = np.random.default_rng(seed)
     base = rng.uniform(-0.1, 0.1, (3, 8, 7)).astype(np.float32)
     edited = edited_at_random(base, count, agent.vla, SCALE, rng)
@@ -65,10 +57,11 @@ def test_gripper_chunks_open_and_close_and_change_nothing_else():
     assert len(with_gripper(base, 5)) == 6
 
 
-@pytest.mark.parametrize("free", [True, False])
-def test_the_gripper_is_tried_where_demonstrations_moved_it(agent, free):
-    moved(agent, gripper=free)
-    assert gripper_is_free(agent.vla) == free
+@pytest.mark.parametrize("proposes", [False, True])
+def test_what_the_agent_proposes_itself_is_tried_once(proposes):
+    edit = load_preset().edit.model_copy(update={"gripper_decisions": 3 * proposes})
+    agent = fed(edits=False, edit=edit)
+    agent.update(go_on)
     tried = candidates(
         agent.act(observation(), "mode"),
         agent.vla,
@@ -77,7 +70,9 @@ def test_the_gripper_is_tried_where_demonstrations_moved_it(agent, free):
         gripper=2,
         rng=np.random.default_rng(0),
     )
-    assert tried.kind.count(GRIPPER) == (4 if free else 0)
+    assert tried.kind.count(GRIPPER) == (6 if proposes else 4)
+    places = np.array(tried.kind) == GRIPPER
+    assert set(np.array(tried.proposed)[places]) == {proposes}
     assert tried.kind[:8] == ["base"] * 8
     assert len(tried.kind) == len(tried.proposed) == len(tried.chosen) == len(tried.chunk)
     assert sum(tried.chosen) == 1

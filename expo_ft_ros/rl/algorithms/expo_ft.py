@@ -148,15 +148,30 @@ class EditedCritic(ActorCritic):
             parts.append(gripper_decisions(base, decisions, opening, closing))
         chunks = torch.cat(parts, dim=1)
         made = layout(base.shape[1], edits=edits, decisions=decisions, device=base.device)
-        of_target = self.features(self.target, visual, state)
-        ensemble = self.target.ensemble
-        by_mean = acting and self.config.value.acting_value == "mean"
-        of_members = ensemble(of_target, chunks, None if by_mean else ensemble.draw(generator))
-        q = of_members.mean(dim=0) if by_mean else of_members.amin(dim=0)
+        of_members, q = self.valued(visual, state, chunks, acting=acting, generator=generator)
         if self.config.edit.pessimistic_edit_gain:
             # A base chunk gains nothing over itself.
             q = q[:, made.base] + (of_members - of_members[:, :, made.base]).amin(dim=0)
         return Selection(chunks, q, q.argmax(dim=1), made)
+
+    @torch.no_grad()
+    def valued(
+        self,
+        visual: Tensor,
+        state: Tensor,
+        chunks: Tensor,
+        *,
+        acting: bool,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Q of chunks (B, K, C * 7) by the target's members that are asked, (M, B, K), and what
+        they are worth by these, (B, K); the other arguments are those of `select`."""
+        features, ensemble = self.features(self.target, visual, state), self.target.ensemble
+        if acting and self.config.value.acting_value == "mean":
+            of_members: Tensor = ensemble(features, chunks)
+            return of_members, of_members.mean(dim=0)
+        of_members = ensemble(features, chunks, ensemble.draw(generator))
+        return of_members, of_members.amin(dim=0)
 
     @torch.no_grad()
     def td_target(
@@ -266,7 +281,8 @@ class ExpoFT(WithNetworks):
     def values(
         self, encoded: EncodedObservation, chunks: Tensor, generator: torch.Generator | None = None
     ) -> Tensor:
-        """What the critic says of any chunks, by the minimum over drawn target members.
+        """What any chunks are worth when acting, but for `edit.pessimistic_edit_gain`, which knows
+        of pairs only.
 
         Args:
             encoded: B observations.
@@ -276,10 +292,9 @@ class ExpoFT(WithNetworks):
         Returns:
             (B, K).
         """
-        networks = self.networks
-        features = networks.features(networks.target, encoded.visual, encoded.inputs.state)
+        networks, state = self.networks, encoded.inputs.state
         executed = networks.executable(chunks.flatten(2))
-        return networks.target.ensemble.pessimistic(features, executed, generator)
+        return networks.valued(encoded.visual, state, executed, acting=True, generator=generator)[1]
 
     def gradient_steps(self, calls: int, *, encoder_phase: bool) -> int:
         """See Algorithm."""
