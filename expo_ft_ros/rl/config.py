@@ -9,16 +9,15 @@ size has fields that C.1 fixes for a GPU as well: what the paper ran is preset p
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Generic, Literal
 
 from pydantic import Field, ValidationError, model_validator
 from typing_extensions import TypeVar
 
-from expo_ft_ros.configuration import Config, ConfigError, YamlFile, config_dir, nearest
-from expo_ft_ros.named_files import is_path
+from expo_ft_ros.configuration import Config, ConfigError, YamlFile
 from expo_ft_ros.policies.config import PolicyConfig
-from expo_ft_ros.policies.registry import config_class, known_policies, policy_folders
+from expo_ft_ros.policies.registry import config_class, known_policies
+from expo_ft_ros.rl.preset_files import find_file
 from expo_ft_ros.rl.value_config import ValueConfig
 
 P = TypeVar("P", bound=PolicyConfig, default=PolicyConfig)
@@ -443,59 +442,3 @@ def require_room(
             f"and {demonstrations} demonstrations of up to {max_steps}: the demonstrations would "
             "be forgotten (raise it in the size's file, config/sizes)"
         )
-
-
-def known_names(kind: str) -> list[str]:
-    """Names of presets or sizes, sorted.
-
-    Args:
-        kind: presets or sizes.
-    """
-    return sorted(_files(kind))
-
-
-def find_file(kind: str, name: str) -> Path:
-    """The file of a preset or a size.
-
-    Args:
-        kind: presets or sizes.
-        name: One of `known_names`, or a path that ends with .yaml.
-
-    Raises:
-        ConfigError: for an unknown name, with the known ones.
-    """
-    if is_path(name):
-        return Path(name).expanduser().absolute()
-    files = _files(kind)
-    if name not in files:
-        raise ConfigError(
-            f"{kind}: nothing is called {name!r} in {config_dir() / kind} "
-            f"({nearest(name, files)}; or a path to a .yaml)"
-        )
-    return files[name]
-
-
-def size_reference(name: str) -> str:
-    """A size in words that hold in any folder and environment: its name, or its absolute path.
-
-    Raises:
-        ConfigError: as `find_file`.
-    """
-    path = find_file("sizes", name)
-    return path.stem if path.parent == config_dir() / "sizes" else str(path)
-
-
-def _files(kind: str) -> dict[str, Path]:
-    """Name -> file: those of config/<kind>, and the sizes that policies bring in their folders."""
-    folders = [config_dir() / kind]
-    folders += policy_folders().values() if kind == "sizes" else []
-    files: dict[str, Path] = {}
-    for folder in folders:
-        for path in sorted(folder.glob("*.yaml")):
-            if path.stem in files:
-                raise ConfigError(
-                    f"{path}: {kind}: there is one of this name in {files[path.stem].parent} "
-                    "(rename one)"
-                )
-            files[path.stem] = path
-    return files

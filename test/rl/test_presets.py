@@ -9,7 +9,8 @@ import torch
 
 from expo_ft_ros.configuration import ConfigError
 from expo_ft_ros.rl.actor_critic import ValueNetwork
-from expo_ft_ros.rl.config import AlgorithmConfig, known_names, load_preset, require_room
+from expo_ft_ros.rl.config import AlgorithmConfig, load_preset, require_room
+from expo_ft_ros.rl.preset_files import known_names
 from expo_ft_ros.tasks import known_tasks, load_task
 from support.agents import fed, go_on, weights_of
 
