@@ -156,7 +156,10 @@ def agreement(folder: Path) -> dict[str, Any]:
     """Replay rebuilt from the bags against what the learner had at its last checkpoint."""
     config = load_preset()
     replay = ReplayBuffer(
-        config.replay_capacity, config.image_size, load_robot(DEFAULT_ROBOT).view_names
+        config.replay_capacity,
+        config.image_size,
+        load_robot(DEFAULT_ROBOT).view_names,
+        config.gamma,
     )
     began = time.monotonic()
     taken = 0

@@ -11,6 +11,7 @@ BENCHES = {
     "graph": "expo_ft_ros.cli.bench_graph",
     "core": "expo_ft_ros.cli.bench_core",
     "learn": "expo_ft_ros.cli.bench_learn",
+    "choice": "expo_ft_ros.cli.bench_choice",
 }
 """Name -> module with `main(words)`."""
 
@@ -18,6 +19,8 @@ _USAGE = """\
 usage: expo-ft bench graph [lockstep | realtime]
        expo-ft bench core [name:=value ...]   (options: expo-ft bench core --help)
        expo-ft bench learn [name:=value ...]  (options: expo-ft bench learn --help)
+       expo-ft bench choice [run | checkpoint] [name:=value ...]
+                                              (options: expo-ft bench choice --help)
 """
 
 
@@ -36,11 +39,13 @@ def main(words: Sequence[str]) -> int:
 
 
 def _help(name: str) -> int:
-    from expo_ft_ros.experiment.bench_options import CoreOptions, LearnOptions
+    from expo_ft_ros.experiment.bench_options import ChoiceOptions, CoreOptions, LearnOptions
 
     if name == "core":
         return print_options("bench core", CoreOptions)
     if name == "learn":
         return print_options("bench learn", LearnOptions)
+    if name == "choice":
+        return print_options("bench choice", ChoiceOptions)
     print(_USAGE, end="")
     return 0

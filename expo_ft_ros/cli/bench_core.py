@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`expo-ft bench core`: milliseconds of a critic step, an update call, and of acting."""
+"""`expo-ft bench core`: milliseconds of a critic step, an update call, and of acting, of several
+configurations in turns, since a machine's clock varies more than most of them differ."""
 
 import json
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -14,93 +14,105 @@ from expo_ft_ros.data.episode import Episode, EpisodeOutcome
 from expo_ft_ros.data.types import STATE_DIM, Observation, Proprio
 from expo_ft_ros.experiment.arguments import parse_arguments
 from expo_ft_ros.experiment.bench_options import CoreOptions
+from expo_ft_ros.experiment.changes import parse_changes
 from expo_ft_ros.experiment.machine import machine
 from expo_ft_ros.rl.agent import Agent
-from expo_ft_ros.rl.config import PRESET, load_preset
+from expo_ft_ros.rl.config import load_preset
 from expo_ft_ros.robots import DEFAULT_ROBOT, load_robot
 from expo_ft_ros.tasks import TaskConfig, load_task
 
 _EPISODES, _LENGTH = 20, 80
-_REPEATS = 10
+_ACTS = 6
 _SLOTS = 64
 
 
 def main(words: Sequence[str]) -> int:
-    """Measures one size; returns the exit code.
+    """Measures the configurations asked for; returns the exit code.
 
     Raises:
         ConfigError: for wrong arguments.
     """
     options = parse_arguments(words, CoreOptions)
     task = load_task(options.task)
-    result: dict[str, Any] = {**options.model_dump(), "machine": machine()}
-    for label, edits in (("without edits", False), ("with edits", True)):
-        result[label] = measure(task, options.size, edits=edits)
-        for name, value in result[label].items():
-            print(f"{label}, {name}: {value:.1f} ms")
+    benches = {
+        change: CoreBench(task, options.preset, options.size, change)
+        for change in options.change.split(";")
+    }
+    for _ in range(options.turns):
+        for bench in benches.values():
+            bench.turn()
+    medians = {change: bench.medians() for change, bench in benches.items()}
+    for change, found in medians.items():
+        print(change or "as it is")
+        for name, value in found.items():
+            print(f"  {name}: {value:.1f} ms")
     when = time.strftime("%Y-%m-%d_%H-%M-%S")
     path = results_folder() / f"core_{task.name}_{options.size}_{when}.json"
+    result = {**options.model_dump(), "machine": machine(), "milliseconds": medians}
     path.write_text(json.dumps(result, indent=2) + "\n")
     print(f"written to {path}")
     return 0
 
 
-def measure(task: TaskConfig, size: str, *, edits: bool) -> dict[str, float]:
-    """Medians [ms] with random images and episodes; both views, the preset's batch. edits: whether
-    candidates are edited as well (preset recommended: not)."""
-    config = load_preset(
-        PRESET,
-        size,
-        {
-            "warmup_episodes": "0",
-            "warmup_updates": "0",
-            "edits": str(edits).lower(),
-            "edits_after": "0",
-            "vla_encoder_every": "0",
-        },
-    )
-    agent = Agent(task, config, load_robot(DEFAULT_ROBOT).views, seed=0)
-    rng = np.random.default_rng(0)
-    for number in range(1, _EPISODES + 1):
-        agent.add_episode(_episode(number, config.image_size, rng))
-    # Features and candidates of every slot are made here, and the first steps are slow.
-    agent.update(lambda share, metrics: True)
-    observation = _observation(rng)
-    calls = task.updates_per_episode
-    critic: list[float] = []
+class CoreBench:
+    """One configuration, with random images and episodes.
 
-    def update() -> None:
-        last = time.perf_counter()
-        for _ in agent.learn(1):
+    Args:
+        task: Whose C and K.
+        preset: A name of `known_names("presets")`.
+        size: A name of `known_names("sizes")`, or a path.
+        change: Fields to change, see `CoreOptions`.
+
+    Raises:
+        ConfigError: for an unknown name, or a field that there isn't.
+    """
+
+    def __init__(self, task: TaskConfig, preset: str, size: str, change: str) -> None:
+        at_once = {"warmup_episodes": "0", "warmup_updates": "0", "edits_after": "0"}
+        changes = {**at_once, "vla_encoder_every": "0", **parse_changes(change)}
+        self._config = load_preset(preset, size, changes)
+        self._agent = Agent(task, self._config, load_robot(DEFAULT_ROBOT).views, seed=0)
+        rng = np.random.default_rng(0)
+        for number in range(1, _EPISODES + 1):
+            self._agent.add_episode(_episode(number, self._config.image_size, rng))
+        # Features and candidates of every slot are made here, and the first steps are slow.
+        self._agent.update(lambda share, metrics: True)
+        self._observation = _observation(rng)
+        self._found: dict[str, list[float]] = {}
+
+    def turn(self) -> None:
+        """Measures everything once."""
+        steps, agent, memory = self._config.critic_steps_per_update, self._agent, self._agent.memory
+        started = last = time.perf_counter()
+        for number, _ in enumerate(agent.learn(1)):
             now = time.perf_counter()
-            if len(critic) < config.critic_steps_per_update:
-                critic.append(1e3 * (now - last))
+            # The first of a call fills caches.
+            if 0 < number < steps:
+                self._note(f"critic step, batch {self._config.batch}", now - last)
             last = now
+        self._note(f"update call of {steps} critic steps", time.perf_counter() - started)
 
-    def draw() -> None:
-        with agent.precision():
-            agent.memory.draw_candidates(agent.memory.replay.slots[:_SLOTS])
+        def draw() -> None:
+            with agent.precision():
+                memory.draw_candidates(memory.replay.slots[:_SLOTS])
 
-    whole = _median(update, max(1, _REPEATS // calls))
-    return {
-        f"critic step, batch {config.batch}": float(np.median(critic)),
-        f"update call of {config.critic_steps_per_update} critic steps": whole,
-        f"candidates of {_SLOTS} slots drawn anew": _median(draw, _REPEATS),
-        f"acting on an observation, {config.candidates * (1 + edits)} candidates": _median(
-            lambda: agent.act(observation), 3 * _REPEATS
-        ),
-    }
+        self._time(f"candidates of {_SLOTS} slots drawn anew", draw)
+        for _ in range(_ACTS):
+            self._time("acting on an observation", lambda: agent.act(self._observation))
 
+    def medians(self) -> dict[str, float]:
+        """What was measured -> its median [ms]."""
+        return {name: float(np.median(values)) for name, values in self._found.items()}
 
-def _median(work: Callable[[], object], repeats: int) -> float:
-    times = []
-    for _ in range(repeats):
+    def _time(self, name: str, work: Callable[[], object]) -> None:
         started = time.perf_counter()
         work()
         if torch.cuda.is_available():
             torch.cuda.synchronize()
-        times.append(1e3 * (time.perf_counter() - started))
-    return float(np.median(times))
+        self._note(name, time.perf_counter() - started)
+
+    def _note(self, name: str, seconds: float) -> None:
+        self._found.setdefault(name, []).append(1e3 * seconds)
 
 
 def _view_names() -> tuple[str, ...]:

@@ -13,9 +13,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from expo_ft_ros.cli.bench_graph import results_folder
-from expo_ft_ros.configuration import ConfigError
 from expo_ft_ros.experiment.arguments import parse_arguments
 from expo_ft_ros.experiment.bench_options import LearnOptions
+from expo_ft_ros.experiment.changes import split_changes
+from expo_ft_ros.experiment.kept_run import KeptRun
 from expo_ft_ros.experiment.machine import git_revision, machine
 from expo_ft_ros.experiment.progress import wilson
 from expo_ft_ros.experiment.rollout import InProcessRollout
@@ -27,7 +28,6 @@ from expo_ft_ros.robots import load_robot
 from expo_ft_ros.tasks import TaskConfig, load_task
 
 _RECENT = 10
-_OF_TASK = "task."  # a change of the task's configuration, not of the agent's
 _LEARNED_WITH = {
     "edit_scale",
     "execute_steps",
@@ -45,11 +45,8 @@ def main(words: Sequence[str]) -> int:
         ConfigError: for wrong arguments.
     """
     options = parse_arguments(words, LearnOptions)
-    changes = parse_changes(options.change)
-    of_task = {name: changes.pop(name) for name in list(changes) if name.startswith(_OF_TASK)}
-    task = load_task(
-        options.task, {name.removeprefix(_OF_TASK): value for name, value in of_task.items()}
-    )
+    changes, of_task = split_changes(options.change)
+    task = load_task(options.task, of_task)
     if options.threads:
         changes["threads"] = str(options.threads)
     config = load_preset(options.preset, options.size, changes)
@@ -103,9 +100,12 @@ def run_seed(
         _tell(seed, lines)
 
     imitated = options.imitated and options.imitated / _imitated_name(options, task, config, seed)
-    trainer = Trainer(agent, session, rollout, report, imitated)
+    kept = KeptRun.new(options, task, seed) if options.checkpoints else None
+    trainer = Trainer(agent, session, rollout, report, imitated, kept)
     try:
         trainer.run()
+        if kept is not None:
+            kept.finish(agent, session.env_steps)
         alone = trainer.evaluate_alone() if options.alone else []
     except TrainingDiverged as error:
         return {"seed": seed, "failed": str(error), "env_steps": session.env_steps, "log": lines}
@@ -136,6 +136,7 @@ def run_seed(
         "human_steps": session.tally("rl").human_steps,
         "critic_updates": agent.critic_updates,
         "vla_updates": agent.vla_trainer.updates,
+        "kept": kept.folder.name if kept else "",
         "wall": {name: round(value, 1) for name, value in vars(trainer.wall).items()},
         "log": lines,
     }
@@ -153,20 +154,9 @@ def _evaluation(successes: int, steps: int, truth: Sequence[bool]) -> dict[str, 
     }
 
 
-def parse_changes(text: str) -> dict[str, str]:
-    """`a.b=1,c=2` as a mapping. Raises ConfigError for a part of another form."""
-    changes = {}
-    for part in filter(None, text.split(",")):
-        name, separator, value = part.partition("=")
-        if not separator:
-            raise ConfigError(f"change:={text}: {part!r} is not field=value")
-        changes[name.strip()] = value
-    return changes
-
-
 def config_hash(options: LearnOptions, config: AgentConfig, task: TaskConfig) -> str:
     """Twelve hex digits that results share which differ in nothing but seeds and machine."""
-    beside = {"seed", "seeds", "threads", "label", "imitated", "change", "alone"}
+    beside = {"seed", "seeds", "threads", "label", "imitated", "change", "alone", "checkpoints"}
     asked = options.model_dump(exclude=beside)
     learned = config.model_dump(exclude={"threads"})
     return _hash([asked, learned, task.model_dump(mode="json")])

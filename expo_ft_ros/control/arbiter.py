@@ -8,11 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from expo_ft_ros.control.chunk_executor import Proposal
-from expo_ft_ros.data.types import ACTION_DIM, FloatArray, Source
+from expo_ft_ros.data.types import ACTION_DIM, GRIPPER, FloatArray, Source
 from expo_ft_ros.devices.gripper_latch import GripperLatch
 from expo_ft_ros.devices.teleop import TeleopState
-
-GRIPPER = 6
 
 DEVICE_LOST = "teleop device lost while engaged: push it again, or call teleop/acknowledge"
 

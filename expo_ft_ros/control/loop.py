@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from expo_ft_ros.configuration import ConfigError
-from expo_ft_ros.control.arbiter import GRIPPER, Arbiter, ArbitrationResult
+from expo_ft_ros.control.arbiter import Arbiter, ArbitrationResult
 from expo_ft_ros.control.chunk_executor import NO_SLOT, ChunkExecutor, Proposal
 from expo_ft_ros.control.episode_machine import (
     EpisodeMachine,
@@ -32,6 +32,7 @@ from expo_ft_ros.control.reset_script import ResetScript
 from expo_ft_ros.control.safety_filter import Deadlines, Filtered, SafetyConfig, SafetyFilter
 from expo_ft_ros.data.types import (
     ACTION_DIM,
+    GRIPPER,
     ActionChunk,
     FloatArray,
     Observation,

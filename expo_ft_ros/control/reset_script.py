@@ -8,9 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from expo_ft_ros.control.arbiter import GRIPPER
 from expo_ft_ros.data.rotation import turn_to
-from expo_ft_ros.data.types import ACTION_DIM, FloatArray, Proprio
+from expo_ft_ros.data.types import ACTION_DIM, GRIPPER, FloatArray, Proprio
 from expo_ft_ros.robots import RobotLimits
 from expo_ft_ros.tasks.config import Waypoint
 

@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 ACTION_DIM = 7
+GRIPPER = 6
+"""Which number of an action is the gripper's."""
 STATE_DIM = 10
 
 FloatArray = NDArray[np.float32]
@@ -28,6 +30,14 @@ class Source(IntEnum):
     POLICY = 0
     HUMAN = 1
     HOLD = 2
+
+
+class CandidateKind(IntEnum):
+    """How a candidate is made; the values are those of msg/Candidates."""
+
+    BASE = 0
+    EDITED = 1
+    GRIPPER = 2
 
 
 @dataclass(frozen=True)
@@ -79,28 +89,60 @@ class Observation:
 
 @dataclass(frozen=True)
 class ActionChunk:
-    """H actions from one observation. actions: (H, 7) normalised; q: critic's value or NaN."""
+    """H actions from one observation.
+
+    actions: (H, 7) normalised; q: critic's value or NaN; kind: of the candidate it was.
+    """
 
     id: int
     observation: int
     actions: FloatArray
     q: float = float("nan")
-    edited: bool = False
+    kind: CandidateKind = CandidateKind.BASE
 
 
 @dataclass(frozen=True)
 class Candidates:
     """What the policy chose from (msg/Candidates; paper, eq. 2).
 
-    actions: (K, C, 7) normalised, base chunks first, then their edits in their order; q: (K,), NaN
-    where there is no critic; edited: (K,) bool; chosen: index of the executed one.
+    actions: (K, C, 7) normalised, base chunks first, then their edits in their order, then gripper
+    decisions; q: (K,), NaN where there is no critic; kind: (K,) of CandidateKind; chosen: index of
+    the executed one.
     """
 
     observation: int
     actions: FloatArray
     q: FloatArray
-    edited: NDArray[np.bool_]
+    kind: NDArray[np.uint8]
     chosen: int
+
+    @property
+    def chosen_kind(self) -> CandidateKind:
+        """Kind of the executed one."""
+        return CandidateKind(int(self.kind[self.chosen]))
+
+    @property
+    def chosen_q(self) -> float:
+        """Q of the executed one; NaN where there is no critic."""
+        return float(self.q[self.chosen])
+
+    @property
+    def q_spread(self) -> float:
+        """Greatest minus least Q; NaN where there is no critic."""
+        return float(self.q.max() - self.q.min())
+
+    @property
+    def edit_size(self) -> float | None:
+        """Mean over steps and axes of |chosen - its base|, normalised; None where the chosen one
+        is no edit, or not every base has one, so that nothing says which is whose."""
+        bases = np.flatnonzero(self.kind == CandidateKind.BASE)
+        edits = np.flatnonzero(self.kind == CandidateKind.EDITED)
+        if self.chosen_kind is not CandidateKind.EDITED or len(bases) != len(edits):
+            return None
+        if self.actions.size == 0:
+            return None
+        base = bases[np.flatnonzero(edits == self.chosen)[0]]
+        return float(np.abs(self.actions[self.chosen] - self.actions[base]).mean())
 
 
 @dataclass(frozen=True)

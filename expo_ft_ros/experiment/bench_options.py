@@ -2,10 +2,12 @@
 """Options of the benches that measure the learner without a graph."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 
 from expo_ft_ros.experiment.options import OPERATOR_RATE, OPERATOR_SHARE, TaskOptions
+from expo_ft_ros.experiment.stages import SEEDS_PER_RUN
 from expo_ft_ros.rl.config import ALGORITHM, ALGORITHM_NAMES, PRESET, SIZE
 from expo_ft_ros.robots import DEFAULT_ROBOT
 from expo_ft_ros.robots.registry import ROBOTS
@@ -14,7 +16,14 @@ from expo_ft_ros.robots.registry import ROBOTS
 class CoreOptions(TaskOptions):
     """`expo-ft bench core`: what a learner's step costs."""
 
+    preset: str = Field(PRESET, description="The algorithm's constants: a file of config/presets/.")
     size: str = Field(SIZE, description="Sizes for a machine: a file of config/sizes/, or a path.")
+    change: str = Field(
+        "edits=false;edits=true",
+        description="Fields of preset or size to change, as for bench learn; a semicolon between "
+        "configurations that are measured in turns.",
+    )
+    turns: int = Field(5, ge=1, le=1000, description="How often each has its turn.")
 
 
 class LearnOptions(TaskOptions):
@@ -58,5 +67,72 @@ class LearnOptions(TaskOptions):
         None,
         description="Folder that keeps imitated policies: runs with the same task, seed and sizes "
         "begin RL with the same one.",
+    )
+    checkpoints: str = Field(
+        "",
+        pattern=r"^(last|\d+(,\d+)*)?$",
+        description="Keep weights, and the episodes that were learned from, in a run's folder: "
+        "`last` at the end of RL; 2000,4000: also after so many online steps.",
+    )
+    label: str = Field("", pattern=r"^[\w-]*$", description="Part of the result file's name.")
+
+
+class ChoiceOptions(TaskOptions):
+    """`expo-ft bench choice`: whether the critic's choice among candidates helps."""
+
+    task: str = Field(
+        "cube_pick", min_length=1, description="Task; where none is given, the run's."
+    )
+    robot: str = Field(
+        DEFAULT_ROBOT, min_length=1, description="Robot; where none is given, the run's."
+    )
+    checkpoint: str = Field(
+        "latest",
+        min_length=1,
+        description="A run's folder (its newest weights), a checkpoint's file, or `latest`; the "
+        "first word may be its value alone.",
+    )
+    change: str = Field(
+        "",
+        description="Fields of preset, size or task to change, beside what the run had changed: "
+        "minimum_of=2,task.max_steps=80.",
+    )
+    drive: Literal["vla", "agent"] = Field(
+        "vla", description="What plays an episode up to its branches: the VLA alone, or the agent."
+    )
+    episodes: int = Field(40, ge=1, le=10_000, description="Episodes that are branched.")
+    decisions: int = Field(2, ge=1, le=1000, description="Decisions of each that are branched.")
+    continuations: int = Field(
+        2,
+        ge=1,
+        le=100,
+        description="Of each candidate, by the VLA alone; the same noise for each candidate.",
+    )
+    random_edits: int = Field(
+        8, ge=0, le=1000, description="Base chunks with coherent random edits that are tried, too."
+    )
+    gripper: int = Field(
+        2,
+        ge=0,
+        le=1000,
+        description="Base chunks that are tried with the gripper opening throughout, and closing, "
+        "where the task's gripper is free.",
+    )
+    seed: int = Field(
+        0, ge=0, le=2**31 // SEEDS_PER_RUN - 1, description="Of scenes, in a range of their own."
+    )
+    jobs: int = Field(1, ge=1, le=256, description="Processes that play at the same time.")
+    threads: int = Field(1, ge=1, le=256, description="Torch threads of each.")
+    branches: Path | None = Field(
+        None,
+        description="An .npz of an earlier call: its chunks are valued by this run's critic, and "
+        "nothing is simulated.",
+    )
+    refit: int = Field(
+        0,
+        ge=0,
+        le=1_000_000,
+        description="With branches: value them by a critic of new weights, fitted to the run's "
+        "episodes by so many steps, with the changes that `change` says.",
     )
     label: str = Field("", pattern=r"^[\w-]*$", description="Part of the result file's name.")

@@ -13,7 +13,8 @@ from expo_ft_ros.configuration import ConfigError, nearest
 from expo_ft_ros.control.safety_filter import SafetyConfig
 from expo_ft_ros.experiment.bench_options import LearnOptions
 from expo_ft_ros.experiment.options import CollectOptions, RunOptions, TaskOptions, TrainOptions
-from expo_ft_ros.rl.config import ALGORITHM_NAMES, PRESET, known_names, load_preset
+from expo_ft_ros.rl.config import ALGORITHM_NAMES, PRESET, load_preset
+from expo_ft_ros.rl.preset_files import known_names
 from expo_ft_ros.robots import RobotConfig, load_robot
 from expo_ft_ros.robots.config import EXTERNAL, SIM, TOPIC_PATTERN
 from expo_ft_ros.tasks import TaskConfig, find_part, load_task

@@ -22,7 +22,8 @@ from expo_ft_ros.experiment.budget import (
     Budget,
 )
 from expo_ft_ros.monitor.address import CONSOLE_PORT, TOKEN_VARIABLE
-from expo_ft_ros.rl.config import ALGORITHM, ALGORITHM_NAMES, PRESET, SIZE, size_reference
+from expo_ft_ros.rl.config import ALGORITHM, ALGORITHM_NAMES, PRESET, SIZE
+from expo_ft_ros.rl.preset_files import size_reference
 from expo_ft_ros.robots import DEFAULT_ROBOT, ROBOTS
 from expo_ft_ros.tasks import TASKS, TaskConfig
 

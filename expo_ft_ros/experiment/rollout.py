@@ -28,7 +28,14 @@ from expo_ft_ros.control.safety_filter import SafetyConfig
 from expo_ft_ros.control.scheduler import ZERO
 from expo_ft_ros.control.snapshot import Inputs
 from expo_ft_ros.data.episode import Episode, EpisodeAssembler, outcome_of
-from expo_ft_ros.data.types import ActionChunk, FloatArray, Observation, Step, Verdict
+from expo_ft_ros.data.types import (
+    ActionChunk,
+    Candidates,
+    FloatArray,
+    Observation,
+    Step,
+    Verdict,
+)
 from expo_ft_ros.devices.teleop import TeleopConfig, TeleopMapper
 from expo_ft_ros.experiment.value_calibration import ValueCalibration
 from expo_ft_ros.recording.messages import NANOSECONDS
@@ -39,9 +46,8 @@ from expo_ft_ros.tasks.experts import ScriptedOperator
 from expo_ft_ros.tasks.scenes import make_world
 from expo_ft_ros.tasks.spacemouse_emulator import DeviceInput
 
-Policy = Callable[[Observation], tuple[FloatArray, float, bool]]
-"""From an observation to a chunk (H, 7) in robot-normalised units, its value, and whether it was
-edited."""
+Policy = Callable[[Observation], tuple[FloatArray, Candidates]]
+"""From an observation to a chunk (H, 7) in robot-normalised units, and what it was chosen from."""
 
 
 @dataclass(frozen=True)
@@ -167,10 +173,10 @@ class InProcessRollout:
         observation, number = asked.observation, asked.observation.number
         self._assembler.add_observation(observation, asked.episode)
         if asked.chunk_wanted and now.policy is not None:
-            actions, q, edited = now.policy(observation)
+            actions, choice = now.policy(observation)
             self._chunks += 1
-            now.calibration.add(number, q, edited)
-            chunk = ActionChunk(self._chunks, number, actions, q, edited)
+            now.calibration.add(choice)
+            chunk = ActionChunk(self._chunks, number, actions, choice.chosen_q, choice.chosen_kind)
             self._events.append(self._scheduler.take_chunk(chunk))
         if now.shown is None:
             now.first = number

@@ -33,6 +33,8 @@ FORMAT = 1
 
 # A stage's first scene seed; both evaluations share one, so that they see the same scenes.
 SEED_OFFSETS = {"eval_before": 0, "eval_after": 0, "collect": 200_000, "rl": 400_000}
+BRANCH_SEEDS = 600_000
+"""The first of the scenes on which `bench choice` branches: no stage has these."""
 SEEDS_PER_RUN = 1_000_000
 
 

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from expo_ft_ros.control.plan import LEARNED_STAGES, Plan
-from expo_ft_ros.data.types import FloatArray, Observation
-from expo_ft_ros.experiment.rollout import InProcessRollout, Played
+from expo_ft_ros.data.types import Candidates, FloatArray, Observation
+from expo_ft_ros.experiment.kept_run import KeptRun
+from expo_ft_ros.experiment.rollout import InProcessRollout, Played, Policy
 from expo_ft_ros.experiment.run_books import episode_line
 from expo_ft_ros.experiment.stages import Session, SessionConfig
 from expo_ft_ros.rl.agent import Agent
@@ -47,6 +48,7 @@ class Trainer:
 
     imitated: file of the imitated VLA; read where it exists, else written, so that runs which share
     it differ in nothing but what comes after.
+    kept: where weights and episodes are kept, where they are.
     """
 
     agent: Agent
@@ -54,6 +56,7 @@ class Trainer:
     rollout: InProcessRollout
     report: Report
     imitated: Path | None = None
+    kept: KeptRun | None = None
     wall: WallTime = field(default_factory=WallTime)
     log: list[dict[str, Any]] = field(default_factory=list)
     _trials: list[Plan] = field(default_factory=list, init=False)
@@ -116,22 +119,22 @@ class Trainer:
                 metrics = self.agent.update(lambda share, metrics: True)
             self.wall.learning += time.monotonic() - started
         self.session.episode_finished(played.ended)
+        if self.kept is not None and played.episode is not None and plan.stage in LEARNED_STAGES:
+            self.kept.take(played.episode, self.agent, self.session.env_steps)
         self._note(plan, played, metrics)
 
-    def _policy(
-        self, plan: Plan, *, alone: bool = False
-    ) -> Callable[[Observation], tuple[FloatArray, float, bool]] | None:
+    def _policy(self, plan: Plan, *, alone: bool = False) -> Policy | None:
         if plan.policy == "none":
             return None
         if plan.policy == "mode":
             self.agent.begin_evaluation(plan.seed)
         mode = "base_policy" if alone else plan.policy
 
-        def act(observation: Observation) -> tuple[FloatArray, float, bool]:
+        def act(observation: Observation) -> tuple[FloatArray, Candidates]:
             started = time.monotonic()
             result = self.agent.act(observation, mode)
             self.wall.inference += 0.0 if alone else time.monotonic() - started
-            return result.actions, result.q, result.edited
+            return result.actions, result.choice(observation.number)
 
         return act
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from expo_ft_ros.control.episode_machine import State
-from expo_ft_ros.data.types import Source
+from expo_ft_ros.data.types import CandidateKind, Source
 from expo_ft_ros.monitor.paths import DRIVER_COLOURS, Colour, q_colours
 from expo_ft_ros.monitor.view import Diagnostic, Level, View
 
@@ -31,6 +31,8 @@ STYLE = """<style>
 .xf-bars i { flex: 1; min-width: 2px; background: var(--c); }
 .xf-bars .edited {
   background: repeating-linear-gradient(0deg, var(--c) 0 4px, transparent 4px 6px); }
+.xf-bars .gripper {
+  background: repeating-linear-gradient(90deg, var(--c) 0 3px, transparent 3px 5px); }
 .xf-bars .chosen { outline: 2px solid #fff; }
 </style>"""
 """Once in a page."""
@@ -46,6 +48,10 @@ _STATES: Mapping[str, str] = {
 }
 _LEVELS = {Level.OK: _GOOD, Level.WARN: _WARN, Level.ERROR: _BAD, Level.STALE: _WARN}
 _WORST = (Level.ERROR, Level.STALE, Level.WARN, Level.OK)
+_PATTERNS = {
+    CandidateKind.EDITED: "striped across: edited",
+    CandidateKind.GRIPPER: "striped along: gripper decision",
+}
 _DRIVERS = {Source.POLICY: "policy drives", Source.HUMAN: "person drives"}
 
 
@@ -93,7 +99,7 @@ def recorded_html(title: str) -> str:
 
 
 def q_html(
-    q: NDArray[np.floating[Any]], edited: NDArray[np.bool_], chosen: int, title: str = "Q"
+    q: NDArray[np.floating[Any]], kind: NDArray[np.uint8], chosen: int, title: str = "Q"
 ) -> str:
     """A bar for each candidate, the least Q being the lowest; (K,) each, as in `View`."""
     if not len(q) or not np.isfinite(q).any():
@@ -103,12 +109,12 @@ def q_html(
     heights = 10 + 90 * (np.nan_to_num(q, nan=low) - low) / max(high - low, 1e-9)
     bars = []
     for number, (height, colour) in enumerate(zip(heights, q_colours(q), strict=True)):
-        kinds = "edited" * bool(edited[number]) + " chosen" * (number == chosen)
+        name = CandidateKind(int(kind[number])).name.lower() + " chosen" * (number == chosen)
         style = f"--c:{_css(colour)};height:{height:.0f}%"
-        bars.append(f'<i class="{kinds}" style="{style}"></i>')
+        bars.append(f'<i class="{name}" style="{style}"></i>')
     legend = f"{len(q)} candidates, {low:.2f} to {high:.2f}"
-    if edited.any():
-        legend += "; striped: edited"
+    for of_kind, words in _PATTERNS.items():
+        legend += f"; {words}" * bool((kind == of_kind).any())
     return _block(
         f'{title} <span class="xf-dim">{legend}; framed: executed</span>'
         f'<div class="xf-bars">{"".join(bars)}</div>'

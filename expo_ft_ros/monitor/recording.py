@@ -30,7 +30,7 @@ def recorded_view(
     if latest is not None:
         choice = recorded.choices[latest]
         start = episode.state[max(0, recorded.steps[latest]), :3]
-        seen = {"q": choice.q, "edited": choice.edited, "chosen": choice.chosen}
+        seen = {"q": choice.q, "kind": choice.kind, "chosen": choice.chosen}
         seen["paths"] = tool_paths(start, choice.actions, limits, task.period)
     return View(
         time=step * task.period,

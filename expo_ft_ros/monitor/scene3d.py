@@ -11,7 +11,7 @@ import numpy as np
 import viser
 from numpy.typing import NDArray
 
-from expo_ft_ros.data.types import Source
+from expo_ft_ros.data.types import CandidateKind, Source
 from expo_ft_ros.monitor.arm import ARM_JOINTS, arm_points
 from expo_ft_ros.monitor.paths import DRIVER_COLOURS, Colour, box_edges, q_colours
 from expo_ft_ros.monitor.view import View
@@ -80,9 +80,12 @@ class Scene:
         colours = np.repeat(q_colours(view.q), max(0, length - 1), axis=0)
         segments = np.concatenate([_segments(path) for path in view.paths] or [np.zeros((0, 2, 3))])
         of = np.repeat(np.arange(count), max(0, length - 1))
-        # An edit's path is dashed: every other step of it is left out.
-        gap = np.repeat(view.edited, max(0, length - 1)) & (np.arange(len(of)) % 2 == 1)
+        # An edit's path is dashed: every other step of it is left out. A gripper decision goes
+        # where its base chunk does, so that it is seen only where it is chosen.
+        kind = np.repeat(view.kind, max(0, length - 1))
         chosen = of == view.chosen
+        gap = (kind == CandidateKind.EDITED) & (np.arange(len(of)) % 2 == 1)
+        gap |= (kind == CandidateKind.GRIPPER) & ~chosen
         self._candidates.draw(segments[~gap & ~chosen], colours[~gap & ~chosen])
         self._chosen.draw(segments[~gap & chosen], colours[~gap & chosen])
 

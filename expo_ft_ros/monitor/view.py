@@ -50,7 +50,7 @@ class View:
         gripper_width: Between the fingertips [m].
         joints: (n,) [rad]; the arm is drawn where there are seven.
         q: (K,) of the newest candidates; NaN where there is no critic.
-        edited: (K,) bool, whether each is an edit of the policy's own chunk.
+        kind: (K,) of CandidateKind.
         chosen: Index of the executed one; -1: none.
         paths: (K, H + 1, 3) where each would take the tool (`paths.tool_paths`).
         executed: (M, 3) where the tool was in this episode, from its start on.
@@ -76,7 +76,7 @@ class View:
     gripper_width: float = 0.0
     joints: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     q: FloatArray = field(default_factory=lambda: np.zeros(0, np.float32))
-    edited: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
+    kind: NDArray[np.uint8] = field(default_factory=lambda: np.zeros(0, np.uint8))
     chosen: int = -1
     paths: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 1, 3)))
     executed: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 3)))

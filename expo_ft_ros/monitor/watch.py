@@ -212,7 +212,7 @@ class Watch:
         limits, period = self._limits, self._task.period
         return {
             "q": candidates.q,
-            "edited": candidates.edited,
+            "kind": candidates.kind,
             "chosen": candidates.chosen,
             "paths": tool_paths(start, candidates.actions, limits, period),
         }

@@ -274,9 +274,7 @@ class MonitorNode(GraphNode[MonitorParameters]):
         if len(view.joints) == ARM_JOINTS:
             shown.append(markers.arm_marker(header, arm_points(view.joints)))
         if len(view.paths):
-            shown += markers.candidate_markers(
-                header, view.paths, view.q, view.edited.tolist(), view.chosen
-            )
+            shown += markers.candidate_markers(header, view.paths, view.q, view.kind, view.chosen)
         if len(view.executed) > 1:
             sources = [Source(source) for source in view.sources]
             shown.append(markers.executed_marker(header, view.executed, sources))

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from expo_ft_ros.data.types import ActionChunk, Candidates
+from expo_ft_ros.data.types import ActionChunk
 from expo_ft_ros.graph.topics import CALLBACK_TIMEOUT_LONG
 from expo_ft_ros.msg import ActionChunk as ActionChunkMsg
 from expo_ft_ros.msg import LearnerStatus, SessionPlan
@@ -77,19 +77,13 @@ class PolicyNode(GraphNode[LearningParameters]):
                 version = self._agent.version
             self._newest_id += 1
             chunk = ActionChunk(
-                self._newest_id, message.number, result.actions, result.q, result.edited
+                self._newest_id, message.number, result.actions, result.q, result.kind
             )
             self._last = chunk_to_msg(chunk, message.header, version)
             self._chunk_out.publish(self._last)
             if self._candidates_out.get_subscription_count() > 0:
-                candidates = Candidates(
-                    message.number,
-                    result.candidates,
-                    result.candidate_q,
-                    result.candidate_edited,
-                    result.chosen,
-                )
-                self._candidates_out.publish(candidates_to_msg(candidates, message.header))
+                choice = result.choice(message.number)
+                self._candidates_out.publish(candidates_to_msg(choice, message.header))
         elif message.number == self._last.observation:
             self._chunk_out.publish(self._last)
 

@@ -6,6 +6,7 @@ Thin over `experiment.stages.Session` and its books (`experiment/run_books.py`).
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
@@ -25,6 +26,7 @@ from expo_ft_ros.msg import (
     LearnerStatus,
     SessionStatus,
 )
+from expo_ft_ros.recording.messages import BadMessage, candidates_from_msg
 from expo_ft_ros.ros.graph_node import OK, GraphNode, NodeParameters, parameter
 from expo_ft_ros.ros.process import main as run_nodes
 from expo_ft_ros.ros.session_messages import episode_from_msg, learner_from_msg, plan_to_msg
@@ -137,12 +139,9 @@ class SessionNode(GraphNode[SessionParameters]):
         self._go_on()
 
     def _on_candidates(self, message: Candidates) -> None:
-        chosen = message.chosen
         # A diagnostic: what contradicts itself is left out, and stops no run.
-        if chosen < min(len(message.q), len(message.edited)):
-            self._books.calibration.add(
-                int(message.observation), float(message.q[chosen]), bool(message.edited[chosen])
-            )
+        with contextlib.suppress(BadMessage):
+            self._books.calibration.add(candidates_from_msg(message))
 
     # -- what follows ---------------------------------------------------------------------------
     def _go_on(self) -> None:

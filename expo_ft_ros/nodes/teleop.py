@@ -17,9 +17,10 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Joy
 from std_srvs.srv import Trigger
 
-from expo_ft_ros.control.arbiter import DEVICE_LOST, GRIPPER
+from expo_ft_ros.control.arbiter import DEVICE_LOST
 from expo_ft_ros.control.safety_filter import SafetyConfig
 from expo_ft_ros.control.thread_priority import DEVICE_PRIORITY
+from expo_ft_ros.data.types import GRIPPER
 from expo_ft_ros.devices.gripper_latch import GripperLatch
 from expo_ft_ros.devices.teleop import (
     CONFIG_FILES,

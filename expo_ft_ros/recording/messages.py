@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from expo_ft_ros.data.types import (
     ACTION_DIM,
     ActionChunk,
+    CandidateKind,
     Candidates,
     FloatArray,
     ImageArray,
@@ -282,13 +283,21 @@ def chunk_from_msg(message: Any) -> ActionChunk:
     actions = np.array(message.actions, dtype=np.float32).reshape(-1, ACTION_DIM)
     if not np.isfinite(actions).all():
         raise BadMessage(f"chunk {message.id} has an action that is not finite")
+    _require_kinds([message.kind], f"chunk {message.id}")
     return ActionChunk(
         id=message.id,
         observation=message.observation,
         actions=actions,
         q=message.q,
-        edited=message.edited,
+        kind=CandidateKind(message.kind),
     )
+
+
+def _require_kinds(kinds: Sequence[int], whose: str) -> None:
+    unknown = set(kinds) - set(CandidateKind)
+    if unknown:
+        known = ", ".join(f"{kind.name} {kind.value}" for kind in CandidateKind)
+        raise BadMessage(f"{whose} is of kind {min(unknown)} (known are {known})")
 
 
 def candidates_from_msg(message: Any) -> Candidates:
@@ -298,20 +307,23 @@ def candidates_from_msg(message: Any) -> Candidates:
         BadMessage: when its sizes contradict each other, or an action is not finite.
     """
     count, horizon = int(message.count), int(message.horizon)
-    sizes = (len(message.actions), len(message.q), len(message.edited))
+    # Recordings from before there were kinds say of each whether it is edited, which is the same.
+    kind = list(message.kind if hasattr(message, "kind") else message.edited)
+    sizes = (len(message.actions), len(message.q), len(kind))
     if sizes != (count * horizon * ACTION_DIM, count, count) or not message.chosen < count:
         raise BadMessage(
             f"candidates of observation {message.observation}: {count} of {horizon} steps, "
-            f"{message.chosen} chosen, but {sizes} actions, q, edited"
+            f"{message.chosen} chosen, but {sizes} actions, q, kinds"
         )
     actions = np.array(message.actions, dtype=np.float32).reshape(count, horizon, ACTION_DIM)
     if not np.isfinite(actions).all():
         raise BadMessage(f"candidates of observation {message.observation}: one is not finite")
+    _require_kinds(kind, f"a candidate of observation {message.observation}")
     return Candidates(
         observation=message.observation,
         actions=actions,
         q=np.array(message.q, dtype=np.float32),
-        edited=np.array(message.edited, dtype=bool),
+        kind=np.array(kind, dtype=np.uint8),
         chosen=message.chosen,
     )
 

@@ -102,21 +102,6 @@ def read_choices(path: Path) -> tuple[Candidates, ...]:
     return _read_considered(path, _OF_CHOICES).choices
 
 
-def is_edit(choice: Candidates) -> bool:
-    """Whether the chosen one is edited."""
-    return bool(choice.edited[choice.chosen])
-
-
-def edit_size(choice: Candidates) -> float | None:
-    """Mean over steps and axes of |chosen - its base|, normalised; None where the chosen one is no
-    edit, or not every base has one, so that nothing says which is whose."""
-    bases, edits = np.flatnonzero(~choice.edited), np.flatnonzero(choice.edited)
-    if not is_edit(choice) or len(bases) != len(edits):
-        return None
-    base = bases[np.flatnonzero(edits == choice.chosen)[0]]
-    return float(np.abs(choice.actions[choice.chosen] - choice.actions[base]).mean())
-
-
 class _Considered(NamedTuple):
     """Of an episode; causes, reasons: by observation."""
 

@@ -12,9 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from expo_ft_ros.data.types import Candidates
+from expo_ft_ros.data.types import CandidateKind, Candidates
 from expo_ft_ros.experiment.progress import format_duration
-from expo_ft_ros.recording.recorded_episode import edit_size, is_edit
 from expo_ft_ros.report import windows
 from expo_ft_ros.report.drawing import (
     BLUE,
@@ -36,6 +35,8 @@ PANELS: Mapping[str, tuple[str, ...]] = {
     "Q minus what came of it": ("value_error",),
     "critic: loss": ("critic/loss",),
     "critic: spread of its members": ("critic/member_spread",),
+    "critic: spread over candidates": ("q_spread",),
+    "chosen that are edits, gripper decisions": ("edited_chosen", "gripper_chosen"),
     "corrections valued below base chunks": ("critic/misranked",),
     "VLA: loss": ("vla/loss",),
     "temperature alpha": ("actor/alpha",),
@@ -58,11 +59,12 @@ _COLOURS = {
 
 @dataclass(frozen=True)
 class Edits:
-    """Of an episode: chunks that were chosen, how many of them are edits, and of each of these the
-    mean over steps and axes of |chosen - its base|, normalised."""
+    """Of an episode: chunks that were chosen, how many of them are edits and gripper decisions, and
+    of each edit the mean over steps and axes of |chosen - its base|, normalised."""
 
     chunks: int
     edited: int
+    gripper: int
     sizes: tuple[float, ...]
 
 
@@ -107,10 +109,12 @@ def learner_curves(run: RunData) -> Figure:
 
 def edits_of(choices: Sequence[Candidates]) -> Edits:
     """What an episode's choices say of edits."""
-    sizes = [edit_size(choice) for choice in choices]
+    sizes = [choice.edit_size for choice in choices]
+    kinds = [choice.chosen_kind for choice in choices]
     return Edits(
         chunks=len(choices),
-        edited=sum(is_edit(choice) for choice in choices),
+        edited=kinds.count(CandidateKind.EDITED),
+        gripper=kinds.count(CandidateKind.GRIPPER),
         sizes=tuple(size for size in sizes if size is not None),
     )
 
@@ -119,8 +123,8 @@ def edits_of(choices: Sequence[Candidates]) -> Edits:
 def edit_curves(
     episodes: Sequence[EpisodeLine], edits: Sequence[Edits], control_hz: float, bound: float | None
 ) -> Figure:
-    """Share and size of edits over online robot time; edits: of each of the episodes, which have
-    chosen a chunk each; bound: beta of the task."""
+    """Share of edits and gripper decisions, and size of edits, over online robot time; edits: of
+    each of the episodes, which have chosen a chunk each; bound: beta of the task."""
     figure = new_figure(4.2)
     share, size = figure.subplots(2, 1, sharex=True)
     minutes = np.array([line.online_steps for line in episodes]) / control_hz / 60
@@ -131,6 +135,9 @@ def edit_curves(
     if online:
         means = window_share([e for _, e in online])
         share.plot([m for m, _ in online], means, color=BLUE, label=f"last {WINDOW} episodes")
+    if any(edit.gripper for edit in edits):
+        shares = np.array([edit.gripper / edit.chunks for edit in edits])
+        share.plot(minutes, shares, "s", color=PURPLE, ms=3, label="gripper decisions")
     share_axis(share, "chunks that are edits")
     known = np.array([bool(edit.sizes) for edit in edits])
     sizes = np.array([np.mean(edit.sizes) for edit in edits if edit.sizes])

@@ -32,7 +32,15 @@ EVALUATIONS = ("eval_before", "eval_after")
 FINISHED, RUNNING, STOPPED = "finished", "running", "stopped"
 _SETTINGS = ("resolved", "budget", "task", "robot")
 _PLACES = ("run_dir", "resume")  # where a run lies is no setting of it
-_OF_EPISODE = ("value_error", "edited_chosen", "update_ratio", "critic_updates")
+_OF_EPISODE = (
+    "value_error",
+    "q_spread",
+    "edited_chosen",
+    "gripper_chosen",
+    "edit_size",
+    "update_ratio",
+    "critic_updates",
+)
 
 
 @dataclass(frozen=True)

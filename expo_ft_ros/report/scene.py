@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import cv2
@@ -18,10 +18,11 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from expo_ft_ros.data.types import ImageArray, Source
+from expo_ft_ros.data.types import CandidateKind, ImageArray, Source
 from expo_ft_ros.monitor.paths import DRIVER_COLOURS, q_colours, tool_paths
-from expo_ft_ros.recording.recorded_episode import RecordedEpisode, is_edit
-from expo_ft_ros.report.drawing import BLUE, GREY, SKY, STYLE, VERMILION
+from expo_ft_ros.recording.recorded_episode import RecordedEpisode
+from expo_ft_ros.report.drawing import BLUE, GREY, SKY, STYLE
+from expo_ft_ros.report.strips import CHOSEN_KINDS
 from expo_ft_ros.robots import RobotLimits
 
 WIDTH, HEIGHT = 1280, 720  # px
@@ -33,7 +34,12 @@ VERDICT = (78, 488)
 """Left and middle of the line that says what came of a step: its reward, and why [px]."""
 
 _DPI = 100
-_DASHED = (0, (3, 2))
+_DASHED, _DOTTED = (0, (3, 2)), (0, (1, 1))
+_CHOSEN_STYLES: Mapping[CandidateKind, Any] = {
+    CandidateKind.BASE: "-",
+    CandidateKind.EDITED: _DASHED,
+    CandidateKind.GRIPPER: _DOTTED,
+}
 _NEAREST = 0.05  # what a view shows to each side at least [m]
 _WORDS = {Source.POLICY: "policy drives", Source.HUMAN: "a person drives", Source.HOLD: "held"}
 _Q_BOX, _ABOVE_BOX, _BESIDE_BOX = (78, 500, 738, 140), (896, 84, 368, 256), (896, 384, 368, 256)
@@ -138,14 +144,18 @@ class EpisodeScene:
             _say_why(axes, why)
         self._q_band = LineCollection([], colors=SKY, alpha=0.6, linewidths=4)
         (self._q_line,) = axes.plot([], [], ".-", color=BLUE)
-        (self._q_edits,) = axes.plot([], [], "D", color=VERMILION, markersize=5)
+        self._q_kinds = {
+            kind: axes.plot([], [], marker, color=colour, markersize=5)[0]
+            for kind, (marker, colour, _) in CHOSEN_KINDS.items()
+        }
         # x in steps, y as a part of the panel's height.
         place = axes.get_xaxis_transform()
         self._drivers = LineCollection([], linewidths=7, transform=place)
         (self._now,) = axes.plot([], [], color=GREY, linewidth=1, transform=place)
         for artist in (self._q_band, self._drivers):
             axes.add_collection(artist, autolim=False)
-        _animate((self._q_band, self._q_line, self._q_edits, self._drivers, self._now))
+        kinds = self._q_kinds.values()
+        _animate((self._q_band, self._q_line, *kinds, self._drivers, self._now))
 
     def _plot_views(self) -> None:
         self._moving: dict[Axes, _Moving] = {}
@@ -180,13 +190,19 @@ class EpisodeScene:
             _text(self._figure, x, _KEY, "■", color=_rgb(source), size=11)
             _text(self._figure, x + 16, _KEY, words, size=9)
             x += 120
-        words = "Q: band of the candidates, line of the chosen, diamond: edited"
+        words = "Q: band of the candidates, line of the chosen; diamond: edited, square: gripper"
         _text(self._figure, x - 20, _KEY, words, size=9)
         bar = self._figure.add_axes(_box((930, _KEY - 5, 70, 9)))
         bar.imshow(q_colours(np.linspace(0, 1, 64))[None], aspect="auto")
         bar.set_axis_off()
         _text(self._figure, 924, _KEY, "Q low", ha="right", size=9)
-        _text(self._figure, 1006, _KEY, "high;  thick: chosen,  dashed: edited", size=9)
+        _text(
+            self._figure,
+            1006,
+            _KEY,
+            "high;  thick: chosen,  dashed: edited,  dotted: gripper",
+            size=9,
+        )
 
     def _say(self) -> None:
         left, top, width, height = BADGE
@@ -231,7 +247,8 @@ class EpisodeScene:
             self._move_view(axes, (0, other), step, latest)
         moving = [artist for axes in self._moving for artist in self._moving[axes]]
         said = [self._ground, self._badge, self._counter, self._verdict]
-        return [*said, self._q_band, self._q_line, self._q_edits, self._drivers, self._now, *moving]
+        values = [self._q_band, self._q_line, *self._q_kinds.values(), self._drivers, self._now]
+        return [*said, *values, *moving]
 
     def _move_q(self, step: int) -> None:
         past = [
@@ -241,8 +258,9 @@ class EpisodeScene:
         ]
         self._q_band.set_segments([[(at, c.q.min()), (at, c.q.max())] for at, c in past])
         self._q_line.set_data([at for at, _ in past], [c.q[c.chosen] for _, c in past])
-        edited = [(at, c.q[c.chosen]) for at, c in past if is_edit(c)]
-        self._q_edits.set_data([at for at, _ in edited], [q for _, q in edited])
+        for kind, dots in self._q_kinds.items():
+            chosen = [(at, c.chosen_q) for at, c in past if c.chosen_kind is kind]
+            dots.set_data([at for at, _ in chosen], [q for _, q in chosen])
         self._drivers.set_segments([[(n, 0.03), (n + 1, 0.03)] for n in range(step + 1)])
         self._drivers.set_color([_rgb(source) for source in self._sources[: step + 1]])
         self._now.set_data([step, step], [0, 1])
@@ -260,13 +278,15 @@ class EpisodeScene:
         choice, paths = self._recorded.choices[latest], self._paths[latest][..., which] - origin
         colours = q_colours(choice.q) / 255
         others = np.arange(len(paths)) != choice.chosen
-        for lines, kind in ((base, ~choice.edited), (edits, choice.edited)):
-            lines.set_segments(list(paths[kind & others]))
-            lines.set_color(colours[kind & others])
+        # A gripper decision goes where its base chunk does.
+        for lines, kind in ((base, CandidateKind.BASE), (edits, CandidateKind.EDITED)):
+            shown = (choice.kind == kind) & others
+            lines.set_segments(list(paths[shown]))
+            lines.set_color(colours[shown])
         # The chosen one over an edge, so that its own colour is seen on any ground.
         chosen.set_segments([paths[choice.chosen]] * 2)
         chosen.set_color([(0, 0, 0), tuple(colours[choice.chosen])])
-        chosen.set_linestyle(["-", _DASHED if is_edit(choice) else "-"])
+        chosen.set_linestyle(["-", _CHOSEN_STYLES[choice.chosen_kind]])
 
 
 def _box(place: Sequence[int]) -> tuple[float, float, float, float]:

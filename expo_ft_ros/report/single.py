@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from expo_ft_ros.configuration import ConfigError
@@ -168,19 +169,31 @@ def _edits(run: RunData, writer: _Writer) -> list[Html]:
     if not lines:
         return [page.absent("No recorded online episode or trial holds a policy's choices.")]
     chunks, edited = sum(e.chunks for e in edits), sum(e.edited for e in edits)
+    gripper = sum(e.gripper for e in edits)
     sizes = [size for e in edits for size in e.sizes]
     told = f"{edited} of {chunks} chosen chunks are edits ({edited / chunks:.0%})"
-    if not edited:
+    if gripper:
+        told += f", {gripper} are gripper decisions ({gripper / chunks:.0%})"
+    if not edited and not gripper:
         return [page.absent(f"{told}: this run's algorithm and preset edited none that it chose.")]
     bound = run.config["task"].get("edit_scale")
     figure = learning.edit_curves(lines, edits, run.control_hz, bound)
     words = "share of chosen chunks that are edits, and mean size of these edits"
     caption = (
-        f"{told}; mean |chosen - its base chunk| is {sum(sizes) / max(1, len(sizes)):.3f} of the "
-        f"robot's limits, over the chunk's steps and axes. Lines: last {WINDOW} online episodes. "
-        "An axis is edited by at most beta times the half range that the demonstrations use of it."
+        f"{told}{_mean_size(sizes)}. Lines: last {WINDOW} online episodes. An axis is edited by at "
+        "most beta, times the preset's scale of it, times the half range that the demonstrations "
+        "use of it."
     )
     return [writer.show(render(figure, "edits", words), caption)]
+
+
+def _mean_size(sizes: Sequence[float]) -> str:
+    if not sizes:
+        return ""
+    return (
+        f"; mean |chosen - its base chunk| is {sum(sizes) / len(sizes):.3f} of the robot's limits, "
+        "over the chunk's steps and axes"
+    )
 
 
 def _read_edits(run: RunData) -> tuple[list[EpisodeLine], list[Edits]]:

@@ -11,12 +11,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from expo_ft_ros.data.episode import Episode
-from expo_ft_ros.data.types import ImageArray, Source
-from expo_ft_ros.recording.recorded_episode import RecordedEpisode, is_edit, read_recorded
-from expo_ft_ros.report.drawing import BLUE, HUMAN, SKY, VERMILION, new_figure, styled
+from expo_ft_ros.data.types import CandidateKind, ImageArray, Source
+from expo_ft_ros.recording.recorded_episode import RecordedEpisode, read_recorded
+from expo_ft_ros.report.drawing import BLUE, HUMAN, PURPLE, SKY, VERMILION, new_figure, styled
 from expo_ft_ros.report.run_data import RunData
 
 FRAMES = 8
+CHOSEN_KINDS = {
+    CandidateKind.EDITED: ("D", VERMILION, "chosen, edited"),
+    CandidateKind.GRIPPER: ("s", PURPLE, "chosen, gripper"),
+}
+"""Marker, colour and label of a choice that is no base chunk."""
 _TRIED = 8
 
 
@@ -109,10 +114,12 @@ def _values(axes: Axes, recorded: RecordedEpisode, control_hz: float) -> None:
     times = recorded.steps[valued] / control_hz
     low, high = (np.array([f(choice.q) for choice in known]) for f in (np.min, np.max))
     chosen = np.array([choice.q[choice.chosen] for choice in known])
-    edits = np.array([is_edit(choice) for choice in known])
+    kinds = np.array([choice.chosen_kind for choice in known])
     axes.fill_between(times, low, high, color=SKY, alpha=0.35, linewidth=0, label="candidates")
     axes.plot(times, chosen, ".-", color=BLUE, label="chosen")
-    if edits.any():
-        axes.plot(times[edits], chosen[edits], "D", color=VERMILION, ms=5, label="chosen, edited")
+    for kind, (marker, colour, label) in CHOSEN_KINDS.items():
+        of_kind = kinds == kind
+        if of_kind.any():
+            axes.plot(times[of_kind], chosen[of_kind], marker, color=colour, ms=5, label=label)
     axes.set_ylabel("Q")
     axes.legend(loc="upper left", ncols=4, fontsize=8)

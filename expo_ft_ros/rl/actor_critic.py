@@ -46,7 +46,7 @@ class ValueNetwork(nn.Module):
         super().__init__()
         self.encoder = CriticEncoder(config.critic, visual_shape)
         self.ensemble = QEnsemble(
-            config.critic, self.encoder.out_dim, action_dim, config.minimum_of
+            config.critic, self.encoder.out_dim, action_dim, config.minimum_of, config.value
         )
 
 
@@ -60,6 +60,7 @@ class ActorCritic(nn.Module):
         make_actor: The actor, from the width of the encoder's features.
         alpha: Initial temperature.
         entropy: The actor's target entropy.
+        alpha_rate: Adam's rate of the temperature; None: that of the others.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class ActorCritic(nn.Module):
         *,
         alpha: float,
         entropy: Callable[[TanhGaussian], float],
+        alpha_rate: float | None = None,
     ) -> None:
         super().__init__()
         self.config = config
@@ -82,9 +84,11 @@ class ActorCritic(nn.Module):
         self.target_entropy = entropy(self.actor)
         lr = config.learning_rate
         self.optimisers: dict[str, torch.optim.Optimizer] = {
-            "critic": torch.optim.Adam(self.value.named_parameters(), lr=lr, fused=True),
+            "critic": _critic_optimiser(self.value, lr, config.value.weight_decay),
             "actor": torch.optim.Adam(self.actor.named_parameters(), lr=lr, fused=True),
-            "alpha": torch.optim.Adam([("log_alpha", self.log_alpha)], lr=lr),
+            "alpha": torch.optim.Adam(
+                [("log_alpha", self.log_alpha)], lr=lr if alpha_rate is None else alpha_rate
+            ),
         }
 
     def features(self, network: ValueNetwork, visual: Tensor, state: Tensor) -> Tensor:
@@ -110,7 +114,20 @@ class ActorCritic(nn.Module):
         value = self.target.ensemble.pessimistic(features, drawn[:, None]).squeeze(1)
         return reward + bootstrap * value
 
-    def critic_step(self, visual: Tensor, state: Tensor, action: Tensor, target: Tensor) -> Metrics:
+    def bounded(self, target: Tensor, least: Tensor) -> Tensor:
+        """y (B,) within what is known of it (`ValueConfig`): the returns that were seen, least, and
+        the range of what rewards can return."""
+        if self.config.value.return_bound != "none":
+            target = torch.maximum(target, least)
+        return target.clamp(0, 1) if self.config.value.target_bounds else target
+
+    def critic_step(
+        self,
+        visual: Tensor,
+        state: Tensor,
+        action: Tensor,
+        target: Tensor,
+    ) -> Metrics:
         """One gradient step on the squared TD error, averaged over all members, then Polyak.
 
         Args:
@@ -123,7 +140,7 @@ class ActorCritic(nn.Module):
             TrainingDiverged: where it isn't finite; the step was not taken.
         """
         features = self.features(self.value, visual, state)
-        q = self.value.ensemble(features, action[:, None]).squeeze(2)
+        q = self.value.ensemble(features, action[:, None], learning=True).squeeze(2)
         loss = functional.mse_loss(q, target.expand_as(q))
         made_of = {"target": target, "action": action, "features": features, "q": q}
         step_optimiser(self.optimisers["critic"], loss, "critic loss", made_of)
@@ -171,11 +188,23 @@ class ActorCritic(nn.Module):
             "actor/loss": loss.item(),
             "actor/entropy": entropy.item(),
             "actor/alpha": self.log_alpha.exp().item(),
-            "actor/size": (
-                drawn.detach().abs().sum(dim=-1).mean() / (self.actor.free_dims * self.actor.scale)
-            ).item(),
+            "actor/size": self.actor.size_of(drawn.detach()).item(),
             "actor/q": q.mean().item(),
         }
+
+
+def _critic_optimiser(network: nn.Module, rate: float, decay: float) -> torch.optim.Optimizer:
+    """Adam; where weights decay AdamW, whose decay leaves alone what scales, shifts or is added."""
+    if not decay:
+        return torch.optim.Adam(network.named_parameters(), lr=rate, fused=True)
+    matrices: list[tuple[str, Tensor]] = []
+    rest: list[tuple[str, Tensor]] = []
+    for name, parameter in network.named_parameters():
+        # What a layer of the ensemble adds or scales by is (E, 1, out).
+        of_member = parameter.dim() == 3 and parameter.shape[1] == 1
+        (rest if parameter.dim() == 1 or of_member else matrices).append((name, parameter))
+    groups = [{"params": matrices, "weight_decay": decay}, {"params": rest, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=rate, fused=True)
 
 
 def step_optimiser(

@@ -10,9 +10,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from expo_ft_ros.data.episode import Episode
-from expo_ft_ros.data.types import FloatArray, Observation
+from expo_ft_ros.data.types import CandidateKind, Candidates, FloatArray, Observation
 from expo_ft_ros.policies.registry import build_policy
 from expo_ft_ros.rl.actor_critic import Metrics, resume_optimiser
 from expo_ft_ros.rl.algorithms import AlgorithmContext, EncodedObservation, make_algorithm
@@ -40,20 +41,31 @@ class ActResult:
     Attributes:
         actions: (H, 7), of which C are meant to be executed.
         q: Value of the choice, NaN while the critic is untrained.
-        edited: Whether the choice is an edit.
+        kind: Of the choice.
         candidates: (K, C, 7) it was chosen from.
         candidate_q: (K,).
-        candidate_edited: (K,) bool.
+        candidate_kind: (K,) of CandidateKind.
         chosen: Index among them.
     """
 
     actions: FloatArray
     q: float
-    edited: bool
+    kind: CandidateKind
     candidates: FloatArray
     candidate_q: FloatArray
-    candidate_edited: np.ndarray
+    candidate_kind: NDArray[np.uint8]
     chosen: int
+
+    @property
+    def edited(self) -> bool:
+        """Whether the choice is an edit."""
+        return self.kind is CandidateKind.EDITED
+
+    def choice(self, observation: int) -> Candidates:
+        """The candidates with what was chosen, for the observation of that number."""
+        return Candidates(
+            observation, self.candidates, self.candidate_q, self.candidate_kind, self.chosen
+        )
 
 
 class Agent:
@@ -161,10 +173,10 @@ class Agent:
             return ActResult(
                 actions=self.vla.denormalise(choice.chunk).float().cpu().numpy(),
                 q=float(choice.q[choice.chosen]),
-                edited=bool(choice.edited[choice.chosen]),
+                kind=CandidateKind(int(choice.kind[choice.chosen])),
                 candidates=self.vla.denormalise(choice.candidates).float().cpu().numpy(),
                 candidate_q=choice.q.float().cpu().numpy(),
-                candidate_edited=choice.edited.cpu().numpy(),
+                candidate_kind=choice.kind.cpu().numpy(),
                 chosen=choice.chosen,
             )
 

@@ -9,16 +9,16 @@ size has fields that C.1 fixes for a GPU as well: what the paper ran is preset p
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Generic, Literal
 
 from pydantic import Field, ValidationError, model_validator
 from typing_extensions import TypeVar
 
-from expo_ft_ros.configuration import Config, ConfigError, YamlFile, config_dir, nearest
-from expo_ft_ros.named_files import is_path
+from expo_ft_ros.configuration import Config, ConfigError, YamlFile
 from expo_ft_ros.policies.config import PolicyConfig
-from expo_ft_ros.policies.registry import config_class, known_policies, policy_folders
+from expo_ft_ros.policies.registry import config_class, known_policies
+from expo_ft_ros.rl.preset_files import find_file
+from expo_ft_ros.rl.value_config import ValueConfig
 
 P = TypeVar("P", bound=PolicyConfig, default=PolicyConfig)
 
@@ -125,21 +125,85 @@ class EditConfig(Config):
     """Edit policy and temperature (paper, eq. 4)."""
 
     hidden: int = Field(256, ge=8, description="width of the three layers")
+    knots: int = Field(
+        0,
+        ge=0,
+        description="places along the C steps at which an edit has numbers of its own, linear "
+        "between them: independent numbers a step cancel out and move the arm nowhere; 0: each "
+        "step is one ([P])",
+    )
+    position_scale: float = Field(
+        1.0, ge=0, le=10, description="of beta, for the three linear axes; 0 leaves them unedited"
+    )
+    rotation_scale: float = Field(
+        1.0, ge=0, le=10, description="of beta, for the three rotations; 0 leaves them unedited"
+    )
+    gripper_scale: float = Field(
+        1.0,
+        ge=0,
+        le=10,
+        description="of beta, for the gripper, which +-0.2 can't turn round; 0 leaves it unedited",
+    )
+    zero_start: bool = Field(
+        False,
+        description="the last layer begins at zero: the first mode is the base chunk itself",
+    )
+    initial_std: float = Field(
+        1.0,
+        ge=0.01,
+        le=7,
+        description="standard deviation before the tanh at the start: with 1 the first edits fill "
+        "+-beta, with 0.1 they keep to a tenth of it",
+    )
     alpha: float = Field(ge=1e-8, description="initial temperature: [P] 1.0")
+    alpha_learning_rate: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="Adam of the temperature, which at 3e-4 and a step an update call moves by a "
+        "tenth in a whole run; 0: it stays; null: learning_rate ([P])",
+    )
     shifted_target: bool = Field(
-        description="target entropy -d/2 + d*log(beta), which a density within +-beta can reach; "
-        "[P] -d/2, which it can't"
+        description="target entropy -d/2 + the sum of the d numbers' log(bound), which a density "
+        "within these bounds can reach; [P] -d/2, which it can't"
+    )
+    gripper_decisions: int = Field(
+        0,
+        ge=0,
+        description="base chunks that are candidates once more with the gripper opening throughout "
+        "the C steps, and once more with it closing, where the task's gripper is free: letting go "
+        "and trying again is what a policy lacks that has never seen it, and what no edit within "
+        "+-beta gives it. Apart from `edits`; 0: none ([P])",
     )
     steps_per_update: int = Field(
         1, ge=1, description="edit and temperature steps an update call: [P] 1"
     )
+    trained_on: Literal["executed", "vla", "both"] = Field(
+        "executed",
+        description="chunks that the edit policy learns to edit: the replayed, executed ones "
+        "([P]), the VLA's base chunks at the same observations, which are what it edits when it "
+        "acts, or half of each",
+    )
+    evaluation: Literal["mode", "sample"] = Field(
+        "mode",
+        description="edits of an evaluation: the edit policy's mode ([P]), or samples as in "
+        "training, which is what the critic has learned to value",
+    )
     pessimistic_edit_gain: bool = Field(
         False,
-        description="an edit is worth what its base chunk is and the least that a drawn member "
-        "says it gains: a mean gain that members disagree on is no reason to edit. [P] its own "
-        "minimum",
+        description="an edit or gripper decision is worth what its base chunk is and the least "
+        "that a drawn member says it gains: a mean gain that members disagree on is no reason to "
+        "edit. [P] its own minimum",
     )
-    rotations: bool = Field(True, description="false leaves the base chunk's rotations unedited")
+
+    @model_validator(mode="after")
+    def _edits_something(self) -> EditConfig:
+        if not (self.position_scale or self.rotation_scale or self.gripper_scale):
+            raise ValueError(
+                "position_scale, rotation_scale and gripper_scale are all 0: nothing is left to "
+                "edit (edits: false leaves edits out)"
+            )
+        return self
 
 
 class BaselineConfig(Config):
@@ -168,17 +232,32 @@ class AlgorithmConfig(Config):
     recommended also in what docs/experiments.md gives a reason for."""
 
     edit: EditConfig
+    value: ValueConfig = ValueConfig()
     baseline: BaselineConfig = BaselineConfig()
     minimum_of: int = Field(
         2, ge=1, description="members of the critic, drawn anew, whose minimum is a value (REDQ)"
     )
     candidates: int = Field(8, ge=1, description="N base chunks, each edited once (eq. 2)")
-    edits: bool = Field(True, description="false: candidates are the base chunks alone (ablation)")
+    edits: bool = Field(True, description="false: no candidate is edited (ablation)")
     edits_after: int = Field(
         0,
         ge=0,
-        description="critic steps before edits are candidates: [P] 0; a critic that knows little "
-        "prefers the edits it overrates",
+        description="critic steps before edits and gripper decisions are candidates: [P] 0; a "
+        "critic that knows little prefers the edits it overrates",
+    )
+    explore_share_warmup: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="share of the online chunks, while the critic is untrained, in which an edit "
+        "or a gripper decision drawn at random is executed: what was never executed the critic "
+        "can't judge. None in evaluations; [P] 0",
+    )
+    explore_share: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="the same from the critic's first step on, before `edits_after` as well",
     )
     gamma: float = Field(0.99, gt=0, le=1, description="discount a control step")
     learning_rate: float = Field(3e-4, gt=0, description="Adam, critic, actor and temperature")
@@ -208,6 +287,17 @@ class AlgorithmConfig(Config):
         description="what the VLA imitates: [A] successful episodes; exclude_pre_intervention "
         "leaves out of them what the policy did before the operator took over",
     )
+    vla_weighting: Literal["none", "return_advantage", "q_advantage"] = Field(
+        "none",
+        description="weights of the windows that the VLA imitates online, exp(advantage / "
+        "temperature), by their mean. return_advantage: what the episode returned from there over "
+        "the critic's mean value of the base chunks; q_advantage: its mean value of the executed "
+        "chunk over that. none: all alike ([P]). Not in encoder phases",
+    )
+    vla_weight_temperature: float = Field(0.1, gt=0, description="see vla_weighting")
+    vla_weight_limit: float = Field(
+        10.0, ge=1, description="greatest exp(advantage / temperature), see vla_weighting"
+    )
     target_vla: Literal["online", "polyak"] = Field(
         "online",
         description="VLA that draws the target's base chunks: [A] the one that acts; [P] keeps a "
@@ -221,8 +311,19 @@ class AlgorithmConfig(Config):
         description="base chunks of the TD target: drawn once for each slot and refreshed by age, "
         "or drawn anew for each batch ([P])",
     )
+    target_candidates_of: int = Field(
+        0,
+        ge=0,
+        description="of these base chunks the TD target chooses among so many, drawn anew for each "
+        "batch; 0: among all ([P]). Half of them halve most of a critic step",
+    )
     refresh_per_update: int = Field(
         64, ge=0, description="cached slots drawn anew an update call, the oldest first"
+    )
+    redraw_after_encoder_phase: bool = Field(
+        False,
+        description="all cached base chunks are drawn anew once the VLA's image encoder has "
+        "learned (vla_encoder_every): they are another policy's by then. 2 ms a slot on two cores",
     )
 
 
@@ -234,6 +335,35 @@ class AgentConfig(AlgorithmConfig, SizeConfig[P], Generic[P]):
         if self.minimum_of > self.critic.members:
             raise ValueError(
                 f"minimum_of {self.minimum_of} is more than critic.members {self.critic.members}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _target_has_candidates(self) -> AgentConfig[P]:
+        count, decisions = self.target_candidates_of, self.edit.gripper_decisions
+        if count > self.candidates:
+            raise ValueError(
+                f"target_candidates_of {count} is more than candidates {self.candidates}"
+            )
+        if 0 < count < decisions:
+            raise ValueError(
+                f"target_candidates_of {count} is less than edit.gripper_decisions {decisions}: "
+                "each is made of a base chunk of its own"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _there_are_alternatives(self) -> AgentConfig[P]:
+        decisions = self.edit.gripper_decisions
+        if decisions > self.candidates:
+            raise ValueError(
+                f"edit.gripper_decisions {decisions} is more than candidates {self.candidates}"
+            )
+        if (self.explore_share or self.explore_share_warmup) and not (self.edits or decisions):
+            raise ValueError(
+                f"explore_share {self.explore_share}, explore_share_warmup "
+                f"{self.explore_share_warmup}: there is nothing to explore (edits: true, or "
+                "edit.gripper_decisions)"
             )
         return self
 
@@ -312,58 +442,3 @@ def require_room(
             f"and {demonstrations} demonstrations of up to {max_steps}: the demonstrations would "
             "be forgotten (raise it in the size's file, config/sizes)"
         )
-
-
-def known_names(kind: str) -> list[str]:
-    """Names of presets or sizes, sorted.
-
-    Args:
-        kind: presets or sizes.
-    """
-    return sorted(_files(kind))
-
-
-def find_file(kind: str, name: str) -> Path:
-    """The file of a preset or a size.
-
-    Args:
-        kind: presets or sizes.
-        name: One of `known_names`, or a path that ends with .yaml.
-
-    Raises:
-        ConfigError: for an unknown name, with the known ones.
-    """
-    if is_path(name):
-        return Path(name).expanduser().absolute()
-    files = _files(kind)
-    if name not in files:
-        raise ConfigError(
-            f"no {kind.removesuffix('s')} {name!r} ({nearest(name, files)}; or a path to a .yaml)"
-        )
-    return files[name]
-
-
-def size_reference(name: str) -> str:
-    """A size in words that hold in any folder and environment: its name, or its absolute path.
-
-    Raises:
-        ConfigError: as `find_file`.
-    """
-    path = find_file("sizes", name)
-    return path.stem if path.parent == config_dir() / "sizes" else str(path)
-
-
-def _files(kind: str) -> dict[str, Path]:
-    """Name -> file: those of config/<kind>, and the sizes that policies bring in their folders."""
-    folders = [config_dir() / kind]
-    folders += policy_folders().values() if kind == "sizes" else []
-    files: dict[str, Path] = {}
-    for folder in folders:
-        for path in sorted(folder.glob("*.yaml")):
-            if path.stem in files:
-                raise ConfigError(
-                    f"{path}: {kind}: there is one of this name in {files[path.stem].parent} "
-                    "(rename one)"
-                )
-            files[path.stem] = path
-    return files

@@ -77,6 +77,11 @@ def resnet(views: int, channels: int) -> nn.Sequential:
     )
 
 
+def embedding(fan_in: int, fan_out: int) -> nn.Sequential:
+    """Dense, LayerNorm, tanh: (..., fan_in) to (..., fan_out)."""
+    return nn.Sequential(nn.Linear(fan_in, fan_out), nn.LayerNorm(fan_out), nn.Tanh())
+
+
 class CriticEncoder(nn.Module):
     """Dense, LayerNorm, tanh on what is seen, and the same on the state.
 
@@ -94,16 +99,8 @@ class CriticEncoder(nn.Module):
             self.backbone = made(visual_shape[0], config.channels)
             with torch.no_grad():
                 flat = self.backbone(torch.zeros(1, *visual_shape)).shape[1]
-        self.image = nn.Sequential(
-            nn.Linear(flat, config.image_embedding),
-            nn.LayerNorm(config.image_embedding),
-            nn.Tanh(),
-        )
-        self.state = nn.Sequential(
-            nn.Linear(STATE_DIM, config.state_embedding),
-            nn.LayerNorm(config.state_embedding),
-            nn.Tanh(),
-        )
+        self.image = embedding(flat, config.image_embedding)
+        self.state = embedding(STATE_DIM, config.state_embedding)
         self.out_dim = config.image_embedding + config.state_embedding
 
     def forward(self, visual: Tensor, state: Tensor) -> Tensor:

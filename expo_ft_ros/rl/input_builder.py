@@ -81,11 +81,16 @@ class InputBuilder:
         Raises:
             ValueError: when it lacks a view.
         """
-        kept = self._kept(observation.views)
+        kept = self.kept(observation.views)
         images = self.images(kept[None])
         state = observation.proprio.vector()[None]
         return images, self.policy_input(images, state, [observation.instruction])
 
-    def _kept(self, views: Mapping[str, ImageArray]) -> ImageArray:
+    def kept(self, views: Mapping[str, ImageArray]) -> ImageArray:
+        """Cameras' images as replay keeps an observation's: (V, 3, s, s) uint8.
+
+        Raises:
+            ValueError: when a view is missing.
+        """
         require_views(views, self.views)
         return np.stack([network_image(views[name], self.image_size) for name in self.views])

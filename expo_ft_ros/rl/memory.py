@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from expo_ft_ros.data.episode import Episode
-from expo_ft_ros.data.types import ACTION_DIM, Observation
+from expo_ft_ros.data.types import ACTION_DIM, FloatArray, ImageArray, Observation
 from expo_ft_ros.policies.base import VLA, PolicyInput
 from expo_ft_ros.rl.cache_budget import CacheBudget
 from expo_ft_ros.rl.candidate_cache import CandidateCache
@@ -22,35 +21,9 @@ from expo_ft_ros.rl.config import AgentConfig
 from expo_ft_ros.rl.feature_cache import FeatureCache
 from expo_ft_ros.rl.input_builder import InputBuilder, augmented
 from expo_ft_ros.rl.replay_buffer import ReplayBuffer, Window
+from expo_ft_ros.rl.transitions import Transitions
 
 _ENCODED_AT_ONCE = 64  # slots
-
-
-@dataclass(frozen=True)
-class Transitions:
-    """B windows of C steps as tensors.
-
-    Attributes:
-        visual: What the critic's encoder sees at the start, (B, *visual_shape).
-        state: (B, STATE_DIM) at the start.
-        chunk: (B, C * 7) executed, in the VLA's normalised space.
-        reward: (B,) as in `Window`.
-        bootstrap: (B,) as in `Window`.
-        next_visual: As visual, at the end, augmented independently.
-        next_state: As state, at the end.
-        start: (B,) slots.
-        after: (B,) slots.
-    """
-
-    visual: Tensor
-    state: Tensor
-    chunk: Tensor
-    reward: Tensor
-    bootstrap: Tensor
-    next_visual: Tensor
-    next_state: Tensor
-    start: NDArray[np.int64]
-    after: NDArray[np.int64]
 
 
 class _SlotCache(Protocol):
@@ -90,7 +63,7 @@ class Memory:
         self.target_vla = vla
         self.device, self.rng = device, rng
         self.inputs = InputBuilder(vla, views, config.image_size, device)
-        self.replay = ReplayBuffer(config.replay_capacity, config.image_size, views)
+        self.replay = ReplayBuffer(config.replay_capacity, config.image_size, views, config.gamma)
         self.budget = CacheBudget(config.cache_bytes)
         self._caches: list[_SlotCache] = []
         self.candidates = self._candidate_cache()
@@ -211,27 +184,38 @@ class Memory:
         for part in _parts(stale):
             self.features.put(part, self._encode(part))
 
-    def forget_features(self) -> None:
-        """Marks all features as stale: the encoder has learned."""
+    def encoder_has_learned(self) -> None:
+        """Marks as stale what the image encoder made: features, and where so configured what was
+        drawn by them."""
         if self.features is not None:
             self.features.forget(self.replay.slots)
+        if self.candidates is not None and self._config.redraw_after_encoder_phase:
+            self.candidates.forget(self.replay.slots)
 
     @torch.no_grad()
-    def draw_candidates(self, slots: NDArray[np.int64]) -> Tensor:
-        """Base chunks drawn now, (len(slots), N, C, 7) float32."""
-        drawn = [
-            self.target_vla.sample(self.policy_input(part), self._config.candidates)
-            for part in _parts(slots)
-        ]
+    def draw_candidates(self, slots: NDArray[np.int64], count: int = 0) -> Tensor:
+        """Base chunks drawn now, (len(slots), count, C, 7) float32; 0: N of them."""
+        count = count or self._config.candidates
+        drawn = [self.target_vla.sample(self.policy_input(part), count) for part in _parts(slots)]
         return torch.cat(drawn)[:, :, : self._execute_steps].float()
 
-    def base_chunks(self, slots: NDArray[np.int64]) -> Tensor:
-        """(B, N, C * 7) base chunks at those slots: kept ones, else drawn now."""
+    def base_chunks(self, slots: NDArray[np.int64], count: int = 0) -> Tensor:
+        """(B, count, C * 7) base chunks at those slots: kept ones, else drawn now.
+
+        Args:
+            slots: (B,).
+            count: So many of the N, the same ones for all slots: any of them are samples of one
+                policy; 0: all.
+        """
         if self.candidates is not None:
-            chunks = self.candidates.get(slots).to(self.device)
+            chunks = self.candidates.get(slots)
+            if count:
+                chunks = chunks[:, torch.from_numpy(self.rng.permutation(chunks.shape[1])[:count])]
+            chunks = chunks.to(self.device)
         else:
             unique, inverse = np.unique(slots, return_inverse=True)
-            chunks = self.draw_candidates(unique)[torch.from_numpy(inverse).to(self.device)]
+            chunks = self.draw_candidates(unique, count)
+            chunks = chunks[torch.from_numpy(inverse).to(self.device)]
         return chunks.flatten(2)
 
     @torch.no_grad()
@@ -256,7 +240,22 @@ class Memory:
         Raises:
             ValueError: when it lacks a view.
         """
-        images, inputs = self.inputs.of_observation(observation)
+        return self._as_seen(*self.inputs.of_observation(observation))
+
+    def of_kept(
+        self, kept: ImageArray, state: FloatArray, instructions: Sequence[str]
+    ) -> tuple[Tensor, PolicyInput]:
+        """As `of_observation`, of B observations as replay keeps them.
+
+        Args:
+            kept: (B, V, 3, s, s) uint8.
+            state: (B, STATE_DIM) float32, SI units.
+            instructions: B texts.
+        """
+        images = self.inputs.images(kept)
+        return self._as_seen(images, self.inputs.policy_input(images, state, instructions))
+
+    def _as_seen(self, images: Tensor, inputs: PolicyInput) -> tuple[Tensor, PolicyInput]:
         if self._vla.feature_shape is not None:
             inputs = inputs.with_features(self._features_of(inputs))
         if self._config.critic.encoder == "shared" and inputs.features is not None:
@@ -306,20 +305,38 @@ class Memory:
         return self._vla.normalise(actions).flatten(1)
 
     def batch(self) -> Window:
-        """A batch of windows for the critic and the actor, from everywhere that may be."""
+        """A batch of windows for the critic and the actor, from everywhere that may be, the
+        configured share of them from successful episodes."""
         whole = 0 if self._config.window_end == "exact" else self._execute_steps
-        return self.sample(self._execute_steps, self.replay.starts(whole=whole))
+        count = self._config.batch
+        share = round(count * self._config.value.success_share)
+        successes = self.replay.starts(successful=True, whole=whole) if share else ()
+        if len(successes) == 0:
+            share = 0
+        parts = [self._draw(self.replay.starts(whole=whole), count - share)]
+        if share:
+            parts.append(self.rng.choice(successes, size=share))
+        return self.value_windows(np.concatenate(parts))
 
-    def windows(self, starts: NDArray[np.int64], horizon: int) -> Window:
-        """The windows from these slots, with actions out to `horizon`."""
-        config = self._config
+    def value_windows(self, starts: NDArray[np.int64]) -> Window:
+        """The windows from these slots as the critic learns from them, with C actions."""
+        return self.windows(starts, self._execute_steps, takeover_ends=self._takeover_ends)
+
+    def windows(
+        self, starts: NDArray[np.int64], horizon: int, *, takeover_ends: bool = False
+    ) -> Window:
+        """The windows from these slots, with actions out to `horizon`: `ReplayBuffer.window`."""
         return self.replay.window(
             starts,
             self._execute_steps,
             horizon,
-            config.gamma,
-            truncation_ends=not config.bootstrap_on_truncation,
+            truncation_ends=not self._config.bootstrap_on_truncation,
+            takeover_ends=takeover_ends,
         )
+
+    @property
+    def _takeover_ends(self) -> bool:
+        return self._config.value.before_takeover == "terminal"
 
     def transitions(self, window: Window) -> Transitions:
         """A batch of windows as the critic sees them."""
@@ -331,6 +348,11 @@ class Memory:
             chunk=self.chunk(window),
             reward=torch.from_numpy(window.reward).to(self.device),
             bootstrap=torch.from_numpy(window.bootstrap).to(self.device),
+            least=torch.from_numpy(
+                self.replay.return_bound(
+                    window, self._config.value.return_bound, takeover_ends=self._takeover_ends
+                )
+            ).to(self.device),
             next_visual=next_visual,
             next_state=next_state,
             start=window.start,
@@ -351,10 +373,14 @@ class Memory:
             ValueError: when there is nothing to draw from.
         """
         pool = self.replay.starts() if starts is None else starts
+        count = self._config.batch if batch is None else batch
+        return self.windows(self._draw(pool, count), horizon)
+
+    def _draw(self, pool: NDArray[np.int64], count: int) -> NDArray[np.int64]:
         if len(pool) == 0:
             raise ValueError("replay buffer has no window to draw: add an episode first")
-        count = self._config.batch if batch is None else batch
-        return self.windows(self.rng.choice(pool, size=count), horizon)
+        drawn: NDArray[np.int64] = self.rng.choice(pool, size=count)
+        return drawn
 
 
 def _pooled(features: Tensor) -> Tensor:

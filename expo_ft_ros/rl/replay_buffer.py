@@ -15,23 +15,26 @@ from numpy.typing import NDArray
 
 from expo_ft_ros.data.episode import Episode
 from expo_ft_ros.data.types import ACTION_DIM, STATE_DIM, FloatArray, ImageArray, Source
+from expo_ft_ros.rl.credit import any_from, discounted_returns, next_of, takeovers
 from expo_ft_ros.rl.input_builder import network_image, require_views
+from expo_ft_ros.rl.value_config import ReturnBound
 
 DEMONSTRATED = "collect"
 
 
 @dataclass(frozen=True)
 class Window:
-    """B windows of C steps, bounded by their episode's end.
+    """B windows of C steps, bounded by their episode's end or, where asked, by a takeover.
 
     Attributes:
         start: (B,) slots of s_t.
         after: (B,) slots of s_{t+n}.
         length: (B,) n <= C steps taken.
         actions: (B, horizon, 7) executed, robot-normalised, the last real action repeated past the
-            end.
+            window's end.
         reward: (B,) sum of gamma^i r_{t+i}, i < n.
-        bootstrap: (B,) gamma^n, or 0 when the episode terminated inside the window (eq. 5).
+        bootstrap: (B,) gamma^n, or 0 when the window ended in the episode's end or in a takeover
+            that counts as one (eq. 5).
     """
 
     start: NDArray[np.int64]
@@ -49,13 +52,15 @@ class ReplayBuffer:
         capacity: Slots.
         image_size: Side of the kept images [px].
         views: Names of the views that are kept, in the order that networks see.
+        gamma: Discount a step.
 
     Attributes:
         images: (capacity, V, 3, image_size, image_size) uint8.
+        return_to_go: (capacity,) discounted return from each step to its episode's end.
     """
 
-    def __init__(self, capacity: int, image_size: int, views: Sequence[str]) -> None:
-        self.image_size, self.views = image_size, tuple(views)
+    def __init__(self, capacity: int, image_size: int, views: Sequence[str], gamma: float) -> None:
+        self.image_size, self.views, self._gamma = image_size, tuple(views), gamma
         self._capacity = capacity
         shape = (capacity, len(self.views), 3, image_size, image_size)
         self.images: ImageArray = np.zeros(shape, dtype=np.uint8)
@@ -66,8 +71,12 @@ class ReplayBuffer:
         self.action: FloatArray = np.zeros((capacity, ACTION_DIM), dtype=np.float32)
         self.reward: FloatArray = np.zeros(capacity, dtype=np.float32)
         self.source: NDArray[np.uint8] = np.zeros(capacity, dtype=np.uint8)
+        self.return_to_go: FloatArray = np.zeros(capacity, dtype=np.float32)
         # Slot of the episode's final observation, and what the end means.
         self._last: NDArray[np.int64] = np.zeros(capacity, dtype=np.int64)
+        # Slot at which an operator next takes over, else the last one; who drives from a slot on.
+        self._takeover: NDArray[np.int64] = np.zeros(capacity, dtype=np.int64)
+        self._helped: NDArray[np.bool_] = np.zeros(capacity, dtype=np.bool_)
         self._terminated: NDArray[np.bool_] = np.zeros(capacity, dtype=np.bool_)
         self.success: NDArray[np.bool_] = np.zeros(capacity, dtype=np.bool_)
         self.demonstration: NDArray[np.bool_] = np.zeros(capacity, dtype=np.bool_)
@@ -119,7 +128,13 @@ class ReplayBuffer:
         self.reward[slots[:-1]] = episode.reward
         self.source[slots[:-1]] = episode.source
         human = episode.source == Source.HUMAN
-        self._pre_intervention[slots[:-1]] = ~human & np.logical_or.accumulate(human[::-1])[::-1]
+        self._pre_intervention[slots[:-1]] = ~human & any_from(human)
+        self.return_to_go[slots[:-1]] = discounted_returns(episode.reward, self._gamma)
+        self._takeover[slots[:-1]] = begin + next_of(takeovers(episode.source))
+        self._helped[slots[:-1]] = any_from(human)
+        self.return_to_go[end - 1] = 0.0
+        self._takeover[end - 1] = end - 1
+        self._helped[end - 1] = False
         self._last[slots] = end - 1
         self._terminated[slots] = episode.outcome.terminated
         self.success[slots] = episode.outcome.success
@@ -197,11 +212,13 @@ class ReplayBuffer:
         driven: NDArray[np.int64] = starts[~held.any(axis=1)]
         return driven
 
-    def _steps(self, starts: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-        """(B, count) slots of the windows' steps, the last real one repeated past the end."""
-        slots: NDArray[np.int64] = np.minimum(
-            starts[:, None] + np.arange(count), self._last[starts, None] - 1
-        )
+    def _steps(
+        self, starts: NDArray[np.int64], count: int, end: NDArray[np.int64] | None = None
+    ) -> NDArray[np.int64]:
+        """(B, count) slots of the windows' steps, the last real one repeated past the end, by
+        default the episode's."""
+        end = self._last[starts] if end is None else end
+        slots: NDArray[np.int64] = np.minimum(starts[:, None] + np.arange(count), end[:, None] - 1)
         return slots
 
     def window(
@@ -209,9 +226,9 @@ class ReplayBuffer:
         start: NDArray[np.int64],
         execute_steps: int,
         horizon: int,
-        gamma: float,
         *,
         truncation_ends: bool = False,
+        takeover_ends: bool = False,
     ) -> Window:
         """Windows from the given slots.
 
@@ -219,22 +236,43 @@ class ReplayBuffer:
             start: (B,) slots.
             execute_steps: C.
             horizon: Steps of a window's actions, at least C.
-            gamma: Discount a step.
             truncation_ends: No bootstrap after a timeout either.
+            takeover_ends: An operator's takeover from the policy ends a window that began before
+                it, without bootstrap.
         """
         last = self._last[start]
-        length = np.minimum(execute_steps, last - start)
+        end = self._takeover[start] if takeover_ends else last
+        length = np.minimum(execute_steps, end - start)
         offsets = np.arange(max(horizon, execute_steps))
-        index = self._steps(start, len(offsets))
+        index = self._steps(start, len(offsets), end)
         executed = offsets[:execute_steps]
-        powers = np.where(executed < length[:, None], gamma**executed, 0.0)
+        powers = np.where(executed < length[:, None], self._gamma**executed, 0.0)
         after = start + length
-        ends = (after == last) & (self._terminated[start] | truncation_ends)
+        final = self._terminated[start] | truncation_ends | (end < last)
         return Window(
             start=start,
             after=after,
             length=length,
             actions=self.action[index[:, :horizon]],
             reward=(powers * self.reward[index[:, :execute_steps]]).sum(axis=1).astype(np.float32),
-            bootstrap=np.where(ends, 0.0, gamma**length).astype(np.float32),
+            bootstrap=np.where((after == end) & final, 0.0, self._gamma**length).astype(np.float32),
         )
+
+    def return_bound(
+        self, window: Window, kind: ReturnBound, *, takeover_ends: bool = False
+    ) -> FloatArray:
+        """(B,) what each window's value is at least: what the successful episode returned from its
+        start on; -inf where nothing is known.
+
+        Args:
+            window: The windows.
+            kind: See `ValueConfig.return_bound`.
+            takeover_ends: As the windows were made: what follows a takeover is not the policy's.
+        """
+        start = window.start
+        known = self.success[start] & (kind != "none")
+        if kind == "unmended" or takeover_ends:
+            known &= self._takeover[start] == self._last[start]
+        if kind == "unhelped":
+            known &= ~self._helped[window.after]
+        return np.where(known, self.return_to_go[start], -np.inf).astype(np.float32)

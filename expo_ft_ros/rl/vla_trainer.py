@@ -17,6 +17,8 @@ from expo_ft_ros.rl.memory import Memory
 from expo_ft_ros.rl.replay_buffer import Window
 
 Starts = Callable[[], NDArray[np.int64]]
+Weights = Callable[[Window], Tensor]
+"""Weights (B,) of windows, with mean 1."""
 _MAX_NORM = 1.0  # of the gradient (openpi)
 
 
@@ -101,16 +103,26 @@ class VLATrainer:
         for network in (self._vla, self.trained, self.target):
             network.load_weights(weights)
 
-    def online_steps(self, starts: Starts) -> Iterator[Metrics]:
-        """The VLA steps of one update call, its image encoder frozen where it is during RL."""
+    def online_steps(self, starts: Starts, weights: Weights | None = None) -> Iterator[Metrics]:
+        """The VLA steps of one update call, its image encoder frozen where it is during RL.
+
+        Args:
+            starts: First steps of the windows that it imitates.
+            weights: Of their losses; None: all alike.
+        """
         pool = self._pool(starts)
         self._learn_only(self._online)
         frozen = self._config.freeze_vla_encoder
         inputs = self._memory.policy_input if frozen else self._memory.images
         for _ in range(self._config.vla_steps_per_update if len(pool) else 0):
             window = self._memory.sample(self._vla.horizon, pool)
-            loss = self._online_step(self._online, inputs(window.start, augment=True), window)
-            yield {"vla/loss": loss}
+            seen = inputs(window.start, augment=True)
+            if weights is None:
+                yield {"vla/loss": self._online_step(self._online, seen, window)}
+                continue
+            weighed = weights(window)
+            loss = self._online_step(self._online, seen, window, weighed)
+            yield {"vla/loss": loss, "vla/greatest_weight": weighed.max().item()}
 
     def encoder_phase(self, starts: Starts) -> Iterator[Metrics]:
         """VLA steps on images, the image encoder learning too; kept features are then stale."""
@@ -124,7 +136,7 @@ class VLATrainer:
         finally:
             # Also of a phase that was broken off: features are the acting encoder's, for all.
             self._share_encoder()
-            self._memory.forget_features()
+            self._memory.encoder_has_learned()
 
     @torch.no_grad()
     def _share_encoder(self) -> None:
@@ -145,8 +157,10 @@ class VLATrainer:
             for name, parameter in every.items():
                 parameter.requires_grad_(name in learns)
 
-    def _online_step(self, stage: Stage, inputs: PolicyInput, window: Window) -> float:
-        loss = self._step(self.optimiser, inputs, window)
+    def _online_step(
+        self, stage: Stage, inputs: PolicyInput, window: Window, weights: Tensor | None = None
+    ) -> float:
+        loss = self._step(self.optimiser, inputs, window, weights)
         self.updates += 1
         self._average(stage, self._config.imitation.ema)
         if self.target is not self._vla:
@@ -157,13 +171,22 @@ class VLATrainer:
         if self.trained is not self._vla:
             _blend(self._vla, self.trained, stage, 1 - decay)
 
-    def _step(self, optimiser: torch.optim.Optimizer, inputs: PolicyInput, window: Window) -> float:
+    def _step(
+        self,
+        optimiser: torch.optim.Optimizer,
+        inputs: PolicyInput,
+        window: Window,
+        weights: Tensor | None = None,
+    ) -> float:
         actions = torch.from_numpy(window.actions).to(inputs.state.device)
         chunks = self._vla.normalise(actions)
         losses = self.trained.imitation_loss(inputs, chunks)
         made_of = {"state": inputs.state, "actions": chunks, "losses": losses}
         if inputs.features is not None:
             made_of = {"features": inputs.features, **made_of}
+        if weights is not None:
+            losses = losses * weights
+            made_of["weights"] = weights
         loss = losses.mean()
         step_optimiser(optimiser, loss, "vla loss", made_of, max_norm=_MAX_NORM)
         return loss.item()

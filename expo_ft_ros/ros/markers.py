@@ -13,17 +13,23 @@ from numpy.typing import NDArray
 from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
-from expo_ft_ros.data.types import Source
+from expo_ft_ros.data.types import CandidateKind, Source
 from expo_ft_ros.monitor.paths import DRIVER_COLOURS, box_edges, q_colours
 from expo_ft_ros.robots import Workspace
 
-BASE, EDITED, CHOSEN, EDITS = "base", "edited", "chosen", "edits"
+BASE, EDITED, GRIPPER, CHOSEN, EDITS = "base", "edited", "gripper", "chosen", "edits"
 EXECUTED, WORKSPACE, REGIONS, STATE = "executed", "workspace", "regions", "state"
 ARM = "arm"
 
 _THIN, _THICK, _SHAFT = 0.0015, 0.005, 0.002  # [m]
 _ARM_WIDTH = 0.015
+_DOT = 0.003
 _WHITE, _GREY = (255, 255, 255), (150, 150, 155)
+_DRAWN = {
+    CandidateKind.BASE: (BASE, Marker.LINE_STRIP),
+    CandidateKind.EDITED: (EDITED, Marker.LINE_LIST),
+    CandidateKind.GRIPPER: (GRIPPER, Marker.POINTS),
+}
 
 
 def forget(header: Header) -> Marker:
@@ -35,40 +41,42 @@ def candidate_markers(
     header: Header,
     paths: NDArray[np.floating[Any]],
     q: NDArray[np.floating[Any]],
-    edited: Sequence[bool],
+    kind: NDArray[np.uint8],
     chosen: int,
 ) -> list[Marker]:
-    """A path a candidate, coloured by Q; edited ones are dashed; the chosen one again, thick; and
-    an arrow from each base chunk's end to that of its edit.
+    """A path a candidate, coloured by Q: edited ones are dashed, gripper decisions dots along their
+    base chunk's path; the chosen one again, thick; and an arrow from each base chunk's end to that
+    of its edit.
 
-    paths: (K, H + 1, 3) [m]; q, edited: (K,), base chunks first, then their edits in their order.
+    paths: (K, H + 1, 3) [m]; q, kind: (K,), in the order of msg/Candidates.
     """
     markers = []
     for number, (path, colour) in enumerate(zip(paths, q_colours(q), strict=True)):
-        kind = Marker.LINE_LIST if edited[number] else Marker.LINE_STRIP
-        marker = _marker(header, EDITED if edited[number] else BASE, number, kind, colour)
-        marker.scale.x = _THIN
-        # Every other segment of an edited path.
-        ends = path[: len(path) // 2 * 2] if edited[number] else path
+        namespace, shape = _DRAWN[CandidateKind(int(kind[number]))]
+        marker = _marker(header, namespace, number, shape, colour)
+        dots = shape == Marker.POINTS
+        marker.scale.x, marker.scale.y = (_DOT, _DOT) if dots else (_THIN, 0.0)
+        # Every other segment of a dashed path.
+        ends = path[: len(path) // 2 * 2] if shape == Marker.LINE_LIST else path
         marker.points = [_point(p) for p in ends]
         markers.append(marker)
     best = _marker(header, CHOSEN, 0, Marker.LINE_STRIP, q_colours(q)[chosen])
     best.scale.x = _THICK
     best.points = [_point(p) for p in paths[chosen]]
-    return [*markers, best, *_edits(header, paths, edited)]
+    return [*markers, best, *_edits(header, paths, kind)]
 
 
 def _edits(
-    header: Header, paths: NDArray[np.floating[Any]], edited: Sequence[bool]
+    header: Header, paths: NDArray[np.floating[Any]], kind: NDArray[np.uint8]
 ) -> list[Marker]:
-    count = len(paths) // 2
-    if list(edited) != [False] * count + [True] * count:
+    bases, edits = (np.flatnonzero(kind == of) for of in (CandidateKind.BASE, CandidateKind.EDITED))
+    if len(bases) != len(edits):
         return []
     arrows = []
-    for number in range(count):
+    for number, (base, edit) in enumerate(zip(bases, edits, strict=True)):
         arrow = _marker(header, EDITS, number, Marker.ARROW, _WHITE)
         arrow.scale = Vector3(x=_SHAFT, y=2 * _SHAFT, z=3 * _SHAFT)
-        arrow.points = [_point(paths[number][-1]), _point(paths[number + count][-1])]
+        arrow.points = [_point(paths[base][-1]), _point(paths[edit][-1])]
         arrows.append(arrow)
     return arrows
 

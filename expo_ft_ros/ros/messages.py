@@ -143,7 +143,7 @@ def chunk_to_msg(chunk: ActionChunk, header: Header, version: int = 0) -> Action
         horizon=len(chunk.actions),
         actions=to_array(chunk.actions, "f"),
         q=float(chunk.q),
-        edited=bool(chunk.edited),
+        kind=int(chunk.kind),
         policy_version=version,
     )
 
@@ -158,7 +158,7 @@ def candidates_to_msg(candidates: Candidates, header: Header) -> CandidatesMsg:
         horizon=horizon,
         actions=to_array(candidates.actions, "f"),
         q=to_array(candidates.q, "f"),
-        edited=[bool(edited) for edited in candidates.edited],
+        kind=to_array(candidates.kind, "B"),
         chosen=int(candidates.chosen),
     )
 

@@ -95,6 +95,11 @@ class TaskConfig(Config):
     edit_scale: float = Field(
         gt=0, le=1, description="beta, the largest edit of a normalised action"
     )
+    gripper_is_free: bool = Field(
+        default=True,
+        description="whether the policy may open and close the gripper as it likes; false where "
+        "it holds a tool, which it would drop",
+    )
     execute_steps: int = Field(
         ge=1, le=100, description="C, steps executed of each chunk before the next one"
     )

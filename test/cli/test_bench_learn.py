@@ -22,9 +22,10 @@ def folder(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_run_leaves_everything_that_a_table_needs(folder):
+def test_a_run_leaves_everything_that_a_table_needs(folder, monkeypatch):
+    monkeypatch.setenv("EXPO_FT_RUNS", str(folder / "runs"))
     words = ["demos:=1", "steps:=20", "eval_trials:=1", f"change:={TINY}", "label:=tiny"]
-    words.append("alone:=true")
+    words += ["alone:=true", "checkpoints:=1"]
     assert bench_learn.main(words) == 0
     (path,) = folder.glob("learn_cube_pick_expo_ft_tiny_seed0_*.json")
     result = json.loads(path.read_text())
@@ -40,6 +41,12 @@ def test_a_run_leaves_everything_that_a_table_needs(folder):
     assert online[0]["metrics"]["critic/loss"] >= 0
     assert {"critic/target_max", "actor/alpha", "cache/age"} <= set(online[0]["metrics"])
     assert run["critic_updates"] == 2 * 3 * len(online)
+    kept = folder / "runs" / run["kept"]
+    learned = [line for line in run["log"] if line["stage"] in ("collect", "rl")]
+    assert len(list((kept / "episodes").iterdir())) == len(learned)
+    steps = [line["env_steps"] for line in online]
+    names = [path.name.split("_")[0] for path in (kept / "checkpoints").iterdir()]
+    assert sorted(names) == sorted({f"step{count:06d}" for count in (steps[0], steps[-1])})
 
 
 @pytest.mark.slow

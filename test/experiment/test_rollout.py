@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from expo_ft_ros.control.plan import Plan
-from expo_ft_ros.data.types import Observation, Source
+from expo_ft_ros.data.types import CandidateKind, Candidates, Observation, Source
 from expo_ft_ros.experiment.rollout import InProcessRollout
 from expo_ft_ros.tasks import load_task
+from support.choices import only
 
 TASK = load_task("cube_pick")
 
@@ -27,8 +28,9 @@ def cell():
     made.close()
 
 
-def stand(observation: Observation) -> tuple[np.ndarray, float, bool]:
-    return np.zeros((16, 7), np.float32), 0.5, True
+def stand(observation: Observation) -> tuple[np.ndarray, Candidates]:
+    actions = np.zeros((16, 7), np.float32)
+    return actions, only(observation.number, actions, kind=CandidateKind.EDITED)
 
 
 def test_a_demonstration_is_a_person_s_and_succeeds(cell):

@@ -64,10 +64,16 @@ def test_a_node_that_has_fallen_silent_is_said_beside_the_buttons():
 
 def test_each_candidate_has_a_bar():
     view = make_view()
-    html = q_html(view.q, view.edited, view.chosen)
+    html = q_html(view.q, view.kind, view.chosen)
     assert html.count("<i ") == 16
     assert html.count("edited") == 8 + 1  # and in the legend
+    assert "gripper" not in html
+    kinds = np.array([0, 1, 2, 2], np.uint8)
+    html = q_html(np.arange(4.0), kinds, 3)
+    assert [html.count(f'class="{name}') for name in ("base", "edited", "gripper")] == [1, 1, 2]
+    assert "gripper decision" in html
+    html = q_html(view.q, view.kind, view.chosen)
     assert html.count(" chosen") == 1
-    assert "no critic" in q_html(np.full(3, np.nan), np.zeros(3, bool), 0)
-    assert "no candidates" in q_html(np.zeros(0), np.zeros(0, bool), -1)
-    assert q_html(np.array([1.0, np.nan]), np.zeros(2, bool), 0).count("<i ") == 2
+    assert "no critic" in q_html(np.full(3, np.nan), np.zeros(3, np.uint8), 0)
+    assert "no candidates" in q_html(np.zeros(0), np.zeros(0, np.uint8), -1)
+    assert q_html(np.array([1.0, np.nan]), np.zeros(2, np.uint8), 0).count("<i ") == 2

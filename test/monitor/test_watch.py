@@ -39,9 +39,9 @@ def step(number: int, source: Source, episode: int = 1, cause: str = "") -> Step
 def candidates(number: int, q: list[float]) -> Candidates:
     actions = np.zeros((len(q), 4, 7), np.float32)
     actions[:, :, 0] = np.arange(len(q))[:, None] / 10
-    edited = np.arange(len(q)) >= len(q) // 2
+    kind = (np.arange(len(q)) >= len(q) // 2).astype(np.uint8)
     values = np.array(q, np.float32)
-    return Candidates(number, actions, values, edited, int(np.argmax(values)))
+    return Candidates(number, actions, values, kind, int(np.argmax(values)))
 
 
 def test_before_anything_has_come_nothing_is_shown():
@@ -73,7 +73,7 @@ def test_candidates_start_where_the_tool_was_when_they_were_drawn():
     assert view.paths.shape == (4, 5, 3)
     np.testing.assert_allclose(view.paths[:, 0], [[0.4, 0.0, 0.2]] * 4)
     assert view.paths[3, -1, 0] > view.paths[1, -1, 0] > 0.4
-    assert (view.chosen, view.edited.tolist()) == (1, [False, False, True, True])
+    assert (view.chosen, view.kind.tolist()) == (1, [0, 0, 1, 1])
     np.testing.assert_allclose(view.q_history, [[0, 0.1, 0.7, 0.7]], atol=1e-6)
 
 

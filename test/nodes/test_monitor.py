@@ -79,7 +79,7 @@ class Monitored:
         message = Candidates(
             observation=number, count=len(q), horizon=16, actions=to_array(actions.ravel(), "f"),
             q=to_array(q.astype(np.float32), "f"),
-            edited=[i >= len(q) // 2 for i in range(len(q))], chosen=int(q.argmax()),
+            kind=[int(i >= len(q) // 2) for i in range(len(q))], chosen=int(q.argmax()),
         )  # fmt: skip
         self.out["policy/candidates"].publish(message)
         return message

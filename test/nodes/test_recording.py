@@ -44,12 +44,12 @@ def test_a_file_gives_what_live_messages_give(tmp_path_factory, seed, length, si
 def test_a_file_gives_the_windows_that_live_messages_give(tmp_path):
     said = list(messages(3, 9, np.random.default_rng(0)))
     record(tmp_path, 3, said)
-    live, file = (ReplayBuffer(20, image_size=8, views=("side", "wrist")) for _ in range(2))
+    live, file = (ReplayBuffer(20, 8, ("side", "wrist"), 0.9) for _ in range(2))
     live.add(of_live(said))
     file.add(load_episode(tmp_path / "000003.mcap"))
     np.testing.assert_array_equal(live.images, file.images)
     np.testing.assert_array_equal(live.state, file.state)
-    heard, read = (vars(replay.window(replay.starts(), 4, 6, 0.9)) for replay in (live, file))
+    heard, read = (vars(replay.window(replay.starts(), 4, 6)) for replay in (live, file))
     assert len(heard["start"]) == 9
     for name, value in heard.items():
         np.testing.assert_array_equal(value, read[name], err_msg=name)

@@ -54,7 +54,7 @@ class Others:
     def choose(self, observation: int, q: float) -> None:
         """The second of two candidates, an edit."""
         self._candidates.publish(
-            Candidates(observation=observation, count=2, q=[0.0, q], edited=[False, True], chosen=1)
+            Candidates(observation=observation, count=2, q=[0.0, q], kind=[0, 1], chosen=1)
         )
 
     def choose_nothing(self, observation: int) -> None:

@@ -5,10 +5,13 @@ import json
 import os
 import signal
 
+import numpy as np
 import pytest
 
 from expo_ft_ros.bringup.runner import RunResult
+from expo_ft_ros.recording.episode_store import episode_path
 from expo_ft_ros.recording.lerobot import DatasetWriter
+from expo_ft_ros.recording.recorded_episode import read_choices
 from support.episodes import make_episode
 from support.tiny_training import run
 
@@ -69,3 +72,52 @@ def test_a_dataset_stands_for_demonstrations(graph):
     assert [line["stage"] for line in lines] == ["eval_before", "rl", "eval_after"]
     online = lines[1]["steps"]
     assert 60 < lines[-1]["transitions"] <= 60 + online
+
+
+ALL_KINDS = """
+edit:
+  alpha: 0.01
+  shifted_target: true
+  knots: 2
+  rotation_scale: 0
+  gripper_scale: 2.5
+  zero_start: true
+  alpha_learning_rate: 0.01
+  gripper_decisions: 2
+  trained_on: both
+  evaluation: sample
+warmup_episodes: 2
+critic_steps_per_update: 4
+explore_share_warmup: 1.0
+explore_share: 0.5
+"""
+
+
+def test_edits_and_gripper_decisions_go_through_the_whole_graph(graph):
+    """They are executed from the warm-up on, recorded with their kind, valued and learned from."""
+    folder = graph.folder
+    folder.mkdir(parents=True, exist_ok=True)
+    preset = folder / "all_kinds.yaml"
+    preset.write_text(ALL_KINDS)
+    done = _run(graph, "sync", preset=str(preset), steps=250)
+    assert done.code == 0, f"{done.cause}\n{done.tail}"
+    assert not done.warnings
+    lines = [line for line in _lines(folder) if line["stage"] != "collect"]
+    before, *online, after = lines
+    first = online[0]
+    assert first["edited_chosen"] + first["gripper_chosen"] == 1
+    assert "q_spread" not in first
+    assert before["edited_chosen"] == before["gripper_chosen"] == 0
+    assert online[-1]["critic_updates"] > 0
+    assert after["q_spread"] > 0
+    choices = {
+        line["episode"]: read_choices(episode_path(folder / "episodes", line["episode"]))
+        for line in lines
+    }
+    counts = {
+        number: [np.bincount(choice.kind, minlength=3).tolist() for choice in made]
+        for number, made in choices.items()
+    }
+    assert all(count == [8, 0, 0] for count in counts[before["episode"]])
+    for line in (first, after):
+        assert all(count == [8, 8, 4] for count in counts[line["episode"]])

@@ -172,7 +172,7 @@ def _command(graph, *words: str, folder: Path | None = None) -> None:
 
 
 def candidates_shown(message) -> int:
-    return sum(marker.ns in ("base", "edited") for marker in message.markers)
+    return sum(marker.ns in ("base", "edited", "gripper") for marker in message.markers)
 
 
 def _weights_changed(run: Path) -> None:

@@ -5,35 +5,37 @@ import numpy as np
 import pytest
 
 from expo_ft_ros.data.types import Candidates
-from expo_ft_ros.recording.recorded_episode import edit_size
 from expo_ft_ros.report.learning import edit_curves, edits_of, window_share
 from expo_ft_ros.report.run_data import read_run
 from support.runs import make_run, training
 
 
-def candidates(chosen: int, edited=(False, False, True, True)) -> Candidates:
+def candidates(chosen: int, kind=(0, 0, 1, 1)) -> Candidates:
     """Two base chunks of two steps, the second 0.5 all over, and each's edit."""
     actions = np.zeros((4, 2, 7), np.float32)
     actions[1] = 0.5
     actions[2] = 0.1
     actions[3] = 0.5
     actions[3, 0, 0] = 0.36  # one number of fourteen differs from its base, by 0.14
-    return Candidates(1, actions, np.arange(4, dtype=np.float32), np.array(edited), chosen)
+    q = np.arange(4, dtype=np.float32)
+    return Candidates(1, actions, q, np.array(kind, np.uint8), chosen)
 
 
 def test_an_edit_is_measured_against_its_own_base():
-    assert edit_size(candidates(2)) == pytest.approx(0.1)
-    assert edit_size(candidates(3)) == pytest.approx(0.14 / 14)
-    assert edit_size(candidates(0)) is None
+    assert candidates(2).edit_size == pytest.approx(0.1)
+    assert candidates(3).edit_size == pytest.approx(0.14 / 14)
+    assert candidates(0).edit_size is None
 
 
 def test_without_a_base_for_each_nothing_is_measured():
-    assert edit_size(candidates(3, (False, False, False, True))) is None
+    assert candidates(3, (0, 0, 0, 1)).edit_size is None
 
 
 def test_the_edits_of_an_episode():
     edits = edits_of([candidates(0), candidates(2), candidates(3), candidates(1)])
-    assert (edits.chunks, edits.edited) == (4, 2)
+    assert (edits.chunks, edits.edited, edits.gripper) == (4, 2, 0)
+    decided = edits_of([candidates(3, (0, 1, 2, 2)), candidates(0, (0, 1, 2, 2))])
+    assert (decided.chunks, decided.edited, decided.gripper) == (2, 0, 1)
     assert edits.sizes == pytest.approx((0.1, 0.01))
 
 

@@ -54,7 +54,7 @@ def test_drawn_members_are_distinct_and_their_minimum_is_taken():
 
 
 def small_config(**changes: Any) -> AgentConfig:
-    small = {"image_size": 16, "critic": CONFIG, "minimum_of": 2}
+    small = {"image_size": 16, "critic": CONFIG, "minimum_of": 2, "edits": True}
     return load_preset().model_copy(update={**small, **changes})
 
 
@@ -78,14 +78,19 @@ def batch(n: int = 8) -> dict[str, torch.Tensor]:
 NEXT = ("reward", "bootstrap", "next_visual", "next_state", "next_base")
 
 
+@pytest.mark.parametrize("decisions", [0, 2])
 @pytest.mark.parametrize("pessimistic_edit_gain", [False, True])
 @pytest.mark.parametrize("draws", [([0, 2], [3, 1]), ([2, 0, 3, 1], [1, 3, 0, 2])])
-def test_td_target_is_the_equation(monkeypatch, draws, pessimistic_edit_gain):
-    """y = r + bootstrap * min over fresh members of Q'(s', a*), a* the argmax over base chunks and
-    their edits of the minimum over other members: here in NumPy, with the draws known."""
+def test_td_target_is_the_equation(monkeypatch, draws, pessimistic_edit_gain, decisions):
+    """y = r + bootstrap * min over fresh members of Q'(s', a*), a* the argmax over base chunks,
+    their edits and gripper decisions of the minimum over other members: here in NumPy, with the
+    draws known."""
     torch.manual_seed(0)
     edit_config = load_preset().edit.model_copy(
-        update={"pessimistic_edit_gain": pessimistic_edit_gain}
+        update={
+            "pessimistic_edit_gain": pessimistic_edit_gain,
+            "gripper_decisions": decisions,
+        }
     )
     networks = make_networks(minimum_of=len(draws[0]), edit=edit_config)
     data = batch()
@@ -103,7 +108,10 @@ def test_td_target_is_the_equation(monkeypatch, draws, pessimistic_edit_gain):
     y = networks.td_target(*(data[name] for name in NEXT)).numpy()
 
     base, edit = data["next_base"].numpy().clip(-1, 1), edits[0].numpy()
-    candidates = np.concatenate([base, (base + edit).clip(-1, 1)], axis=1)
+    opening, closing = base[:, :decisions].copy(), base[:, :decisions].copy()
+    opening[:, :, 6::7], closing[:, :, 6::7] = 1, -1
+    candidates = np.concatenate([base, (base + edit).clip(-1, 1), opening, closing], axis=1)
+    base_of = [0, 1, 2, 0, 1, 2, *range(decisions), *range(decisions)]
     with torch.no_grad():
         features = networks.features(networks.target, data["next_visual"], data["next_state"])
         every = networks.target.ensemble(features, torch.from_numpy(candidates)).numpy()
@@ -112,7 +120,8 @@ def test_td_target_is_the_equation(monkeypatch, draws, pessimistic_edit_gain):
         drawn = every[list(draws[0]), b]
         worth = drawn.min(axis=0)
         if pessimistic_edit_gain:
-            worth[3:] = worth[:3] + (drawn[:, 3:] - drawn[:, :3]).min(axis=0)
+            gain = (drawn - drawn[:, base_of]).min(axis=0)
+            worth = np.where(np.arange(len(worth)) < 3, worth, worth[base_of] + gain)
         star = int(np.argmax(worth))
         value = every[list(draws[1]), b, star].min()
         expected[b] = data["reward"][b] + data["bootstrap"][b] * value
@@ -167,7 +176,7 @@ def test_edits_may_be_left_out():
     networks, data = make_networks(), batch()
     base = data["next_base"]
     left_out = networks.select(
-        data["next_visual"], data["next_state"], base, mode=False, edited=False
+        data["next_visual"], data["next_state"], base, mode=False, alternatives=False
     )
     torch.testing.assert_close(left_out.chunks, base.clamp(-1, 1))
 
@@ -184,14 +193,14 @@ def test_no_candidate_is_beyond_what_a_robot_executes():
 
 
 def test_rotations_may_be_left_unedited():
-    edit = load_preset().edit.model_copy(update={"rotations": False})
+    edit = load_preset().edit.model_copy(update={"rotation_scale": 0.0})
     networks, data = make_networks(edit=edit), batch()
     data["next_base"] = data["next_base"].clamp(-0.7, 0.7)
     edits = select(networks, data).chunks[:, 3:] - data["next_base"]
     per_step = edits.view(8, 3, CHUNK // 7, 7)
     assert per_step[..., 3:6].abs().max() < 1e-6
     assert per_step[..., [0, 1, 2, 6]].abs().min() > 0
-    assert networks.actor.free_dims == CHUNK * 4 // 7
+    assert networks.actor.dims == CHUNK * 4 // 7
 
 
 def test_polyak_moves_the_target_by_tau():
@@ -257,6 +266,16 @@ def test_temperature_follows_its_own_equation():
     for _ in range(5):
         networks.actor_step(*step)
     assert networks.log_alpha.item() < middle
+
+
+@pytest.mark.parametrize(("rate", "moves"), [(0.0, 0.0), (0.02, 0.02), (None, 3e-4)])
+def test_the_temperature_has_a_rate_of_its_own(rate, moves):
+    """Adam's first step is as long as its rate."""
+    edit = load_preset().edit.model_copy(update={"alpha_learning_rate": rate})
+    networks, data = make_networks(edit=edit), batch()
+    before = networks.log_alpha.item()
+    networks.actor_step(data["visual"], data["state"], data["chunk"])
+    assert abs(networks.log_alpha.item() - before) == pytest.approx(moves, rel=1e-2, abs=1e-9)
 
 
 def test_the_actor_neither_moves_the_critic_nor_its_encoder():

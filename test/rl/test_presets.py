@@ -9,7 +9,8 @@ import torch
 
 from expo_ft_ros.configuration import ConfigError
 from expo_ft_ros.rl.actor_critic import ValueNetwork
-from expo_ft_ros.rl.config import AlgorithmConfig, known_names, load_preset, require_room
+from expo_ft_ros.rl.config import AlgorithmConfig, load_preset, require_room
+from expo_ft_ros.rl.preset_files import known_names
 from expo_ft_ros.tasks import known_tasks, load_task
 from support.agents import fed, go_on, weights_of
 
@@ -31,6 +32,26 @@ CHOICES = {
 }
 
 
+EDITS_OF_THE_PAPER = {
+    "hidden": 256,
+    "knots": 0,
+    "position_scale": 1.0,
+    "rotation_scale": 1.0,
+    "gripper_scale": 1.0,
+    "zero_start": False,
+    "initial_std": 1.0,
+    "alpha": 1.0,
+    "alpha_learning_rate": None,
+    "shifted_target": False,
+    "gripper_decisions": 0,
+    "steps_per_update": 1,
+    "trained_on": "executed",
+    "evaluation": "mode",
+    "pessimistic_edit_gain": False,
+}
+"""Each step's seven numbers within +-beta, one edit step a call, evaluated by their mode."""
+
+
 def fields(preset: str) -> dict[str, object]:
     config = load_preset(preset)
     return {name: getattr(config, name) for name in AlgorithmConfig.model_fields}
@@ -42,7 +63,10 @@ def test_paper_and_author_differ_in_what_their_sources_say_only():
     assert differing == {n for n, v in CHOICES["paper"].items() if v != CHOICES["author"][n]}
     for preset, found in (("paper", paper), ("author", author)):
         assert {name: found[name] for name in CHOICES[preset]} == CHOICES[preset]
-        assert (found["edit"].alpha, found["edit"].shifted_target) == (1.0, False)
+        assert found["edit"].model_dump() == EDITS_OF_THE_PAPER
+        assert (found["edits_after"], found["explore_share"], found["explore_share_warmup"]) == (
+            0,
+        ) * 3
         assert (found["minimum_of"], found["candidates"], found["edits"]) == (2, 8, True)
         assert (found["critic_steps_per_update"], found["batch"], found["tau"]) == (20, 64, 5e-3)
 
@@ -66,7 +90,7 @@ def test_fresh_candidates_are_drawn_for_each_batch():
     agent = fed(target_candidates="fresh")
     drawn = []
     draw = agent.memory.draw_candidates
-    agent.memory.draw_candidates = lambda slots: drawn.append(slots) or draw(slots)
+    agent.memory.draw_candidates = lambda slots, count: drawn.append(slots) or draw(slots, count)
     agent.update(go_on)
     after = agent.config.critic_steps_per_update
     assert len(drawn) >= after, "once for each critic step"

@@ -25,12 +25,12 @@ episode_shapes = st.lists(st.tuples(st.integers(1, 12), st.booleans()), min_size
 @settings(max_examples=60, deadline=None)
 @given(shapes=episode_shapes, steps=st.integers(1, 8), extra=st.integers(0, 4))
 def test_windows_follow_the_td_target_equation(shapes, steps, extra):
-    replay = ReplayBuffer(capacity=100, image_size=8, views=VIEWS)
+    replay = ReplayBuffer(100, 8, VIEWS, GAMMA)
     episodes = [make_episode(i, n, terminated=t) for i, (n, t) in enumerate(shapes)]
     slots = [replay.add(e) for e in episodes]
     for episode, where in zip(episodes, slots, strict=True):
         total = len(episode)
-        window = replay.window(where[:-1], steps, steps + extra, GAMMA)
+        window = replay.window(where[:-1], steps, steps + extra)
         for t in range(total):
             taken = min(steps, total - t)
             expected = sum(GAMMA**i * episode.reward[t + i] for i in range(taken))
@@ -47,13 +47,13 @@ def test_windows_follow_the_td_target_equation(shapes, steps, extra):
 @settings(max_examples=30, deadline=None)
 @given(shapes=st.lists(st.tuples(st.integers(1, 12), st.booleans()), min_size=1, max_size=30))
 def test_eviction_never_leaves_half_an_episode(shapes):
-    replay = ReplayBuffer(capacity=40, image_size=8, views=VIEWS)
+    replay = ReplayBuffer(40, 8, VIEWS, GAMMA)
     for i, (n, t) in enumerate(shapes):
         episode = make_episode(i, n, terminated=t)
         where = replay.add(episode)
         np.testing.assert_array_equal(replay.action[where[:-1]], episode.executed)
         starts = replay.starts()
-        window = replay.window(starts, 5, 5, GAMMA)
+        window = replay.window(starts, 5, 5)
         assert (window.length >= 1).all()
         assert set(window.after) <= set(replay.slots)
     held = replay.slots
@@ -62,13 +62,13 @@ def test_eviction_never_leaves_half_an_episode(shapes):
 
 
 def test_final_observation_is_never_a_start():
-    replay = ReplayBuffer(capacity=20, image_size=8, views=VIEWS)
+    replay = ReplayBuffer(20, 8, VIEWS, GAMMA)
     where = replay.add(make_episode(1, 5, terminated=True))
     assert where[-1] not in replay.starts()
 
 
 def test_starts_select_success_and_human_steps():
-    replay = ReplayBuffer(capacity=50, image_size=8, views=VIEWS)
+    replay = ReplayBuffer(50, 8, VIEWS, GAMMA)
     good = replay.add(make_episode(1, 6, terminated=True))
     replay.add(make_episode(2, 6, terminated=False))
     assert set(replay.starts(successful=True)) == set(good[:-1])
@@ -80,7 +80,7 @@ def test_starts_select_success_and_human_steps():
 @settings(max_examples=40, deadline=None)
 @given(shapes=episode_shapes, steps=st.integers(1, 8))
 def test_starts_by_what_their_windows_hold(shapes, steps):
-    replay = ReplayBuffer(capacity=100, image_size=8, views=VIEWS)
+    replay = ReplayBuffer(100, 8, VIEWS, GAMMA)
     expected: dict[str, set[int]] = {"human": set(), "whole": set(), "demonstrated": set()}
     exclude_pre_intervention = set()
     for i, (n, terminated) in enumerate(shapes):
@@ -111,7 +111,7 @@ def test_starts_by_what_their_windows_hold(shapes, steps):
 def test_a_window_in_which_the_robot_was_held_shows_nothing_to_imitate():
     episode = make_episode(1, 6, terminated=True)
     episode = replace(episode, source=np.array([0, 1, 0, Source.HOLD, 0, 0], np.uint8))
-    replay = ReplayBuffer(capacity=20, image_size=8, views=VIEWS)
+    replay = ReplayBuffer(20, 8, VIEWS, GAMMA)
     where = replay.add(episode)
     assert list(replay.driven(replay.starts(), 2)) == [*where[:2], *where[4:6]]
     assert list(replay.driven(replay.starts(), 1)) == [*where[:3], *where[4:6]]
@@ -121,17 +121,15 @@ def test_a_window_in_which_the_robot_was_held_shows_nothing_to_imitate():
 
 
 def test_a_timeout_may_count_as_an_end():
-    replay = ReplayBuffer(capacity=20, image_size=8, views=VIEWS)
+    replay = ReplayBuffer(20, 8, VIEWS, GAMMA)
     where = replay.add(make_episode(1, 5, terminated=False))
-    window = replay.window(where[:-1], 2, 2, GAMMA, truncation_ends=True)
+    window = replay.window(where[:-1], 2, 2, truncation_ends=True)
     np.testing.assert_allclose(window.bootstrap, [GAMMA**2] * 3 + [0, 0])
 
 
 def test_episode_longer_than_the_buffer_is_refused_with_the_remedy():
     with pytest.raises(ValueError, match="raise replay_capacity"):
-        ReplayBuffer(capacity=5, image_size=8, views=VIEWS).add(
-            make_episode(3, 9, terminated=False)
-        )
+        ReplayBuffer(5, 8, VIEWS, GAMMA).add(make_episode(3, 9, terminated=False))
 
 
 def test_candidate_cache_knows_missing_and_oldest():

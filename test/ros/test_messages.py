@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+from types import SimpleNamespace
+
 import cv2
 import numpy as np
 import pytest
@@ -8,7 +10,15 @@ pytest.importorskip("expo_ft_ros.msg")
 from expo_ft_ros.msg import ActionChunk as ActionChunkMsg
 from sensor_msgs.msg import CompressedImage, Image
 
-from expo_ft_ros.data.types import ActionChunk, Proprio, Source, Step, Verdict
+from expo_ft_ros.data.types import (
+    ActionChunk,
+    CandidateKind,
+    Candidates,
+    Proprio,
+    Source,
+    Step,
+    Verdict,
+)
 from expo_ft_ros.recording import messages
 from expo_ft_ros.ros import messages as to_messages
 from expo_ft_ros.ros.messages import header_of, to_array
@@ -126,10 +136,40 @@ def test_step_and_chunk_there_and_back():
     assert after.cause == "why"
     np.testing.assert_array_equal(after.proposed, step.proposed)
     np.testing.assert_array_equal(after.executed, step.executed)
-    chunk = ActionChunk(4, 7, rng.uniform(-1, 1, (16, 7)).astype(np.float32), q=0.5, edited=True)
+    actions = rng.uniform(-1, 1, (16, 7)).astype(np.float32)
+    chunk = ActionChunk(4, 7, actions, q=0.5, kind=CandidateKind.GRIPPER)
     back = messages.chunk_from_msg(to_messages.chunk_to_msg(chunk, header_of(1), 3))
     np.testing.assert_array_equal(back.actions, chunk.actions)
-    assert (back.id, back.observation, back.q, back.edited) == (4, 7, 0.5, True)
+    assert (back.id, back.observation, back.q, back.kind) == (4, 7, 0.5, CandidateKind.GRIPPER)
+
+
+def test_candidates_there_and_back():
+    rng = np.random.default_rng(1)
+    actions = rng.uniform(-1, 1, (4, 8, 7)).astype(np.float32)
+    kind = np.array([0, 1, 2, 2], np.uint8)
+    said = Candidates(9, actions, np.array([0.1, 0.2, 0.3, np.nan], np.float32), kind, 2)
+    back = messages.candidates_from_msg(to_messages.candidates_to_msg(said, header_of(1)))
+    for name in ("actions", "q", "kind"):
+        np.testing.assert_array_equal(getattr(back, name), getattr(said, name))
+    assert (back.observation, back.chosen, back.chosen_kind) == (9, 2, CandidateKind.GRIPPER)
+
+
+def test_candidates_from_before_there_were_kinds_are_base_chunks_and_edits():
+    said = SimpleNamespace(
+        observation=9, count=2, horizon=1, actions=[0.0] * 14, q=[0.1, 0.2], edited=[False, True],
+        chosen=1,
+    )  # fmt: skip
+    back = messages.candidates_from_msg(said)
+    assert back.kind.tolist() == [CandidateKind.BASE, CandidateKind.EDITED]
+    assert back.chosen_kind is CandidateKind.EDITED
+
+
+def test_a_kind_that_is_none_is_refused():
+    with pytest.raises(messages.BadMessage, match=r"chunk 3 is of kind 9 \(known are BASE 0, "):
+        messages.chunk_from_msg(ActionChunkMsg(id=3, horizon=1, actions=[0.0] * 7, kind=9))
+    said = Candidates(9, np.zeros((1, 1, 7), np.float32), np.zeros(1), np.array([9], np.uint8), 0)
+    with pytest.raises(messages.BadMessage, match="a candidate of observation 9 is of kind 9"):
+        messages.candidates_from_msg(to_messages.candidates_to_msg(said, header_of(1)))
 
 
 def test_chunk_whose_size_contradicts_its_horizon_is_refused():

@@ -112,6 +112,7 @@ class MeddledTraining:
             len(learned["state"]) + 1,
             learned["images"].shape[-1],
             load_robot(DEFAULT_ROBOT).view_names,
+            gamma=1.0,
         )
         for episode in self.episodes().values():
             if episode.outcome.stage in ("collect", "rl"):

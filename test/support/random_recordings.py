@@ -117,7 +117,7 @@ def write_episode(folder: Path, number: int, length: int) -> Path:
                 horizon=_HORIZON,
                 actions=actions.ravel().tolist(),
                 q=rng.uniform(0, 1, _COUNT).tolist(),
-                edited=[False, False, True, True],
+                kind=[0, 0, 1, 1],
                 chosen=CHOSEN,
             )
             said.append(("policy/candidates", candidates))

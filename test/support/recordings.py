@@ -42,7 +42,7 @@ def record(
     views: Sequence[str] = VIEWS,
 ) -> Path:
     """Writes an episode of a step for each source, 1 cm along x each; choices: step -> actions
-    (K, C, 7), q (K,), edited (K,) and chosen of a choice on its observation."""
+    (K, C, 7), q (K,), kind (K,) and chosen of a choice on its observation."""
     folder.mkdir(parents=True, exist_ok=True)
     files = EpisodeFiles(folder, "", views)
     said = _messages(number, sources, choices or {}, success, stage, cause, instruction, views)
@@ -59,8 +59,8 @@ def choice(*paths: Sequence[float], q: Sequence[float], edits: int = 0, chosen: 
     them are edits."""
     actions = np.zeros((len(paths), 4, 7), np.float32)
     actions[:, :, :3] = np.array(paths)[:, None]
-    edited = [place >= len(paths) - edits for place in range(len(paths))]
-    return {"actions": actions, "q": np.array(q), "edited": edited, "chosen": chosen}
+    kind = [int(place >= len(paths) - edits) for place in range(len(paths))]
+    return {"actions": actions, "q": np.array(q), "kind": kind, "chosen": chosen}
 
 
 def _messages(number, sources, choices, success, stage, cause, instruction, views):
@@ -119,6 +119,6 @@ def _candidates(observation: int, said: Mapping[str, Any]) -> Candidates:
         horizon=horizon,
         actions=to_array(said["actions"], "f"),
         q=to_array(said["q"], "f"),
-        edited=list(said["edited"]),
+        kind=list(said["kind"]),
         chosen=said["chosen"],
     )

@@ -37,7 +37,7 @@ def make_view(step: int = 34, **changes: object) -> View:
         "gripper_width": 0.06,
         "joints": joints_at(step),
         "q": q,
-        "edited": np.arange(16) >= 8,
+        "kind": (np.arange(16) >= 8).astype(np.uint8),
         "chosen": int(q.argmax()),
         "paths": tool_paths(executed[-1], np.repeat(actions, 16, axis=1), RobotLimits(), PERIOD),
         "executed": executed,

@@ -17,8 +17,8 @@ from expo_ft_ros.rl.algorithms.base import (
     WithNetworks,
 )
 from expo_ft_ros.rl.gaussian import TanhGaussian, target_entropy
-from expo_ft_ros.rl.memory import Transitions
 from expo_ft_ros.rl.replay_buffer import Window
+from expo_ft_ros.rl.transitions import Transitions
 
 
 class ActorBaseline(WithNetworks, ABC):
@@ -36,7 +36,7 @@ class ActorBaseline(WithNetworks, ABC):
             context.visual_shape,
             lambda in_dim: TanhGaussian(in_dim, dim, config.edit.hidden, scale),
             alpha=config.baseline.alpha,
-            entropy=lambda actor: target_entropy(dim, scale, shifted=False),
+            entropy=lambda actor: target_entropy(actor.bounds, shifted=False),
         )
         super().__init__(context, networks)
 
@@ -77,6 +77,7 @@ class ActorBaseline(WithNetworks, ABC):
         target = networks.td_target_of_actor(
             batch.reward, batch.bootstrap, batch.next_visual, batch.next_state
         )
+        target = networks.bounded(target, batch.least)
         metrics = networks.critic_step(batch.visual, batch.state, self._actions(batch), target)
         self.critic_updates += 1
         return metrics
@@ -104,4 +105,4 @@ class ActorBaseline(WithNetworks, ABC):
         if self.critic_updates == 0:
             q = torch.full_like(q, torch.nan)
         executed = chunk[None, : self._context.task.execute_steps]
-        return ActionSelection(chunk, executed, q, torch.zeros(1, dtype=torch.bool), 0)
+        return ActionSelection(chunk, executed, q, torch.zeros(1, dtype=torch.uint8), 0)

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from expo_ft_ros.data.types import ACTION_DIM
+from expo_ft_ros.data.types import ACTION_DIM, CandidateKind
 from expo_ft_ros.policies.base import VLA, PolicyInput, Statistics
 from expo_ft_ros.rl.actor_critic import ActorCritic, Metrics, resume_optimiser
 from expo_ft_ros.rl.config import AgentConfig
@@ -61,14 +61,14 @@ class ActionSelection:
         chunk: (H, 7), of which C steps are meant.
         candidates: (K, C, 7) it was chosen from.
         q: (K,), NaN where there is no critic to value them.
-        edited: (K,) bool.
+        kind: (K,) uint8 of CandidateKind.
         chosen: Index of the one in `chunk`.
     """
 
     chunk: Tensor
     candidates: Tensor
     q: Tensor
-    edited: Tensor
+    kind: Tensor
     chosen: int
 
 
@@ -166,6 +166,6 @@ def base_choice(context: AlgorithmContext, base: Tensor) -> ActionSelection:
         chunk=base[0, 0],
         candidates=base[0, :, : context.task.execute_steps],
         q=torch.full((count,), torch.nan),
-        edited=torch.zeros(count, dtype=torch.bool),
+        kind=torch.full((count,), int(CandidateKind.BASE), dtype=torch.uint8),
         chosen=0,
     )

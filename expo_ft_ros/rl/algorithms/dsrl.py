@@ -10,7 +10,7 @@ from torch import Tensor
 
 from expo_ft_ros.rl.algorithms.actor_baseline import ActorBaseline
 from expo_ft_ros.rl.algorithms.base import ActionSelection, AlgorithmContext, EncodedObservation
-from expo_ft_ros.rl.memory import Transitions
+from expo_ft_ros.rl.transitions import Transitions
 
 
 class Dsrl(ActorBaseline):

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from expo_ft_ros.data.normalisation import RangeNormaliser
-from expo_ft_ros.data.types import ACTION_DIM
+from expo_ft_ros.data.types import ACTION_DIM, GRIPPER, CandidateKind
 from expo_ft_ros.policies.base import Statistics
 from expo_ft_ros.rl.actor_critic import ActorCritic, Metrics
+from expo_ft_ros.rl.advantage import AdvantageWeights
 from expo_ft_ros.rl.algorithms.base import (
     ActionSelection,
     AlgorithmContext,
@@ -22,10 +23,11 @@ from expo_ft_ros.rl.algorithms.base import (
     WithNetworks,
     base_choice,
 )
+from expo_ft_ros.rl.candidates import Layout, gripper_decisions, layout
 from expo_ft_ros.rl.config import AgentConfig
-from expo_ft_ros.rl.gaussian import TanhGaussian, target_entropy
-
-_ROTATIONS = slice(3, 6)
+from expo_ft_ros.rl.edit_policy import EditPolicy
+from expo_ft_ros.rl.gaussian import target_entropy
+from expo_ft_ros.rl.replay_buffer import Window
 
 
 @dataclass(frozen=True)
@@ -33,14 +35,16 @@ class Selection:
     """On-the-fly choice for B observations among K candidates (eq. 2).
 
     Attributes:
-        chunks: (B, K, C * 7), the base chunks first, then their edits.
+        chunks: (B, K, C * 7), in the order of `layout`.
         q: (B, K).
         chosen: (B,) index of the greatest.
+        layout: Which of them is what.
     """
 
     chunks: Tensor
     q: Tensor
     chosen: Tensor
+    layout: Layout
 
     @property
     def best(self) -> Tensor:
@@ -57,6 +61,7 @@ class EditedCritic(ActorCritic):
         chunk_dim: C * 7; chunks are flat.
         edit_scale: beta.
         visual_shape: What the critic's encoder sees of an observation.
+        gripper_is_free: Whether gripper decisions may be candidates.
     """
 
     def __init__(
@@ -65,25 +70,22 @@ class EditedCritic(ActorCritic):
         chunk_dim: int,
         edit_scale: float,
         visual_shape: tuple[int, ...],
+        *,
+        gripper_is_free: bool = True,
     ) -> None:
         edit = config.edit
         length = chunk_dim // ACTION_DIM
-        moved = torch.ones(length, ACTION_DIM)
-        if not edit.rotations:
-            moved[:, _ROTATIONS] = 0
         super().__init__(
             config,
             chunk_dim,
             visual_shape,
-            lambda in_dim: TanhGaussian(
-                in_dim + chunk_dim, chunk_dim, edit.hidden, edit_scale, moved.flatten()
-            ),
+            lambda in_dim: EditPolicy(in_dim + chunk_dim, length, edit_scale, edit),
             alpha=edit.alpha,
-            entropy=lambda actor: target_entropy(
-                actor.free_dims, edit_scale, shifted=edit.shifted_target
-            ),
+            entropy=lambda actor: target_entropy(actor.bounds, shifted=edit.shifted_target),
+            alpha_rate=edit.alpha_learning_rate,
         )
         self._length = length
+        self._decisions = edit.gripper_decisions if gripper_is_free else 0
         self.action_stats = RangeNormaliser(ACTION_DIM)
 
     def set_normalization(self, statistics: Statistics) -> None:
@@ -94,9 +96,18 @@ class EditedCritic(ActorCritic):
     def executable(self, action: Tensor) -> Tensor:
         """Chunks (..., C * 7) within +-1 of the robot's range, which is all that is ever executed
         and replayed: of anything beyond the critic learns nothing."""
-        limit = torch.ones(ACTION_DIM, device=action.device)
-        low, high = self.action_stats.transform(-limit), self.action_stats.transform(limit)
+        low, high = self._limits(action.device)
         return action.clamp(low.repeat(self._length), high.repeat(self._length))
+
+    def _limits(self, device: torch.device) -> tuple[Tensor, Tensor]:
+        """-1 and +1 of the robot's range, normalised: (7,) each."""
+        limit = torch.ones(ACTION_DIM, device=device)
+        return self.action_stats.transform(-limit), self.action_stats.transform(limit)
+
+    @property
+    def has_alternatives(self) -> bool:
+        """Whether anything but base chunks may be a candidate."""
+        return self.config.edits or self._decisions > 0
 
     @torch.no_grad()
     def select(
@@ -106,36 +117,61 @@ class EditedCritic(ActorCritic):
         base: Tensor,
         *,
         mode: bool,
-        edited: bool = True,
+        alternatives: bool = True,
+        acting: bool = False,
         generator: torch.Generator | None = None,
     ) -> Selection:
-        """Scores base chunks and one edit of each by the minimum over freshly drawn target members.
+        """Scores base chunks, one edit of each and gripper decisions, as configured, by the minimum
+        over freshly drawn target members.
 
         Args:
             visual: (B, *visual_shape).
             state: (B, STATE_DIM) SI units.
             base: (B, N, C * 7).
             mode: Edits are the edit policy's mode instead of samples.
-            edited: False leaves edits out.
+            alternatives: False leaves all but base chunks out.
+            acting: By what acting values candidates by (`ValueConfig.acting_value`).
             generator: Of what is drawn; None: torch's global one.
         """
         base = self.executable(base)
-        chunks = base
-        if edited:
+        edits = alternatives and self.config.edits
+        decisions = self._decisions if alternatives else 0
+        parts = [base]
+        if edits:
             features = self.features(self.value, visual, state)[:, None]
             condition = torch.cat([features.expand(-1, base.shape[1], -1), base], dim=-1)
             actor = self.actor
-            edits = actor.mode(condition) if mode else actor.sample(condition, generator)[0]
-            chunks = torch.cat([base, self.executable(base + edits)], dim=1)
-        of_target = self.features(self.target, visual, state)
-        ensemble = self.target.ensemble
-        of_members = ensemble(of_target, chunks, ensemble.draw(generator))
-        q = of_members.amin(dim=0)
-        if edited and self.config.edit.pessimistic_edit_gain:
-            of_base, of_edits = of_members.chunk(2, dim=2)
-            q = torch.cat([q.chunk(2, dim=1)[0]] * 2, dim=1)
-            q[:, base.shape[1] :] += (of_edits - of_base).amin(dim=0)
-        return Selection(chunks, q, q.argmax(dim=1))
+            edit = actor.mode(condition) if mode else actor.sample(condition, generator)[0]
+            parts.append(self.executable(base + edit))
+        if decisions:
+            closing, opening = (limit[GRIPPER] for limit in self._limits(base.device))
+            parts.append(gripper_decisions(base, decisions, opening, closing))
+        chunks = torch.cat(parts, dim=1)
+        made = layout(base.shape[1], edits=edits, decisions=decisions, device=base.device)
+        of_members, q = self.valued(visual, state, chunks, acting=acting, generator=generator)
+        if self.config.edit.pessimistic_edit_gain:
+            # A base chunk gains nothing over itself.
+            q = q[:, made.base] + (of_members - of_members[:, :, made.base]).amin(dim=0)
+        return Selection(chunks, q, q.argmax(dim=1), made)
+
+    @torch.no_grad()
+    def valued(
+        self,
+        visual: Tensor,
+        state: Tensor,
+        chunks: Tensor,
+        *,
+        acting: bool,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Q of chunks (B, K, C * 7) by the target's members that are asked, (M, B, K), and what
+        they are worth by these, (B, K); the other arguments are those of `select`."""
+        features, ensemble = self.features(self.target, visual, state), self.target.ensemble
+        if acting and self.config.value.acting_value == "mean":
+            of_members: Tensor = ensemble(features, chunks)
+            return of_members, of_members.mean(dim=0)
+        of_members = ensemble(features, chunks, ensemble.draw(generator))
+        return of_members, of_members.amin(dim=0)
 
     @torch.no_grad()
     def td_target(
@@ -146,7 +182,7 @@ class EditedCritic(ActorCritic):
         next_state: Tensor,
         next_base: Tensor,
         *,
-        edited: bool = True,
+        alternatives: bool = True,
     ) -> Tensor:
         """y = sum gamma^i r + gamma^n (1 - terminated) min Q'(s', a*), (B,) (eq. 5, C.1).
 
@@ -159,11 +195,13 @@ class EditedCritic(ActorCritic):
             next_visual: (B, *visual_shape).
             next_state: (B, STATE_DIM) SI units.
             next_base: (B, N, C * 7).
-            edited: False leaves edits out.
+            alternatives: False leaves all but base chunks out.
         """
-        selection = self.select(next_visual, next_state, next_base, mode=False, edited=edited)
-        pessimistic_edit_gain = edited and self.config.edit.pessimistic_edit_gain
-        if self.config.minimum_of == self.config.critic.members and not pessimistic_edit_gain:
+        selection = self.select(
+            next_visual, next_state, next_base, mode=False, alternatives=alternatives
+        )
+        other_worth = self.config.edit.pessimistic_edit_gain and alternatives
+        if self.config.minimum_of == self.config.critic.members and not other_worth:
             value = selection.q.amax(dim=1)
         else:
             features = self.features(self.target, next_visual, next_state)
@@ -179,40 +217,84 @@ class ExpoFT(WithNetworks):
     updates_per_step: None = None
 
     def __init__(self, context: AlgorithmContext) -> None:
+        task = context.task
         networks = EditedCritic(
-            context.config, context.chunk_dim, context.task.edit_scale, context.visual_shape
+            context.config,
+            context.chunk_dim,
+            task.edit_scale,
+            context.visual_shape,
+            gripper_is_free=task.gripper_is_free,
         )
         super().__init__(context, networks)
+        self._weights: AdvantageWeights | None = None
+        if context.config.vla_weighting != "none":
+            self._weights = AdvantageWeights(context.config, context.memory, self.networks)
 
     @property
-    def _edits(self) -> bool:
-        """Whether edits are candidates by now."""
+    def _alternatives(self) -> bool:
+        """Whether edits and gripper decisions are candidates by now."""
+        return self.critic_updates >= self._context.config.edits_after
+
+    def _explores(self, generator: torch.Generator | None) -> bool:
+        """Draws whether a candidate at random is to be executed on this observation."""
         config = self._context.config
-        return config.edits and self.critic_updates >= config.edits_after
+        share = config.explore_share if self.critic_updates else config.explore_share_warmup
+        if share == 0 or not self.networks.has_alternatives:
+            return False
+        device = None if generator is None else generator.device
+        return float(torch.rand((), generator=generator, device=device)) < share
 
     def choose(
         self, encoded: EncodedObservation, *, mode: bool, generator: torch.Generator | None
     ) -> ActionSelection:
-        """Eq. 2; while the critic is untrained the first base chunk, unedited."""
+        """Eq. 2; while the critic is untrained the first base chunk, unedited. In a configured
+        share of the chunks outside of evaluations an edit or gripper decision at random."""
         context, length = self._context, self._context.task.execute_steps
         base = context.vla.sample(encoded.inputs, context.config.candidates, generator)
-        if self.critic_updates == 0:
+        explores = not mode and self._explores(generator)
+        if self.critic_updates == 0 and not explores:
             return base_choice(context, base)
         selection = self.networks.select(
             encoded.visual,
             encoded.inputs.state,
             base[:, :, :length].flatten(2),
-            mode=mode,
-            edited=self._edits,
+            mode=mode and context.config.edit.evaluation == "mode",
+            alternatives=explores or self._alternatives,
+            acting=True,
             generator=generator,
         )
-        count = context.config.candidates
+        made, q = selection.layout, selection.q[0]
         chosen = int(selection.chosen)
+        if explores:
+            others = torch.nonzero(made.kind != CandidateKind.BASE)[:, 0]
+            device = None if generator is None else generator.device
+            drawn = torch.randint(len(others), (), generator=generator, device=device)
+            chosen = int(others[int(drawn)])
         candidates = selection.chunks[0].view(-1, length, ACTION_DIM)
-        whole = base[0, chosen % count].clone()
+        whole = base[0, made.base[chosen]].clone()
         whole[:length] = candidates[chosen]
-        edited = torch.arange(len(candidates)) >= count
-        return ActionSelection(whole, candidates, selection.q[0], edited, chosen)
+        if self.critic_updates == 0:
+            q = torch.full_like(q, torch.nan)
+        return ActionSelection(whole, candidates, q, made.kind, chosen)
+
+    @torch.no_grad()
+    def values(
+        self, encoded: EncodedObservation, chunks: Tensor, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """What any chunks are worth when acting, but for `edit.pessimistic_edit_gain`, which knows
+        of pairs only.
+
+        Args:
+            encoded: B observations.
+            chunks: (B, K, C, 7) in the VLA's normalised space.
+            generator: Draws members; None: torch's global one.
+
+        Returns:
+            (B, K).
+        """
+        networks, state = self.networks, encoded.inputs.state
+        executed = networks.executable(chunks.flatten(2))
+        return networks.valued(encoded.visual, state, executed, acting=True, generator=generator)[1]
 
     def gradient_steps(self, calls: int, *, encoder_phase: bool) -> int:
         """See Algorithm."""
@@ -235,7 +317,7 @@ class ExpoFT(WithNetworks):
         for _ in range(calls):
             for _ in range(config.critic_steps_per_update):
                 yield self._critic_step()
-            yield from vla_trainer.online_steps(self.imitation_starts)
+            yield from vla_trainer.online_steps(self.imitation_starts, self._weights)
             for _ in range(config.edit.steps_per_update if config.edits else 0):
                 yield self._edit_step()
             memory.refresh_candidates(config.refresh_per_update, vla_trainer.updates)
@@ -249,9 +331,10 @@ class ExpoFT(WithNetworks):
             batch.bootstrap,
             batch.next_visual,
             batch.next_state,
-            memory.base_chunks(batch.after),
-            edited=self._edits,
+            memory.base_chunks(batch.after, self._context.config.target_candidates_of),
+            alternatives=self._alternatives,
         )
+        target = networks.bounded(target, batch.least)
         metrics = networks.critic_step(batch.visual, batch.state, batch.chunk, target)
         self.critic_updates += 1
         return metrics
@@ -259,7 +342,23 @@ class ExpoFT(WithNetworks):
     def _edit_step(self) -> Metrics:
         memory = self._context.memory
         window = memory.batch()
-        return self.networks.actor_step(*memory.critic_input(window.start), memory.chunk(window))
+        visual, state = memory.critic_input(window.start)
+        return self.networks.actor_step(visual, state, self._chunks_to_edit(window))
+
+    def _chunks_to_edit(self, window: Window) -> Tensor:
+        """(B, C * 7) that the edit policy learns to edit, as `trained_on` says."""
+        memory, trained_on = self._context.memory, self._context.config.edit.trained_on
+        executed = memory.chunk(window)
+        if trained_on == "executed":
+            return executed
+        base = memory.base_chunks(window.start)
+        rows = np.arange(len(executed))
+        drawn = base[rows, memory.rng.integers(base.shape[1], size=len(rows))]
+        drawn = self.networks.executable(drawn)
+        if trained_on == "vla":
+            return drawn
+        even = torch.from_numpy(rows % 2 == 0).to(drawn.device)
+        return torch.where(even[:, None], executed, drawn)
 
     def imitation_starts(self) -> NDArray[np.int64]:
         """First steps of the windows that the VLA imitates online, as `vla_data` says."""

@@ -10,8 +10,8 @@ from torch import Tensor
 from expo_ft_ros.data.types import ACTION_DIM
 from expo_ft_ros.rl.algorithms.actor_baseline import ActorBaseline
 from expo_ft_ros.rl.algorithms.base import ActionSelection, AlgorithmContext, EncodedObservation
-from expo_ft_ros.rl.memory import Transitions
 from expo_ft_ros.rl.replay_buffer import Window
+from expo_ft_ros.rl.transitions import Transitions
 
 _REACH = 1.2  # of the demonstrations' range: chunks are normalised to it
 
@@ -57,4 +57,4 @@ class HilSerl(ActorBaseline):
             memory.rng.choice(demonstrated, size=share),
             memory.rng.choice(online, size=config.batch - share),
         ]
-        return memory.windows(np.concatenate(drawn), length)
+        return memory.value_windows(np.concatenate(drawn))
