@@ -76,7 +76,8 @@ class CoreBench:
         for number in range(1, _EPISODES + 1):
             self._agent.add_episode(_episode(number, self._config.image_size, rng))
         # Features and candidates of every slot are made here, and the first steps are slow.
-        self._agent.update(lambda share, metrics: True)
+        for _ in self._agent.learn(1):
+            pass
         self._observation = _observation(rng)
         self._found: dict[str, list[float]] = {}
 
