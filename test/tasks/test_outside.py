@@ -23,6 +23,7 @@ from expo_ft_ros.experiment.rollout import InProcessRollout
 from expo_ft_ros.recording.episode_store import load_episodes
 from expo_ft_ros.tasks import TASKS, find_part, known_tasks, load_task
 from expo_ft_ros.tasks.classifiers import make_classifier
+from support.choices import only
 from support.toy_task import NAME, YAML, write_toy_task
 
 
@@ -71,7 +72,8 @@ def test_a_demonstration_succeeds_and_a_correction_brings_a_lost_policy_there(fi
     assert set(shown.episode.source[1:]) == {Source.HUMAN}
 
     def stand(observation):
-        return np.zeros((16, 7), np.float32), 0.5, False
+        actions = np.zeros((16, 7), np.float32)
+        return actions, only(observation.number, actions)
 
     helped = cell.play(Plan("rl", 2, 4, 80, "sample", "correct", True), stand)
     cell.close()
