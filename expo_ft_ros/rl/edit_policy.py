@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from expo_ft_ros.data.types import ACTION_DIM
-from expo_ft_ros.rl.config import EditConfig
+from expo_ft_ros.rl.edit_config import EditConfig
 from expo_ft_ros.rl.gaussian import TanhGaussian
 
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from torch.nn import functional
 
-from expo_ft_ros.rl.config import EditConfig, load_preset
+from expo_ft_ros.rl.config import load_preset
+from expo_ft_ros.rl.edit_config import EditConfig
 from expo_ft_ros.rl.edit_policy import EditPolicy
 
 BETA = 0.2
