@@ -14,6 +14,7 @@ from expo_ft_ros.rl.actor_critic import TrainingDiverged, step_optimiser
 from expo_ft_ros.rl.algorithms.expo_ft import EditedCritic
 from expo_ft_ros.rl.config import AgentConfig, CriticConfig, load_preset
 from expo_ft_ros.rl.critic import QEnsemble
+from expo_ft_ros.rl.value_config import ValueConfig
 
 CONFIG = CriticConfig(members=4, hidden=16)
 CHUNK = 14
@@ -81,10 +82,13 @@ NEXT = ("reward", "bootstrap", "next_visual", "next_state", "next_base")
 @pytest.mark.parametrize("decisions", [0, 2])
 @pytest.mark.parametrize("pessimistic_edit_gain", [False, True])
 @pytest.mark.parametrize("draws", [([0, 2], [3, 1]), ([2, 0, 3, 1], [1, 3, 0, 2])])
-def test_td_target_is_the_equation(monkeypatch, draws, pessimistic_edit_gain, decisions):
+@pytest.mark.parametrize("acting_value", ["minimum", "mean"])
+def test_td_target_is_the_equation(
+    monkeypatch, acting_value, draws, pessimistic_edit_gain, decisions
+):
     """y = r + bootstrap * min over fresh members of Q'(s', a*), a* the argmax over base chunks,
-    their edits and gripper decisions of the minimum over other members: here in NumPy, with the
-    draws known."""
+    their edits and gripper decisions of the minimum over other members, however acting values
+    them: here in NumPy, with the draws known."""
     torch.manual_seed(0)
     edit_config = load_preset().edit.model_copy(
         update={
@@ -92,7 +96,8 @@ def test_td_target_is_the_equation(monkeypatch, draws, pessimistic_edit_gain, de
             "gripper_decisions": decisions,
         }
     )
-    networks = make_networks(minimum_of=len(draws[0]), edit=edit_config)
+    value_config = ValueConfig(acting_value=acting_value)
+    networks = make_networks(minimum_of=len(draws[0]), edit=edit_config, value=value_config)
     data = batch()
     given = iter([torch.tensor(draw) for draw in draws])
     monkeypatch.setattr(QEnsemble, "draw", lambda self, generator=None: next(given))
@@ -121,7 +126,9 @@ def test_td_target_is_the_equation(monkeypatch, draws, pessimistic_edit_gain, de
         worth = drawn.min(axis=0)
         if pessimistic_edit_gain:
             gain = (drawn - drawn[:, base_of]).min(axis=0)
-            worth = np.where(np.arange(len(worth)) < 3, worth, worth[base_of] + gain)
+            # Gripper decisions, from the seventh on, are worth their own minimum.
+            edited = (np.arange(len(worth)) >= 3) & (np.arange(len(worth)) < 6)
+            worth = np.where(edited, worth[base_of] + gain, worth)
         star = int(np.argmax(worth))
         value = every[list(draws[1]), b, star].min()
         expected[b] = data["reward"][b] + data["bootstrap"][b] * value
@@ -318,3 +325,41 @@ def test_the_edit_loss_is_that_of_equation_4():
     assert metrics["actor/loss"] == pytest.approx(expected.item(), rel=1e-4)
     for found, wanted in zip(networks.actor.parameters(), gradients, strict=True):
         torch.testing.assert_close(found.grad, wanted, rtol=2e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("acting", [True, False])
+def test_gripper_decisions_are_valued_as_base_chunks_are_and_edits_by_their_gain(acting):
+    torch.manual_seed(0)
+    edit_config = load_preset().edit.model_copy(
+        update={"pessimistic_edit_gain": True, "gripper_decisions": 2}
+    )
+    networks = make_networks(minimum_of=4, edit=edit_config)
+    data = batch()
+    visual, state = data["next_visual"], data["next_state"]
+    made = networks.select(visual, state, data["next_base"], mode=False, acting=acting)
+    with torch.no_grad():
+        features = networks.features(networks.target, visual, state)
+        every = networks.target.ensemble(features, made.chunks)
+    least = every.amin(dim=0)
+    gain = (every[:, :, 3:6] - every[:, :, :3]).amin(dim=0)
+    expected = torch.cat([least[:, :3], least[:, :3] + gain, least[:, 6:]], dim=1)
+    torch.testing.assert_close(made.q, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_without_edits_the_target_asks_the_members_once(monkeypatch):
+    """Where all members are asked, the choice's value is known: a gain of edits changes nothing."""
+    edit_config = load_preset().edit.model_copy(
+        update={"pessimistic_edit_gain": True, "gripper_decisions": 2}
+    )
+    networks = make_networks(minimum_of=4, edit=edit_config, edits=False)
+    asked: list[None] = []
+    forward = QEnsemble.forward
+
+    def count(self, *args, **kwargs):
+        asked.append(None)
+        return forward(self, *args, **kwargs)
+
+    monkeypatch.setattr(QEnsemble, "forward", count)
+    data = batch()
+    networks.td_target(*(data[name] for name in NEXT))
+    assert len(asked) == 1

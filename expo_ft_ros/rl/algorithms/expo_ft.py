@@ -121,8 +121,9 @@ class EditedCritic(ActorCritic):
         acting: bool = False,
         generator: torch.Generator | None = None,
     ) -> Selection:
-        """Scores base chunks, one edit of each and gripper decisions, as configured, by the minimum
-        over freshly drawn target members.
+        """Scores base chunks, one edit of each and gripper decisions, as configured: by the minimum
+        over freshly drawn target members, when acting as `ValueConfig.acting_value` says; edits,
+        where so configured, by their base chunk and their least gain (`pessimistic_edit_gain`).
 
         Args:
             visual: (B, *visual_shape).
@@ -130,7 +131,7 @@ class EditedCritic(ActorCritic):
             base: (B, N, C * 7).
             mode: Edits are the edit policy's mode instead of samples.
             alternatives: False leaves all but base chunks out.
-            acting: By what acting values candidates by (`ValueConfig.acting_value`).
+            acting: False is the TD target's choice, by the minimum whatever `acting_value` says.
             generator: Of what is drawn; None: torch's global one.
         """
         base = self.executable(base)
@@ -149,9 +150,11 @@ class EditedCritic(ActorCritic):
         chunks = torch.cat(parts, dim=1)
         made = layout(base.shape[1], edits=edits, decisions=decisions, device=base.device)
         of_members, q = self.valued(visual, state, chunks, acting=acting, generator=generator)
-        if self.config.edit.pessimistic_edit_gain:
-            # A base chunk gains nothing over itself.
-            q = q[:, made.base] + (of_members - of_members[:, :, made.base]).amin(dim=0)
+        if edits and self.config.edit.pessimistic_edit_gain:
+            edited = torch.nonzero(made.kind == CandidateKind.EDITED)[:, 0]
+            whose = made.base[edited]
+            gain = (of_members[:, :, edited] - of_members[:, :, whose]).amin(dim=0)
+            q[:, edited] = q[:, whose] + gain
         return Selection(chunks, q, q.argmax(dim=1), made)
 
     @torch.no_grad()
@@ -186,8 +189,9 @@ class EditedCritic(ActorCritic):
     ) -> Tensor:
         """y = sum gamma^i r + gamma^n (1 - terminated) min Q'(s', a*), (B,) (eq. 5, C.1).
 
-        a* is selected as when acting; its value is read from freshly drawn members again. Where
-        all are drawn these are the same ones.
+        a* is the choice by the minimum over drawn members, also where `acting_value` has the agent
+        act by another one; its value is read from freshly drawn members again. Where all are drawn
+        these are the same ones.
 
         Args:
             reward: (B,) as in `Window`.
@@ -200,7 +204,7 @@ class EditedCritic(ActorCritic):
         selection = self.select(
             next_visual, next_state, next_base, mode=False, alternatives=alternatives
         )
-        other_worth = self.config.edit.pessimistic_edit_gain and alternatives
+        other_worth = self.config.edit.pessimistic_edit_gain and alternatives and self.config.edits
         if self.config.minimum_of == self.config.critic.members and not other_worth:
             value = selection.q.amax(dim=1)
         else:
