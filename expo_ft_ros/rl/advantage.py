@@ -15,10 +15,11 @@ from expo_ft_ros.rl.replay_buffer import Window
 
 
 class AdvantageWeights:
-    """exp(advantage / temperature), at most the limit, divided by its mean over the batch.
+    """exp(advantage / temperature), divided by its mean over the batch; both at most the limit.
 
     The advantage is of what was executed over the base chunks at the same observation, whose value
-    is the mean of all target members and of all N chunks (`AlgorithmConfig.vla_weighting`).
+    is the mean of all target members and of all N chunks (`AlgorithmConfig.vla_weighting`). What
+    was executed is worth its return where that is its own, else its mean Q.
 
     Args:
         config: Of the agent, whose vla_weighting isn't none.
@@ -31,10 +32,11 @@ class AdvantageWeights:
 
     @torch.no_grad()
     def __call__(self, window: Window) -> Tensor:
-        """(B,) of these windows, with mean 1."""
+        """(B,) of these windows, with mean 1, or less where the limit cuts."""
+        limit = self._config.vla_weight_limit
         logits = self._advantage(window) / self._config.vla_weight_temperature
-        logits = logits.clamp(max=math.log(self._config.vla_weight_limit))
-        return torch.softmax(logits, dim=0) * len(logits)
+        weights = torch.softmax(logits.clamp(max=math.log(limit)), dim=0) * len(logits)
+        return weights.clamp(max=limit)
 
     def _advantage(self, window: Window) -> Tensor:
         memory, target = self._memory, self._networks.target
@@ -44,6 +46,8 @@ class AdvantageWeights:
         q: Tensor = target.ensemble(features, chunks).mean(dim=0)
         executed, of_base = q[:, 0], q[:, 1:].mean(dim=1)
         if self._config.vla_weighting == "return_advantage":
-            returned = memory.replay.return_to_go[window.start]
-            executed = torch.from_numpy(returned).to(of_base.device)
+            truncation_ends = not self._config.bootstrap_on_truncation
+            returned = memory.replay.own_return(window.start, truncation_ends=truncation_ends)
+            known = torch.from_numpy(returned).to(of_base.device)
+            executed = torch.where(known.isnan(), executed, known)
         return executed - of_base

@@ -206,13 +206,17 @@ class AlgorithmConfig(Config):
     vla_weighting: Literal["none", "return_advantage", "q_advantage"] = Field(
         "none",
         description="weights of the windows that the VLA imitates online, exp(advantage / "
-        "temperature), by their mean. return_advantage: what the episode returned from there over "
-        "the critic's mean value of the base chunks; q_advantage: its mean value of the executed "
-        "chunk over that. none: all alike ([P]). Not in encoder phases",
+        "temperature), by their mean. q_advantage: the critic's mean value of the executed chunk "
+        "over that of the base chunks; return_advantage: what the episode returned from there over "
+        "it, but as q_advantage where an operator took over later on, or a timeout was followed by "
+        "a value (bootstrap_on_truncation). none: all alike ([P]). Not in encoder phases",
     )
     vla_weight_temperature: float = Field(0.1, gt=0, description="see vla_weighting")
     vla_weight_limit: float = Field(
-        10.0, ge=1, description="greatest exp(advantage / temperature), see vla_weighting"
+        10.0,
+        ge=1,
+        description="greatest exp(advantage / temperature), and greatest weight after the division "
+        "by their mean, see vla_weighting",
     )
     target_vla: Literal["online", "polyak"] = Field(
         "online",

@@ -258,6 +258,18 @@ class ReplayBuffer:
             bootstrap=np.where((after == end) & final, 0.0, self._gamma**length).astype(np.float32),
         )
 
+    def own_return(self, start: NDArray[np.int64], *, truncation_ends: bool = False) -> FloatArray:
+        """(B,) discounted return from each slot to its episode's end; NaN where that isn't of what
+        was done there: an operator takes over later on, or the world went on after a timeout.
+
+        Args:
+            start: (B,) slots.
+            truncation_ends: A timeout is an end, worth nothing more.
+        """
+        known = self._takeover[start] == self._last[start]
+        known &= self._terminated[start] | truncation_ends
+        return np.where(known, self.return_to_go[start], np.nan).astype(np.float32)
+
     def return_bound(
         self, window: Window, kind: ReturnBound, *, takeover_ends: bool = False
     ) -> FloatArray:

@@ -18,7 +18,7 @@ from expo_ft_ros.rl.replay_buffer import Window
 
 Starts = Callable[[], NDArray[np.int64]]
 Weights = Callable[[Window], Tensor]
-"""Weights (B,) of windows, with mean 1."""
+"""Weights (B,) of windows, with mean 1 at most."""
 _MAX_NORM = 1.0  # of the gradient (openpi)
 
 

@@ -115,6 +115,23 @@ def test_the_return_bounds_a_success_only_where_nobody_else_earned_it(
             assert bound[t] == pytest.approx(returned if known else -np.inf), (kind, t)
 
 
+@given(drivers, st.booleans(), st.booleans())
+def test_a_return_is_ones_own_unless_somebody_takes_over_or_the_world_goes_on(
+    sources, success, truncation_ends
+):
+    replay = ReplayBuffer(40, 8, ("side", "wrist"), GAMMA)
+    replay.add(make_episode(2, 3, terminated=True))
+    where = replay.add(driven(sources, success))
+    found = replay.own_return(where[:-1], truncation_ends=truncation_ends)
+    total = len(sources)
+    for t in range(total):
+        mended = any(is_takeover(sources, k) for k in range(t + 1, total))
+        if mended or not (success or truncation_ends):
+            assert np.isnan(found[t]), t
+        else:
+            assert found[t] == pytest.approx(success * GAMMA ** (total - 1 - t)), t
+
+
 @given(st.integers(1, 12), st.integers(1, 6))
 def test_a_bound_is_what_backups_along_the_episode_end_at(length, steps):
     """Where each window bootstraps with its own bound, what comes out is the bound: for windows

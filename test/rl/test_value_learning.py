@@ -15,11 +15,12 @@ from torch.nn import functional
 
 from expo_ft_ros.data.types import Source
 from expo_ft_ros.rl.actor_critic import ActorCritic
+from expo_ft_ros.rl.advantage import AdvantageWeights
 from expo_ft_ros.rl.algorithms.expo_ft import EditedCritic
 from expo_ft_ros.rl.config import CriticConfig, load_preset
 from expo_ft_ros.rl.critic import QEnsemble
 from expo_ft_ros.rl.value_config import ValueConfig
-from support.agents import EPISODES, SIZE, fed, go_on, make_agent, observation
+from support.agents import SIZE, fed, go_on, make_agent, observation
 from support.episodes import make_episode
 
 CONFIG = CriticConfig(members=4, hidden=16)
@@ -286,8 +287,22 @@ def test_what_a_takeover_ends_is_learned_from_that_way_and_imitated_as_it_was():
     np.testing.assert_array_equal(whole.actions[0], episode.executed)
 
 
+def own_return_by_hand(agent: Any, start: int) -> float | None:
+    """What the episode returned from a slot on; None where an operator takes over later, or where
+    it timed out and that is no end."""
+    replay, config = agent.memory.replay, agent.config
+    (slots,) = [slots for slots in replay.episodes if start in slots]
+    later = replay.source[start : slots[-1]]
+    taken_over = ((later[:-1] == Source.POLICY) & (later[1:] == Source.HUMAN)).any()
+    goes_on = config.bootstrap_on_truncation and not replay.success[start]
+    if taken_over or goes_on:
+        return None
+    return float(sum(config.gamma**i * r for i, r in enumerate(replay.reward[start : slots[-1]])))
+
+
 def weights_by_hand(agent: Any, start: np.ndarray, kind: str) -> np.ndarray:
-    """exp(min(A / T, log limit)) by its mean, A from the plain images' features."""
+    """exp(min(A / T, log limit)) by its mean, A from the plain images' features; at most the
+    limit once more."""
     networks, memory, config = agent.algorithm.networks, agent.memory, agent.config
     window = memory.windows(start, 16)
     with torch.no_grad():
@@ -295,19 +310,26 @@ def weights_by_hand(agent: Any, start: np.ndarray, kind: str) -> np.ndarray:
         base = networks.executable(memory.base_chunks(start))
         of_base = networks.target.ensemble(features, base).mean(dim=(0, 2)).numpy()
         executed = networks.target.ensemble(features, memory.chunk(window)[:, None])
-    returned = [
-        sum(config.gamma**i * r for i, r in enumerate(memory.replay.reward[s : s + 12]))
-        for s in start
-    ]
-    worth = returned if kind == "return_advantage" else executed.mean(dim=0)[:, 0].numpy()
+    worth = executed.mean(dim=0)[:, 0].numpy()
+    if kind == "return_advantage":
+        own = [own_return_by_hand(agent, int(s)) for s in start]
+        worth = np.array([q if r is None else r for q, r in zip(worth, own, strict=True)])
     weights = np.exp((worth - of_base) / config.vla_weight_temperature)
     weights = np.minimum(weights, config.vla_weight_limit)
-    return weights / weights.mean()
+    return np.minimum(weights / weights.mean(), config.vla_weight_limit)
 
 
+@pytest.mark.parametrize("truncation", [True, False])
 @pytest.mark.parametrize("kind", ["return_advantage", "q_advantage"])
-def test_what_was_better_than_the_base_chunks_is_imitated_more(kind):
-    agent = fed(vla_weighting=kind, augmentation="none", augmented_features=0)
+def test_what_was_better_than_the_base_chunks_is_imitated_more(kind, truncation):
+    agent = fed(
+        vla_weighting=kind, augmentation="none", augmented_features=0, vla_data="all",
+        bootstrap_on_truncation=truncation,
+    )  # fmt: skip
+    starts = agent.memory.replay.starts()
+    own = [own_return_by_hand(agent, int(start)) for start in starts]
+    assert any(returned is None for returned in own)
+    assert any(returned is not None for returned in own)
     given: list[tuple[np.ndarray, torch.Tensor]] = []
     step = agent.vla_trainer.online_steps
 
@@ -323,10 +345,29 @@ def test_what_was_better_than_the_base_chunks_is_imitated_more(kind):
     agent.vla_trainer.online_steps = spied
     metrics = agent.update(go_on)
     assert given
-    assert len(EPISODES[0]) == 12
     weights = given[-1][1]
     assert weights.mean().item() == pytest.approx(1)
     assert metrics["vla/greatest_weight"] >= 1
+
+
+def test_no_window_weighs_more_than_the_limit():
+    """Also where hardly any other one weighs anything, so that the mean is far below it."""
+    agent = make_agent(
+        vla_weighting="return_advantage", vla_weight_temperature=0.01, vla_weight_limit=2.0
+    )
+    for number, success in ((1, True), (2, False)):
+        episode = make_episode(number, 9, terminated=success, size=SIZE)
+        agent.add_episode(replace(episode, source=np.full(9, Source.POLICY)))
+    good, bad = (slots[0] for slots in agent.memory.replay.episodes)
+    networks = agent.algorithm.networks
+    with torch.no_grad():
+        networks.target.ensemble.weight.zero_()
+        networks.target.ensemble.bias.fill_(0.5)
+    weights = AdvantageWeights(agent.config, agent.memory, networks)
+    agent.memory.fill_features()
+    agent.memory.fill_candidates(0)
+    found = weights(agent.memory.windows(np.array([good] + [bad] * 7), 16))
+    torch.testing.assert_close(found, torch.tensor([2.0] + [0.0] * 7))
 
 
 def test_a_window_of_no_weight_teaches_nothing():
