@@ -31,7 +31,8 @@ class ValueCalibration:
     def compute(self, first: int, last: int, success: bool, gamma: float) -> dict[str, float]:
         """What became of those within an episode from its first to its last observation.
 
-        edited_chosen, gripper_chosen: share of the chunks that were edits, gripper decisions.
+        edited_chosen, gripper_chosen: share of the chunks that were edits, gripper decisions, those
+        among them that were drawn at random (`explore_share`).
         edit_size: mean |edit| of these edits, left out where there is none. q_spread: mean of the
         greatest minus the least Q among the candidates. value_error: mean of Q minus the discounted
         reward that came (1 for the last step of a success); far above zero the critic promises what

@@ -47,13 +47,16 @@ class ValueConfig(Config):
         description="targets are at least the discounted return that a successful episode got "
         "from there, which a reward otherwise takes ten backups to tell. success: of any; "
         "unmended: where nobody took over from the policy later on, demonstrations count; "
-        "unhelped: where no human drove after the window. [P] none",
+        "unhelped: where no human drove after the window. A bound only where what follows is "
+        "determined by what Q sees: where outcomes are random, Q rises towards the best that was "
+        "seen (watch value_error). [P] none",
     )
     before_takeover: Literal["as_is", "terminal"] = Field(
         "as_is",
         description="windows in which an operator takes over from the policy. terminal: they end "
-        "there, worth nothing more, since what follows is the operator's merit; as_is: the value "
-        "of what the operator then did is theirs ([P])",
+        "there, worth nothing more, since what follows is the operator's merit, and show Q the "
+        "last action before it repeated, not what the policy had proposed from there; as_is: the "
+        "value of what the operator then did is theirs ([P])",
     )
     success_share: float = Field(
         0.0,
@@ -61,10 +64,13 @@ class ValueConfig(Config):
         le=1,
         description="share of each batch from successful episodes, demonstrations among them; the "
         "rest is from everywhere. 0: all of it ([P]); failures last longer, and without help more "
-        "than half of such a batch are their ends",
+        "than half of such a batch are their ends. A draw by the outcome: where outcomes are "
+        "random, Q rises above what is to be expected. Not for hil_serl, which has "
+        "baseline.demonstration_share, once it has demonstrations and online steps",
     )
     acting_value: Literal["minimum", "mean"] = Field(
         "minimum",
         description="what a candidate is worth when acting: the minimum over the drawn members, as "
-        "in the target ([P]), or the mean over all, which is less noisy",
+        "in the target ([P]), or the mean over all, which is less noisy. The target goes on "
+        "choosing by the minimum; hil_serl and dsrl choose among nothing",
     )
