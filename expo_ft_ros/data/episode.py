@@ -57,7 +57,8 @@ class Episode:
         proposed: (T, 7) float32 in robot-normalised units; so is executed.
         executed: What moved the robot.
         source: (T,) uint8 of `Source`.
-        chunk: (T,) uint64 id of the chunk that a step is of, 0 for none.
+        chunk: (T,) uint64 id of the chunk that a step is of, 0 for none; `types.is_explored` says
+            which were explored.
         index: (T,) int32 slot of that chunk.
         reward: (T,) float32, reward[i] being the verdict on observation i + 1.
     """

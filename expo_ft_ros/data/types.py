@@ -40,6 +40,21 @@ class CandidateKind(IntEnum):
     GRIPPER = 2
 
 
+_EXPLORED = np.uint64(1 << 62)
+
+
+def chunk_id(number: int, *, explored: bool) -> int:
+    """Id of a run's n-th chunk. An explored one, drawn at random, has bit 62 set: the id is what
+    steps carry of their chunk, in messages and recordings as well."""
+    return number | int(_EXPLORED) if explored else number
+
+
+def is_explored(ids: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """(T,) whether the chunks of these ids were explored."""
+    explored: NDArray[np.bool_] = (ids.astype(np.uint64) & _EXPLORED) != 0
+    return explored
+
+
 @dataclass(frozen=True)
 class Proprio:
     """Measured robot state.
@@ -91,7 +106,8 @@ class Observation:
 class ActionChunk:
     """H actions from one observation.
 
-    actions: (H, 7) normalised; q: critic's value or NaN; kind: of the candidate it was.
+    id: see `chunk_id`; actions: (H, 7) normalised; q: critic's value or NaN; kind: of the candidate
+    it was.
     """
 
     id: int
@@ -107,7 +123,7 @@ class Candidates:
 
     actions: (K, C, 7) normalised, base chunks first, then their edits in their order, then gripper
     decisions; q: (K,), NaN where there is no critic; kind: (K,) of CandidateKind; chosen: index of
-    the executed one.
+    the executed one; explored: it was drawn at random (not in the message: the chunk's id says it).
     """
 
     observation: int
@@ -115,6 +131,7 @@ class Candidates:
     q: FloatArray
     kind: NDArray[np.uint8]
     chosen: int
+    explored: bool = False
 
     @property
     def chosen_kind(self) -> CandidateKind:

@@ -35,6 +35,7 @@ from expo_ft_ros.data.types import (
     Observation,
     Step,
     Verdict,
+    chunk_id,
 )
 from expo_ft_ros.devices.teleop import TeleopConfig, TeleopMapper
 from expo_ft_ros.experiment.value_calibration import ValueCalibration
@@ -176,7 +177,13 @@ class InProcessRollout:
             actions, choice = now.policy(observation)
             self._chunks += 1
             now.calibration.add(choice)
-            chunk = ActionChunk(self._chunks, number, actions, choice.chosen_q, choice.chosen_kind)
+            chunk = ActionChunk(
+                chunk_id(self._chunks, explored=choice.explored),
+                number,
+                actions,
+                choice.chosen_q,
+                choice.chosen_kind,
+            )
             self._events.append(self._scheduler.take_chunk(chunk))
         if now.shown is None:
             now.first = number

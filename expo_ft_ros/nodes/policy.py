@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from expo_ft_ros.data.types import ActionChunk
+from expo_ft_ros.data.types import ActionChunk, chunk_id
 from expo_ft_ros.graph.topics import CALLBACK_TIMEOUT_LONG
 from expo_ft_ros.msg import ActionChunk as ActionChunkMsg
 from expo_ft_ros.msg import LearnerStatus, SessionPlan
@@ -76,9 +76,8 @@ class PolicyNode(GraphNode[LearningParameters]):
                 result = self._agent.act(observation, self._mode)
                 version = self._agent.version
             self._newest_id += 1
-            chunk = ActionChunk(
-                self._newest_id, message.number, result.actions, result.q, result.kind
-            )
+            number = chunk_id(self._newest_id, explored=result.explored)
+            chunk = ActionChunk(number, message.number, result.actions, result.q, result.kind)
             self._last = chunk_to_msg(chunk, message.header, version)
             self._chunk_out.publish(self._last)
             if self._candidates_out.get_subscription_count() > 0:

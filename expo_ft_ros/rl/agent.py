@@ -46,6 +46,7 @@ class ActResult:
         candidate_q: (K,).
         candidate_kind: (K,) of CandidateKind.
         chosen: Index among them.
+        explored: It was drawn at random.
     """
 
     actions: FloatArray
@@ -55,6 +56,7 @@ class ActResult:
     candidate_q: FloatArray
     candidate_kind: NDArray[np.uint8]
     chosen: int
+    explored: bool = False
 
     @property
     def edited(self) -> bool:
@@ -63,9 +65,8 @@ class ActResult:
 
     def choice(self, observation: int) -> Candidates:
         """The candidates with what was chosen, for the observation of that number."""
-        return Candidates(
-            observation, self.candidates, self.candidate_q, self.candidate_kind, self.chosen
-        )
+        made = self.candidates, self.candidate_q, self.candidate_kind
+        return Candidates(observation, *made, self.chosen, self.explored)
 
 
 class Agent:
@@ -178,6 +179,7 @@ class Agent:
                 candidate_q=choice.q.float().cpu().numpy(),
                 candidate_kind=choice.kind.cpu().numpy(),
                 chosen=choice.chosen,
+                explored=choice.explored,
             )
 
     def begin_evaluation(self, seed: int) -> None:

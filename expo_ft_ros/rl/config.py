@@ -167,7 +167,7 @@ class AlgorithmConfig(Config):
         le=1,
         description="share of the online chunks, while the critic is untrained, in which an edit "
         "or a gripper decision drawn at random is executed: what was never executed the critic "
-        "can't judge. None in evaluations; [P] 0",
+        "can't judge. The VLA imitates no window with a step of it. None in evaluations; [P] 0",
     )
     explore_share: float = Field(
         0.0,

@@ -14,7 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from expo_ft_ros.data.episode import Episode
-from expo_ft_ros.data.types import ACTION_DIM, STATE_DIM, FloatArray, ImageArray, Source
+from expo_ft_ros.data.types import (
+    ACTION_DIM,
+    STATE_DIM,
+    FloatArray,
+    ImageArray,
+    Source,
+    is_explored,
+)
 from expo_ft_ros.rl.credit import any_from, discounted_returns, next_of, takeovers
 from expo_ft_ros.rl.input_builder import network_image, require_views
 from expo_ft_ros.rl.value_config import ReturnBound
@@ -81,6 +88,7 @@ class ReplayBuffer:
         self.success: NDArray[np.bool_] = np.zeros(capacity, dtype=np.bool_)
         self.demonstration: NDArray[np.bool_] = np.zeros(capacity, dtype=np.bool_)
         self._pre_intervention: NDArray[np.bool_] = np.zeros(capacity, dtype=np.bool_)
+        self._explored: NDArray[np.bool_] = np.zeros(capacity, dtype=np.bool_)
         self._is_step: NDArray[np.bool_] = np.zeros(capacity, dtype=np.bool_)
         self._spans: list[tuple[int, int]] = []
         self._next = 0
@@ -129,6 +137,8 @@ class ReplayBuffer:
         self.source[slots[:-1]] = episode.source
         human = episode.source == Source.HUMAN
         self._pre_intervention[slots[:-1]] = ~human & any_from(human)
+        by_policy = episode.source == Source.POLICY
+        self._explored[slots[:-1]] = by_policy & is_explored(episode.chunk)
         self.return_to_go[slots[:-1]] = discounted_returns(episode.reward, self._gamma)
         self._takeover[slots[:-1]] = begin + next_of(takeovers(episode.source))
         self._helped[slots[:-1]] = any_from(human)
@@ -174,6 +184,7 @@ class ReplayBuffer:
         *,
         successful: bool = False,
         exclude_pre_intervention: int = 0,
+        exclude_explored: int = 0,
         human: int = 0,
         demonstrated: bool | None = None,
         whole: int = 0,
@@ -184,6 +195,8 @@ class ReplayBuffer:
             successful: Of successful episodes only.
             exclude_pre_intervention: Windows of that many steps which hold none of the policy's
                 steps after which the operator took over (0: any).
+            exclude_explored: Windows of that many steps which hold none of an explored chunk that
+                the policy drove (0: any).
             human: Windows of that many steps which hold a human step (0: any).
             demonstrated: Only of demonstrations, or only of others (None: any).
             whole: Windows of that many steps which no episode's end cuts (0: any).
@@ -195,6 +208,8 @@ class ReplayBuffer:
             starts = starts[
                 ~self._pre_intervention[self._steps(starts, exclude_pre_intervention)].any(axis=1)
             ]
+        if exclude_explored and self._explored.any():
+            starts = starts[~self._explored[self._steps(starts, exclude_explored)].any(axis=1)]
         if demonstrated is not None:
             starts = starts[self.demonstration[starts] == demonstrated]
         if whole:

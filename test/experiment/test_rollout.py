@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from expo_ft_ros.control.plan import Plan
-from expo_ft_ros.data.types import CandidateKind, Candidates, Observation, Source
+from expo_ft_ros.data.types import CandidateKind, Candidates, Observation, Source, is_explored
 from expo_ft_ros.experiment.rollout import InProcessRollout
 from expo_ft_ros.tasks import load_task
 from support.choices import only
@@ -56,6 +57,21 @@ def test_the_policy_drives_chunk_by_chunk_until_the_operator_steps_in(cell):
     assert all(b - a == TASK.execute_steps for a, b in itertools.pairwise(asked))
     first, last = played.ended.first_observation, played.ended.last_observation
     assert played.calibration.compute(first, last, True, 0.99)["edited_chosen"] == 1.0
+
+
+def test_steps_tell_that_their_chunk_was_explored(cell):
+    """Every other one here."""
+
+    def explore(observation: Observation) -> tuple[np.ndarray, Candidates]:
+        actions, choice = stand(observation)
+        asked.append(observation.number)
+        return actions, replace(choice, explored=len(asked) % 2 == 0)
+
+    asked: list[int] = []
+    played = cell.play(plan(1, "eval_before", "mode", "none", max_steps=20), explore)
+    assert played.episode is not None
+    of_chunk = np.arange(20) // TASK.execute_steps
+    np.testing.assert_array_equal(is_explored(played.episode.chunk), of_chunk % 2 == 1)
 
 
 def test_left_alone_the_policy_runs_out_of_time(cell):

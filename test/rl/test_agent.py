@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from expo_ft_ros.data.types import Source
+from expo_ft_ros.data.types import Source, chunk_id
 from expo_ft_ros.policies.base import PolicyInput
 from expo_ft_ros.rl.agent import Agent
 from expo_ft_ros.rl.augment import augment
@@ -216,6 +216,18 @@ def test_what_a_person_mended_is_not_imitated_within_the_horizon():
     source[14] = Source.POLICY
     agent.add_episode(replace(make_episode(2, 30, terminated=True, size=SIZE), source=source))
     assert (agent.algorithm.imitation_starts()[5:] - 31).tolist() == list(range(15, 30))
+
+
+@pytest.mark.parametrize("data", ["all", "successful", "exclude_pre_intervention"])
+def test_what_was_explored_is_replayed_and_not_imitated(data):
+    """Within the horizon H = 16, as what an operator mended."""
+    agent = make_agent(vla_data=data)
+    chunk = np.array([chunk_id(1 + t // 8, explored=t // 8 == 2) for t in range(40)], np.uint64)
+    source = np.full(40, Source.POLICY)
+    episode = make_episode(1, 40, terminated=True, size=SIZE)
+    agent.add_episode(replace(episode, source=source, chunk=chunk))
+    assert agent.algorithm.imitation_starts().tolist() == [0, *range(24, 40)]
+    assert agent.memory.replay.starts().tolist() == list(range(40))
 
 
 @pytest.mark.parametrize(

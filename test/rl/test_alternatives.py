@@ -98,6 +98,7 @@ def test_the_same_candidates_act_in_training_and_evaluation(changes, expected, m
     agent = fed(**edit(gripper_decisions=2), **changes)
     agent.update(go_on)
     result = agent.act(observation(), mode)
+    assert not result.explored, "also where the critic chose an edit"
     assert kinds(result) == expected
     assert result.chosen == int(result.candidate_q.argmax())
     np.testing.assert_allclose(result.actions[:8], result.candidates[result.chosen], atol=1e-6)
@@ -208,11 +209,14 @@ def test_what_is_explored_is_executed_in_training_only(edits):
         results = [agent.act(observation()) for _ in range(30)]
         assert {result.kind for result in results} == explored
         for result in results:
+            assert result.explored
+            assert result.choice(1).explored
             assert np.isnan(result.q) != trained
             chosen = result.candidates[result.chosen]
             np.testing.assert_allclose(result.actions[:8], chosen, atol=1e-6)
         for mode in ("mode", "base_policy"):
             evaluated = agent.act(observation(), mode)
+            assert not evaluated.explored
             count = N if mode == "mode" else 1
             assert (evaluated.kind, kinds(evaluated)) == (BASE, [count, 0, 0])
 

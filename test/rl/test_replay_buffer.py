@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from expo_ft_ros.data.types import Source
+from expo_ft_ros.data.types import Source, chunk_id
 from expo_ft_ros.rl.candidate_cache import CandidateCache
 from expo_ft_ros.rl.replay_buffer import ReplayBuffer
 from support.episodes import make_episode
@@ -75,6 +75,28 @@ def test_starts_select_success_and_human_steps():
     human = replay.starts(human=1)
     assert (replay.source[human] == 1).all()
     assert len(human) == replay.human_steps
+
+
+@given(
+    steps=st.lists(
+        st.tuples(st.sampled_from(list(Source)), st.booleans()), min_size=1, max_size=14
+    ),
+    length=st.integers(1, 8),
+)
+def test_a_window_of_an_explored_chunk_may_be_left_out(steps, length):
+    """Of what the policy drove of it; where the operator drove instead nothing was explored."""
+    replay = ReplayBuffer(40, 8, VIEWS, GAMMA)
+    for number in (1, 2):
+        episode = replace(
+            make_episode(number, len(steps), terminated=True),
+            source=np.array([source for source, _ in steps], np.uint8),
+            chunk=np.array([chunk_id(5, explored=flag) for _, flag in steps], np.uint64),
+        )
+        where = replay.add(episode)
+        explored = [source == Source.POLICY and flag for source, flag in steps]
+        expected = {int(where[t]) for t in range(len(steps)) if not any(explored[t : t + length])}
+        assert set(replay.starts(exclude_explored=length)) & set(where) == expected
+        assert set(where[:-1]) <= set(replay.starts())
 
 
 @settings(max_examples=40, deadline=None)

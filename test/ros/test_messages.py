@@ -18,6 +18,8 @@ from expo_ft_ros.data.types import (
     Source,
     Step,
     Verdict,
+    chunk_id,
+    is_explored,
 )
 from expo_ft_ros.recording import messages
 from expo_ft_ros.ros import messages as to_messages
@@ -127,20 +129,23 @@ def test_proprio_there_and_back():
     np.testing.assert_array_equal(after.joints, before.joints)
 
 
-def test_step_and_chunk_there_and_back():
+@pytest.mark.parametrize("explored", [False, True])
+def test_step_and_chunk_there_and_back(explored):
+    made = chunk_id(5, explored=explored)
     rng = np.random.default_rng(1)
-    step = Step(7, 2, 5, 3, Source.HUMAN, *rng.uniform(-1, 1, (2, 7)).astype(np.float32), "why")
+    step = Step(7, 2, made, 3, Source.HUMAN, *rng.uniform(-1, 1, (2, 7)).astype(np.float32), "why")
     after = messages.step_from_msg(to_messages.step_to_msg(step, header_of(1), 0.25))
-    assert (after.observation, after.episode, after.chunk, after.index) == (7, 2, 5, 3)
+    assert (after.observation, after.episode, after.chunk, after.index) == (7, 2, made, 3)
+    assert is_explored(np.array([after.chunk], np.uint64)).tolist() == [explored]
     assert after.source is Source.HUMAN
     assert after.cause == "why"
     np.testing.assert_array_equal(after.proposed, step.proposed)
     np.testing.assert_array_equal(after.executed, step.executed)
     actions = rng.uniform(-1, 1, (16, 7)).astype(np.float32)
-    chunk = ActionChunk(4, 7, actions, q=0.5, kind=CandidateKind.GRIPPER)
+    chunk = ActionChunk(made, 7, actions, q=0.5, kind=CandidateKind.GRIPPER)
     back = messages.chunk_from_msg(to_messages.chunk_to_msg(chunk, header_of(1), 3))
     np.testing.assert_array_equal(back.actions, chunk.actions)
-    assert (back.id, back.observation, back.q, back.kind) == (4, 7, 0.5, CandidateKind.GRIPPER)
+    assert (back.id, back.observation, back.q, back.kind) == (made, 7, 0.5, CandidateKind.GRIPPER)
 
 
 def test_candidates_there_and_back():

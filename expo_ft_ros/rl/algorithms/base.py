@@ -63,6 +63,7 @@ class ActionSelection:
         q: (K,), NaN where there is no critic to value them.
         kind: (K,) uint8 of CandidateKind.
         chosen: Index of the one in `chunk`.
+        explored: It was drawn at random, to be judged and not to be imitated.
     """
 
     chunk: Tensor
@@ -70,6 +71,7 @@ class ActionSelection:
     q: Tensor
     kind: Tensor
     chosen: int
+    explored: bool = False
 
 
 class Algorithm(Protocol):

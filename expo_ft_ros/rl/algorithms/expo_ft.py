@@ -279,7 +279,7 @@ class ExpoFT(WithNetworks):
         whole[:length] = candidates[chosen]
         if self.critic_updates == 0:
             q = torch.full_like(q, torch.nan)
-        return ActionSelection(whole, candidates, q, made.kind, chosen)
+        return ActionSelection(whole, candidates, q, made.kind, chosen, explores)
 
     @torch.no_grad()
     def values(
@@ -365,12 +365,13 @@ class ExpoFT(WithNetworks):
         return torch.where(even[:, None], executed, drawn)
 
     def imitation_starts(self) -> NDArray[np.int64]:
-        """First steps of the windows that the VLA imitates online, as `vla_data` says."""
+        """First steps of windows to imitate online: as `vla_data` says, none of them explored."""
         data = self._context.config.vla_data
         # All that the VLA's loss sees of a window, not the executed part of it.
         horizon = self._context.vla.horizon
         return self._context.memory.replay.starts(
             successful=data != "all",
+            exclude_explored=horizon,
             exclude_pre_intervention=horizon if data == "exclude_pre_intervention" else 0,
         )
 
