@@ -47,7 +47,8 @@ class Outcomes:
 
     random: any candidate; best: the one that did best in one half of the continuations, by the
     other half; by_q: the one that the critic values most; gain: by_q minus random, state by state;
-    room: best minus random.
+    room: best minus random; over_base: by_q minus the mean of the state's base chunks, for sets
+    that hold some; variance: of what a state's candidates are worth, see `variance_between`.
     """
 
     random: Estimate
@@ -55,6 +56,20 @@ class Outcomes:
     by_q: Estimate
     gain: Estimate
     room: Estimate
+    over_base: Estimate
+    variance: Estimate
+
+    @property
+    def deviation(self) -> str:
+        """The standard deviation among a state's candidates, and between which two it lies, two
+        standard errors of the variance away."""
+        variance, error = self.variance.mean, self.variance.error
+        if np.isnan(variance):
+            return _BAR
+        shown = f"{_root(variance):.2f}"
+        if np.isnan(error):
+            return shown
+        return f"{shown} ({_root(variance - 2 * error):.2f}-{_root(variance + 2 * error):.2f})"
 
 
 @dataclass(frozen=True)
@@ -121,15 +136,15 @@ def report_of(branches: Branches, rows: Flags, gamma: float) -> SetReport:
     """What is found of some of the chunks (R,)."""
     returns, success = branches.returns(gamma), branches.success.astype(np.float64)
     groups = _of_states(branches, rows)
-    q = branches.q.astype(np.float64)
+    q, base = branches.q.astype(np.float64), branches.kind == _BASE
     highest = np.array([q[group].max() for group in groups])
     mean = np.array([returns[group].mean() for group in groups])
     scenes = branches.scene[[branches.at[group[0]] for group in groups]]
     within = [rank_correlation(q[g], returns[g].mean(axis=1)) for g in groups]
     return SetReport(
         candidates=float(np.mean([len(group) for group in groups])),
-        success=_outcomes([(q[g], success[g], returns[g]) for g in groups], scenes),
-        returns=_outcomes([(q[g], returns[g], returns[g]) for g in groups], scenes),
+        success=_outcomes([_State(q[g], success[g], returns[g], base[g]) for g in groups], scenes),
+        returns=_outcomes([_State(q[g], returns[g], returns[g], base[g]) for g in groups], scenes),
         within=estimate(within, scenes),
         between=_resampled(rank_correlation, highest, mean, scenes),
         spread=estimate([float(np.std(q[group])) for group in groups], scenes),
@@ -154,13 +169,49 @@ def chosen_by_agent(branches: Branches, gamma: float) -> dict[str, Estimate]:
     }
 
 
-def _outcomes(states: Sequence[tuple[Values, Values, Values]], scenes: Integers) -> Outcomes:
-    """Of states' (K,) Q, (K, N) values to be reported, and (K, N) to choose the best by."""
-    random = np.array([values.mean() for _, values, _ in states])
-    best = np.array([best_by_halves(values, judged) for _, values, judged in states])
-    by_q = np.array([of_greatest(q, values.mean(axis=1)) for q, values, _ in states])
-    found = (random, best, by_q, by_q - random, best - random)
+@dataclass(frozen=True)
+class _State:
+    """Candidates of a state: (K,) Q, (K, N) values to be reported, (K, N) to choose the best by,
+    and (K,) which are base chunks."""
+
+    q: Values
+    values: Values
+    judged: Values
+    base: Flags
+
+
+def _outcomes(states: Sequence[_State], scenes: Integers) -> Outcomes:
+    random = np.array([state.values.mean() for state in states])
+    best = np.array([best_by_halves(state.values, state.judged) for state in states])
+    by_q = np.array([of_greatest(state.q, state.values.mean(axis=1)) for state in states])
+    base = np.array(
+        [state.values[state.base].mean() if state.base.any() else np.nan for state in states]
+    )
+    variance = [variance_between(state.values) for state in states]
+    found = (random, best, by_q, by_q - random, best - random, by_q - base, variance)
     return Outcomes(*(estimate(values, scenes) for values in found))
+
+
+def variance_between(values: Values) -> float:
+    """Variance of what K candidates are worth, without that of their continuations: the covariance
+    over candidates of the means of two halves of (K, N), whose noises are independent. Unbiased,
+    so also below 0 by chance. NaN for a single candidate or continuation.
+    """
+    count, continuations = values.shape
+    if count < 2 or continuations < 2:
+        return float("nan")
+    first, second = (values[:, half].mean(axis=1) for half in _halves(continuations))
+    return float((first - first.mean()) @ (second - second.mean()) / (count - 1))
+
+
+def _halves(continuations: int) -> tuple[slice, slice]:
+    """Of an odd number the second has one more."""
+    half = continuations // 2
+    return slice(0, half), slice(half, continuations)
+
+
+def _root(variance: float) -> float:
+    return float(np.sqrt(max(variance, 0.0)))
 
 
 def best_by_halves(values: Values, judged: Values) -> float:
@@ -171,10 +222,9 @@ def best_by_halves(values: Values, judged: Values) -> float:
         values: (K, N) to be averaged.
         judged: (K, N) to choose by.
     """
-    half = values.shape[1] // 2
-    if half == 0:
+    if values.shape[1] < 2:
         return float("nan")
-    first, second = slice(0, half), slice(half, 2 * half)
+    first, second = _halves(values.shape[1])
     return 0.5 * sum(
         of_greatest(judged[:, chosen].mean(axis=1), values[:, scored].mean(axis=1))
         for chosen, scored in ((first, second), (second, first))
@@ -264,9 +314,12 @@ _COLUMNS: tuple[tuple[str, Callable[[SetReport], object]], ...] = (
     ("random", lambda r: r.success.random),
     ("best", lambda r: r.success.best),
     ("by Q", lambda r: r.success.by_q),
+    ("over base", lambda r: r.success.over_base),
+    ("differ", lambda r: r.success.deviation),
     ("return: random", lambda r: r.returns.random),
     ("best", lambda r: r.returns.best),
     ("by Q", lambda r: r.returns.by_q),
+    ("over base", lambda r: r.returns.over_base),
     ("gain by Q", lambda r: r.returns.gain),
     ("rank within", lambda r: r.within),
     ("between", lambda r: r.between),

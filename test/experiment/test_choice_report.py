@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -67,6 +68,88 @@ def test_the_best_of_pure_chance_is_worth_no_more_than_any():
     assert found.success.by_q.mean == pytest.approx(0.5, abs=0.04)
     assert abs(found.within.mean) < 0.03
     assert abs(found.success.room.mean) < 3 * found.success.room.error
+
+
+def test_choosing_may_beat_chance_and_still_lose_to_the_base_chunks():
+    """Half of the set is bad blindly: a critic that mostly avoids it gains on the set's mean, and
+    is worse than the policy alone."""
+    success = np.array([[1, 1], [1, 1], [0, 0], [0, 0]], bool)
+    kinds = ["base", "base", "gripper", "gripper"]
+    right = [np.array([0.9, 0.1, 0.2, 0.3])] * 7
+    wrong = [np.array([0.1, 0.2, 0.9, 0.3])] * 3
+    branches = make_branches([success] * 10, q=np.zeros(4), kinds=kinds)
+    q = np.concatenate(right + wrong).astype(np.float32)
+    found = report_of(branches.valued(q), "base+gripper")
+    assert found.success.gain.mean == pytest.approx(0.2)
+    assert found.success.over_base.mean == pytest.approx(-0.3)
+    # Paired: the error of the differences, of which three are -1 and seven 0.
+    expected = np.std([0] * 7 + [-1] * 3, ddof=1) / np.sqrt(10)
+    assert found.success.over_base.error == pytest.approx(expected)
+    assert found.returns.over_base.mean == pytest.approx(-0.3)
+    alone = report_of(branches.valued(q), "base").success
+    assert alone.over_base == alone.gain
+    assert np.isnan(report_of(branches.valued(q), "gripper").success.over_base.mean)
+
+
+def test_over_base_is_paired_state_by_state():
+    """States differ by far more than candidates do: only pairs show the critic's gain."""
+    states = [np.array([[hard], [hard], [1 - hard]], bool).repeat(2, 1) for hard in (0, 1)] * 10
+    branches = make_branches(states, q=np.zeros(3), kinds=["base", "base", "edited"])
+    best = branches.success.mean(axis=1).astype(np.float32)
+    found = report_of(branches.valued(best), "base+edited").success
+    base = np.array([state[:2].mean() for state in states])
+    assert found.by_q.error == 0.0
+    assert found.over_base.mean == pytest.approx(np.mean(1 - base))
+    assert found.over_base.error == pytest.approx(np.std(1 - base, ddof=1) / np.sqrt(20))
+
+
+@pytest.mark.parametrize("continuations", [2, 3, 6])
+def test_how_much_candidates_differ_is_found_beneath_their_noise(continuations):
+    """Candidates' chances are drawn with a standard deviation that is known, around a state's."""
+    rng = np.random.default_rng(0)
+    chance = rng.uniform(0.3, 0.7, (1000, 1)) + 0.15 * rng.choice([-1.0, 1.0], (1000, 8))
+    states = [rng.random((8, continuations)) < of_state[:, None] for of_state in chance]
+    branches = make_branches(states, q=np.zeros(8))
+    found = choice_report.report_of(branches, branches.kind == "base", GAMMA).success
+    assert abs(found.variance.mean - 0.15**2) < 3 * found.variance.error
+    assert found.variance.error < 0.15**2 / 5
+    shown, least, most = map(float, re.findall(r"[\d.]+", found.deviation))
+    assert least <= shown <= most
+    assert (shown, least, most) == pytest.approx((0.15, 0.15, 0.15), abs=0.05)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(2, 6), st.integers(2, 7))
+def test_the_variance_is_the_covariance_of_two_halves(seed, count, continuations):
+    values = np.random.default_rng(seed).random((count, continuations))
+    half = continuations // 2
+    first, second = values[:, :half].mean(axis=1), values[:, half:].mean(axis=1)
+    expected = np.cov(first, second)[0, 1]
+    assert choice_report.variance_between(values) == pytest.approx(expected, abs=1e-12)
+
+
+def test_what_pure_chance_makes_differ_is_nothing():
+    rng = np.random.default_rng(1)
+    branches = make_branches([rng.random((8, 2)) < 0.5 for _ in range(2000)], q=np.zeros(8))
+    found = choice_report.report_of(branches, branches.kind == "base", GAMMA).success
+    assert abs(found.variance.mean) < 3 * found.variance.error
+    assert found.deviation.split()[0] in {"0.00", "0.01", "0.02", "0.03"}
+
+
+def test_one_candidate_or_one_continuation_differs_from_nothing():
+    assert np.isnan(choice_report.variance_between(np.ones((1, 4))))
+    assert np.isnan(choice_report.variance_between(np.ones((4, 1))))
+    single = report_of(make_branches([np.ones((1, 2), bool)] * 2, q=np.zeros(1)), "base")
+    assert single.success.deviation == "-"
+
+
+def test_no_continuation_of_an_odd_number_is_left_out():
+    """One half is the first, the other both others: the second candidate is best by these alone."""
+    values = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
+    chosen_by_first, chosen_by_others = values[0, 1:].mean(), values[1, 0]
+    expected = (chosen_by_first + chosen_by_others) / 2
+    assert choice_report.best_by_halves(values, values) == expected == 0.0
+    values[1, 0] = 0.5
+    assert choice_report.best_by_halves(values, values) == 0.25
 
 
 def test_a_critic_that_knows_states_only():
@@ -173,4 +256,5 @@ def test_the_table_names_every_phase_and_set():
     text = choice_report.as_text(choice_report.report(branches, GAMMA))
     assert text.startswith("overall\nset ")
     assert "\nbase " in text
+    assert "over base" in text.splitlines()[1]
     assert len({len(line.split("  ")) > 3 for line in text.splitlines() if line}) == 2
