@@ -124,8 +124,8 @@ def _tell(played: Sequence[BranchedEpisode], of: int, seconds: float) -> None:
 
 def _valued(options: ChoiceOptions, source: AgentSource, path: Path) -> Branches:
     """Branches of a file with this agent's values, or a refitted critic's."""
-    branches, _ = load_branches(path)
-    require_fit(source, branches, path)
+    branches, of = load_branches(path)
+    require_fit(source, branches, str(of.get("task")), path)
 
     def told(steps: int, metrics: dict[str, float]) -> None:
         shown = ", ".join(f"{name} {metrics[name]:.4f}" for name in ("critic/loss", "critic/q"))

@@ -135,7 +135,8 @@ class BranchPlayer:
         )
         images = agent.memory.inputs.kept(shown.views)
         proprio = shown.proprio.vector()
-        q = chunk_values(agent, images, proprio, shown.instruction, tried.chunk)
+        at = (scene, cell.steps)
+        q = chunk_values(agent, images, proprio, shown.instruction, tried.chunk, place=at)
         success = np.zeros((len(tried.chunk), plan.continuations), dtype=np.bool_)
         steps = np.zeros(success.shape, dtype=np.int64)
         for row, chunk in enumerate(tried.chunk):

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from expo_ft_ros.configuration import ConfigError
+from expo_ft_ros.control.plan import LEARNED_STAGES
 from expo_ft_ros.data.episode import Episode
 from expo_ft_ros.data.types import FloatArray, ImageArray
 from expo_ft_ros.experiment.bench_options import ChoiceOptions, LearnOptions
@@ -21,12 +22,13 @@ from expo_ft_ros.experiment.changes import split_changes
 from expo_ft_ros.experiment.episode_arrays import kept_episodes, read_episodes
 from expo_ft_ros.experiment.option_checks import check_options
 from expo_ft_ros.experiment.options import EvalOptions
-from expo_ft_ros.experiment.run_folder import LATEST, find_run, option_of
+from expo_ft_ros.experiment.run_folder import LATEST, find_run, first_uncounted, option_of
 from expo_ft_ros.experiment.weights import Weights, weights_to_evaluate
 from expo_ft_ros.recording.episode_store import load_episodes, whole_files
 from expo_ft_ros.rl.agent import Agent
 from expo_ft_ros.rl.algorithms.base import EncodedObservation
 from expo_ft_ros.rl.algorithms.expo_ft import ExpoFT
+from expo_ft_ros.rl.checkpoint import load_state
 from expo_ft_ros.rl.checkpoint_files import SUFFIX
 from expo_ft_ros.rl.config import AgentConfig, load_preset
 from expo_ft_ros.robots import RobotConfig, load_robot
@@ -146,11 +148,12 @@ def make_agent(source: AgentSource) -> Agent:
 
 
 def refitted_agent(source: AgentSource, told: Told = lambda steps, metrics: None) -> Agent:
-    """The run's policy with a critic of new weights, fitted to the run's episodes by `refit` steps;
-    edits learn beside it where the configuration has them.
+    """The run's policy with a critic of new weights, fitted by `refit` steps to the episodes that
+    the policy was learned from; edits learn beside it where the configuration has them.
 
     Raises:
-        ConfigError: when the policy isn't of its configuration.
+        ConfigError: when the policy isn't of its configuration, and where there are no such
+            episodes, or more than replay holds.
         TrainingDiverged: as learning does.
     """
     agent = _new_agent(source)
@@ -158,8 +161,7 @@ def refitted_agent(source: AgentSource, told: Told = lambda steps, metrics: None
         agent.load_vla(source.weights.path)
     except ValueError as error:
         raise ConfigError(str(error)) from None
-    for episode in episodes_of(source.run, agent.config.image_size):
-        agent.add_episode(episode)
+    _take_episodes(agent, source)
     calls = math.ceil(source.refit / agent.config.critic_steps_per_update)
     for metrics in agent.learn(calls):
         if "critic/loss" in metrics and agent.critic_updates % 100 == 0:
@@ -167,21 +169,77 @@ def refitted_agent(source: AgentSource, told: Told = lambda steps, metrics: None
     return agent
 
 
-def episodes_of(run: Path, image_size: int) -> Iterator[Episode]:
-    """The recorded episodes of a run with a graph, or what `bench learn` kept of one without."""
-    if kept_episodes(run):
-        yield from read_episodes(run)
-    else:
-        yield from load_episodes(run / "episodes", image_size=image_size)
+def episodes_of(weights: Weights, image_size: int) -> Iterator[Episode]:
+    """What weights were learned from: the demonstrations of their run, and its online episodes up
+    to the newest that they had learned from.
+
+    Of a run with a graph these are recorded, and only what the session counted; of one without,
+    what `bench learn` kept.
+
+    Raises:
+        ConfigError: where the weights don't say how far they had come, or the books are broken.
+        ValueError: for a file that holds no whole episode.
+    """
+    run = weights.path.parent.parent
+    try:
+        newest = load_state(weights.path)["counters"]["committed_to"]
+    except LookupError:
+        raise ConfigError(
+            f"{weights.path}: doesn't say which episodes it was learned from (name a checkpoint "
+            "of a training)"
+        ) from None
+    every = (
+        read_episodes(run)
+        if kept_episodes(run)
+        else load_episodes(run / "episodes", first_uncounted(run), image_size)
+    )
+    for episode in every:
+        outcome = episode.outcome
+        if outcome.stage not in LEARNED_STAGES:
+            continue
+        if outcome.stage == "collect" or outcome.episode <= newest:
+            yield episode
+
+
+def _take_episodes(agent: Agent, source: AgentSource) -> None:
+    """Puts them into the replay of an agent.
+
+    Raises:
+        ConfigError: as `episodes_of`; for no episodes, and for more than replay holds: it would
+            forget the demonstrations.
+    """
+    steps, capacity = 0, agent.config.replay_capacity
+    for episode in episodes_of(source.weights, agent.config.image_size):
+        agent.add_episode(episode)
+        steps += len(episode)
+        if agent.replay_size < steps:
+            raise ConfigError(
+                f"refit:={source.refit}: the episodes that {source.weights.path} was learned from "
+                f"are more than a replay of {capacity} slots holds, the demonstrations would be "
+                "forgotten (change:=replay_capacity=, more)"
+            )
+    if steps == 0:
+        raise ConfigError(
+            f"refit:={source.refit}: {source.weights.path} was learned from no episode of its run "
+            "that was counted (name a later checkpoint)"
+        )
 
 
 def chunk_values(
-    agent: Agent, images: ImageArray, state: FloatArray, instruction: str, chunks: FloatArray
+    agent: Agent,
+    images: ImageArray,
+    state: FloatArray,
+    instruction: str,
+    chunks: FloatArray,
+    *,
+    place: tuple[int, int],
 ) -> FloatArray:
     """What the critic says of chunks (K, C, 7) at one observation: (K,), NaN while it is untrained.
 
-    By the minimum over drawn members of the target, as in choosing. images: (V, 3, s, s) uint8;
-    state: (STATE_DIM,) SI units; chunks in robot-normalised units.
+    By the value that the agent acts by (`value.acting_value`). images: (V, 3, s, s) uint8;
+    state: (STATE_DIM,) SI units; chunks in robot-normalised units; place: seed of the state's
+    episode and steps before it, which say what members are drawn: others at each state, the same
+    for each set of weights, so values of two runs differ by their weights alone.
 
     Raises:
         TypeError: for an algorithm whose critic values no such chunks.
@@ -191,8 +249,8 @@ def chunk_values(
         raise TypeError(f"{type(algorithm).__name__} values no chunks of the policy")
     if agent.critic_updates == 0:
         return np.full(len(chunks), np.nan, dtype=np.float32)
-    # The same members at each call: values of two runs differ by their weights alone.
-    generator = torch.Generator(agent.device).manual_seed(0)
+    seed = int(np.random.SeedSequence(place).generate_state(1)[0])
+    generator = torch.Generator(agent.device).manual_seed(seed)
     with torch.inference_mode(), agent.precision():
         encoded = EncodedObservation(
             *agent.memory.of_kept(images[None], state[None], [instruction])
@@ -214,16 +272,22 @@ def values_of_branches(agent: Agent, branches: Branches) -> FloatArray:
             branches.state[place],
             str(branches.instruction[place]),
             branches.chunk[rows],
+            place=(int(branches.scene[place]), int(branches.step[place])),
         )
     return q
 
 
-def require_fit(source: AgentSource, branches: Branches, path: Path) -> None:
-    """Refuses branches of other images, views or chunks than the agent's.
+def require_fit(source: AgentSource, branches: Branches, task: str, path: Path) -> None:
+    """Refuses branches of another task, other images, views or chunks than the agent's.
 
     Raises:
         ConfigError: with both.
     """
+    if task != source.task.name:
+        raise ConfigError(
+            f"branches:={path}: of the task {task}, {source.weights.path} was trained on "
+            f"{source.task.name} (name branches of that, or branch anew without branches:=)"
+        )
     size = source.config.image_size
     wanted = (len(source.robot.views), 3, size, size)
     if branches.images.shape[1:] != wanted:

@@ -12,13 +12,15 @@ import pytest
 
 from expo_ft_ros.cli import bench_choice
 from expo_ft_ros.configuration import ConfigError
-from expo_ft_ros.experiment.branches import load_branches
+from expo_ft_ros.experiment.branches import load_branches, save_branches
 from expo_ft_ros.experiment.episode_arrays import read_episodes
 from expo_ft_ros.rl.checkpoint_files import newest_whole
 from support.agents import EPISODES
 from support.kept_runs import kept_run
 
-FEW = ["episodes:=2", "decisions:=2", "random_edits:=1", "gripper:=1"]
+DRAWN = "change:=minimum_of=2"
+"""Of ten members: which are drawn matters."""
+FEW = ["episodes:=2", "decisions:=2", "random_edits:=1", "gripper:=1", DRAWN]
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +74,7 @@ def test_a_run_keeps_weights_on_its_way_and_the_episodes(run):
         np.testing.assert_array_equal(written.reward, episode.reward)
 
 
-def test_it_tries_every_kind_with_the_same_noise(run, measured):
+def test_it_tries_every_kind(run, measured):
     result, file = measured
     branches, about = load_branches(file)
     assert about["task"] == "cube_pick"
@@ -108,7 +110,7 @@ def test_the_same_call_gives_the_same_branches(run, measured, folder):
 def test_saved_branches_are_valued_as_they_were(run, measured, folder, capsys):
     """The critic sees of them what it saw when they were played."""
     result, file = measured
-    assert bench_choice.main([str(run), f"branches:={file}", "label:=valued"]) == 0
+    assert bench_choice.main([str(run), f"branches:={file}", DRAWN, "label:=valued"]) == 0
     (path,) = folder.glob("choice_cube_pick_valued_*.json")
     assert json.loads(path.read_text())["report"] == result["report"]
     assert "rank within" in capsys.readouterr().out
@@ -171,6 +173,18 @@ def test_what_cannot_be_measured_is_named_before_anything_is_played(
         (other / "config.yaml").write_text(said)
     with pytest.raises(ConfigError, match=message):
         bench_choice.main([word.format(**names) for word in words])
+    assert sorted(folder.iterdir()) == before
+
+
+def test_branches_of_another_task_are_refused(run, measured, folder, tmp_path):
+    """Shapes of two tasks may agree."""
+    _, file = measured
+    branches, about = load_branches(file)
+    other = tmp_path / "other.npz"
+    save_branches(other, branches, about | {"task": "candy_scoop"})
+    before = sorted(folder.iterdir())
+    with pytest.raises(ConfigError, match=r"other.npz: of the task candy_scoop.*cube_pick"):
+        bench_choice.main([str(run), f"branches:={other}"])
     assert sorted(folder.iterdir()) == before
 
 
