@@ -18,6 +18,7 @@ from expo_ft_ros.experiment.changes import parse_changes
 from expo_ft_ros.experiment.machine import machine
 from expo_ft_ros.rl.agent import Agent
 from expo_ft_ros.rl.config import load_preset
+from expo_ft_ros.rl.torch_runtime import prepare
 from expo_ft_ros.robots import DEFAULT_ROBOT, load_robot
 from expo_ft_ros.tasks import TaskConfig, load_task
 
@@ -82,7 +83,9 @@ class CoreBench:
         self._found: dict[str, list[float]] = {}
 
     def turn(self) -> None:
-        """Measures everything once."""
+        """Measures everything once, by the configuration's own threads: they are the process's, and
+        the one that was made last has set them."""
+        prepare(self._config.threads)
         steps, agent, memory = self._config.critic_steps_per_update, self._agent, self._agent.memory
         started = last = time.perf_counter()
         for number, _ in enumerate(agent.learn(1)):
