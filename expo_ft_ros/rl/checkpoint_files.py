@@ -7,6 +7,7 @@ version of the weights it holds, and how long the whole file is.
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import struct
@@ -132,11 +133,12 @@ def newest_whole(folder: Path) -> tuple[Checkpoint | None, tuple[Path, ...]]:
 
 
 def remove_older(folder: Path, keep: int) -> None:
-    """Removes what is older than the `keep` newest whole checkpoints; what isn't whole counts for
-    nothing."""
-    found = list_checkpoints(folder)
-    kept = [checkpoint for checkpoint in found if checkpoint.whole][-keep:]
-    for checkpoint in found:
-        if kept and checkpoint == kept[0]:
+    """Removes what is older than the `keep` newest checkpoints that one could begin with; nothing
+    where there is none. What is cut off or damaged counts for nothing."""
+    newest_first = reversed(list_checkpoints(folder))
+    good = (found for found in newest_first if found.whole and is_intact(found.path))
+    kept = [found.path for found in itertools.islice(good, keep)]
+    for checkpoint in list_checkpoints(folder) if kept else ():
+        if checkpoint.path == kept[-1]:
             break
         checkpoint.path.unlink()

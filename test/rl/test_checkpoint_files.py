@@ -129,3 +129,22 @@ def test_a_broken_one_does_not_count_as_kept_and_whole_ones_are_not_lost_for_it(
     assert versions(tmp_path) == [3, 4, 5, 6]
     cut(checkpoint_path(tmp_path, 3))
     assert newest_whole(tmp_path)[0].version == 4
+
+
+def test_a_damaged_one_does_not_push_out_one_to_begin_with(tmp_path):
+    for version in (1, 2, 3):
+        written(tmp_path, version)
+    for version in (4, 5):
+        path = written(tmp_path, version)
+        content = bytearray(path.read_bytes())
+        content[-1] ^= 1
+        path.write_bytes(content)
+    remove_older(tmp_path, keep=2)
+    assert versions(tmp_path) == [2, 3, 4, 5]
+
+
+def test_where_none_is_good_all_are_left_to_be_looked_at(tmp_path):
+    for version in (1, 2):
+        cut(written(tmp_path, version))
+    remove_older(tmp_path, keep=1)
+    assert len(list(tmp_path.iterdir())) == 2
