@@ -26,6 +26,7 @@ from expo_ft_ros.experiment.run_folder import RunFinished
 from expo_ft_ros.experiment.stages import RUN_KINDS, Session, SessionConfig
 from expo_ft_ros.recording.episode_store import load_episodes, relabel
 from expo_ft_ros.rl.checkpoint import load_state, save_state
+from support.fuzz import EXAMPLES
 from support.recordings import record
 from support.runs import line
 
@@ -177,7 +178,7 @@ def edited_bytes(draw: st.DrawFn) -> Mutation:
 
 mutations = edited_value() | edited_value() | edited_bytes()
 many = settings(
-    max_examples=500,
+    max_examples=EXAMPLES,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
     # What fails here says itself what it was given.
@@ -275,7 +276,7 @@ def test_any_run_goes_on_or_is_refused(
     assert contents(run) == before
 
 
-@settings(many, max_examples=30)
+@settings(many, max_examples=EXAMPLES // 10)
 @given(changes=st.lists(edited_value() | edited_bytes(), min_size=1, max_size=3))
 def test_any_run_is_reported(
     whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], changes: list[Mutation]

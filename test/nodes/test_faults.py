@@ -45,7 +45,9 @@ NODES = (
     "arbitration",
 )
 STOPS = NODES
-KILLS = NODES
+# A stopped node and a dead one are silent alike, only the runner tells them apart. Each kill starts
+# the graph anew: one of each kind of process.
+KILLS = ("camera", "recorder", "session", "agent", "sim", "arbitration")
 
 PROGRAM = """
 import sys

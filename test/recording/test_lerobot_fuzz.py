@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from expo_ft_ros.recording.lerobot import DatasetError, DatasetWriter, check_dataset, read_dataset
 from support.episodes import make_episode
+from support.fuzz import EXAMPLES
 
 HZ = 10.0
 VIEWS = ("side", "wrist")
@@ -171,7 +172,7 @@ def outcome(read: Callable[[], Any], folder: Path) -> tuple[str, Any]:
 
 @pytest.mark.slow
 @settings(
-    max_examples=600,
+    max_examples=EXAMPLES,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

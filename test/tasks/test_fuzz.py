@@ -18,12 +18,13 @@ from expo_ft_ros.data.types import Observation, Proprio
 from expo_ft_ros.tasks import known_tasks, load_task
 from expo_ft_ros.tasks.classifiers import make_classifier
 from expo_ft_ros.tasks.reward import names_a_view
+from support.fuzz import EXAMPLES
 
 pytestmark = pytest.mark.slow
 
 TEXTS = {name: (config_dir() / "tasks" / f"{name}.yaml").read_text() for name in known_tasks()}
 LONG = settings(
-    max_examples=600,
+    max_examples=EXAMPLES,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
@@ -141,6 +142,6 @@ def test_with_letters_less_more_or_others(tmp_path, data, name):
 
 
 @given(names, st.one_of(st.text(), st.lists(pieces, max_size=8).map("".join)))
-@settings(LONG, max_examples=300)
+@settings(LONG)
 def test_with_anything_at_all(tmp_path, name, text):
     tried(tmp_path, name, text)
