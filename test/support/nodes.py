@@ -73,6 +73,10 @@ class Graph:
         return node
 
     def close(self) -> None:
-        for node in self._nodes:
-            node.end()
-        self.probe.close()
+        """The probe goes first: in a process that sees its peers go, Fast DDS may wait for itself
+        (config/fastdds.xml), and no test ends then."""
+        try:
+            self.probe.close()
+        finally:
+            for node in self._nodes:
+                node.end()
