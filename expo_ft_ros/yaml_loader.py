@@ -33,24 +33,33 @@ class Loader(yaml.SafeLoader):
 
     def construct_number(self, node: yaml.Node) -> int | float:
         """An int or a float."""
+        text = self._scalar(node)
         try:
-            return number(node.value)
+            return number(text)
         except ValueError as error:
             raise self._refused(node, f"no number: {str(error).splitlines()[0]}") from None
 
     def construct_bool(self, node: yaml.Node) -> bool:
         """True or false."""
-        words = {"true": True, "false": False}
-        if node.value.lower() not in words:
+        words, text = {"true": True, "false": False}, self._scalar(node).lower()
+        if text not in words:
             raise self._refused(node, "neither true nor false")
-        return words[node.value.lower()]
+        return words[text]
 
     def construct_text(self, node: yaml.Node) -> str:
         """Text that can be written and sent again."""
+        text = self._scalar(node)
         try:
-            node.value.encode()
+            text.encode()
         except UnicodeEncodeError as error:
             raise self._refused(node, f"no text: {error.reason}") from None
+        return text
+
+    def _scalar(self, node: yaml.Node) -> str:
+        """What a tag stands before, as !!int: a list or a mapping is none of these."""
+        if not isinstance(node, yaml.ScalarNode):
+            kind = "list" if isinstance(node, yaml.SequenceNode) else "mapping"
+            raise self._refused(node, f"a {kind} where a single value is needed")
         return str(node.value)
 
     @staticmethod

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from expo_ft_ros.recording.lerobot import DatasetError, DatasetWriter, check_dataset, read_dataset
 from support.episodes import make_episode
-from support.fuzz import EXAMPLES
+from support.fuzz import ALWAYS_THE_SAME, EXAMPLES
 
 HZ = 10.0
 VIEWS = ("side", "wrist")
@@ -173,6 +173,7 @@ def outcome(read: Callable[[], Any], folder: Path) -> tuple[str, Any]:
 @pytest.mark.slow
 @settings(
     max_examples=EXAMPLES,
+    derandomize=ALWAYS_THE_SAME,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

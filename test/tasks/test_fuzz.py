@@ -18,13 +18,14 @@ from expo_ft_ros.data.types import Observation, Proprio
 from expo_ft_ros.tasks import known_tasks, load_task
 from expo_ft_ros.tasks.classifiers import make_classifier
 from expo_ft_ros.tasks.reward import names_a_view
-from support.fuzz import EXAMPLES
+from support.fuzz import ALWAYS_THE_SAME, EXAMPLES
 
 pytestmark = pytest.mark.slow
 
 TEXTS = {name: (config_dir() / "tasks" / f"{name}.yaml").read_text() for name in known_tasks()}
 LONG = settings(
     max_examples=EXAMPLES,
+    derandomize=ALWAYS_THE_SAME,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
