@@ -273,13 +273,11 @@ class PoseAdapter(RobotAdapter[P]):
         command = self.due_command()
         if self._follower is None:
             self._follower = TwistFollower(self.robot, state.position, state.quaternion)
-        if self._fault:
-            # Nothing pulls at an arm that has stopped itself, however it is moved meanwhile.
+        moved = self._stands and self._follower.is_left_behind(state.position, state.quaternion)
+        if self._fault or moved:
+            # It has stopped itself, or somebody has guided it by hand: nothing pulls at it.
             self._follower.reset(state.position, state.quaternion)
         if self.must_stand:
-            if self._follower.is_left_behind(state.position, state.quaternion):
-                # Somebody has guided the arm by hand.
-                self._follower.reset(state.position, state.quaternion)
             self.stand()
             return
         self._stands = False

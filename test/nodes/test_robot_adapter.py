@@ -180,6 +180,18 @@ def test_an_arm_that_was_guided_by_hand_stays_where_it_was_left(graph, robot):
     assert it.x > 0.53
 
 
+def test_an_arm_that_was_moved_while_its_state_was_lost_goes_on_from_where_it_is(graph, robot):
+    """Commands go on meanwhile: its target would lie ahead of it as far as a target may."""
+    hand = graph.probe.node.create_publisher(Float64, toy_robot.HAND, 1)
+    it = Commander(graph, robot, lost_beyond=0.48)
+    it.drive(lambda: it.told("tells no state"), "no word", x=0.15)
+    seen = len(it.poses)
+    hand.publish(Float64(data=0.3))
+    it.drive(lambda: len(it.poses) > seen + 20, "its state", x=0.15)
+    speeds = np.diff([pose.pose.position.x for pose in it.poses[seen:]]) * 100
+    assert speeds.max() < 0.2 * 1.5, "it is pulled"
+
+
 def test_one_that_is_ended_while_it_moves_leaves_a_standing_target(graph, robot):
     targets = []
     graph.probe.node.create_subscription(Twist, toy_robot.TARGET_SPEED, targets.append, 100)
