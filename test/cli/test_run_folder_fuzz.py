@@ -26,7 +26,7 @@ from expo_ft_ros.experiment.run_folder import RunFinished
 from expo_ft_ros.experiment.stages import RUN_KINDS, Session, SessionConfig
 from expo_ft_ros.recording.episode_store import load_episodes, relabel
 from expo_ft_ros.rl.checkpoint import load_state, save_state
-from support.fuzz import ALWAYS_THE_SAME, EXAMPLES
+from support.fuzz import ALWAYS_THE_SAME, EXAMPLES, edited
 from support.recordings import record
 from support.runs import line
 
@@ -93,34 +93,6 @@ values = st.recursive(
     ),
     max_leaves=4,
 )
-
-
-def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """The path of every part of a nested value."""
-    found = [path]
-    items: Any = ()
-    if isinstance(value, dict):
-        items = value.items()
-    elif isinstance(value, list):
-        items = enumerate(value)
-    for key, part in items:
-        found += places(part, (*path, key))
-    return found
-
-
-def edited(content: Any, number: int, value: Any, *, gone: bool) -> Any:
-    """The content with another value somewhere in it, or without one."""
-    path = places(content)[number % len(places(content))]
-    if not path:
-        return value
-    owner = content
-    for key in path[:-1]:
-        owner = owner[key]
-    if gone:
-        del owner[path[-1]]
-    else:
-        owner[path[-1]] = value
-    return content
 
 
 @st.composite

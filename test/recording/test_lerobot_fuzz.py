@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from expo_ft_ros.recording.lerobot import DatasetError, DatasetWriter, check_dataset, read_dataset
 from support.episodes import make_episode
-from support.fuzz import ALWAYS_THE_SAME, EXAMPLES
+from support.fuzz import ALWAYS_THE_SAME, EXAMPLES, edited
 
 HZ = 10.0
 VIEWS = ("side", "wrist")
@@ -58,19 +58,6 @@ cells = (
 )
 
 
-def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """The path of every part of a JSON value."""
-    found = [path]
-    items: Any = ()
-    if isinstance(value, dict):
-        items = value.items()
-    elif isinstance(value, list):
-        items = enumerate(value)
-    for key, part in items:
-        found += places(part, (*path, key))
-    return found
-
-
 @st.composite
 def edited_info(draw: st.DrawFn) -> Mutation:
     """Another value somewhere in info.json, or one that is missing."""
@@ -78,18 +65,7 @@ def edited_info(draw: st.DrawFn) -> Mutation:
 
     def mutate(folder: Path) -> None:
         info = json.loads((folder / INFO).read_text())
-        paths = places(info)
-        path = paths[number % len(paths)]
-        if not path:
-            info = value
-        else:
-            owner = info
-            for key in path[:-1]:
-                owner = owner[key]
-            if gone:
-                del owner[path[-1]]
-            else:
-                owner[path[-1]] = value
+        info = edited(info, number, value, gone=gone)
         (folder / INFO).write_text(json.dumps(info))
 
     return mutate
