@@ -82,6 +82,7 @@ def test_it_moves_as_commanded_and_stands_without_commands(graph, robot):
     assert [fault.data for fault in it.faults] == [""]
     start = it.x
     it.drive(lambda: it.x > start + 0.05, "it doesn't move", x=0.15)
+    it.health.clear()  # It said so before the first command, too.
     it.probe.until(lambda: it.told("no command: the arm stands"), "its watchdog's word")
     it.probe.spin(0.5)  # It lags behind its target.
     stands = it.x
@@ -172,6 +173,7 @@ def test_an_arm_that_was_guided_by_hand_stays_where_it_was_left(graph, robot):
     hand = graph.probe.node.create_publisher(Float64, toy_robot.HAND, 1)
     it = Commander(graph, robot)
     it.drive(lambda: it.x > 0.46, "it doesn't move", x=0.15)
+    it.health.clear()  # It said so before the first command, too.
     it.probe.until(lambda: it.told("no command: the arm stands"), "its watchdog's word")
     it.probe.until(lambda: hand.get_subscription_count() > 0, "the hand")
     hand.publish(Float64(data=0.6))
