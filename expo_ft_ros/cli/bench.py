@@ -12,6 +12,7 @@ BENCHES = {
     "core": "expo_ft_ros.cli.bench_core",
     "learn": "expo_ft_ros.cli.bench_learn",
     "choice": "expo_ft_ros.cli.bench_choice",
+    "ablation": "expo_ft_ros.cli.bench_ablation",
 }
 """Name -> module with `main(words)`."""
 
@@ -21,6 +22,8 @@ usage: expo-ft bench graph [lockstep | realtime]
        expo-ft bench learn [name:=value ...]  (options: expo-ft bench learn --help)
        expo-ft bench choice [run | checkpoint] [name:=value ...]
                                               (options: expo-ft bench choice --help)
+       expo-ft bench ablation [name:=value ...]
+                                              (options: expo-ft bench ablation --help)
 """
 
 
@@ -39,13 +42,16 @@ def main(words: Sequence[str]) -> int:
 
 
 def _help(name: str) -> int:
-    from expo_ft_ros.experiment.bench_options import ChoiceOptions, CoreOptions, LearnOptions
+    from expo_ft_ros.experiment import bench_options
+    from expo_ft_ros.experiment.options import TaskOptions
 
-    if name == "core":
-        return print_options("bench core", CoreOptions)
-    if name == "learn":
-        return print_options("bench learn", LearnOptions)
-    if name == "choice":
-        return print_options("bench choice", ChoiceOptions)
+    options: dict[str, type[TaskOptions]] = {
+        "core": bench_options.CoreOptions,
+        "learn": bench_options.LearnOptions,
+        "choice": bench_options.ChoiceOptions,
+        "ablation": bench_options.AblationOptions,
+    }
+    if name in options:
+        return print_options(f"bench {name}", options[name])
     print(_USAGE, end="")
     return 0

@@ -5,7 +5,6 @@ One file a call, written anew after each seed, under benchmarks/results/. `bench
 makes tables of them.
 """
 
-import hashlib
 import json
 import sys
 import time
@@ -16,26 +15,14 @@ from expo_ft_ros.cli.bench_graph import results_folder
 from expo_ft_ros.experiment.arguments import parse_arguments
 from expo_ft_ros.experiment.bench_options import LearnOptions
 from expo_ft_ros.experiment.changes import split_changes
-from expo_ft_ros.experiment.kept_run import KeptRun
+from expo_ft_ros.experiment.learn_setup import config_hash, file_hash, make_trainer
 from expo_ft_ros.experiment.machine import git_revision, machine
 from expo_ft_ros.experiment.progress import wilson
-from expo_ft_ros.experiment.rollout import InProcessRollout
-from expo_ft_ros.experiment.trainer import Trainer, make_session
 from expo_ft_ros.rl.actor_critic import TrainingDiverged
-from expo_ft_ros.rl.agent import Agent
-from expo_ft_ros.rl.config import AgentConfig, load_preset, require_room
-from expo_ft_ros.robots import load_robot
+from expo_ft_ros.rl.config import AgentConfig, load_preset
 from expo_ft_ros.tasks import TaskConfig, load_task
 
 _RECENT = 10
-_LEARNED_WITH = {
-    "edit_scale",
-    "execute_steps",
-    "replan_on_release",
-    "updates_per_episode",
-    "env_steps",
-    "eval_trials",
-}
 
 
 def main(words: Sequence[str]) -> int:
@@ -79,29 +66,14 @@ def run_seed(
 ) -> dict[str, Any]:
     """One whole run; what the result file says of it, with `failed` and its log where learning
     diverged."""
-    session = make_session(
-        demos=options.demos or task.demonstrations,
-        eval_trials=options.eval_trials or task.eval_trials,
-        steps=options.steps or task.env_steps,
-        max_steps=task.max_steps,
-        seed=seed,
-        operator="scripted",
-    )
-    require_room(config, session.config.rl_steps, session.config.demos, task.max_steps)
-    robot = load_robot(options.robot)
-    agent = Agent(task, config, robot.views, seed, options.algorithm)
-    rollout = InProcessRollout(
-        task, config.image_size, seed, options.operator_rate, options.operator_share, robot
-    )
     lines: list[dict[str, Any]] = []
 
     def report(line: dict[str, Any]) -> None:
         lines.append(line)
         _tell(seed, lines)
 
-    imitated = options.imitated and options.imitated / _imitated_name(options, task, config, seed)
-    kept = KeptRun.new(options, task, seed) if options.checkpoints else None
-    trainer = Trainer(agent, session, rollout, report, imitated, kept)
+    trainer = make_trainer(options, task, config, seed, report)
+    agent, session, kept = trainer.agent, trainer.session, trainer.kept
     try:
         trainer.run()
         if kept is not None:
@@ -110,7 +82,7 @@ def run_seed(
     except TrainingDiverged as error:
         return {"seed": seed, "failed": str(error), "env_steps": session.env_steps, "log": lines}
     finally:
-        rollout.close()
+        trainer.rollout.close()
     evaluations: dict[str, dict[str, Any]] = {}
     for stage in ("eval_before", "eval_after"):
         tally = session.tally(stage)
@@ -130,7 +102,7 @@ def run_seed(
         )
     return {
         "seed": seed,
-        "imitated": hashlib.sha256(imitated.read_bytes()).hexdigest()[:12] if imitated else "",
+        "imitated": file_hash(trainer.imitated),
         **evaluations,
         "env_steps": session.env_steps,
         "human_steps": session.tally("rl").human_steps,
@@ -152,27 +124,6 @@ def _evaluation(successes: int, steps: int, truth: Sequence[bool]) -> dict[str, 
         "steps": round(steps / len(truth), 1),
         "by_truth": sum(truth),
     }
-
-
-def config_hash(options: LearnOptions, config: AgentConfig, task: TaskConfig) -> str:
-    """Twelve hex digits that results share which differ in nothing but seeds and machine."""
-    beside = {"seed", "seeds", "threads", "label", "imitated", "change", "alone", "checkpoints"}
-    asked = options.model_dump(exclude=beside)
-    learned = config.model_dump(exclude={"threads"})
-    return _hash([asked, learned, task.model_dump(mode="json")])
-
-
-def _hash(what: Any) -> str:
-    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:12]
-
-
-def _imitated_name(options: LearnOptions, task: TaskConfig, config: AgentConfig, seed: int) -> str:
-    """Of a policy's file: two share it that were imitated alike, whatever comes after."""
-    sizes = config.model_dump(include={"image_size", "vla", "imitation", "augmentation"})
-    robot = load_robot(options.robot).model_dump(mode="json")
-    of_task = task.model_dump(mode="json", exclude=_LEARNED_WITH)
-    alike = _hash([sizes, options.demos, robot, of_task])
-    return f"{task.name}_{alike}_seed{seed}.safetensors"
 
 
 def _tell(seed: int, lines: Sequence[Mapping[str, Any]]) -> None:

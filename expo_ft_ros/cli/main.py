@@ -23,7 +23,8 @@ usage: expo-ft <command> [name:=value ...]
   report   summary and page of a run (default: the latest); --compare: of several
   episodes what a run has recorded: list, show, play, relabel, discard
   export   what a run has recorded as a LeRobot dataset
-  bench    measurements: bench graph, core, learn (whole runs without ROS), choice (the critic's)
+  bench    measurements: bench graph, core, learn (whole runs without ROS), choice (the critic's),
+           ablation (what of the algorithm does the work)
   keyboard corrections by the keyboard of this terminal, for operator:=keyboard
   doctor   what this machine has and lacks
   test     the project's tests (arguments go to pytest)

@@ -2,7 +2,7 @@
 """Options of the benches that measure the learner without a graph."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import Field
 
@@ -11,6 +11,9 @@ from expo_ft_ros.experiment.stages import SEEDS_PER_RUN
 from expo_ft_ros.rl.config import ALGORITHM, ALGORITHM_NAMES, PRESET, SIZE
 from expo_ft_ros.robots import DEFAULT_ROBOT
 from expo_ft_ros.robots.registry import ROBOTS
+
+Arm = Literal["imitation", "choice", "full", "random"]
+"""What an ablation's run may be, see `experiment.ablation.ARMS`."""
 
 
 class CoreOptions(TaskOptions):
@@ -75,6 +78,73 @@ class LearnOptions(TaskOptions):
         "`last` at the end of RL; 2000,4000: also after so many online steps.",
     )
     label: str = Field("", pattern=r"^[\w-]*$", description="Part of the result file's name.")
+
+
+class AblationOptions(TaskOptions):
+    """`expo-ft bench ablation`: runs with parts of the algorithm left out, tested alike."""
+
+    robot: str = Field(
+        DEFAULT_ROBOT, min_length=1, description="Robot that is simulated, as for bench learn."
+    )
+    preset: str = Field(PRESET, description="The algorithm's constants: a file of config/presets/.")
+    size: str = Field(SIZE, description="Sizes for a machine: a file of config/sizes/, or a path.")
+    change: str = Field("", description="Fields to change in every arm, as for bench learn.")
+    arms: str = Field(
+        "imitation,choice,full,random",
+        pattern=r"^(imitation|choice|full|random)(,(imitation|choice|full|random))*$",
+        description="What runs: imitation: one candidate; choice: among base chunks; full: as the "
+        "preset has it; random: the candidates of full, drawn.",
+    )
+    seeds: str = Field(
+        "3,4,5,6,7", pattern=r"^\d{1,9}(,\d{1,9})*$", description="Seeds of the runs."
+    )
+    operator_shares: str = Field(
+        "0,0.5",
+        pattern=r"^(0|1|0\.\d{1,6})(,(0|1|0\.\d{1,6}))*$",
+        description="Shares of the online episodes in which the operator helps; 0: nobody helps.",
+    )
+    demos: int | None = Field(None, ge=1, le=10_000, description="Default: the task's.")
+    steps: int | None = Field(
+        None, ge=1, le=10_000_000, description="Online steps of a run. Default: the task's."
+    )
+    at: str = Field(
+        "2000,4000",
+        pattern=r"^\d{1,8}(,\d{1,8})*$",
+        description="Online steps after which the weights are tested, beside the end.",
+    )
+    scenes: int = Field(200, ge=1, le=100_000, description="Scenes of a test, the same for all.")
+    scenes_for: Literal["test", "choice"] = Field(
+        "test",
+        description="test: scenes that nothing is chosen on; choice: others, to choose "
+        "configurations by. No run learns on either.",
+    )
+    jobs: int = Field(1, ge=1, le=256, description="Runs at the same time.")
+    threads: int = Field(1, ge=1, le=256, description="Torch threads of each.")
+    imitated: Path | None = Field(
+        None, description="Folder that keeps imitated policies. Default: runs/imitated."
+    )
+    label: str = Field("", pattern=r"^[\w-]*$", description="Part of the result folder's name.")
+
+    @property
+    def arm_names(self) -> list[Arm]:
+        """Of `arms`."""
+        asked = self.arms.split(",")
+        return [arm for arm in get_args(Arm) if arm in asked]
+
+    @property
+    def seed_numbers(self) -> list[int]:
+        """Of `seeds`."""
+        return [int(number) for number in self.seeds.split(",")]
+
+    @property
+    def shares(self) -> list[float]:
+        """Of `operator_shares`."""
+        return [float(share) for share in self.operator_shares.split(",")]
+
+    @property
+    def mark_numbers(self) -> list[int]:
+        """Of `at`, ascending."""
+        return sorted(int(number) for number in self.at.split(","))
 
 
 class ChoiceOptions(TaskOptions):

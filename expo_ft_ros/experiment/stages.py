@@ -35,6 +35,9 @@ FORMAT = 1
 SEED_OFFSETS = {"eval_before": 0, "eval_after": 0, "collect": 200_000, "rl": 400_000}
 BRANCH_SEEDS = 600_000
 """The first of the scenes on which `bench choice` branches: no stage has these."""
+ABLATION_SEEDS = {"choice": 700_000, "test": 800_000}
+"""The first of the scenes that `bench ablation` tests on, to choose a configuration by, and to
+tell of it."""
 SEEDS_PER_RUN = 1_000_000
 
 

@@ -58,3 +58,8 @@ def gripper_decisions(base: Tensor, count: int, opening: Tensor, closing: Tensor
     decided[:, :count, :, GRIPPER] = opening
     decided[:, count:, :, GRIPPER] = closing
     return decided.flatten(2)
+
+
+def any_of(q: Tensor, generator: torch.Generator | None) -> Tensor:
+    """(B,) one of the K candidates of each row, whatever their values q (B, K) are."""
+    return torch.randint(q.shape[1], (len(q),), generator=generator, device=q.device)

@@ -175,6 +175,12 @@ class AlgorithmConfig(Config):
         le=1,
         description="the same from the critic's first step on, before `edits_after` as well",
     )
+    choose_by: Literal["value", "random"] = Field(
+        "value",
+        description="what chooses among the candidates when acting, evaluations included: the "
+        "critic ([P]), or, once it is trained, a draw in its place (ablation: what the candidates "
+        "do without it)",
+    )
     gamma: float = Field(0.99, gt=0, le=1, description="discount a control step")
     learning_rate: float = Field(3e-4, gt=0, description="Adam, critic, actor and temperature")
     tau: float = Field(5e-3, gt=0, le=1, description="Polyak of the target critic")

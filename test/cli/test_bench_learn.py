@@ -8,6 +8,7 @@ import pytest
 from expo_ft_ros.cli import bench_learn
 from expo_ft_ros.configuration import ConfigError
 from expo_ft_ros.experiment.bench_options import LearnOptions
+from expo_ft_ros.experiment.learn_setup import config_hash
 
 TINY = (
     "imitation.steps=3,image_size=32,warmup_episodes=0,warmup_updates=0,critic_steps_per_update=2,"
@@ -103,7 +104,7 @@ def test_the_hash_knows_what_differs():
     def of(preset: str = "recommended", **options) -> str:
         changes = {"threads": str(options.get("threads", 1))}
         config = load_preset(preset, changes=changes)
-        return bench_learn.config_hash(LearnOptions(**options), config, task)
+        return config_hash(LearnOptions(**options), config, task)
 
     one = of()
     assert one == of(seed=3, seeds=2, threads=2, label="again")

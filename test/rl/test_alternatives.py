@@ -312,3 +312,18 @@ def test_what_can_not_be_is_refused():
 
 TRAINED = fed(**edit(gripper_decisions=2))
 TRAINED.update(go_on)
+
+
+@pytest.mark.parametrize("mode", ["sample", "mode"])
+def test_a_draw_may_stand_in_for_the_critic_when_acting(mode):
+    agent = fed(choose_by="random", edits=False, minimum_of=2)
+    agent.update(go_on)
+    chosen = [agent.act(observation(), mode) for _ in range(40)]
+    places = {result.chosen for result in chosen}
+    assert len(places) >= 5
+    assert any(result.q < result.candidate_q.max() for result in chosen)
+    by_value = fed(edits=False, minimum_of=2)
+    by_value.update(go_on)
+    for _ in range(5):
+        result = by_value.act(observation(), mode)
+        assert result.q == result.candidate_q.max()

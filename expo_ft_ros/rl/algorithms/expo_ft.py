@@ -23,7 +23,7 @@ from expo_ft_ros.rl.algorithms.base import (
     WithNetworks,
     base_choice,
 )
-from expo_ft_ros.rl.candidates import Layout, gripper_decisions, layout
+from expo_ft_ros.rl.candidates import Layout, any_of, gripper_decisions, layout
 from expo_ft_ros.rl.config import AgentConfig
 from expo_ft_ros.rl.edit_policy import EditPolicy
 from expo_ft_ros.rl.gaussian import target_entropy
@@ -37,7 +37,7 @@ class Selection:
     Attributes:
         chunks: (B, K, C * 7), in the order of `layout`.
         q: (B, K).
-        chosen: (B,) index of the greatest.
+        chosen: (B,) index of the greatest; drawn, when acting, where `choose_by` says so.
         layout: Which of them is what.
     """
 
@@ -155,7 +155,9 @@ class EditedCritic(ActorCritic):
             whose = made.base[edited]
             gain = (of_members[:, :, edited] - of_members[:, :, whose]).amin(dim=0)
             q[:, edited] = q[:, whose] + gain
-        return Selection(chunks, q, q.argmax(dim=1), made)
+        drawn = acting and self.config.choose_by == "random"
+        chosen = any_of(q, generator) if drawn else q.argmax(dim=1)
+        return Selection(chunks, q, chosen, made)
 
     @torch.no_grad()
     def valued(

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`expo-ft bench ablation`: what of the algorithm does the work.
+
+A folder of one JSON file a run under benchmarks/results/; the same command goes on where it was
+broken off, and prints the tables of what there is.
+"""
+
+import multiprocessing
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+
+from expo_ft_ros.cli.bench_graph import results_folder
+from expo_ft_ros.experiment import ablation_report
+from expo_ft_ros.experiment.ablation import Cell, Study, run_cell
+from expo_ft_ros.experiment.arguments import parse_arguments
+from expo_ft_ros.experiment.bench_options import AblationOptions
+
+
+def main(words: Sequence[str]) -> int:
+    """Does what is left of it; returns the exit code.
+
+    Raises:
+        ConfigError: for wrong arguments, before anything is run.
+    """
+    study = Study(parse_arguments(words, AblationOptions), results_folder())
+    try:
+        # What a seed begins with is imitated once, not by each of its arms.
+        for cells in (study.starts, study.cells):
+            _run(study, cells)
+    except BrokenProcessPool as error:
+        print(f"expo-ft: bench ablation: {error} (the same command goes on)")
+        return 1
+    print(ablation_report.as_text(study))
+    print(f"in {study.folder}")
+    return 0
+
+
+def _run(study: Study, cells: Sequence[Cell]) -> None:
+    if study.options.jobs == 1:
+        for cell in cells:
+            print(run_cell(study, cell), flush=True)
+        return
+    # Spawned: torch's and OpenGL's threads don't survive a fork.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(study.options.jobs, context, max_tasks_per_child=1) as pool:
+        try:
+            for done in as_completed([pool.submit(run_cell, study, cell) for cell in cells]):
+                print(done.result(), flush=True)
+        finally:
+            pool.shutdown(cancel_futures=True)
