@@ -9,6 +9,7 @@ import multiprocessing
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
 
 from expo_ft_ros.cli.bench_graph import results_folder
 from expo_ft_ros.experiment import ablation_report
@@ -45,7 +46,14 @@ def _run(study: Study, cells: Sequence[Cell]) -> None:
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(study.options.jobs, context, max_tasks_per_child=1) as pool:
         try:
-            for done in as_completed([pool.submit(run_cell, study, cell) for cell in cells]):
+            for done in as_completed(
+                [pool.submit(_work, study.options, study.folder.parent, cell) for cell in cells]
+            ):
                 print(done.result(), flush=True)
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _work(options: AblationOptions, results: Path, cell: Cell) -> str:
+    """In a process of its own, where the task's configuration is made anew: its classes are."""
+    return run_cell(Study(options, results), cell)

@@ -167,6 +167,26 @@ def test_a_broken_cell_is_named(study):
         run_cell(study, cell)
 
 
+@pytest.mark.process
+def test_two_processes_find_what_was_done(study, monkeypatch, capsys):
+    """What is left of a study that is done is its tables."""
+    monkeypatch.setattr(bench_ablation, "results_folder", lambda: study.folder.parent)
+    study.folder.mkdir()
+    tested = {"vla": trials("10").as_json()}
+    for cell in [*study.starts, *study.cells]:
+        marks = [0] if cell.arm == "start" else study.marks
+        content = {
+            "cell": cell.name,
+            "tested": {str(mark): dict.fromkeys(cell.ways, tested["vla"]) for mark in marks},
+        }
+        (study.folder / f"{cell.name}.json").write_text(json.dumps(content))
+    said = study.options.model_dump(exclude_none=True, exclude_defaults=True) | {"jobs": 2}
+    assert bench_ablation.main([f"{name}:={value}" for name, value in said.items()]) == 0
+    printed = capsys.readouterr().out
+    assert printed.count("was done") == 3
+    assert "| full, agent | 25 | 1 (0.500) |" in printed
+
+
 def test_the_command_refuses_what_it_does_not_know(tmp_path):
     with pytest.raises(ConfigError, match="arms"):
         bench_ablation.main(["arms:=full,none"])
