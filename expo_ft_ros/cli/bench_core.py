@@ -146,4 +146,5 @@ def _episode(number: int, size: int, rng: np.random.Generator) -> Episode:
 def _observation(rng: np.random.Generator) -> Observation:
     image = rng.integers(0, 255, (224, 224, 3), dtype=np.uint8)
     proprio = Proprio(np.array([0.4, 0.0, 0.2]), np.array([1.0, 0.0, 0.0, 0.0]), 0.05)
-    return Observation(1, 0.0, dict.fromkeys(_view_names(), image), proprio, "pick up the cube")
+    views = dict.fromkeys(_view_names(), image)
+    return Observation(1, 0.0, views, proprio, "pick up the cube", steps_left=_LENGTH)

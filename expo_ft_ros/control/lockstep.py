@@ -130,7 +130,8 @@ class Lockstep(Scheduler):
             return
         self._number += 1
         wanted = self.loop.wants_chunk(self._number, snapshot.teleop)
-        observation = snapshot.observation(self._number, self.loop.task.instruction)
+        told, left = self.loop.task.instruction, self.loop.episode.steps_left
+        observation = snapshot.observation(self._number, told, left)
         shown = PublishObservation(observation, self.loop.snapshot.episode, wanted)
         self._since = self._clock()
         self._pending = _Pending(snapshot, shown, self._since)

@@ -163,7 +163,8 @@ class Realtime(Scheduler):
         if wanted:
             spare = self._period * loop.ticks_planned(self._number)
             self._asked[self._number] = _Asked(started, spare)
-        observation = snapshot.observation(self._number, loop.task.instruction)
+        told, left = loop.task.instruction, loop.episode.steps_left
+        observation = snapshot.observation(self._number, told, left)
         episode = loop.snapshot.episode
         travelled = inputs.pop_travelled()
         stamps = inputs.stamps()

@@ -32,7 +32,7 @@ class Snapshot:
     proprio: Proprio
     teleop: TeleopState
 
-    def observation(self, number: int, instruction: str) -> Observation:
+    def observation(self, number: int, instruction: str, steps_left: int) -> Observation:
         """The observation that a policy is asked about; its images aren't copied."""
         return Observation(
             number=number,
@@ -40,6 +40,7 @@ class Snapshot:
             views=self.views,
             proprio=self.proprio,
             instruction=instruction,
+            steps_left=steps_left,
         )
 
 

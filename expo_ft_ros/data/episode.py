@@ -61,6 +61,7 @@ class Episode:
             which were explored.
         index: (T,) int32 slot of that chunk.
         reward: (T,) float32, reward[i] being the verdict on observation i + 1.
+        steps_left: (T+1,) int32 until the timeout, as in `Observation`; None: not known.
     """
 
     outcome: EpisodeOutcome
@@ -73,6 +74,7 @@ class Episode:
     chunk: NDArray[np.uint64]
     index: NDArray[np.int32]
     reward: FloatArray
+    steps_left: NDArray[np.int32] | None = None
 
     def __len__(self) -> int:
         return len(self.executed)
@@ -81,6 +83,15 @@ class Episode:
     def human_steps(self) -> int:
         """Number of steps a person drove."""
         return int((self.source == Source.HUMAN).sum())
+
+    def steps_left_of(self, max_steps: int) -> NDArray[np.int32]:
+        """(T+1,) `steps_left`; where they aren't known, max_steps minus the steps before each
+        observation, those before anybody drove among them, at least 0."""
+        if self.steps_left is not None:
+            return self.steps_left
+        last = self.outcome.last_observation - self.outcome.first_observation
+        before = np.arange(last - len(self), last + 1)
+        return np.maximum(0, max_steps - before).astype(np.int32)
 
     def labelled(self, success: bool) -> Episode:
         """As if a person had ended it with this verdict: its last reward is 1 or 0."""
@@ -254,6 +265,7 @@ def _build(parts: _Parts, outcome: EpisodeOutcome) -> Episode | None:
     views = observations[0].views
     steps = [parts.steps[n] for n in range(first, last)]
     rewards = [parts.verdicts[n].value for n in range(first + 1, last + 1)]
+    left = [o.steps_left for o in observations]
     # A person's word over the classifier's: the last reward follows the outcome.
     rewards[-1] = 1.0 if outcome.success else 0.0
     return Episode(
@@ -267,4 +279,5 @@ def _build(parts: _Parts, outcome: EpisodeOutcome) -> Episode | None:
         chunk=np.array([s.chunk for s in steps], dtype=np.uint64),
         index=np.array([s.index for s in steps], dtype=np.int32),
         reward=np.array(rewards, dtype=np.float32),
+        steps_left=None if None in left else np.array(left, dtype=np.int32),
     )

@@ -93,6 +93,8 @@ class Observation:
         views: Name of each camera's view -> its image (h, w, 3) uint8 RGB, in the robot's order.
         proprio: The robot's state.
         instruction: What the policy is told, in words.
+        steps_left: Until the episode times out, 0 after its last step; None: not known, as in
+            recordings from before there was such a field.
     """
 
     number: int
@@ -100,6 +102,7 @@ class Observation:
     views: Mapping[str, ImageArray]
     proprio: Proprio
     instruction: str
+    steps_left: int | None = None
 
 
 @dataclass(frozen=True)

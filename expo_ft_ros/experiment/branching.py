@@ -110,7 +110,12 @@ class BranchCell:
         """What a decision is made on; its images are there until the next `execute`."""
         world = self._world
         return Observation(
-            self._number, world.time, self._views, world.proprio(), self._task.instruction
+            self._number,
+            world.time,
+            self._views,
+            world.proprio(),
+            self._task.instruction,
+            self._loop.episode.steps_left,
         )
 
     def execute(self, actions: FloatArray) -> list[Step]:

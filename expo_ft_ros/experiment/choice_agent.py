@@ -238,8 +238,9 @@ def chunk_values(
 
     By the value that the agent acts by (`value.acting_value`). images: (V, 3, s, s) uint8;
     state: (STATE_DIM,) SI units; chunks in robot-normalised units; place: seed of the state's
-    episode and steps before it, which say what members are drawn: others at each state, the same
-    for each set of weights, so values of two runs differ by their weights alone.
+    episode and steps before it, which say how many of the agent's task are left, and what members
+    are drawn: others at each state, the same for each set of weights, so values of two runs differ
+    by their weights alone.
 
     Raises:
         TypeError: for an algorithm whose critic values no such chunks.
@@ -252,9 +253,9 @@ def chunk_values(
     seed = int(np.random.SeedSequence(place).generate_state(1)[0])
     generator = torch.Generator(agent.device).manual_seed(seed)
     with torch.inference_mode(), agent.precision():
-        encoded = EncodedObservation(
-            *agent.memory.of_kept(images[None], state[None], [instruction])
-        )
+        left = np.array([agent.task.max_steps - place[1]], dtype=np.float32)
+        seen = agent.memory.of_kept(images[None], state[None], [instruction], left)
+        encoded = EncodedObservation(*seen)
         normalised = agent.vla.normalise(torch.from_numpy(chunks).to(agent.device))
         values = algorithm.values(encoded, normalised[None], generator)
     found: FloatArray = values[0].float().cpu().numpy()

@@ -18,6 +18,7 @@ from expo_ft_ros.data.episode import Episode, EpisodeOutcome
 from expo_ft_ros.data.files import replacing
 
 _ARRAYS = ("state", "proposed", "executed", "source", "chunk", "index", "reward")
+_LEFT = "steps_left"
 _VIEW = "view/"
 
 
@@ -33,6 +34,8 @@ def write_episode(run: Path, episode: Episode) -> Path:
     about = {"outcome": asdict(episode.outcome), "instruction": episode.instruction}
     arrays = {name: getattr(episode, name) for name in _ARRAYS}
     arrays |= {_VIEW + name: images for name, images in episode.views.items()}
+    if episode.steps_left is not None:
+        arrays[_LEFT] = episode.steps_left
     partial = path.with_suffix(".partial")
     with replacing(partial, path), partial.open("wb") as file:
         np.savez_compressed(file, about=np.array(json.dumps(about)), **arrays)
@@ -63,6 +66,8 @@ def read_episodes(run: Path) -> Iterator[Episode]:
                         if name.startswith(_VIEW)
                     },
                     **{name: file[name] for name in _ARRAYS},
+                    # Files from before it was kept are read, too.
+                    steps_left=file[_LEFT] if _LEFT in file.files else None,
                 )
         except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
             raise ValueError(

@@ -383,6 +383,7 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
                 views=[self._newest[view] for view in self._view_names],
                 proprio=self._proprio,
                 instruction=observation.instruction,
+                steps_left=observation.steps_left or 0,
             )
         self._observation_out.publish(self._shown)
 

@@ -240,6 +240,7 @@ def _without_images(message: Observation) -> Observation:
         views=[Image(header=image.header) for image in message.views],
         proprio=message.proprio,
         instruction=message.instruction,
+        steps_left=message.steps_left,
     )
 
 

@@ -32,7 +32,7 @@ class PolicyInput:
     Attributes:
         images: (B, V, 3, h, w) in the policy's own size and scale, the views in the robot's order;
             None where features stand in for them.
-        state: (B, STATE_DIM) float32, SI units, as measured: critics read it as well.
+        state: (B, STATE_DIM) float32, SI units, as measured.
         tokens: (B, L) int64, the prompt; 0 is padding.
         features: (B, *feature_shape), what `image_features` makes of the images; None to encode
             them when they are needed.

@@ -242,6 +242,8 @@ def observation_from_msg(message: Any, view_names: Sequence[str] | None) -> Obse
         views={name: image_to_array(image_of[name]) for name in view_names},
         proprio=proprio_from_msg(message.proprio),
         instruction=message.instruction,
+        # Recordings from before there was such a field are read, too.
+        steps_left=getattr(message, "steps_left", None),
     )
 
 

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from expo_ft_ros.data.normalisation import RangeNormaliser
-from expo_ft_ros.data.types import STATE_DIM
 from expo_ft_ros.policies.base import Statistics
 from expo_ft_ros.rl.config import AgentConfig
 from expo_ft_ros.rl.critic import QEnsemble
@@ -44,7 +43,7 @@ class ValueNetwork(nn.Module):
 
     def __init__(self, config: AgentConfig, action_dim: int, visual_shape: tuple[int, ...]) -> None:
         super().__init__()
-        self.encoder = CriticEncoder(config.critic, visual_shape)
+        self.encoder = CriticEncoder(config.critic, visual_shape, config.value.state_dim)
         self.ensemble = QEnsemble(
             config.critic, self.encoder.out_dim, action_dim, config.minimum_of, config.value
         )
@@ -76,7 +75,7 @@ class ActorCritic(nn.Module):
     ) -> None:
         super().__init__()
         self.config = config
-        self.state_stats = RangeNormaliser(STATE_DIM)
+        self.state_stats = RangeNormaliser(config.value.state_dim)
         self.value = ValueNetwork(config, action_dim, visual_shape)
         self.target = copy.deepcopy(self.value).requires_grad_(False)
         self.actor = make_actor(self.value.encoder.out_dim)
@@ -92,13 +91,17 @@ class ActorCritic(nn.Module):
         }
 
     def features(self, network: ValueNetwork, visual: Tensor, state: Tensor) -> Tensor:
-        """(B, out_dim) of an observation: visual (B, *visual_shape), state in SI units."""
+        """(B, out_dim) of an observation: visual (B, *visual_shape), state (B, state_dim) as in
+        `Transitions`."""
         features: Tensor = network.encoder(visual, self.state_stats.transform(state).clamp(-3, 3))
         return features
 
     def set_normalization(self, statistics: Statistics) -> None:
         """Takes up what the VLA normalises by."""
-        self.state_stats.set_range(statistics.state_low, statistics.state_high)
+        low, high = statistics.state_low, statistics.state_high
+        if self.config.value.time_left:
+            low, high = functional.pad(low, (0, 1)), functional.pad(high, (0, 1), value=1.0)
+        self.state_stats.set_range(low, high)
 
     def executable(self, action: Tensor) -> Tensor:
         """What of an action the robot would execute; here all of it."""
@@ -132,7 +135,7 @@ class ActorCritic(nn.Module):
 
         Args:
             visual: (B, *visual_shape).
-            state: (B, STATE_DIM) SI units.
+            state: (B, state_dim) as in `Transitions`.
             action: (B, action_dim).
             target: y, (B,).
 
@@ -164,7 +167,7 @@ class ActorCritic(nn.Module):
 
         Args:
             visual: (B, *visual_shape).
-            state: (B, STATE_DIM) SI units.
+            state: (B, state_dim) as in `Transitions`.
             base: (B, action_dim) that the actor sees and adds to; None: its draw is the action.
 
         Raises:

@@ -106,7 +106,7 @@ class Agent:
         # Evaluation neither depends on what was learned before it nor changes what comes after.
         self._evaluation = torch.Generator(self.device)
         names = [view.name for view in views]
-        self.memory = Memory(config, self.vla, names, task.execute_steps, self.device, self.rng)
+        self.memory = Memory(config, self.vla, names, task, self.device, self.rng)
         self.vla_trainer = VLATrainer(config, self.vla, self.memory)
         self.memory.target_vla = self.vla_trainer.target
         context = AlgorithmContext(config, task, self.vla, self.memory, self.vla_trainer)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from expo_ft_ros.data.types import STATE_DIM
 from expo_ft_ros.rl.config import CriticConfig
 
 _DEPTHS = (3, 4, 6, 3)
@@ -88,9 +87,10 @@ class CriticEncoder(nn.Module):
     Args:
         config: Of the critic.
         visual_shape: See the module.
+        state_dim: Numbers of the state.
     """
 
-    def __init__(self, config: CriticConfig, visual_shape: tuple[int, ...]) -> None:
+    def __init__(self, config: CriticConfig, visual_shape: tuple[int, ...], state_dim: int) -> None:
         super().__init__()
         self.backbone: nn.Module = nn.Identity()
         flat = visual_shape[-1]
@@ -100,10 +100,10 @@ class CriticEncoder(nn.Module):
             with torch.no_grad():
                 flat = self.backbone(torch.zeros(1, *visual_shape)).shape[1]
         self.image = embedding(flat, config.image_embedding)
-        self.state = embedding(STATE_DIM, config.state_embedding)
+        self.state = embedding(state_dim, config.state_embedding)
         self.out_dim = config.image_embedding + config.state_embedding
 
     def forward(self, visual: Tensor, state: Tensor) -> Tensor:
-        """(B, out_dim) of what is seen, (B, *visual_shape), and of the state (B, STATE_DIM),
+        """(B, out_dim) of what is seen, (B, *visual_shape), and of the state (B, state_dim),
         normalised."""
         return torch.cat([self.image(self.backbone(visual)), self.state(state)], dim=-1)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from expo_ft_ros.data.images import resize_image
-from expo_ft_ros.data.types import FloatArray, ImageArray, Observation
+from expo_ft_ros.data.types import FloatArray, ImageArray
 from expo_ft_ros.policies.base import VLA, PolicyInput
 from expo_ft_ros.rl.augment import augment
 from expo_ft_ros.rl.config import Augmentation
@@ -51,13 +51,19 @@ class InputBuilder:
         views: Names of the views, in the order in which it was built.
         image_size: Side of the networks' images [px].
         device: Of the inputs.
+        max_steps: Of an episode, where the critic sees how much of them is left; None: it doesn't.
     """
 
     def __init__(
-        self, vla: VLA, views: Sequence[str], image_size: int, device: torch.device
+        self,
+        vla: VLA,
+        views: Sequence[str],
+        image_size: int,
+        device: torch.device,
+        max_steps: int | None,
     ) -> None:
         self.views, self.image_size = tuple(views), image_size
-        self._vla, self._device = vla, device
+        self._vla, self._device, self._max_steps = vla, device, max_steps
 
     def images(self, kept: ImageArray) -> Tensor:
         """Images as replay keeps them, (B, V, 3, s, s) uint8, as float in [0, 1]."""
@@ -75,16 +81,25 @@ class InputBuilder:
         """
         return self._vla.prepare(instructions, torch.from_numpy(state).to(self._device), images)
 
-    def of_observation(self, observation: Observation) -> tuple[Tensor, PolicyInput]:
-        """The images (1, V, 3, s, s) of an observation in [0, 1], and what the policy sees.
+    def critic_state(self, state: FloatArray, steps_left: FloatArray) -> Tensor:
+        """(B, state_dim) what the critic sees of a state beside images: `Transitions.state`.
+
+        Args:
+            state: (B, STATE_DIM) SI units.
+            steps_left: (B,) until the timeout; NaN where that isn't known.
 
         Raises:
-            ValueError: when it lacks a view.
+            ValueError: where it isn't known, and the critic is to see it.
         """
-        kept = self.kept(observation.views)
-        images = self.images(kept[None])
-        state = observation.proprio.vector()[None]
-        return images, self.policy_input(images, state, [observation.instruction])
+        if self._max_steps is not None:
+            if np.isnan(steps_left).any():
+                raise ValueError(
+                    "an observation doesn't say how many steps are left of its episode, which the "
+                    "critic sees (value.time_left): set steps_left"
+                )
+            share = (steps_left / self._max_steps).clip(0, 1)
+            state = np.column_stack([state, share]).astype(np.float32)
+        return torch.from_numpy(state).to(self._device)
 
     def kept(self, views: Mapping[str, ImageArray]) -> ImageArray:
         """Cameras' images as replay keeps an observation's: (V, 3, s, s) uint8.

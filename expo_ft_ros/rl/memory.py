@@ -22,6 +22,7 @@ from expo_ft_ros.rl.feature_cache import FeatureCache
 from expo_ft_ros.rl.input_builder import InputBuilder, augmented
 from expo_ft_ros.rl.replay_buffer import ReplayBuffer, Window
 from expo_ft_ros.rl.transitions import Transitions
+from expo_ft_ros.tasks import TaskConfig
 
 _ENCODED_AT_ONCE = 64  # slots
 
@@ -39,7 +40,7 @@ class Memory:
         config: Of the agent.
         vla: The policy that acts.
         views: Names of the views, in the order in which it was built.
-        execute_steps: C.
+        task: What is learned.
         device: Of the batches.
         rng: Draws windows and augmentations.
 
@@ -55,15 +56,18 @@ class Memory:
         config: AgentConfig,
         vla: VLA,
         views: Sequence[str],
-        execute_steps: int,
+        task: TaskConfig,
         device: torch.device,
         rng: np.random.Generator,
     ) -> None:
-        self._config, self._vla, self._execute_steps = config, vla, execute_steps
+        self._config, self._vla = config, vla
+        self._execute_steps, self._max_steps = task.execute_steps, task.max_steps
         self.target_vla = vla
         self.device, self.rng = device, rng
-        self.inputs = InputBuilder(vla, views, config.image_size, device)
+        seen = task.max_steps if config.value.time_left else None
+        self.inputs = InputBuilder(vla, views, config.image_size, device, seen)
         self.replay = ReplayBuffer(config.replay_capacity, config.image_size, views, config.gamma)
+        self._steps_left: FloatArray = np.zeros(config.replay_capacity, dtype=np.float32)
         self.budget = CacheBudget(config.cache_bytes)
         self._caches: list[_SlotCache] = []
         self.candidates = self._candidate_cache()
@@ -122,6 +126,7 @@ class Memory:
     def add(self, episode: Episode) -> None:
         """Takes an episode into replay."""
         slots = self.replay.add(episode)
+        self._steps_left[slots] = episode.steps_left_of(self._max_steps)
         for cache in self._caches:
             cache.forget(slots)
 
@@ -231,36 +236,37 @@ class Memory:
 
     # --- what networks see ----------------------------------------------------------------------
 
-    def of_observation(self, observation: Observation) -> tuple[Tensor, PolicyInput]:
+    def of_observation(self, observation: Observation) -> tuple[Tensor, Tensor, PolicyInput]:
         """What networks see of one observation.
 
         Returns:
-            What the critic's encoder sees, (1, *visual_shape), and the policy's input.
+            What the critic's encoder sees, (1, *visual_shape), its state, and the policy's input.
 
         Raises:
-            ValueError: when it lacks a view.
+            ValueError: when it lacks a view, or the steps left where the critic sees them.
         """
-        return self._as_seen(*self.inputs.of_observation(observation))
+        kept, state = self.inputs.kept(observation.views), observation.proprio.vector()
+        left = np.array([observation.steps_left], dtype=np.float32)  # None becomes NaN
+        return self.of_kept(kept[None], state[None], [observation.instruction], left)
 
     def of_kept(
-        self, kept: ImageArray, state: FloatArray, instructions: Sequence[str]
-    ) -> tuple[Tensor, PolicyInput]:
+        self, kept: ImageArray, state: FloatArray, instructions: Sequence[str], left: FloatArray
+    ) -> tuple[Tensor, Tensor, PolicyInput]:
         """As `of_observation`, of B observations as replay keeps them.
 
         Args:
             kept: (B, V, 3, s, s) uint8.
             state: (B, STATE_DIM) float32, SI units.
             instructions: B texts.
+            left: (B,) steps left, NaN where that isn't known.
         """
-        images = self.inputs.images(kept)
-        return self._as_seen(images, self.inputs.policy_input(images, state, instructions))
-
-    def _as_seen(self, images: Tensor, inputs: PolicyInput) -> tuple[Tensor, PolicyInput]:
+        images, of_critic = self.inputs.images(kept), self.inputs.critic_state(state, left)
+        inputs = self.inputs.policy_input(images, state, instructions)
         if self._vla.feature_shape is not None:
             inputs = inputs.with_features(self._features_of(inputs))
         if self._config.critic.encoder == "shared" and inputs.features is not None:
-            return _pooled(inputs.features), inputs
-        return images, inputs
+            return _pooled(inputs.features), of_critic, inputs
+        return images, of_critic, inputs
 
     def images(self, slots: NDArray[np.int64], *, augment: bool = False) -> PolicyInput:
         """Observations with their images."""
@@ -277,8 +283,8 @@ class Memory:
         return self._input(slots, None).with_features(features.to(self.device))
 
     def critic_input(self, slots: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-        """What the critic's encoder sees at those slots, augmented, and the state."""
-        state = torch.from_numpy(self.replay.state[slots]).to(self.device)
+        """What the critic's encoder sees at those slots, augmented, and its state."""
+        state = self.inputs.critic_state(self.replay.state[slots], self._steps_left[slots])
         if self._config.critic.encoder == "shared":
             return _pooled(self._augmented_features(slots)), state
         kind = self._config.critic.augmentation or self._config.augmentation

@@ -16,7 +16,8 @@ class Transitions:
 
     Attributes:
         visual: What the critic's encoder sees at the start, (B, *visual_shape).
-        state: (B, STATE_DIM) at the start.
+        state: (B, state_dim) at the start, SI units; with `ValueConfig.time_left` the share of
+            max_steps that is left there is the last number.
         chunk: (B, C * 7) executed, in the VLA's normalised space.
         reward: (B,) as in `Window`.
         bootstrap: (B,) as in `Window`.

@@ -11,6 +11,7 @@ from typing import Literal
 from pydantic import Field
 
 from expo_ft_ros.configuration import Config
+from expo_ft_ros.data.types import STATE_DIM
 
 ReturnBound = Literal["none", "success", "unmended", "unhelped"]
 
@@ -25,6 +26,14 @@ class ValueConfig(Config):
         "Dense, LayerNorm, tanh, as image and state have; 0: the members see the chunk itself "
         "([P]), where 56 numbers beside 320 features are hardly heard: Q then tells states apart, "
         "not chunks",
+    )
+    time_left: bool = Field(
+        False,
+        description="the critic's state, and so the edit policy's, has one more number: the share "
+        "of the task's max_steps that is left. Where a timeout is an end (bootstrap_on_truncation: "
+        "false) the same observation is worth less the later it comes, which Q can't know "
+        "otherwise; the VLA doesn't see it. Demonstrations of a dataset count from their first "
+        "frame. [P] false",
     )
     dropout: float = Field(
         0.0,
@@ -74,3 +83,8 @@ class ValueConfig(Config):
         "in the target ([P]), or the mean over all, which is less noisy. The target goes on "
         "choosing by the minimum; hil_serl and dsrl choose among nothing",
     )
+
+    @property
+    def state_dim(self) -> int:
+        """Numbers of the critic's state."""
+        return STATE_DIM + self.time_left

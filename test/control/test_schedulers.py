@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -54,6 +54,7 @@ class Desk:
     now: float = 100.0
     sent: list[np.ndarray] = field(default_factory=list)
     shown: list[int] = field(default_factory=list)
+    left: list[int | None] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
     ticks: list[Tick] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
@@ -105,6 +106,7 @@ class Desk:
                     if wanted and observation.number not in self.wanted:
                         self.wanted.append(observation.number)
                     self.shown.append(observation.number)
+                    self.left.append(observation.steps_left)
                 case EndTick(tick):
                     self.ticks.append(tick)
                 case WaitFor(cause) | Explain(cause) | Silence(cause):
@@ -174,6 +176,19 @@ def test_the_command_goes_out_before_the_images():
     for _ in range(3):
         run.tick()
     assert run.desk.order[-3:] == ["send", "step", "show"]
+
+
+def test_an_observation_says_how_many_steps_are_left_a_pause_takes_none():
+    run = RealtimeRun(plan=replace(PLAN, max_steps=4))
+    for _ in range(3):
+        run.tick()
+    run.desk.loop.episode.pause()
+    run.tick()
+    run.desk.loop.episode.resume()
+    for _ in range(4):
+        run.tick()
+    assert run.desk.left == [4, 3, 2, 1, 0]
+    assert run.desk.loop.snapshot.cause
 
 
 @pytest.mark.parametrize(("inference", "lead"), [(0.03, 1), (0.12, 2), (0.25, 3)])

@@ -18,9 +18,8 @@ FIRST, STEPS = 11, 6
 def observation(number: int) -> Observation:
     image = np.full((8, 8, 3), number, dtype=np.uint8)
     proprio = Proprio(np.array([number, 0.0, 0.0]), np.array([1.0, 0, 0, 0]), 0.04)
-    return Observation(
-        number, number / 10, {"side": image, "wrist": 255 - image}, proprio, "pick up the cube"
-    )
+    views, left = {"side": image, "wrist": 255 - image}, FIRST + STEPS - number
+    return Observation(number, number / 10, views, proprio, "pick up the cube", left)
 
 
 def step(number: int, source: Source = Source.POLICY, episode: int = 3) -> Step:
@@ -110,6 +109,11 @@ def test_waiting_for_the_demonstrator_is_left_out_at_the_start_only():
     (episode,) = assembler.pop_complete()
     assert len(episode) == STEPS - 2
     assert episode.human_steps == STEPS - 3
+    assert episode.steps_left.tolist() == [4, 3, 2, 1, 0], "the wait has taken its time"
+    unknown = replace(episode, steps_left=None)
+    assert unknown.steps_left_of(STEPS).tolist() == [4, 3, 2, 1, 0]
+    assert unknown.steps_left_of(STEPS - 3).tolist() == [1, 0, 0, 0, 0]
+    assert episode.steps_left_of(STEPS - 3).tolist() == [4, 3, 2, 1, 0]
 
 
 def test_an_episode_in_which_nobody_drove_is_dropped_and_said_so():

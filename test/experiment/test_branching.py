@@ -100,6 +100,7 @@ def test_it_plays_as_the_rollout_does():
         if cell.over:
             break
         np.testing.assert_array_equal(cell.observation().views["side"], image)
+        assert cell.observation().steps_left == 29 - len(steps)
         steps += cell.execute(chunk)
     assert len(steps) == len(expected.steps) == 29
     for mine, other in zip(steps, expected.steps, strict=True):

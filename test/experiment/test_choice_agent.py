@@ -11,11 +11,12 @@ import pytest
 
 from expo_ft_ros.configuration import ConfigError
 from expo_ft_ros.data.episode import Episode
+from expo_ft_ros.data.types import CandidateKind
 from expo_ft_ros.experiment import choice_agent
 from expo_ft_ros.experiment.bench_options import ChoiceOptions
 from expo_ft_ros.experiment.branches import Branches
 from expo_ft_ros.experiment.episode_arrays import write_episode
-from support.agents import EPISODES, SIZE
+from support.agents import EPISODES, SIZE, observation
 from support.branches import make_branches
 from support.kept_runs import kept_run
 from support.random_recordings import write_episode as record_episode
@@ -113,3 +114,22 @@ def test_a_state_has_the_same_draw_whatever_else_is_valued(run):
     of_many = choice_agent.values_of_branches(agent, many)
     np.testing.assert_allclose(choice_agent.values_of_branches(agent, few), of_many[:12])
     np.testing.assert_array_equal(choice_agent.values_of_branches(agent, many), of_many)
+
+
+def test_a_state_of_branches_has_the_time_left_that_it_was_acted_on_with(run):
+    """Of files that were written before critics saw it, too: they say the steps before a state."""
+    source = source_of(run, change="value.time_left=true,critic.members=2,minimum_of=2", refit=4)
+    agent = choice_agent.refitted_agent(source)
+    done = 8
+    seen = replace(observation(), steps_left=source.task.max_steps - done)
+    acted = agent.act(seen, "mode")
+    kept, state = agent.memory.inputs.kept(seen.views), seen.proprio.vector()
+    q = choice_agent.chunk_values(
+        agent, kept, state, seen.instruction, acted.candidates, place=(0, done)
+    )
+    bases = acted.candidate_kind == CandidateKind.BASE
+    np.testing.assert_allclose(q[bases], acted.candidate_q[bases], atol=1e-4)
+    earlier = choice_agent.chunk_values(
+        agent, kept, state, seen.instruction, acted.candidates, place=(0, 0)
+    )
+    assert (np.abs(earlier - q) > 1e-4).any()

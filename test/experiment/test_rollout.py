@@ -44,6 +44,11 @@ def test_a_demonstration_is_a_person_s_and_succeeds(cell):
     assert episode.reward[-1] == 1
     assert episode.reward[:-1].sum() == 0
     assert len(played.calibration) == 0
+    assert episode.steps_left.tolist() == list(range(120, 119 - played.ended.steps, -1))[2:], (
+        "the two steps before the operator drove took their time"
+    )
+    unknown = replace(episode, steps_left=None)
+    np.testing.assert_array_equal(unknown.steps_left_of(120), episode.steps_left)
 
 
 def test_the_policy_drives_chunk_by_chunk_until_the_operator_steps_in(cell):

@@ -32,6 +32,7 @@ def policy(observation: Observation) -> tuple[np.ndarray, Candidates]:
     """A chunk that tells apart what it is asked about, to the last bit."""
     seen = observation.proprio.vector().sum()
     seen += sum(image.mean() for image in observation.views.values())
+    seen += observation.steps_left
     slots = np.arange(16)[:, None] + np.arange(7)[None, :] / 7
     actions = (0.3 * np.sin(seen + slots)).astype(np.float32)
     return actions, only(observation.number, actions)

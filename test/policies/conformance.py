@@ -96,7 +96,7 @@ class Conformance:
             assert len(alone) == 1
             for name in ("images", "state", "tokens"):
                 assert torch.equal(getattr(alone, name)[0], getattr(observed, name)[row]), name
-        assert torch.equal(observed.state, state), "critics read it as measured"
+        assert torch.equal(observed.state, state), "it is kept as measured"
         assert observed.tokens.dtype == torch.int64
 
     def test_images_may_be_left_to_features(self, vla, observed):

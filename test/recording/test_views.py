@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -23,6 +26,7 @@ from expo_ft_ros.ros.message_definitions import message_definition
 from support.episodes import VIEW_NAMES, VIEWS
 from support.random_recordings import assert_same, messages, of_live, record
 
+LEFT = "uint32 steps_left"
 NOW = "string[] view_names              # of the robot's cameras, one to four, each once\n"
 THEN = "sensor_msgs/Image side\nsensor_msgs/Image wrist\n"
 
@@ -123,7 +127,10 @@ def test_a_file_of_before_views_had_names_is_read(tmp_path):
     record(tmp_path, 3, said)
     path = copied(tmp_path / "000003.mcap", tmp_path / "000004.mcap", older=True)
     assert not hasattr(next(read_bag(path, lambda name: name == "observation")).message, "views")
-    assert_same(load_episode(path), of_live(said))
+    older, live = load_episode(path), of_live(said)
+    assert older.steps_left is None, "nor did it say how many steps were left"
+    np.testing.assert_array_equal(older.steps_left_of(5), live.steps_left)
+    assert_same(replace(older, steps_left=live.steps_left), live)
 
 
 def copied(path, place, *, without: str = "", older: bool = False):
@@ -143,7 +150,9 @@ def copied(path, place, *, without: str = "", older: bool = False):
     if older:
         start, _, rest = definitions["Observation"].partition(NOW)
         assert rest, "the message has another definition by now"
-        definitions["Observation"] = start + THEN + rest.split("\n", 1)[1]
+        assert LEFT in rest
+        rest = re.sub(f"{LEFT}.*\n", "", rest.split("\n", 1)[1])
+        definitions["Observation"] = start + THEN + rest
     with place.open("wb") as file, Writer(file) as writer:
         schemas = {
             name: writer.register_msgdef(f"expo_ft_ros/msg/{name}", text)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from expo_ft_ros.data.episode import EpisodeAssembler, EpisodeOutcome
-from expo_ft_ros.data.types import Observation, Proprio, Source, Step, Verdict
+from expo_ft_ros.data.types import STATE_DIM, Observation, Proprio, Source, Step, Verdict
 from expo_ft_ros.policies.registry import FOLDERS_VARIABLE
 from expo_ft_ros.rl.agent import Agent
 from expo_ft_ros.rl.config import load_preset
@@ -35,8 +35,8 @@ def _added(tmp_path_factory):
 
 
 @cache
-def make_agent(size: str) -> Agent:
-    changes = {"replay_capacity": "100", "threads": "1"}
+def make_agent(size: str, time_left: str = "false") -> Agent:
+    changes = {"replay_capacity": "100", "threads": "1", "value.time_left": time_left}
     config = load_preset(size=size, changes=changes)
     return Agent(load_task("cube_pick"), config, load_robot("sim").views, 0)
 
@@ -50,9 +50,8 @@ def observations(count: int, shape: tuple[int, int], seed: int) -> list[Observat
         proprio = Proprio(
             rng.normal(size=3), quaternion / np.linalg.norm(quaternion), float(rng.random() / 10)
         )
-        found.append(
-            Observation(number, 0.1 * number, dict(zip(VIEWS, images, strict=True)), proprio, TEXT)
-        )
+        views = dict(zip(VIEWS, images, strict=True))
+        found.append(Observation(number, 0.1 * number, views, proprio, TEXT, 70 - number))
     return found
 
 
@@ -72,21 +71,28 @@ def replayed(agent: Agent, seen: list[Observation]) -> NDArray[np.int64]:
     return agent.memory.replay.episodes[-1]
 
 
-@pytest.mark.parametrize("size", ["small", added_policy.SIZE])
+@pytest.mark.parametrize(
+    ("size", "time_left"), [("small", "false"), ("small", "true"), (added_policy.SIZE, "false")]
+)
 @settings(max_examples=8)
 @given(height=st.integers(30, 300), width=st.integers(30, 300), seed=st.integers(0, 2**31 - 1))
-def test_acting_and_learning_see_the_same_numbers(size, height, width, seed):
-    agent = make_agent(size)
+def test_acting_and_learning_see_the_same_numbers(size, time_left, height, width, seed):
+    agent = make_agent(size, time_left)
     seen = observations(3, (height, width), seed)
     memory, slots = agent.memory, replayed(agent, seen)
     learned = memory.images(slots)
+    memory.fill_features()
+    _, of_critic = memory.critic_input(slots)
     for row, observation in enumerate(seen):
         with torch.no_grad():
-            visual, acted = memory.of_observation(observation)
+            visual, state, acted = memory.of_observation(observation)
         alone = memory.images(slots[row : row + 1])
         for name in ("images", "state", "tokens"):
             assert torch.equal(getattr(acted, name)[0], getattr(learned, name)[row]), name
             assert torch.equal(getattr(acted, name), getattr(alone, name)), name
+        assert torch.equal(state[0], of_critic[row])
+        assert torch.equal(state[:, :STATE_DIM], acted.state)
+        assert state.shape[1] == STATE_DIM + (time_left == "true")
         if acted.features is not None:
             with torch.no_grad():
                 assert torch.equal(acted.features, agent.vla.image_features(alone.images))

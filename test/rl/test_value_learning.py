@@ -64,6 +64,7 @@ def test_the_paper_s_presets_have_none_of_it(preset):
         "before_takeover": "as_is",
         "success_share": 0.0,
         "acting_value": "minimum",
+        "time_left": False,
     }
     assert {name: getattr(config.value, name) for name in off} == off
     assert config.target_candidates_of == 0
@@ -194,8 +195,8 @@ def test_acting_may_go_by_the_members_mean():
     result = agent.act(observation())
     networks, memory = agent.algorithm.networks, agent.memory
     with torch.no_grad():
-        visual, inputs = memory.of_observation(observation())
-        features = networks.features(networks.target, visual, inputs.state)
+        visual, state, _ = memory.of_observation(observation())
+        features = networks.features(networks.target, visual, state)
         chunks = agent.vla.normalise(torch.from_numpy(result.candidates)).flatten(1)
         every = networks.target.ensemble(features, chunks[None])
     np.testing.assert_allclose(result.candidate_q, every.mean(dim=0)[0], atol=1e-4)

@@ -8,6 +8,7 @@ import pytest
 pytest.importorskip("expo_ft_ros.msg")
 
 from expo_ft_ros.msg import ActionChunk as ActionChunkMsg
+from expo_ft_ros.msg import Observation as ObservationMsg
 from sensor_msgs.msg import CompressedImage, Image
 
 from expo_ft_ros.data.types import (
@@ -146,6 +147,23 @@ def test_step_and_chunk_there_and_back(explored):
     back = messages.chunk_from_msg(to_messages.chunk_to_msg(chunk, header_of(1), 3))
     np.testing.assert_array_equal(back.actions, chunk.actions)
     assert (back.id, back.observation, back.q, back.kind) == (made, 7, 0.5, CandidateKind.GRIPPER)
+
+
+def test_the_steps_that_are_left_there_and_not_in_older_recordings():
+    image = to_messages.array_to_image(_picture(), header_of(1))
+    proprio = Proprio(np.array([0.4, 0.0, 0.2]), np.array([1.0, 0.0, 0.0, 0.0]), 0.03)
+    said = {
+        "number": 7,
+        "header": header_of(1),
+        "view_names": ["side"],
+        "views": [image],
+        "proprio": to_messages.proprio_to_msg(proprio, header_of(1)),
+        "instruction": "pick up the cube",
+    }
+    for left in (0, 5):
+        now = ObservationMsg(episode=1, steps_left=left, **said)
+        assert messages.observation_from_msg(now, ["side"]).steps_left == left
+    assert messages.observation_from_msg(SimpleNamespace(**said), ["side"]).steps_left is None
 
 
 def test_candidates_there_and_back():

@@ -26,7 +26,7 @@ CHOSEN = 2
 _EVERY, _COUNT, _HORIZON = 4, 4, 6
 
 
-ARRAYS = ("state", "proposed", "executed", "source", "chunk", "index", "reward")
+ARRAYS = ("state", "proposed", "executed", "source", "chunk", "index", "reward", "steps_left")
 SIZE = 32
 
 
@@ -49,6 +49,7 @@ def messages(number: int, length: int, rng: np.random.Generator, views: Sequence
                 views=[array_to_image(image, header) for image in images],
                 proprio=proprio_to_msg(pose, header),
                 instruction="pick up the cube",
+                steps_left=length - i,
             ),
         )
         yield "teleop/command", TeleopCommand(header=header, connected=True)

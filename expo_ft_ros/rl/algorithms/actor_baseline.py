@@ -88,7 +88,7 @@ class ActorBaseline(WithNetworks, ABC):
         """(1, dim) the actor's mode or a draw of it."""
         actor = self.networks.actor
         networks = self.networks
-        features = networks.features(networks.value, encoded.visual, encoded.inputs.state)
+        features = networks.features(networks.value, encoded.visual, encoded.state)
         return actor.mode(features) if mode else actor.sample(features, generator)[0]
 
     def _choice(
@@ -100,7 +100,7 @@ class ActorBaseline(WithNetworks, ABC):
     ) -> ActionSelection:
         """The chunk (H, 7) that was made of what was drawn, with its value once there is one."""
         networks = self.networks
-        features = networks.features(networks.target, encoded.visual, encoded.inputs.state)
+        features = networks.features(networks.target, encoded.visual, encoded.state)
         q = networks.target.ensemble.pessimistic(features, drawn[:, None], generator)[0]
         if self.critic_updates == 0:
             q = torch.full_like(q, torch.nan)

@@ -46,10 +46,12 @@ class EncodedObservation:
 
     Attributes:
         visual: What the critic's encoder sees of it, (1, *visual_shape).
+        state: The critic's, (1, state_dim), as in `Transitions`.
         inputs: What the VLA sees of it.
     """
 
     visual: Tensor
+    state: Tensor
     inputs: PolicyInput
 
 

@@ -262,7 +262,7 @@ class ExpoFT(WithNetworks):
             return base_choice(context, base)
         selection = self.networks.select(
             encoded.visual,
-            encoded.inputs.state,
+            encoded.state,
             base[:, :, :length].flatten(2),
             mode=mode and context.config.edit.evaluation == "mode",
             alternatives=explores or self._alternatives,
@@ -298,7 +298,7 @@ class ExpoFT(WithNetworks):
         Returns:
             (B, K).
         """
-        networks, state = self.networks, encoded.inputs.state
+        networks, state = self.networks, encoded.state
         executed = networks.executable(chunks.flatten(2))
         return networks.valued(encoded.visual, state, executed, acting=True, generator=generator)[1]
 
