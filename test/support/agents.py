@@ -14,6 +14,7 @@ from expo_ft_ros.tasks import load_task
 from support.episodes import VIEWS, make_episode
 
 SIZE = 16
+SMALL_CRITIC = {"hidden": 48, "channels": 8, "image_embedding": 32, "state_embedding": 16}
 
 
 def go_on(share: float, metrics: dict[str, float]) -> bool:
@@ -33,6 +34,13 @@ def make_agent(algorithm: str = "expo_ft", **changes) -> Agent:
         "vla_encoder_steps": 3,
         "replay_capacity": 200,
         "threads": 1,
+        "batch": 32,
+        "vla_steps_per_update": 2,
+        "vla_encoder_batch": 8,
+        "vla": preset.vla.model_copy(
+            update={"width": 48, "depth": 2, "channels": 8, "euler_steps": 3}
+        ),
+        "critic": preset.critic.model_copy(update=SMALL_CRITIC),
         "imitation": preset.imitation.model_copy(update={"steps": 5, "batch": 8}),
         "baseline": preset.baseline.model_copy(
             update={"critic_steps_per_update": 2, "updates_per_step": 0.1}
