@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib
 import re
 import shlex
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -67,20 +68,28 @@ def mentioned() -> Iterator[tuple[str, str]]:
 ALL = sorted({*commands(), *mentioned()})
 
 
-@pytest.fixture
-def runs(tmp_path, monkeypatch):
-    """Where the documents' examples are: runs with a demonstration and the episodes 12 and 13."""
-    monkeypatch.setenv("EXPO_FT_RUNS", str(tmp_path / "runs"))
-    monkeypatch.chdir(tmp_path)
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    """What the documents' examples name: runs with a demonstration and the episodes 12 and 13."""
+    folder = tmp_path_factory.mktemp("recorded")
     for name in ("first", "second"):
         stages = {11: "collect", 12: "rl", 13: "rl"}
         lines = [line(number, stage) for number, stage in stages.items()]
-        run = make_run(tmp_path / "runs" / name, lines, summary={})
+        run = make_run(folder / name, lines, summary={})
         chosen = {0: choice((0, 1, 0), (1, 0, 0), q=(0.1, 0.8), chosen=1)}
         for number, stage in stages.items():
             drivers = [Source.POLICY] * 3 + [Source.HUMAN]
             record(run / "episodes", number, drivers, chosen, stage=stage)
         (run / "progress.json").write_text('{"session": {"episode": 14}}')
+    return folder
+
+
+@pytest.fixture
+def runs(recorded, tmp_path, monkeypatch):
+    """A copy of them, in which a command may write."""
+    monkeypatch.setenv("EXPO_FT_RUNS", str(tmp_path / "runs"))
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(recorded, tmp_path / "runs")
     return tmp_path
 
 
