@@ -79,6 +79,7 @@ def test_a_run_of_each_kind_says_what_it_lacks(tmp_path, kind, lines, said):
     assert_alone(page, parsed, tmp_path)
 
 
+@pytest.mark.slow
 def test_a_run_that_is_not_finished_says_so(tmp_path):
     _, parsed = report(make_run(tmp_path / "a", training()[:9]))
     assert "Stopped before its end: no episode yet" in parsed.text
@@ -116,6 +117,7 @@ def test_the_machine_is_the_one_that_the_run_was_on(tmp_path):
     assert "another one" not in parsed.text
 
 
+@pytest.mark.slow
 def test_a_report_twice_is_the_same(reported):
     path, _ = reported
     first = (path / "report.html").read_text()

@@ -168,6 +168,7 @@ def test_rescues_a_bad_policy(task: TaskConfig, world: World, kind: str) -> None
         assert outcome.success
 
 
+@pytest.mark.slow
 def test_gives_control_back_once_the_error_is_mended(task: TaskConfig, world: World) -> None:
     """With candies in the scoop, a policy that only missed the start finishes by itself."""
     world.reset(41)

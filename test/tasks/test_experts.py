@@ -91,6 +91,7 @@ def test_a_good_policy_is_left_alone(task: TaskConfig, world: World) -> None:
         assert outcome.human == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["frozen", "aside", "shut", "never closing", "dropping"])
 def test_rescues_a_bad_policy(task: TaskConfig, world: World, kind: str) -> None:
     rescued = 0
