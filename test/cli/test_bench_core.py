@@ -24,6 +24,7 @@ def process_threads():
     torch.set_num_threads(before)
 
 
+@pytest.mark.slow
 def test_each_configuration_is_measured_at_its_own_threads(tmp_path, monkeypatch):
     seen: list[tuple[str, int, int]] = []
     act, learn = Agent.act, Agent.learn

@@ -12,7 +12,10 @@ from expo_ft_ros.experiment.learn_setup import config_hash
 
 TINY = (
     "imitation.steps=3,image_size=32,warmup_episodes=0,warmup_updates=0,critic_steps_per_update=2,"
-    "edits=true,threads=1,baseline.critic_steps_per_update=1,baseline.updates_per_step=0.1"
+    "edits=true,threads=1,baseline.critic_steps_per_update=1,baseline.updates_per_step=0.1,"
+    "vla.width=48,vla.depth=2,vla.channels=8,vla.euler_steps=3,vla_steps_per_update=2,batch=16,"
+    "imitation.batch=8,critic.hidden=48,critic.image_embedding=32,critic.state_embedding=16,"
+    "task.max_steps=60"
 )
 
 

@@ -68,6 +68,7 @@ def test_a_label_that_says_neither_is_refused(run, capsys):
     assert "000003.label.json: not a label" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_every_command_names_the_run_that_it_acts_on(run, tmp_path, capsys):
     for words in (["list"], ["show", "1"], ["relabel", "1", "failure"], ["discard", "1"]):
         assert str(run) in answer(capsys, *words), words

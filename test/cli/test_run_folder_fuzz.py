@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +25,22 @@ from expo_ft_ros.experiment.preflight import open_run, prepare_run
 from expo_ft_ros.experiment.run_folder import RunFinished
 from expo_ft_ros.experiment.stages import RUN_KINDS, Session, SessionConfig
 from expo_ft_ros.recording.episode_store import load_episodes, relabel
+from expo_ft_ros.report import drawing
 from expo_ft_ros.rl.checkpoint import load_state, save_state
 from support.fuzz import ALWAYS_THE_SAME, EXAMPLES, edited
 from support.recordings import record
 from support.runs import line
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def coarse() -> Iterator[None]:
+    """Most of a report's time goes into drawing."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(drawing, "PNG_DPI", 30)
+        yield
+
 
 JSON = ("progress.json", "summary.json", "status.json", "episodes/000002.label.json")
 FILES = (

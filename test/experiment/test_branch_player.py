@@ -16,6 +16,8 @@ from expo_ft_ros.experiment.branching import BranchCell
 from expo_ft_ros.experiment.choice_agent import find_source
 from support.kept_runs import kept_run
 
+pytestmark = pytest.mark.slow
+
 _CONTINUATIONS = 3
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -22,10 +23,17 @@ from support.kept_runs import kept_run
 from support.random_recordings import write_episode as record_episode
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("EXPO_FT_RUNS", str(tmp_path_factory.mktemp("runs")))
+        return kept_run()
+
+
 @pytest.fixture
-def run(tmp_path, monkeypatch):
-    monkeypatch.setenv("EXPO_FT_RUNS", str(tmp_path))
-    return kept_run()
+def run(kept, tmp_path):
+    """A copy, in which a test may write."""
+    return shutil.copytree(kept, tmp_path / kept.name)
 
 
 def source_of(run, **options):

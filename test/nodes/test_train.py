@@ -60,20 +60,6 @@ def test_an_interrupted_run_goes_on_where_it_was(graph):
     assert summary["env_steps"] > 5
 
 
-def test_a_dataset_stands_for_demonstrations(graph):
-    episodes = [make_episode(n, 30, terminated=True, stage="collect", size=64) for n in (1, 2)]
-    with DatasetWriter(graph.folder / "dataset", 10, "franka") as writer:
-        for episode in episodes:
-            writer.add(episode)
-        writer.close()
-    done = _run(graph, "sync", demos=0, demonstrations=str(graph.folder / "dataset"))
-    assert done.code == 0, f"{done.cause}\n{done.tail}"
-    lines = _lines(graph.folder)
-    assert [line["stage"] for line in lines] == ["eval_before", "rl", "eval_after"]
-    online = lines[1]["steps"]
-    assert 60 < lines[-1]["transitions"] <= 60 + online
-
-
 ALL_KINDS = """
 edit:
   alpha: 0.01
@@ -86,7 +72,6 @@ edit:
   gripper_decisions: 2
   trained_on: both
   evaluation: sample
-warmup_episodes: 2
 critic_steps_per_update: 4
 explore_share_warmup: 1.0
 explore_share: 0.5
@@ -94,16 +79,26 @@ explore_share: 0.5
 
 
 def test_edits_and_gripper_decisions_go_through_the_whole_graph(graph):
-    """They are executed from the warm-up on, recorded with their kind, valued and learned from."""
+    """They are executed from the warm-up on, recorded with their kind, valued and learned from. A
+    dataset stands for demonstrations."""
     folder = graph.folder
-    folder.mkdir(parents=True, exist_ok=True)
+    episodes = [make_episode(n, 30, terminated=True, stage="collect", size=64) for n in (1, 2)]
+    with DatasetWriter(folder / "dataset", 10, "franka") as writer:
+        for episode in episodes:
+            writer.add(episode)
+        writer.close()
     preset = folder / "all_kinds.yaml"
     preset.write_text(ALL_KINDS)
-    done = _run(graph, "sync", preset=str(preset), steps=250)
+    given = str(folder / "dataset")
+    # Longer than one episode: the second is after the warm-up.
+    done = _run(graph, "sync", preset=str(preset), demos=0, demonstrations=given, steps=80)
     assert done.code == 0, f"{done.cause}\n{done.tail}"
     assert not done.warnings
-    lines = [line for line in _lines(folder) if line["stage"] != "collect"]
+    lines = _lines(folder)
     before, *online, after = lines
+    stages = [line["stage"] for line in lines]
+    assert stages == ["eval_before", *["rl"] * len(online), "eval_after"]
+    assert 60 < after["transitions"] <= 60 + sum(line["steps"] for line in online)
     first = online[0]
     assert first["edited_chosen"] + first["gripper_chosen"] == 1
     assert "q_spread" not in first

@@ -14,12 +14,14 @@ import numpy as np
 import pytest
 import torch
 
+from expo_ft_ros.cli.main import main
 from expo_ft_ros.data.types import Source
 from expo_ft_ros.recording.episode_store import load_episodes
 from expo_ft_ros.rl.checkpoint import load_state
 from support.console_run import free_port
 from support.pages import require_whole
 from support.processes import processes_naming
+from support.tiny_training import SMALLEST
 
 pytestmark = pytest.mark.slow
 
@@ -37,7 +39,7 @@ def training(graph, tmp_path):
     """`expo-ft train` in a session and a ROS domain of its own; and its folder."""
     run = tmp_path / "run"
     words = [f"steps:={STEPS}", "demos:=2", "eval_trials:=1", "seed:=3", f"run_dir:={run}"]
-    words += ["console:=true", f"console_port:={free_port()}"]
+    words += [f"size:={SMALLEST['size']}", "console:=true", f"console_port:={free_port()}"]
     log = (tmp_path / "log").open("w+")
     process = subprocess.Popen(
         [sys.executable, "-m", "expo_ft_ros.cli", "train", *words],
@@ -64,6 +66,7 @@ def test_train_learns_obeys_and_leaves_nothing_behind(graph, training, finished)
 
     def running() -> bool:
         """Well under way: an episode without one whole step is discarded whatever ends it."""
+        assert process.poll() is None, "the run has ended"
         last = states[-1] if states else None
         return last is not None and (last.stage, last.state) == ("rl", "running") and last.steps > 2
 
@@ -131,44 +134,38 @@ def test_train_learns_obeys_and_leaves_nothing_behind(graph, training, finished)
 
 
 @pytest.mark.timeout(400)
-def test_a_run_of_each_kind_has_a_report_that_needs_no_network(graph, finished, browser):
-    """Of the training above, an evaluation of it, a collection, and a simulation."""
+def test_a_run_of_each_kind_has_a_report_that_needs_no_network(
+    graph, finished, browser, monkeypatch
+):
+    """Of the training above, an evaluation of it, and a simulation; for one of a collection see
+    bringup/test_commands.py."""
     if "train" not in finished:
         pytest.skip("the training of this file has not ended well")
     train = finished["train"]
-    runs = {kind: train.with_name(kind) for kind in ("collect", "eval", "sim")}
-    _command(graph, "collect", "demos:=1", f"run_dir:={runs['collect']}")
-    _command(graph, "eval", f"checkpoint:={train}", "eval_trials:=1", f"run_dir:={runs['eval']}")
+    runs = {"train": train, **{kind: train.with_name(kind) for kind in ("eval", "sim")}}
+    monkeypatch.setenv("ROS_DOMAIN_ID", str(graph.domain))
+    words = [f"checkpoint:={train}", "eval_trials:=1", f"run_dir:={runs['eval']}"]
+    assert main(["eval", *words]) == 0
     state = graph.probe.gather("episode/state")
-    simulation = _start(graph, "sim", f"run_dir:={runs['sim']}")
+    simulation = subprocess.Popen(
+        [sys.executable, "-m", "expo_ft_ros.cli", "sim", f"run_dir:={runs['sim']}"],
+        stdin=subprocess.DEVNULL,
+    )
     try:
         graph.probe.until(lambda: any(s.state == "ended" for s in state), "an episode", timeout=60)
     finally:
         simulation.send_signal(signal.SIGINT)
         code = simulation.wait(30)
     assert code == 130
-    for kind, run in {"train": train, **runs}.items():
-        _command(graph, "report", str(run))
-        pictures = 4 if kind == "train" else 0
-        words = require_whole(browser, run / "report.html", pictures)
+    for kind, run in runs.items():
+        assert main(["report", str(run)]) == 0
+        words = require_whole(browser, run / "report.html", pictures=4 if kind == "train" else 0)
         assert f"expo-ft {kind} · task cube_pick" in words
         assert "The machine that the run was on" in words
-    _command(graph, "report", "--compare", *map(str, runs.values()), folder=train.parent)
+    monkeypatch.chdir(train.parent)
+    assert main(["report", "--compare", *map(str, runs.values())]) == 0
     words = require_whole(browser, train.parent / "comparison.html", pictures=1)
     assert all(kind in words for kind in runs)
-
-
-def _start(graph, *words: str, folder: Path | None = None) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "expo_ft_ros.cli", *words],
-        env={**os.environ, "ROS_DOMAIN_ID": str(graph.domain)},
-        cwd=folder,
-        stdin=subprocess.DEVNULL,
-    )
-
-
-def _command(graph, *words: str, folder: Path | None = None) -> None:
-    assert _start(graph, *words, folder=folder).wait(120) == 0, words
 
 
 def candidates_shown(message) -> int:

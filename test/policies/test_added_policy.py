@@ -29,7 +29,18 @@ from support import added_policy
 from support.agents import go_on, weights_of
 from support.episodes import make_episode
 
-CHANGES = {"warmup_episodes": "0", "warmup_updates": "2", "edits": "true", "edits_after": "0"}
+CHANGES = {
+    "warmup_episodes": "0",
+    "warmup_updates": "2",
+    "edits": "true",
+    "edits_after": "0",
+    "critic_steps_per_update": "3",
+    "batch": "16",
+    "imitation.steps": "10",
+    "imitation.batch": "8",
+    "baseline.critic_steps_per_update": "2",
+    "baseline.updates_per_step": "0.2",
+}
 
 
 @pytest.fixture

@@ -61,6 +61,7 @@ def test_a_topic_that_was_not_announced_is_refused(tmp_path):
     writer.close()
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(share=st.floats(0, 1, exclude_max=True), length=st.sampled_from([10, 70_000]))
 def test_a_cut_takes_only_what_comes_after_it(tmp_path_factory, share, length):

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The page of a run: what it says, that nothing from a run is markup, and that it needs nothing."""
 
+import contextlib
+import io
 import re
 
 import pytest
 
 from expo_ft_ros.cli import main as cli
-from support.pages import assert_alone, report
+from expo_ft_ros.report import drawing
+from support.pages import Parsed, assert_alone, report
 from support.runs import line, make_run, training
 
 SUMMARY = {
@@ -17,9 +20,25 @@ SUMMARY = {
 }
 
 
-def test_the_numbers_of_a_training(tmp_path):
-    path = make_run(tmp_path / "a", training(), summary=SUMMARY)
-    page, parsed = report(path)
+@pytest.fixture(scope="module")
+def reported(tmp_path_factory):
+    """(run, what the command printed) of a finished training, in whose report an older one left
+    figures."""
+    path = make_run(tmp_path_factory.mktemp("training") / "a", training(), summary=SUMMARY)
+    (path / "report").mkdir()
+    (path / "report" / "edits.png").touch()
+    (path / "report" / "episode.webm").touch()
+    out = io.StringIO()
+    with pytest.MonkeyPatch.context() as patched, contextlib.redirect_stdout(out):
+        patched.setattr(drawing, "PNG_DPI", 72)
+        assert cli.main(["report", str(path)]) == 0
+    return path, out.getvalue()
+
+
+def test_the_numbers_of_a_training(reported):
+    path, _ = reported
+    page = (path / "report.html").read_text()
+    parsed = Parsed(page)
     for words in (
         "18/30 success after imitation 60%, 95%: 42% to 75%",
         "27/30 success after RL 90%, 95%: 74% to 97%",
@@ -33,9 +52,10 @@ def test_the_numbers_of_a_training(tmp_path):
     ):
         assert words in parsed.text
     assert "Stopped" not in parsed.text
-    assert_alone(page, parsed, tmp_path)
+    assert_alone(page, parsed, path.parent)
     names = {"curves.png", "learner.png", "wall_clock.png"}
-    assert {file.name for file in (path / "report").iterdir()} == names
+    # Figures that the run no longer has are removed, and nothing else.
+    assert {file.name for file in (path / "report").iterdir()} == names | {"episode.webm"}
     linked = {value for name, value in parsed.attributes if name == "href"}
     assert {f"report/{name}" for name in names} <= linked
     assert all((path / link).is_file() for link in linked)
@@ -59,6 +79,7 @@ def test_a_run_of_each_kind_says_what_it_lacks(tmp_path, kind, lines, said):
     assert_alone(page, parsed, tmp_path)
 
 
+@pytest.mark.slow
 def test_a_run_that_is_not_finished_says_so(tmp_path):
     _, parsed = report(make_run(tmp_path / "a", training()[:9]))
     assert "Stopped before its end: no episode yet" in parsed.text
@@ -96,28 +117,17 @@ def test_the_machine_is_the_one_that_the_run_was_on(tmp_path):
     assert "another one" not in parsed.text
 
 
-def test_figures_that_a_run_no_longer_has_are_removed(tmp_path):
-    path = make_run(tmp_path / "a", training())
-    (path / "report").mkdir()
-    (path / "report" / "edits.png").touch()
-    (path / "report" / "episode.webm").touch()
-    report(path)
-    names = {file.name for file in (path / "report").iterdir()}
-    assert names == {"curves.png", "learner.png", "episode.webm"}
-
-
-def test_a_report_twice_is_the_same(tmp_path):
-    path = make_run(tmp_path / "a", training())
-    first, _ = report(path)
+@pytest.mark.slow
+def test_a_report_twice_is_the_same(reported):
+    path, _ = reported
+    first = (path / "report.html").read_text()
     again, _ = report(path)
     ignored = re.compile(r"<td>time</td>\s*<td>[^<]*</td>")
     assert ignored.sub("", first) == ignored.sub("", again)
 
 
-def test_the_command_prints_the_summary_and_where_the_page_is(tmp_path, capsys):
-    path = make_run(tmp_path / "a", training(), summary=SUMMARY)
-    assert cli.main(["report", str(path)]) == 0
-    out = capsys.readouterr().out
+def test_the_command_prints_the_summary_and_where_the_page_is(reported):
+    path, out = reported
     assert "Success after RL: 27/30 = 90%" in out
     assert f"Report: {path / 'report.html'}" in out
 

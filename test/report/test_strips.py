@@ -101,6 +101,7 @@ def test_a_success_and_a_failure_share_their_limits(run):
     assert q_limits([read_recorded(run.bag(1))]) is None
 
 
+@pytest.mark.slow
 def test_the_page_has_strips_and_edits(run):
     page, parsed = report(run.path)
     assert "Episode 2 (rl), a success: success" in parsed.text
@@ -134,6 +135,7 @@ def test_demonstrations_alone_have_frames_and_no_q(tmp_path):
     assert "No recorded online episode or trial holds a policy's choices" in parsed.text
 
 
+@pytest.mark.slow
 def test_a_broken_recording_stops_no_report(run):
     run.bag(2).write_bytes(b"no bag")
     _, parsed = report(run.path)

@@ -56,7 +56,10 @@ def bytes_of(agent) -> tuple[int, int]:
 
 @pytest.mark.parametrize("algorithm", ["expo_ft", "dsrl", "hg_dagger"])
 def test_what_would_not_fit_is_left_out_said_so_and_learned_without(algorithm, caplog):
-    candidates, features = bytes_of(make_agent())
+    # Of features enough that they take more than the candidates.
+    many = {"augmented_features": 9}
+    candidates, features = bytes_of(make_agent(**many))
+    assert features > candidates
     for room, kept in (
         (candidates + features, ("candidates", "features")),
         (candidates + features - 1, ("candidates",)),
@@ -64,7 +67,7 @@ def test_what_would_not_fit_is_left_out_said_so_and_learned_without(algorithm, c
     ):
         caplog.clear()
         with caplog.at_level(logging.WARNING):
-            agent = fed(algorithm, cache_bytes=min(room, candidates + features))
+            agent = fed(algorithm, cache_bytes=room, **many)
         memory = agent.memory
         assert (memory.candidates is not None) == ("candidates" in kept)
         assert (memory.features is not None) == ("features" in kept) or room < features

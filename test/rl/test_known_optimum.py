@@ -19,6 +19,7 @@ from expo_ft_ros.robots import DEFAULT_ROBOT, load_robot
 from expo_ft_ros.tasks import load_task
 
 GAMMA, LAST, C = 0.8, 4, 2
+VIEWS = load_robot(DEFAULT_ROBOT).views
 
 
 def walk(number: int, rng: np.random.Generator) -> Episode:
@@ -44,7 +45,7 @@ def walk(number: int, rng: np.random.Generator) -> Episode:
     return Episode(
         outcome,
         "walk",
-        dict.fromkeys(load_robot(DEFAULT_ROBOT).view_names, image),
+        dict.fromkeys((view.name for view in VIEWS), image),
         state,
         executed,
         executed,
@@ -69,23 +70,28 @@ def test_q_converges_to_the_known_optimum():
         "edits": "false",
         "bootstrap_on_truncation": "true",
         "minimum_of": "2",
-        "learning_rate": "0.001",
-        "tau": "0.02",
+        "learning_rate": "0.002",
+        "tau": "0.04",
         "image_size": "16",
         "augmentation": "none",
         "vla.horizon": "2",
+        "vla.width": "16",
+        "vla.depth": "1",
+        "vla.channels": "8",
+        "vla.euler_steps": "1",
         "vla_steps_per_update": "0",
         "vla_encoder_every": "0",
         "critic.members": "4",
         "critic.hidden": "64",
+        "critic.image_embedding": "8",
         "replay_capacity": "3000",
         "refresh_per_update": "0",
         "warmup_episodes": "0",
         "warmup_updates": "0",
         "threads": "1",
     }
-    task = load_task("cube_pick", {"execute_steps": C, "updates_per_episode": 50})
-    agent = Agent(task, load_preset(changes=changes), load_robot(DEFAULT_ROBOT).views, seed=0)
+    task = load_task("cube_pick", {"execute_steps": C, "updates_per_episode": 25})
+    agent = Agent(task, load_preset(changes=changes), VIEWS, seed=0)
     rng = np.random.default_rng(0)
     for number in range(1, 201):
         agent.add_episode(walk(number, rng))

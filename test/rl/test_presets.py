@@ -12,7 +12,7 @@ from expo_ft_ros.rl.actor_critic import ValueNetwork
 from expo_ft_ros.rl.config import AlgorithmConfig, load_preset, require_room
 from expo_ft_ros.rl.preset_files import known_names
 from expo_ft_ros.tasks import known_tasks, load_task
-from support.agents import fed, go_on, weights_of
+from support.agents import SMALL_CRITIC, fed, go_on, weights_of
 
 CHOICES = {
     "paper": {
@@ -74,8 +74,9 @@ def test_paper_and_author_differ_in_what_their_sources_say_only():
 @pytest.mark.slow
 @pytest.mark.parametrize("preset", known_names("presets"))
 def test_every_preset_learns(preset):
-    small = {"critic_steps_per_update", "baseline", "warmup_episodes", "vla_encoder_steps"}
+    small = {"critic_steps_per_update", "baseline", "warmup_episodes", "batch"}
     chosen = {name: value for name, value in fields(preset).items() if name not in small}
+    chosen["warmup_updates"] = min(chosen["warmup_updates"], 2)
     agent = fed(**chosen)
     before = {name: value.clone() for name, value in weights_of(agent).items()}
     metrics = agent.update(go_on)
@@ -106,7 +107,7 @@ def test_dropped_windows_are_whole_and_exact_ones_reach_the_end():
 
 @pytest.mark.parametrize("encoder", ["own", "resnet", "shared"])
 def test_each_encoder_learns_from_the_value_loss(encoder):
-    critic = load_preset().critic.model_copy(update={"encoder": encoder, "channels": 8})
+    critic = load_preset().critic.model_copy(update=SMALL_CRITIC | {"encoder": encoder})
     agent = fed(critic=critic)
     value: ValueNetwork = agent.algorithm.networks.value
     before = [p.detach().clone() for p in value.encoder.parameters()]

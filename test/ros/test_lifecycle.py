@@ -7,6 +7,8 @@ from lifecycle_msgs.srv import ChangeState, GetAvailableTransitions, GetState
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import GetParameters, ListParameters, SetParameters
 
+from support.tiny_training import SMALLEST
+
 # Each as often as an operator might: what is freed can be made again.
 ROUND = [
     (Transition.TRANSITION_CONFIGURE, State.PRIMARY_STATE_INACTIVE),
@@ -30,6 +32,8 @@ NODES = (
     "sim",
     "teleop",
 )
+MORE = {"session": {"kind": "sim"}, "learner": SMALLEST, "policy": SMALLEST}
+"""Node -> parameters beside the defaults."""
 
 
 class Asked:
@@ -67,11 +71,7 @@ class Asked:
 
 @pytest.mark.parametrize("name", NODES)
 def test_a_manager_drives_a_node_round_and_round(graph, name):
-    node = (
-        graph.start(name, autostart=False, kind="sim")
-        if name == "session"
-        else graph.start(name, autostart=False)
-    )
+    node = graph.start(name, autostart=False, **MORE.get(name, {}))
     asked = Asked(graph.probe, name)
     assert asked.state == State.PRIMARY_STATE_UNCONFIGURED
     # One that is unset would empty all of `ros2 param dump`.

@@ -14,6 +14,9 @@ from expo_ft_ros.tasks import load_task
 from support.episodes import VIEWS, make_episode
 
 SIZE = 16
+# Read once: it takes as long as an update.
+PRESET, TASK, ROBOT_VIEWS = load_preset(), load_task("cube_pick"), load_robot(DEFAULT_ROBOT).views
+SMALL_CRITIC = {"hidden": 48, "channels": 8, "image_embedding": 32, "state_embedding": 16}
 
 
 def go_on(share: float, metrics: dict[str, float]) -> bool:
@@ -21,7 +24,6 @@ def go_on(share: float, metrics: dict[str, float]) -> bool:
 
 
 def make_agent(algorithm: str = "expo_ft", **changes) -> Agent:
-    preset = load_preset()
     small = {
         "image_size": SIZE,
         "warmup_episodes": 1,
@@ -33,14 +35,21 @@ def make_agent(algorithm: str = "expo_ft", **changes) -> Agent:
         "vla_encoder_steps": 3,
         "replay_capacity": 200,
         "threads": 1,
-        "imitation": preset.imitation.model_copy(update={"steps": 5, "batch": 8}),
-        "baseline": preset.baseline.model_copy(
+        "batch": 32,
+        "vla_steps_per_update": 2,
+        "vla_encoder_batch": 8,
+        "vla": PRESET.vla.model_copy(
+            update={"width": 48, "depth": 2, "channels": 8, "euler_steps": 3}
+        ),
+        "critic": PRESET.critic.model_copy(update=SMALL_CRITIC),
+        "imitation": PRESET.imitation.model_copy(update={"steps": 5, "batch": 8}),
+        "baseline": PRESET.baseline.model_copy(
             update={"critic_steps_per_update": 2, "updates_per_step": 0.1}
         ),
     }
-    task = load_task("cube_pick").model_copy(update={"updates_per_episode": 1})
-    config = preset.model_copy(update={**small, **changes})
-    return Agent(task, config, load_robot(DEFAULT_ROBOT).views, 0, algorithm)
+    task = TASK.model_copy(update={"updates_per_episode": 1})
+    config = PRESET.model_copy(update={**small, **changes})
+    return Agent(task, config, ROBOT_VIEWS, 0, algorithm)
 
 
 EPISODES = (

@@ -11,8 +11,13 @@ import os
 from typing import Any
 
 _ASKED = os.environ.get("EXPO_FT_FUZZ")
-EXAMPLES = int(_ASKED or 100)
+EXAMPLES = int(_ASKED or 40)
 ALWAYS_THE_SAME = _ASKED is None
+
+
+def seeds(few: int) -> range:
+    """The seeds of a test that each of them makes another round of: few, or as many as asked."""
+    return range(few if _ASKED is None else max(few, int(_ASKED)))
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:

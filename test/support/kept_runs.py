@@ -17,7 +17,9 @@ from support.agents import EPISODES, SIZE, go_on
 TINY = (
     f"image_size={SIZE},imitation.steps=3,imitation.batch=8,warmup_episodes=0,warmup_updates=0,"
     "critic_steps_per_update=2,edits=true,edits_after=0,vla_encoder_every=0,candidates=2,"
-    "replay_capacity=200,task.updates_per_episode=1,task.max_steps=20"
+    "replay_capacity=200,task.updates_per_episode=1,task.max_steps=20,batch=16,"
+    "vla.width=48,vla.depth=2,vla.channels=8,vla.euler_steps=3,vla_steps_per_update=2,"
+    "critic.hidden=48,critic.image_embedding=32,critic.state_embedding=16"
 )
 
 

@@ -18,20 +18,24 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from expo_ft_ros.graph.node_spec import NodeSpec
 from expo_ft_ros.graph.topics import topic
-from expo_ft_ros.rl.replay_buffer import ReplayBuffer
 from expo_ft_ros.ros.graph_node import GraphNode
 from support import mischief
 
+if TYPE_CHECKING:
+    # Ten nodes of eleven are there without torch, which takes seconds.
+    from expo_ft_ros.rl.replay_buffer import ReplayBuffer
+
 MODULE = "EXPO_FT_MEDDLED"
 COMMANDS, MINE = ("robot/twist_cmd", "robot/gripper_cmd"), "meddled"
-GAP = 0.6
-"""Between two on one topic, at least [s]: what a thousand in a short run takes."""
+GAP, EVERY = 0.6, 6
+"""Between two on one topic: so long at least in real time [s], and in lock-step, which a machine
+goes through at its own pace, one of so many. What a thousand in a short run takes."""
 _REPLAY = ("images", "state", "action", "reward", "source", "success")
 
 
@@ -72,9 +76,10 @@ class Meddling:
         if not node.parameters.lockstep and topic(name).durability == "transient_local":
             plan = [what for what in plan if what.kind != "late"]
         start = sum(f"{node.get_name()} {name}".encode()) % len(plan)
+        self._lockstep = node.parameters.lockstep
         self._plan = itertools.cycle(plan[start:] + plan[:start])
         self._heard: deque[Any] = deque(maxlen=mischief.KEPT)
-        self._last = 0.0
+        self._last, self._number = 0.0, 0
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._publisher, name)
@@ -83,8 +88,9 @@ class Meddling:
         """Says it, and now and then something that nobody means."""
         self._publisher.publish(message)
         self._heard.append(message)
-        now = time.monotonic()
-        if now - self._last < GAP:
+        now, number = time.monotonic(), self._number
+        self._number += 1
+        if number % EVERY if self._lockstep else now - self._last < GAP:
             return
         self._last, what = now, next(self._plan)
         wrong = mischief.made(self._heard, what, self._name)

@@ -147,7 +147,7 @@ if __name__ == "__main__":
             replace(spec, parameters={**spec.parameters, "console_port": 0})
             if spec.name == "monitor"
             else spec
-            for spec in specs(folder, "sync", demos=2, steps=250, console=True)
+            for spec in specs(folder, "sync", demos=1, steps=80, console=True)
         ]
     result = Runner(
         meddled(graph),

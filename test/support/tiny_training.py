@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A whole training, as small as it goes; as a program, so that a test can kill all of it.
 
-python -m support.tiny_training FOLDER ROS_DOMAIN_ID
+python -m support.tiny_training FOLDER ROS_DOMAIN_ID STEPS
 """
 
 from __future__ import annotations
@@ -18,14 +18,16 @@ from expo_ft_ros.experiment.options import TrainOptions
 from expo_ft_ros.graph.node_spec import NodeSpec
 from expo_ft_ros.graph.specs import train_graph
 
+SMALLEST = {name: str(Path(__file__).with_name(f"tiny_{name}.yaml")) for name in ("preset", "size")}
+"""Options of a training by networks that learn within a second."""
+
 
 def specs(folder: Path, mode: str, **more: Any) -> list[NodeSpec]:
     """The graph; more: options other than the least of everything."""
-    given = {"demos": 1, "steps": 1, "eval_trials": 1, "seed": 1, "mode": mode}
+    given = {"demos": 1, "steps": 1, "eval_trials": 1, "seed": 1, "mode": mode, **SMALLEST}
     options = TrainOptions(**(given | more))
-    tiny = {"imitation_scale": 0.002, "max_steps": 70}
     return [
-        replace(spec, nice=0, parameters={**spec.parameters, **tiny})
+        replace(spec, nice=0, parameters={**spec.parameters, "max_steps": 70})
         for spec in train_graph(options, folder)
     ]
 
@@ -39,6 +41,7 @@ def run(
 
 
 if __name__ == "__main__":
-    result = run(Path(sys.argv[1]), int(sys.argv[2]), "sync", demos=2, steps=250)
+    folder, domain, steps = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+    result = run(folder, domain, "sync", demos=2, steps=steps)
     print(result.cause, result.tail, sep="\n", file=sys.stderr)
     sys.exit(result.code)

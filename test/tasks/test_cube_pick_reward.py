@@ -15,6 +15,7 @@ from expo_ft_ros.tasks.classifiers import make_classifier
 from expo_ft_ros.tasks.cube_pick.reward import Classifier, Parameters
 from expo_ft_ros.tasks.experts import Mode, make_expert
 from support.driving import episode, observe
+from support.fuzz import seeds
 
 LIMITS = load_robot("sim").limits
 
@@ -66,7 +67,7 @@ def down(world: World) -> tuple[float, float, int]:
 
 
 def test_agrees_with_ground_truth_on_demonstrations(task: TaskConfig, world: World) -> None:
-    for seed in range(10):
+    for seed in seeds(5):
         world.reset(seed)
         operator = make_expert(task, LIMITS, np.random.default_rng(seed))
         outcome = episode(task, world, operator, Mode.DEMONSTRATE, classifier=classifier_of(task))

@@ -11,6 +11,7 @@ from expo_ft_ros.sim.world import World
 from expo_ft_ros.tasks import TaskConfig
 from expo_ft_ros.tasks.experts import Mode, OperatorView, make_expert
 from support.driving import Policy, episode, expert_policy, frozen, seeded_expert, view
+from support.fuzz import seeds
 
 LIMITS = load_robot("sim").limits
 
@@ -45,7 +46,7 @@ def dropping(task: TaskConfig, seed: int) -> Policy:
 
 def test_demonstrates_from_anywhere_in_human_time(task: TaskConfig, world: World) -> None:
     outcomes = []
-    for seed in range(15):
+    for seed in seeds(6):
         world.reset(seed)
         outcomes.append(episode(task, world, seeded_expert(task, seed), Mode.DEMONSTRATE))
     assert all(outcome.success for outcome in outcomes)
@@ -81,7 +82,7 @@ def test_full_scale_is_not_exceeded(task: TaskConfig, world: World) -> None:
 
 
 def test_a_good_policy_is_left_alone(task: TaskConfig, world: World) -> None:
-    for seed in range(5):
+    for seed in seeds(3):
         world.reset(seed)
         outcome = episode(
             task, world, seeded_expert(task, seed), Mode.CORRECT, expert_policy(task, seed + 100)
@@ -90,6 +91,7 @@ def test_a_good_policy_is_left_alone(task: TaskConfig, world: World) -> None:
         assert outcome.human == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["frozen", "aside", "shut", "never closing", "dropping"])
 def test_rescues_a_bad_policy(task: TaskConfig, world: World, kind: str) -> None:
     rescued = 0
