@@ -17,10 +17,10 @@ pytestmark = [pytest.mark.realtime, pytest.mark.slow]
 
 def test_it_is_asked_early_enough_and_its_silence_is_no_death(graph):
     folder = graph.folder
-    slow = [
-        replace(spec, module=slow_policy.__name__) if spec.name == "agent" else spec
-        for spec in specs(folder, "sync", realtime=True, demos=0)
-    ]
+    slow = []
+    for spec in specs(folder, "sync", realtime=True, demos=0):
+        module = slow_policy.__name__ if spec.name == "agent" else spec.module
+        slow.append(replace(spec, module=module, parameters={**spec.parameters, "max_steps": 45}))
     environment = {**ros_environment(folder), "ROS_DOMAIN_ID": str(graph.domain)}
     result = Runner(slow, folder, env=environment).run()
     assert result.code == 0, f"{result.cause}\n{result.tail}"

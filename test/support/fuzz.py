@@ -11,7 +11,7 @@ import os
 from typing import Any
 
 _ASKED = os.environ.get("EXPO_FT_FUZZ")
-EXAMPLES = int(_ASKED or 40)
+EXAMPLES = int(_ASKED or 60)
 ALWAYS_THE_SAME = _ASKED is None
 
 
