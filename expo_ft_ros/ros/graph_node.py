@@ -24,6 +24,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.publisher import Publisher
 from rclpy.subscription import Subscription
+from rclpy.task import Future
 from rclpy.timer import Timer
 
 from expo_ft_ros.graph.topics import HEARTBEAT
@@ -58,6 +59,7 @@ class NodeParameters:
 
 
 P = TypeVar("P", bound=NodeParameters)
+T = TypeVar("T")
 
 
 class GraphNode(LifecycleNode, Generic[P]):
@@ -85,6 +87,7 @@ class GraphNode(LifecycleNode, Generic[P]):
         self.parameters = cast(P, read(self, self.PARAMETERS))
         self.active = False
         self.exit_code: int | None = None
+        self.failure: Exception | None = None
         self.health = NodeHealth(self, self.CALLBACK_TIMEOUT)
         self._entities: list[tuple[Callable[[Any], bool], Any]] = []
         self._subscriptions_of_table: list[GuardedSubscription] = []
@@ -195,6 +198,22 @@ class GraphNode(LifecycleNode, Generic[P]):
         """Ends this process after the current callback; the first code given stands."""
         if self.exit_code is None:
             self.exit_code = code
+
+    def when_done(self, future: Future[T], callback: Callable[[Future[T]], None]) -> None:
+        """Calls back once a future is done.
+
+        What is raised there would end the process by SIGSEGV, without a safety action (rclpy 9.1's
+        events executor). It is kept: the node is made safe at once, and `process.run` raises it.
+        """
+
+        def call(done: Future[T]) -> None:
+            try:
+                callback(done)
+            except Exception as error:  # noqa: BLE001 (raised again by `process.run`)
+                self.failure = self.failure or error
+                self._make_safe()
+
+        future.add_done_callback(call)
 
     def fail(self, cause: str) -> None:
         """Says on /diagnostics why this node ends."""

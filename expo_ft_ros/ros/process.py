@@ -98,6 +98,9 @@ def run(*factories: Callable[[], AnyNode], args: list[str] | None = None) -> int
             executor.add_node(node)
         while not stop.requested.done() and all(n.exit_code is None for n in nodes):
             executor.spin_until_future_complete(stop.requested, timeout_sec=_SPIN)
+            for node in nodes:
+                if node.failure is not None:
+                    raise node.failure
         code = max((n.exit_code or 0) for n in nodes)
     except Exception as error:  # noqa: BLE001 (fail closed: the safety action comes first)
         code = 1

@@ -47,7 +47,7 @@ class SceneResetClient:
         self._asked = plan.episode, now
         request = ResetScene.Request(seed=plan.seed, episode=plan.episode)
         future = self._client.call_async(request)
-        future.add_done_callback(lambda done: self._answered(plan.episode, done))
+        self._node.when_done(future, lambda done: self._answered(plan.episode, done))
 
     def _answered(self, episode: int, future: Future[ResetScene.Response]) -> None:
         response = future.result()

@@ -199,17 +199,20 @@ def test_a_tick_keeps_how_fast_it_followed_the_person_and_how_early_its_chunk_ca
     assert min(early) < 0
 
 
-def test_an_exception_in_a_callback_ends_it_with_a_zero_command(graph):
+@pytest.mark.parametrize("number", [1, 3])
+def test_an_exception_in_a_callback_ends_it_with_a_zero_command(graph, monkeypatch, number):
+    """The first observation is made in the answer to a service's call, later ones in a tick."""
+    monkeypatch.setenv("TOO_MUCH", str(number))
     world = World(graph, lockstep=True, module="support.broken")
     world.begin()
-    world.tick()
-    world.tick()
+    for _ in range(1, number):
+        world.tick()
     count = len(world.twists)
     world.show()
     assert world.node.wait() == 1
     world.probe.until(lambda: len(world.twists) > count, "the last command")
     assert world.twists[-1].twist.linear.x == 0.0
-    assert "observation 3 is too much" in world.node.log.read_text()
+    assert f"observation {number} is too much" in world.node.log.read_text()
 
 
 @pytest.mark.parametrize("lockstep", [True, False])
