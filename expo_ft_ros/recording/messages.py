@@ -11,7 +11,6 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -40,17 +39,17 @@ class BadMessage(ValueError):
     """A message that can't be what its sender meant. A node that gets one drops it, and says so."""
 
 
-# encoding -> (channels, OpenCV conversion to RGB; None where it is RGB already)
-_ENCODINGS: dict[str, tuple[int, int | None]] = {
-    "rgb8": (3, None),
-    "bgr8": (3, cv2.COLOR_BGR2RGB),
-    "rgba8": (4, cv2.COLOR_RGBA2RGB),
-    "bgra8": (4, cv2.COLOR_BGRA2RGB),
-    "mono8": (1, cv2.COLOR_GRAY2RGB),
-    "yuv422": (2, cv2.COLOR_YUV2RGB_UYVY),
-    "uyvy": (2, cv2.COLOR_YUV2RGB_UYVY),
-    "yuv422_yuy2": (2, cv2.COLOR_YUV2RGB_YUY2),
-    "yuyv": (2, cv2.COLOR_YUV2RGB_YUY2),
+# encoding -> (channels, OpenCV's name of the conversion to RGB; "" where it is RGB already)
+_ENCODINGS: dict[str, tuple[int, str]] = {
+    "rgb8": (3, ""),
+    "bgr8": (3, "COLOR_BGR2RGB"),
+    "rgba8": (4, "COLOR_RGBA2RGB"),
+    "bgra8": (4, "COLOR_BGRA2RGB"),
+    "mono8": (1, "COLOR_GRAY2RGB"),
+    "yuv422": (2, "COLOR_YUV2RGB_UYVY"),
+    "uyvy": (2, "COLOR_YUV2RGB_UYVY"),
+    "yuv422_yuy2": (2, "COLOR_YUV2RGB_YUY2"),
+    "yuyv": (2, "COLOR_YUV2RGB_YUY2"),
 }
 
 
@@ -108,10 +107,13 @@ def image_to_array(message: Any) -> ImageArray:
         )
     rows = np.frombuffer(message.data, dtype=np.uint8).reshape(height, step)
     pixels = rows[:, : width * channels].reshape(height, width, channels)
-    if conversion is None:
+    if not conversion:
         return pixels
+    import cv2  # Heavy: most nodes see no image, or none of another encoding.
+
+    code = getattr(cv2, conversion)
     try:
-        return np.asarray(cv2.cvtColor(np.ascontiguousarray(pixels), conversion), dtype=np.uint8)
+        return np.asarray(cv2.cvtColor(np.ascontiguousarray(pixels), code), dtype=np.uint8)
     except cv2.error as error:  # an odd width, where two pixels share a colour
         raise BadMessage(
             f"image of frame {message.header.frame_id!r}, {width}x{height} {message.encoding}, "
@@ -125,6 +127,8 @@ def compressed_to_array(message: Any) -> ImageArray:
     Raises:
         BadMessage: when it does not decode.
     """
+    import cv2
+
     encoded = np.frombuffer(message.data, dtype=np.uint8)
     image = cv2.imdecode(encoded, cv2.IMREAD_COLOR) if encoded.size else None
     if image is None:
