@@ -2,6 +2,8 @@
 """What the commands' files share: help, and flags with errors as everywhere else."""
 
 import argparse
+import shutil
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
@@ -9,6 +11,9 @@ from expo_ft_ros.configuration import ConfigError, nearest
 
 if TYPE_CHECKING:
     from expo_ft_ros.experiment.options import TaskOptions
+
+
+_NAMES, _WIDEST = 22, 110
 
 
 def wants_help(words: Sequence[str]) -> bool:
@@ -21,8 +26,12 @@ def print_options(command: str, model: "type[TaskOptions]") -> int:
     from expo_ft_ros.experiment.arguments import describe
 
     print(f"usage: expo-ft {command} [name:=value ...]\n")
+    width = min(shutil.get_terminal_size().columns, _WIDEST)
     for name, default, text in describe(model):
-        print(f"  {f'{name}:={default}':<22}  {text}")
+        begin = f"  {f'{name}:={default}':<{_NAMES}}  "
+        print(
+            textwrap.fill(text, width, initial_indent=begin, subsequent_indent=" " * (_NAMES + 4))
+        )
     return 0
 
 

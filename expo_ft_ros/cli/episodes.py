@@ -14,6 +14,7 @@ from expo_ft_ros.experiment.progress import read_summary
 from expo_ft_ros.experiment.run_folder import command_of, find_run, first_uncounted, is_running
 from expo_ft_ros.recording.episode_store import (
     DISCARDED,
+    bring_back,
     episode_path,
     relabel,
     rescue_episode,
@@ -27,14 +28,15 @@ usage: expo-ft episodes list [run]                             (run: a folder or
        expo-ft episodes play <number> [run] [--output FILE]    (a video: cameras, candidates, Q)
        expo-ft episodes relabel <number> success|failure [run]
        expo-ft episodes discard <number> [run]
+       expo-ft episodes restore <number> [run]                 (takes back a discard)
 
-relabel and discard change what a resumed run learns from; the recorded file is kept.
+relabel, discard and restore change what a resumed run learns from; the recorded file is kept.
 """
 
 # The images aren't looked at.
 _TINY = 8
 _DIGITS = 9
-_COMMANDS = ("list", "show", "relabel", "discard")
+_COMMANDS = ("list", "show", "relabel", "discard", "restore")
 _LABELS = {"success": True, "failure": False}
 
 
@@ -69,7 +71,8 @@ def main(words: Sequence[str]) -> int:
                 f"episodes relabel: {label!r} is no label ({nearest(label, _LABELS)})"
             )
         return _relabel(_stopped(_run(rest)), number, label)
-    return _discard(_stopped(_run(rest)), number)
+    act = _discard if command == "discard" else _restore
+    return act(_stopped(_run(rest)), number)
 
 
 def _relabel(run: Path, number: int, label: str) -> int:
@@ -92,9 +95,24 @@ def _discard(run: Path, number: int) -> int:
     aside = set_aside(path, DISCARDED)
     EpisodeBag(path.parent).refresh()
     print(
-        f"{path} is {aside.name} now; its old name brings it back. "
+        f"{path} is {aside.name} now; expo-ft episodes restore {number} brings it back. "
         f"{_consequence(run, stage, 'no more')}"
     )
+    return 0
+
+
+def _restore(run: Path, number: int) -> int:
+    path = episode_path(run / "episodes", number)
+    try:
+        aside = bring_back(path, DISCARDED)
+    except FileExistsError:
+        raise ConfigError(f"{path}: is there, nothing is to be brought back") from None
+    except FileNotFoundError:
+        raise ConfigError(
+            f"{path}: no such episode was discarded (see expo-ft episodes list {run})"
+        ) from None
+    EpisodeBag(path.parent).refresh()
+    print(f"{aside} is {path.name} again. {_consequence(run, _stage(path), 'again')}")
     return 0
 
 
@@ -162,6 +180,8 @@ def _list(run: Path) -> int:
     """One line a file, those that were set aside too."""
     paths = sorted((run / "episodes").glob("*.mcap"))
     print(f"{run}: {len(paths)} files")
+    if paths:
+        print(f"{'file':<22}  {'stage':<12} {'outcome':<8} {'steps, who drove':<28}  how it ended")
     for path in paths:
         print(f"{path.stem:<22}  {_line(path)}")
     return 0

@@ -21,7 +21,8 @@ usage: expo-ft <command> [name:=value ...]
   eval     trials of a trained policy
   sim      the simulated robot, to look at and to drive
   report   summary and page of a run (default: the latest); --compare: of several
-  episodes what a run has recorded: list, show, play, relabel, discard
+  runs     the runs that there are: runs list
+  episodes what a run has recorded: list, show, play, relabel, discard, restore
   export   what a run has recorded as a LeRobot dataset
   bench    measurements: bench graph, core, learn (whole runs without ROS), choice (the critic's),
            ablation (what of the algorithm does the work)
@@ -32,6 +33,7 @@ usage: expo-ft <command> [name:=value ...]
 In a checkout, by ./expo-ft: screenshots (the console's pictures), python (with its environment).
 
 Options of a command:  expo-ft <command> --help
+Its version:           expo-ft --version
 A first look, minutes: ./expo-ft train steps:=300
 After a stop:          ./expo-ft train resume:=latest
 """
@@ -42,6 +44,7 @@ COMMANDS = {
     "eval": "expo_ft_ros.cli.graph",
     "sim": "expo_ft_ros.cli.graph",
     "report": "expo_ft_ros.cli.report",
+    "runs": "expo_ft_ros.cli.runs",
     "episodes": "expo_ft_ros.cli.episodes",
     "export": "expo_ft_ros.cli.export",
     "bench": "expo_ft_ros.cli.bench",
@@ -93,6 +96,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(command: str, words: list[str]) -> int:
     if command in _HELP:
         print(USAGE, end="")
+        return 0
+    if command == "--version":
+        from expo_ft_ros import __version__
+        from expo_ft_ros.experiment.machine import git_revision
+
+        print(" ".join(filter(None, ("expo_ft_ros", __version__, git_revision()))))
         return 0
     if command not in COMMANDS:
         from expo_ft_ros.configuration import ConfigError, nearest

@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import webbrowser
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from expo_ft_ros.report.run_data import RunData, read_run
 from expo_ft_ros.report.scene import EpisodeScene
 from expo_ft_ros.robots import RobotLimits
 
-SUFFIX = ".webm"
+SUFFIX, VIDEOS = ".webm", "videos"
 _CODECS = ("VP90", "VP80")
 
 
@@ -42,10 +43,14 @@ def main(words: Sequence[str]) -> int:
     number = episode_number(wanted.number)
     run = read_run(find_run(wanted.run))
     path = episode_file(run.path, number)
-    output = Path(wanted.output or f"episode_{number:06d}{SUFFIX}").expanduser()
+    output = run.path / VIDEOS / f"episode_{number:06d}{SUFFIX}"
+    if wanted.output:
+        output = Path(wanted.output).expanduser()
     if output.suffix != SUFFIX:
         raise ConfigError(f"episodes play: {output} is not a {SUFFIX} (give --output FILE{SUFFIX})")
     try:
+        if not wanted.output:
+            output.parent.mkdir(exist_ok=True)
         scene = EpisodeScene(read_recorded(path), _limits(run), run.control_hz)
         with counted(range(len(scene)), Console()) as steps:
             count = write_video(output, map(scene.frame, steps), run.control_hz)
@@ -56,6 +61,8 @@ def main(words: Sequence[str]) -> int:
             f"{output}: can't be written: {error.strerror or error} (give another --output)"
         ) from error
     print(f"{count} steps of episode {number} of {run.path}: {output}")
+    if sys.stdout.isatty() and any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY"))):
+        webbrowser.open(output.absolute().as_uri())
     return 0
 
 
@@ -63,7 +70,9 @@ def _parser() -> Parser:
     made = Parser(prog="expo-ft episodes play", description="Renders an episode to a video.")
     made.add_argument("number", help="of the episode (see episodes list)")
     made.add_argument("run", nargs="?", default="latest", help="a run's folder, or `latest`")
-    made.add_argument("--output", metavar="FILE", help=f"default: episode_<number>{SUFFIX}, here")
+    made.add_argument(
+        "--output", metavar="FILE", help=f"default: <run>/{VIDEOS}/episode_<number>{SUFFIX}"
+    )
     return made
 
 

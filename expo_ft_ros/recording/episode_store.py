@@ -98,6 +98,26 @@ def set_aside(path: Path, why: str) -> Path:
     return place
 
 
+def bring_back(path: Path, why: str) -> Path:
+    """Takes back what `set_aside` did last to an episode's file, and gives the path that it had.
+
+    Raises:
+        FileExistsError: where there is such an episode.
+        FileNotFoundError: where none of its number was set aside for that.
+    """
+    if path.exists():
+        raise FileExistsError(path)
+    found = path.parent.glob(f"{path.stem}.{why}*.mcap")
+    place = max(found, key=lambda file: (len(file.name), file.name), default=None)
+    if place is None:
+        raise FileNotFoundError(path)
+    place.replace(path)
+    if _label_path(place).exists():
+        _label_path(place).replace(_label_path(path))
+    sync_folder(path.parent)
+    return place
+
+
 def _label_path(path: Path) -> Path:
     return path.with_suffix(".label.json")
 

@@ -68,6 +68,43 @@ def test_a_label_that_says_neither_is_refused(run, capsys):
     assert "000003.label.json: not a label" in capsys.readouterr().err
 
 
+def test_a_discarded_episode_comes_back_with_its_label(run, capsys):
+    folder = run / "episodes"
+    answer(capsys, "relabel", "3", "failure")
+    assert "expo-ft episodes restore 3 brings it back" in answer(capsys, "discard", "3")
+    assert not (folder / "000003.mcap").exists()
+    said = answer(capsys, "restore", "3")
+    assert "000003.discarded.mcap is 000003.mcap again. A resumed run" in said
+    assert not load_episode(folder / "000003.mcap").outcome.success
+    assert not list(folder.glob("*discarded*"))
+
+
+def test_of_several_the_one_that_was_discarded_last_comes_back(run, capsys):
+    folder = run / "episodes"
+    for again in range(12):
+        answer(capsys, "discard", "3")
+        (folder / "000003.mcap").write_text(str(again))
+    (folder / "000003.mcap").unlink()
+    answer(capsys, "restore", "3")
+    assert (folder / "000003.mcap").read_text() == "10"
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [("3", "is there, nothing is to be brought back"), ("7", "no such episode was discarded")],
+)
+def test_what_cannot_be_restored_is_refused(run, capsys, number, words):
+    assert cli.main(["episodes", "restore", number]) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_a_list_says_what_its_columns_are(run, capsys):
+    _, header, first, *_ = answer(capsys, "list").splitlines()
+    assert header.split()[:3] == ["file", "stage", "outcome"]
+    assert first.index("collect") == header.index("stage")
+    assert first.index("failure" if "failure" in first else "success") == header.index("outcome")
+
+
 @pytest.mark.slow
 def test_every_command_names_the_run_that_it_acts_on(run, tmp_path, capsys):
     for words in (["list"], ["show", "1"], ["relabel", "1", "failure"], ["discard", "1"]):

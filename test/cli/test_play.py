@@ -69,9 +69,10 @@ def badge(image):
 def test_a_video_has_a_frame_a_step_at_the_tasks_rate(run, capfd):
     assert cli.main(["episodes", "play", "1"]) == 0
     out, err = capfd.readouterr()
-    assert out == f"6 steps of episode 1 of {run}: episode_000001.webm\n"
+    video = run / "videos" / "episode_000001.webm"
+    assert out == f"6 steps of episode 1 of {run}: {video}\n"
     assert err == ""
-    frames, rate = decoded("episode_000001.webm")
+    frames, rate = decoded(video)
     assert (len(frames), rate) == (len(SOURCES), 10.0)
     for frame, source in zip(frames, SOURCES, strict=True):
         assert frame.shape == (HEIGHT, WIDTH, 3)
@@ -182,7 +183,7 @@ def test_an_episode_without_a_policy_can_be_played(run, capsys):
 def test_of_a_file_that_was_cut_off_the_whole_steps_are_played(run):
     record(run / "episodes", 3, SOURCES, CHOICES, ended=False)
     assert cli.main(["episodes", "play", "3"]) == 0
-    assert len(decoded("episode_000003.webm")[0]) == len(SOURCES)
+    assert len(decoded(run / "videos" / "episode_000003.webm")[0]) == len(SOURCES)
 
 
 @pytest.mark.parametrize(
