@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """What of an algorithm does the work: the same runs with parts of it left out.
 
-Cells are arm x share of helped episodes x seed; all of a seed begin with the same imitated policy
-and are tested on the same scenes with the same noise. Each cell is a file that says what was done,
-so whatever was broken off goes on.
+A study's runs are arm x share of helped episodes x seed; all of a seed begin with the same imitated
+policy and are tested on the same scenes with the same noise. Each run is a file that says what was
+done, so an interrupted study goes on: finished trainings and tests are kept, the training that was
+interrupted starts over.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,32 +26,46 @@ from expo_ft_ros.experiment.machine import git_revision, machine
 from expo_ft_ros.experiment.run_folder import runs_dir
 from expo_ft_ros.experiment.stages import ABLATION_SEEDS, Session, SessionError
 from expo_ft_ros.experiment.trainer import make_session
-from expo_ft_ros.experiment.trials import BASE_CHUNKS_ONLY, WAYS, Trials, Way, play_trials
+from expo_ft_ros.experiment.trials import (
+    BASE_CHUNKS_ONLY,
+    SELECTION_RULES,
+    SelectionRule,
+    Trials,
+    play_trials,
+)
 from expo_ft_ros.experiment.weights import CHECKPOINTS, Weights
 from expo_ft_ros.rl.actor_critic import TrainingDiverged
 from expo_ft_ros.rl.checkpoint_files import SUFFIX
 from expo_ft_ros.rl.config import AgentConfig, load_preset
+from expo_ft_ros.robots import load_robot
 from expo_ft_ros.tasks import TaskConfig, load_task
 
+Start = Literal["start"]
+
 ARMS: Mapping[Arm, dict[str, str]] = {
-    "imitation": {**BASE_CHUNKS_ONLY, "candidates": "1", "target_candidates_of": "0"},
+    "imitation": {
+        **BASE_CHUNKS_ONLY,
+        "candidates": "1",
+        "target_candidates_of": "0",
+        "vla_weighting": "none",
+    },
     "choice": BASE_CHUNKS_ONLY,
     "full": {},
     "random": {"choose_by": "random"},
 }
 """Arm -> what it changes. imitation: one candidate, so nothing is ever chosen, and the VLA imitates
-what succeeded; choice: among base chunks; full: as the preset has it; random: among the candidates
-of `full`, but drawn, as if Q were permuted among them."""
+what succeeded; choice: among base chunks; full: as configured; random: among the candidates of
+`full`, but drawn, as if Q were permuted among them."""
 
 _ALGORITHM = "expo_ft"
 _SHOWN = 10  # episodes between two lines
 
 
 @dataclass(frozen=True)
-class Cell:
+class StudyRun:
     """One run. The arm `start` is the imitated policy that a seed's others begin with."""
 
-    arm: Arm | Literal["start"]
+    arm: Arm | Start
     share: float
     seed: int
 
@@ -60,241 +76,286 @@ class Cell:
         return f"{self.arm}{helped}_seed{self.seed}"
 
     @property
-    def ways(self) -> tuple[Way, ...]:
-        """How its weights are tested."""
+    def rules(self) -> tuple[SelectionRule, ...]:
+        """By which its weights are tested."""
         if self.arm == "start":
             return ("vla",)
-        return WAYS if self.arm == "full" else ("agent",)
+        return SELECTION_RULES if self.arm == "full" else ("agent",)
 
 
 class Study:
-    """The cells of one ablation, and where they lie.
+    """The runs of one ablation, and where their files lie.
 
     Args:
         options: What was asked for.
         results: Folder of the results; the study makes one of its own in it.
 
     Raises:
-        ConfigError: for changes that can't be made.
+        ConfigError: for changes that can't be made, and for two arms that would be the same.
     """
 
     def __init__(self, options: AblationOptions, results: Path) -> None:
         self.options = options
-        changes, of_task = split_changes(options.change)
-        self._changes, self._task_changes = changes, of_task
-        self.task: TaskConfig = load_task(options.task, of_task)
-        for arm in options.arm_names:
-            self.config(arm)
-        # Whoever asks for more seeds, arms or marks later goes on in the same folder.
-        beside = {"arms", "seeds", "operator_shares", "at", "jobs", "threads", "label", "scenes"}
-        asked = options.model_dump(mode="json", exclude=beside | {"imitated"})
-        learned = load_preset(options.preset, options.size, changes).model_dump(exclude={"threads"})
-        self.hash = hash_of([asked, learned, self.task.model_dump(mode="json")])
+        self._changes, self._task_changes = split_changes(options.change)
+        self.task: TaskConfig = load_task(options.task, self._task_changes)
+        self._require_different_arms()
+        # Other arms, seeds, steps to test at or scenes are asked for later in the same folder.
+        changes = {**self._changes, "threads": "1"}
+        learned = load_preset(options.preset, options.size, changes).model_dump()
+        robot = load_robot(options.robot).model_dump(mode="json")
+        session = [self.last, options.demos]
+        of_task = self.task.model_dump(mode="json")
+        self.hash = hash_of([learned, robot, session, of_task, {**ARMS}])
         name = "_".join(filter(None, ("ablation", self.task.name, options.label, self.hash)))
         self.folder = results / name
 
-    def config(self, arm: Arm | Literal["start"]) -> AgentConfig:
+    def _require_different_arms(self) -> None:
+        of_arms = {arm: self.config(arm) for arm in self.options.arm_names}
+        for one, other in combinations(of_arms, 2):
+            if of_arms[one] == of_arms[other]:
+                raise ConfigError(
+                    f"arms:={self.options.arms}: {one} and {other} are the same, {other} has no "
+                    "candidates but base chunks (turn some on, as in "
+                    "change:=edit.gripper_decisions=2, or leave one of them out)"
+                )
+
+    def config(self, arm: Arm | Start) -> AgentConfig:
         """Of an arm's agent."""
         return load_preset(self.options.preset, self.options.size, self.changes(arm))
 
-    def changes(self, arm: Arm | Literal["start"]) -> dict[str, str]:
+    def changes(self, arm: Arm | Start) -> dict[str, str]:
         """Of an arm, to preset and size."""
         of_arm = {} if arm == "start" else ARMS[arm]
         return {**self._changes, **of_arm, "threads": str(self.options.threads)}
 
     @property
-    def starts(self) -> list[Cell]:
+    def starts(self) -> list[StudyRun]:
         """To be done before the others: what they begin with."""
-        return [Cell("start", 0.0, seed) for seed in self.options.seed_numbers]
+        return [StudyRun("start", 0.0, seed) for seed in self.options.seed_numbers]
 
     @property
-    def cells(self) -> list[Cell]:
+    def runs(self) -> list[StudyRun]:
         """The others, seed by seed."""
         asked = self.options
         return [
-            Cell(arm, share, seed)
+            StudyRun(arm, share, seed)
             for share in asked.shares
             for seed in asked.seed_numbers
             for arm in asked.arm_names
         ]
 
     @property
-    def marks(self) -> list[int]:
-        """Online steps after which an arm is tested, the last one at its end."""
-        last = self.last
-        return [*(mark for mark in self.options.mark_numbers if mark < last), last]
-
-    @property
     def last(self) -> int:
         """Online steps of a run."""
         return self.options.steps or self.task.env_steps
 
+    def tested_at(self, run: StudyRun) -> list[int]:
+        """Online steps after which a run's weights are tested."""
+        if run.arm == "start":
+            return [0]
+        return [*(steps for steps in self.options.steps_to_test_at if steps < self.last), self.last]
+
     @property
     def scenes(self) -> range:
-        """The test scenes' seeds, the same for every seed of a run."""
+        """The scenes' seeds of a test, the same for every run."""
         first = ABLATION_SEEDS[self.options.scenes_for]
         return range(first, first + self.options.scenes)
 
-    def source(self, cell: Cell, weights: Path) -> AgentSource:
-        """Weights of a cell, to be tested."""
+    def path(self, run: StudyRun) -> Path:
+        """Of a run's file."""
+        return self.folder / f"{run.name}.json"
+
+    def source(self, run: StudyRun, weights: Path) -> AgentSource:
+        """Weights of a run, to be tested."""
         asked = self.options
         return AgentSource(
             Weights(weights, -1, _ALGORITHM, asked.preset, asked.size),
             asked.task,
             asked.robot,
-            self.changes(cell.arm),
+            self.changes(run.arm),
             self._task_changes,
-            cell.seed,
+            run.seed,
         )
 
-    def learn_options(self, cell: Cell) -> LearnOptions:
-        """Of a cell's run."""
-        asked, begins = self.options, cell.arm == "start"
+    def learn_options(self, run: StudyRun) -> LearnOptions:
+        """Of a run's training."""
+        asked = self.options
+        of_task = {f"task.{name}": value for name, value in self._task_changes.items()}
+        changes = {**self.changes(run.arm), **of_task}
         return LearnOptions(
             task=asked.task,
             robot=asked.robot,
             algorithm=_ALGORITHM,
             preset=asked.preset,
             size=asked.size,
-            change=",".join(f"{k}={v}" for k, v in self._all_changes(cell).items()),
-            seed=cell.seed,
+            change=",".join(f"{name}={value}" for name, value in changes.items()),
+            seed=run.seed,
             demos=asked.demos,
             steps=self.last,
-            operator_share=cell.share,
+            operator_share=run.share,
             imitated=asked.imitated or runs_dir() / "imitated",
-            checkpoints=",".join(map(str, self.marks)) if not begins else "last",
-            label=f"{self.hash}_{cell.arm}",
+            checkpoints=",".join(map(str, self.tested_at(run))) if run.arm != "start" else "last",
+            label=f"{self.hash}_{run.arm}_share{round(100 * run.share)}",
         )
 
-    def session(self, cell: Cell) -> Session:
-        """Of a cell's run: trials come afterwards, and a start has no RL."""
+    def session(self, run: StudyRun) -> Session:
+        """Of a run: it is tested afterwards, and a start has no RL."""
         return make_session(
             demos=self.options.demos or self.task.demonstrations,
             eval_trials=0,
-            steps=0 if cell.arm == "start" else self.last,
+            steps=0 if run.arm == "start" else self.last,
             max_steps=self.task.max_steps,
-            seed=cell.seed,
+            seed=run.seed,
             operator="scripted",
         )
 
-    def _all_changes(self, cell: Cell) -> dict[str, str]:
-        of_task = {f"task.{name}": value for name, value in self._task_changes.items()}
-        return {**self.changes(cell.arm), **of_task}
 
-
-def read_cell(study: Study, cell: Cell) -> dict[str, Any]:
-    """What is known of a cell; only its name for one that wasn't begun.
+def read_run(study: Study, run: StudyRun) -> dict[str, Any]:
+    """What is known of a run; only its name for one that wasn't begun.
 
     Raises:
         ConfigError: for a file that can't be read.
     """
-    path = study.folder / f"{cell.name}.json"
+    path = study.path(run)
     if not path.exists():
-        return {"cell": cell.name, "arm": cell.arm, "share": cell.share, "seed": cell.seed}
+        return {"run": run.name, "arm": run.arm, "share": run.share, "seed": run.seed}
     try:
         content: dict[str, Any] = json.loads(path.read_bytes())
-        content["cell"]
+        content["run"]
     except (ValueError, LookupError, TypeError) as error:
-        raise ConfigError(f"{path}: can't be read: {error} (move it away)") from None
+        raise ConfigError(
+            f"{path}: can't be read: {error} (move it away: the run starts over)"
+        ) from None
     return content
 
 
-def trials_of(content: Mapping[str, Any], mark: int, way: str) -> Trials | None:
-    """What a cell's weights of a mark did; None where that wasn't tested."""
-    saved = content.get("tested", {}).get(str(mark), {}).get(way)
-    return None if saved is None else Trials.from_json(saved)
+def trials_of(study: Study, content: Mapping[str, Any], steps: int, rule: str) -> Trials | None:
+    """What a run's weights after so many online steps did on the study's scenes; None where they
+    weren't tested on as many."""
+    of_scenes = content.get("tested", {}).get(study.options.scenes_for, {})
+    saved = of_scenes.get(str(steps), {}).get(rule)
+    trials = None if saved is None else Trials.from_json(saved)
+    scenes = len(study.scenes)
+    return None if trials is None or len(trials.success) < scenes else trials.first(scenes)
 
 
-def run_cell(study: Study, cell: Cell) -> str:
-    """Does what is left of a cell; a line about it.
+def do_run(study: Study, run: StudyRun) -> str:
+    """Does what is left of a run.
+
+    Returns:
+        A line about it.
 
     Raises:
-        ConfigError: as `make_trainer`, and for a file that can't be read.
-        DiskError: where it can't be written.
+        ConfigError: for a file that can't be read, weights or an imitated policy that are gone, and
+            as `make_trainer`.
+        DiskError: where something can't be written.
     """
-    content = read_cell(study, cell)
-    marks = [0] if cell.arm == "start" else study.marks
-    scenes = len(study.scenes)
+    content = read_run(study, run)
+    if "failed" in content:
+        return f"{run.name}: {content['failed']}"
     due = [
-        (mark, way)
-        for mark in marks
-        for way in cell.ways
-        if (found := trials_of(content, mark, way)) is None or len(found.success) < scenes
+        (steps, rule)
+        for steps in study.tested_at(run)
+        for rule in run.rules
+        if trials_of(study, content, steps, rule) is None
     ]
-    if "failed" in content or not due:
-        return f"{cell.name}: was done"
-    weights = kept_weights(content)
-    if any(mark not in weights for mark, _ in due):
-        content |= _train(study, cell)
-        _write(study, cell, content)
+    if not due:
+        return f"{run.name}: was done"
+    if "kept" not in content:
+        content |= _train(study, run)
+        _write(study, run, content)
         if "failed" in content:
-            return f"{cell.name}: {content['failed']}"
-        weights = kept_weights(content)
-    for mark, way in due:
-        trials = play_trials(study.source(cell, weights[mark]), study.scenes, way)
-        content.setdefault("tested", {}).setdefault(str(mark), {})[way] = trials.as_json()
-        _write(study, cell, content)
-        print(f"{cell.name} at {mark} steps, {way}: {sum(trials.success)} of {scenes}", flush=True)
-    return f"{cell.name}: done"
+            return f"{run.name}: {content['failed']}"
+    weights = kept_weights(study, run, content)
+    for steps, rule in due:
+        trials = play_trials(study.source(run, weights[steps]), study.scenes, rule)
+        of_scenes = content.setdefault("tested", {}).setdefault(study.options.scenes_for, {})
+        saved = trials.as_json() | {"git": git_revision()}
+        of_scenes.setdefault(str(steps), {})[rule] = saved
+        _write(study, run, content)
+        print(
+            f"{run.name} at {steps} steps, {rule}: {sum(trials.success)} of {len(study.scenes)}",
+            flush=True,
+        )
+    return f"{run.name}: done"
 
 
-def _train(study: Study, cell: Cell) -> dict[str, Any]:
+def kept_weights(study: Study, run: StudyRun, content: Mapping[str, Any]) -> dict[int, Path]:
+    """Online steps -> the weights that the run kept after them.
+
+    Raises:
+        ConfigError: where some are gone, or weren't kept.
+    """
+    folder = runs_dir() / str(content["kept"]) / CHECKPOINTS
+    found = {int(steps): folder / name for steps, name in content["weights"].items()}
+    for steps in study.tested_at(run):
+        if steps not in found or not found[steps].is_file():
+            raise ConfigError(
+                f"{study.path(run)}: its weights after {steps} online steps aren't in {folder} "
+                "(EXPO_FT_RUNS names another folder; or move the file away: the run starts over)"
+            )
+    return found
+
+
+def _train(study: Study, run: StudyRun) -> dict[str, Any]:
     online: list[list[int]] = []
 
     def report(line: dict[str, Any]) -> None:
         if line["stage"] != "rl":
             return
-        online.append([line[x] for x in ("env_steps", "success", "steps", "human_steps")])
+        online.append(
+            [int(line[name]) for name in ("env_steps", "success", "steps", "human_steps")]
+        )
         if len(online) % _SHOWN == 0:
             good = sum(row[1] for row in online[-_SHOWN:])
             print(
-                f"{cell.name}: episode {len(online)}, {line['env_steps']} online steps, last "
+                f"{run.name}: episode {len(online)}, {line['env_steps']} online steps, last "
                 f"{_SHOWN}: {good} successes",
                 flush=True,
             )
 
-    options, config = study.learn_options(cell), study.config(cell.arm)
-    session = study.session(cell)
-    trainer = make_trainer(options, study.task, config, cell.seed, report, session)
+    options, config = study.learn_options(run), study.config(run.arm)
+    session = study.session(run)
+    trainer = make_trainer(options, study.task, config, run.seed, report, session)
+    imitated, kept = trainer.imitated, trainer.kept
     said = {"git": git_revision(), "machine": machine(), "config": config.model_dump()}
     try:
+        if run.arm != "start" and (imitated is None or not imitated.is_file()):
+            start = study.path(StudyRun("start", 0.0, run.seed))
+            raise ConfigError(
+                f"{imitated}: isn't there, the policy that seed {run.seed} begins with (move "
+                f"{start} away: it is imitated anew, and then its other runs are to be)"
+            )
         trainer.run()
-        if trainer.kept is not None:
-            trainer.kept.finish(trainer.agent, session.env_steps)
+        if kept is None:
+            raise RuntimeError("a study's run keeps its weights")
+        kept.finish(trainer.agent, session.env_steps)
     except (TrainingDiverged, SessionError) as error:
         return {**said, "online": online, "failed": str(error)}
     finally:
         trainer.rollout.close()
     return {
         **said,
-        "kept": trainer.kept.folder.name if trainer.kept else "",
-        "imitated": file_hash(trainer.imitated),
+        "kept": kept.folder.name,
+        "weights": dict(_weights_after(kept.folder, study.tested_at(run))),
+        "imitated": file_hash(imitated),
         "env_steps": session.env_steps,
         "critic_updates": trainer.agent.critic_updates,
         "vla_updates": trainer.agent.vla_trainer.updates,
         "wall": {name: round(value, 1) for name, value in vars(trainer.wall).items()},
         "columns": ["env_steps", "success", "steps", "human_steps"],
-        "online": [[int(value) for value in row] for row in online],
-        "marks": study.marks if cell.arm != "start" else [0],
+        "online": online,
     }
 
 
-def kept_weights(content: Mapping[str, Any]) -> dict[int, Path]:
-    """Mark -> the first weights that were kept at it or later."""
-    kept = content.get("kept")
-    folder = runs_dir() / str(kept) / CHECKPOINTS
-    if not kept or not folder.is_dir():
-        return {}
-    files = sorted(folder.glob(f"step*{SUFFIX}"))
-    steps = [int(path.name.removeprefix("step").partition("_")[0]) for path in files]
-    found = {}
-    for mark in content["marks"]:
-        later = [path for path, count in zip(files, steps, strict=True) if count >= mark]
-        if later:
-            found[mark] = later[0]
-    return found
+def _weights_after(folder: Path, steps: list[int]) -> Iterator[tuple[str, str]]:
+    """Online steps -> the name of the first weights that were kept after so many."""
+    names = [path.name for path in (folder / CHECKPOINTS).glob(f"step*{SUFFIX}")]
+    kept = sorted((int(name.removeprefix("step").partition("_")[0]), name) for name in names)
+    for wanted in steps:
+        yield str(wanted), next(name for count, name in kept if count >= wanted)
 
 
-def _write(study: Study, cell: Cell, content: dict[str, Any]) -> None:
+def _write(study: Study, run: StudyRun, content: dict[str, Any]) -> None:
     study.folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(study.folder / f"{cell.name}.json", content)
+    write_atomically(study.path(run), content)

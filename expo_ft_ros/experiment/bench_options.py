@@ -4,7 +4,7 @@
 from pathlib import Path
 from typing import Literal, get_args
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from expo_ft_ros.experiment.options import OPERATOR_RATE, OPERATOR_SHARE, TaskOptions
 from expo_ft_ros.experiment.stages import SEEDS_PER_RUN
@@ -14,6 +14,7 @@ from expo_ft_ros.robots.registry import ROBOTS
 
 Arm = Literal["imitation", "choice", "full", "random"]
 """What an ablation's run may be, see `experiment.ablation.ARMS`."""
+_ARM = "|".join(get_args(Arm))
 
 
 class CoreOptions(TaskOptions):
@@ -91,9 +92,9 @@ class AblationOptions(TaskOptions):
     change: str = Field("", description="Fields to change in every arm, as for bench learn.")
     arms: str = Field(
         "imitation,choice,full,random",
-        pattern=r"^(imitation|choice|full|random)(,(imitation|choice|full|random))*$",
-        description="What runs: imitation: one candidate; choice: among base chunks; full: as the "
-        "preset has it; random: the candidates of full, drawn.",
+        pattern=rf"^({_ARM})(,({_ARM}))*$",
+        description="What runs: imitation: one candidate; choice: among base chunks; full: as "
+        "configured; random: the candidates of full, drawn.",
     )
     seeds: str = Field(
         "3,4,5,6,7", pattern=r"^\d{1,9}(,\d{1,9})*$", description="Seeds of the runs."
@@ -109,7 +110,7 @@ class AblationOptions(TaskOptions):
     )
     at: str = Field(
         "2000,4000",
-        pattern=r"^\d{1,8}(,\d{1,8})*$",
+        pattern=r"^[1-9]\d{0,7}(,[1-9]\d{0,7})*$",
         description="Online steps after which the weights are tested, beside the end.",
     )
     scenes: int = Field(200, ge=1, le=100_000, description="Scenes of a test, the same for all.")
@@ -142,9 +143,17 @@ class AblationOptions(TaskOptions):
         return [float(share) for share in self.operator_shares.split(",")]
 
     @property
-    def mark_numbers(self) -> list[int]:
+    def steps_to_test_at(self) -> list[int]:
         """Of `at`, ascending."""
-        return sorted(int(number) for number in self.at.split(","))
+        return sorted({int(number) for number in self.at.split(",")})
+
+    @model_validator(mode="after")
+    def _each_once(self) -> "AblationOptions":
+        if len(set(self.seed_numbers)) < len(self.seed_numbers):
+            raise ValueError(f"seeds:={self.seeds} names a seed twice")
+        if len(set(self.shares)) < len(self.shares):
+            raise ValueError(f"operator_shares:={self.operator_shares} names a share twice")
+        return self
 
 
 class ChoiceOptions(TaskOptions):

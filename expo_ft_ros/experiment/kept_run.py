@@ -6,14 +6,16 @@ So what looks for a run's weights (`experiment.weights`) finds these, too.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
+import itertools
 import time
 from pathlib import Path
 
 import yaml
 
 from expo_ft_ros.data.episode import Episode
-from expo_ft_ros.data.files import replacing
+from expo_ft_ros.data.files import replacing, writing
 from expo_ft_ros.experiment.bench_options import LearnOptions
 from expo_ft_ros.experiment.episode_arrays import write_episode
 from expo_ft_ros.experiment.machine import machine
@@ -50,8 +52,7 @@ class KeptRun:
         """
         name = "_".join(filter(None, ("bench", task.name, options.algorithm, options.label)))
         when = time.strftime("%Y-%m-%d_%H-%M-%S")
-        folder = runs_dir() / f"{when}_{name}_seed{seed}"
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = _made(runs_dir() / f"{when}_{name}_seed{seed}")
         said = options.model_dump(mode="json", exclude={"imitated"}) | {"seed": seed}
         content = {
             "command": COMMAND,
@@ -90,3 +91,13 @@ class KeptRun:
         self._newest = env_steps
         name = f"step{env_steps:06d}_v{agent.version:05d}{SUFFIX}"
         agent.save_weights(self.folder / CHECKPOINTS / name)
+
+
+def _made(folder: Path) -> Path:
+    """The folder, or one with a number behind its name where another run has it."""
+    for count in itertools.count(2):
+        with writing(folder), contextlib.suppress(FileExistsError):
+            folder.mkdir(parents=True)
+            break
+        folder = folder.with_name(f"{folder.name.partition('.')[0]}.{count}")
+    return folder

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Trials on test scenes, without anybody's help: one set of weights, several ways of choosing.
+"""Trials on given scenes, without anybody's help: one set of weights, several selection rules.
 
-A trial's noise depends on the scene and the step alone, so whatever is compared on the same scenes
-starts from the same draws: the VLA's first chunk is the same for each way of choosing.
+A trial's noise depends on the scene and the step alone. The VLA's first chunk at an observation is
+therefore the same for each rule and each arm, where a chunk's numbers are a multiple of 16 (H * 7;
+torch's normal draws on a CPU come in blocks of that).
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ from expo_ft_ros.control.plan import Plan
 from expo_ft_ros.experiment.branching import BranchCell
 from expo_ft_ros.experiment.choice_agent import AgentSource, make_agent
 
-Way = Literal["agent", "choice", "random", "vla"]
+SelectionRule = Literal["agent", "choice", "random", "vla"]
 """agent: as it was trained; choice: the critic's, among base chunks alone; random: any of the
 agent's candidates; vla: the VLA's first chunk."""
-WAYS: tuple[Way, ...] = get_args(Way)
+SELECTION_RULES: tuple[SelectionRule, ...] = get_args(SelectionRule)
 
 BASE_CHUNKS_ONLY = {
     "edits": "false",
@@ -30,7 +31,7 @@ BASE_CHUNKS_ONLY = {
 }
 """Changes that leave all candidates out but the VLA's own chunks."""
 
-_CHANGES: dict[Way, dict[str, str]] = {
+_CHANGES: dict[SelectionRule, dict[str, str]] = {
     "agent": {},
     "choice": BASE_CHUNKS_ONLY,
     "random": {"choose_by": "random"},
@@ -54,6 +55,10 @@ class Trials:
         discounted = np.power(gamma, np.array(self.steps) - 1.0)
         return np.where(self.success, discounted, 0.0)
 
+    def first(self, count: int) -> Trials:
+        """Those of the first scenes."""
+        return Trials(self.success[:count], self.truth[:count], self.steps[:count])
+
     def as_json(self) -> dict[str, Any]:
         """Short: a digit a trial."""
         return {
@@ -72,19 +77,22 @@ class Trials:
         )
 
 
-def play_trials(source: AgentSource, scenes: Sequence[int], way: Way) -> Trials:
+def play_trials(source: AgentSource, scenes: Sequence[int], rule: SelectionRule) -> Trials:
     """Plays each scene once.
 
     Args:
-        source: Whose weights.
+        source: Of the weights.
         scenes: Seeds.
-        way: How a chunk is chosen.
+        rule: By which a chunk is selected.
+
+    Returns:
+        What came of it, in the order of the scenes.
 
     Raises:
         ConfigError: when the weights aren't of their configuration.
     """
-    agent = make_agent(replace(source, changes={**source.changes, **_CHANGES[way]}))
-    mode = "base_policy" if way == "vla" else "mode"
+    agent = make_agent(replace(source, changes={**source.changes, **_CHANGES[rule]}))
+    mode = "base_policy" if rule == "vla" else "mode"
     cell = BranchCell(source.task, source.robot)
     played: list[tuple[bool, bool, int]] = []
     try:

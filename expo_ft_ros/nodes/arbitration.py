@@ -373,6 +373,8 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
     def _publish_observation(self, action: PublishObservation) -> None:
         """The images are those that came, not copied; one that is shown again is the same."""
         observation = action.observation
+        if observation.steps_left is None:
+            raise ValueError(f"observation {observation.number}: the scheduler tells no steps_left")
         if observation.number != self._shown.number:
             self._shown = ObservationMsg(
                 header=self._proprio.header,
@@ -383,7 +385,7 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
                 views=[self._newest[view] for view in self._view_names],
                 proprio=self._proprio,
                 instruction=observation.instruction,
-                steps_left=observation.steps_left or 0,
+                steps_left=observation.steps_left,
             )
         self._observation_out.publish(self._shown)
 

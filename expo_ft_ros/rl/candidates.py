@@ -60,6 +60,6 @@ def gripper_decisions(base: Tensor, count: int, opening: Tensor, closing: Tensor
     return decided.flatten(2)
 
 
-def any_of(q: Tensor, generator: torch.Generator | None) -> Tensor:
-    """(B,) one of the K candidates of each row, whatever their values q (B, K) are."""
+def uniform_index(q: Tensor, generator: torch.Generator | None) -> Tensor:
+    """(B,) int64: for each row of q (B, K) one of its K places, whatever stands there."""
     return torch.randint(q.shape[1], (len(q),), generator=generator, device=q.device)

@@ -179,7 +179,7 @@ class AlgorithmConfig(Config):
         "value",
         description="what chooses among the candidates when acting, evaluations included: the "
         "critic ([P]), or, once it is trained, a draw in its place (ablation: what the candidates "
-        "do without it)",
+        "do without it). Of expo_ft",
     )
     gamma: float = Field(0.99, gt=0, le=1, description="discount a control step")
     learning_rate: float = Field(3e-4, gt=0, description="Adam, critic, actor and temperature")

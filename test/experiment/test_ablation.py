@@ -16,15 +16,16 @@ from expo_ft_ros.cli import bench_ablation
 from expo_ft_ros.configuration import ConfigError
 from expo_ft_ros.experiment import ablation_report
 from expo_ft_ros.experiment.ablation import (
-    Cell,
     Study,
+    StudyRun,
+    do_run,
     kept_weights,
-    read_cell,
-    run_cell,
+    read_run,
     trials_of,
 )
 from expo_ft_ros.experiment.ablation_report import compare, mcnemar
 from expo_ft_ros.experiment.bench_options import AblationOptions
+from expo_ft_ros.experiment.kept_run import KeptRun
 from expo_ft_ros.experiment.stages import ABLATION_SEEDS, BRANCH_SEEDS, SEED_OFFSETS, SEEDS_PER_RUN
 from expo_ft_ros.experiment.trials import Trials, play_trials
 
@@ -97,10 +98,11 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Study:
 
 
 def test_there_is_a_run_for_each_arm_share_and_seed(tmp_path):
-    study = Study(AblationOptions(), tmp_path)
-    assert len(study.cells) == len({cell.name for cell in study.cells}) == 4 * 2 * 5
-    assert [cell.name for cell in study.starts] == [f"start_seed{seed}" for seed in range(3, 8)]
-    assert study.marks == [2000, 4000, 8000]
+    study = Study(AblationOptions(change="edit.gripper_decisions=2"), tmp_path)
+    assert len(study.runs) == len({run.name for run in study.runs}) == 4 * 2 * 5
+    assert [run.name for run in study.starts] == [f"start_seed{seed}" for seed in range(3, 8)]
+    assert study.tested_at(study.runs[0]) == [2000, 4000, 8000]
+    assert study.tested_at(study.starts[0]) == [0]
     of_arm = {arm: study.config(arm) for arm in study.options.arm_names}
     assert of_arm["imitation"].candidates == 1
     assert of_arm["choice"].candidates == of_arm["full"].candidates
@@ -117,76 +119,152 @@ def test_what_cannot_be_changed_is_refused_before_anything_runs(tmp_path, change
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("arms", ["choice,full", "imitation,choice,full,random"])
+def test_arms_that_would_be_the_same_are_refused(tmp_path, arms):
+    """As configured, `recommended` has nothing but base chunks."""
+    with pytest.raises(ConfigError, match=r"choice and full are the same.*gripper_decisions=2"):
+        Study(AblationOptions(arms=arms, change="edits=false"), tmp_path)
+    Study(AblationOptions(arms=arms, change="edits=true"), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("seeds", "3,4,3"),
+        ("operator_shares", "0,0.0"),
+        ("at", "0"),
+        ("at", "2000,0"),
+        ("arms", "full,none"),
+        ("seeds", "3,"),
+    ],
+)
+def test_what_would_be_done_twice_or_never_is_refused(name, value):
+    with pytest.raises(ConfigError, match=name):
+        bench_ablation.main([f"{name}:={value}"])
+
+
+def test_what_asks_for_more_of_the_same_goes_on_in_the_same_folder(study, tmp_path):
+    def folder(**changes: object) -> Path:
+        return Study(study.options.model_copy(update=changes), tmp_path).folder
+
+    for more in ({"scenes": 9}, {"seeds": "1,2"}, {"at": "5"}, {"scenes_for": "choice"}):
+        assert folder(**more) == study.folder, more
+    for other in ({"steps": 26}, {"demos": 2}, {"change": f"{TINY},tau=0.1"}):
+        assert folder(**other) != study.folder, other
+
+
 @pytest.mark.slow
-def test_a_study_is_the_same_start_for_all_and_goes_on(study, capsys):
+def test_a_study_is_the_same_start_for_all_and_goes_on(study, tmp_path, capsys, monkeypatch):
     (start,) = study.starts
-    assert run_cell(study, start) == "start_seed1: done"
-    imitation, full = study.cells
-    for cell in study.cells:
-        assert run_cell(study, cell) == f"{cell.name}: done"
-    contents = {cell.arm: read_cell(study, cell) for cell in study.cells}
+    assert do_run(study, start) == "start_seed1: done"
+    imitation, full = study.runs
+    for run in study.runs:
+        assert do_run(study, run) == f"{run.name}: done"
+    contents = {run.arm: read_run(study, run) for run in study.runs}
     assert len({content["imitated"] for content in contents.values()}) == 1
-    assert set(contents["full"]["tested"]["25"]) == {"agent", "choice", "random", "vla"}
-    assert set(contents["imitation"]["tested"]) == {"10", "25"}
-    for cell in study.cells:
-        assert run_cell(study, cell) == f"{cell.name}: was done"
+    tested = contents["full"]["tested"]["test"]
+    assert set(tested) == {"10", "25"}
+    assert set(tested["25"]) == {"agent", "choice", "random", "vla"}
+    for run in study.runs:
+        assert do_run(study, run) == f"{run.name}: was done"
     # Noise is by scene and step, whoever draws more of it.
-    weights = kept_weights(contents["imitation"])[25]
+    weights = kept_weights(study, imitation, contents["imitation"])[25]
     alone = study.source(imitation, weights)
     first_chunk = play_trials(alone, study.scenes, "vla")
     assert play_trials(alone, study.scenes, "agent") == first_chunk
     among_eight = replace(alone, changes=study.changes("full"))
     assert play_trials(among_eight, study.scenes, "vla") == first_chunk
     # Of what is lost, that alone is done again, and comes to the same.
-    path = study.folder / f"{full.name}.json"
-    before = trials_of(contents["full"], 25, "vla")
+    path = study.path(full)
+    before = trials_of(study, contents["full"], 25, "vla")
     lost = json.loads(path.read_text())
-    del lost["tested"]["25"]["vla"]
+    del lost["tested"]["test"]["25"]["vla"]
     path.write_text(json.dumps(lost))
     capsys.readouterr()
-    run_cell(study, full)
+    do_run(study, full)
     (line,) = capsys.readouterr().out.splitlines()
     assert line.startswith("full_share0_seed1 at 25 steps, vla:")
-    assert trials_of(read_cell(study, full), 25, "vla") == before
-    assert "full, agent against imitation, agent" in ablation_report.as_text(study)
-    # More scenes: the same weights are tested again.
-    more = Study(study.options.model_copy(update={"scenes": 3}), study.folder.parent)
-    assert more.folder == study.folder
-    run_cell(more, start)
-    assert (
-        trials_of(read_cell(more, start), 0, "vla").success[:2]
-        == (trials_of(read_cell(study, start), 0, "vla").success[:2])
-    )
+    assert trials_of(study, read_run(study, full), 25, "vla") == before
+    assert "full, agent against imitation, agent at 25" in ablation_report.as_text(study)
+    # With more scenes the same weights are tested again; fewer are the first of them.
+    more = Study(study.options.model_copy(update={"scenes": 3}), tmp_path)
+    do_run(more, start)
+    assert "1 seeds" in ablation_report.as_text(more)
+    three = trials_of(more, read_run(more, start), 0, "vla")
+    two = trials_of(study, read_run(study, start), 0, "vla")
+    assert three is not None
+    assert three.first(2) == two
+    # Weights that are gone, or were never kept, are no reason to train anew unasked.
+    later = Study(study.options.model_copy(update={"at": "5"}), tmp_path)
+    with pytest.raises(ConfigError, match=r"full_share0_seed1\.json.* after 5 online steps"):
+        do_run(later, full)
+    monkeypatch.setenv("EXPO_FT_RUNS", str(tmp_path / "elsewhere"))
+    with pytest.raises(ConfigError, match=r"imitation_share0_seed1\.json.*EXPO_FT_RUNS"):
+        do_run(Study(study.options.model_copy(update={"scenes": 3}), tmp_path), imitation)
+    other = StudyRun("full", 0.5, 1)
+    with pytest.raises(ConfigError, match=r"the policy that seed 1 begins with.*start_seed1"):
+        do_run(study, other)
 
 
-def test_a_broken_cell_is_named(study):
+def test_two_shares_at_once_lie_apart(study):
+    runs = [StudyRun("full", share, 1) for share in (0.0, 0.5)]
+    folders = {KeptRun.new(study.learn_options(run), study.task, 1).folder for run in runs * 2}
+    assert len(folders) == 4
+
+
+def test_a_broken_file_is_named(study):
     study.folder.mkdir()
-    cell = Cell("full", 0.0, 1)
-    (study.folder / f"{cell.name}.json").write_text("[")
+    run = StudyRun("full", 0.0, 1)
+    study.path(run).write_text("[")
     with pytest.raises(ConfigError, match=r"full_share0_seed1\.json.*move it away"):
-        run_cell(study, cell)
+        do_run(study, run)
+
+
+def write(study: Study, run: StudyRun, success: str, **more: object) -> None:
+    study.folder.mkdir(exist_ok=True)
+    saved = trials(success).as_json()
+    steps = {str(at): dict.fromkeys(run.rules, saved) for at in study.tested_at(run)}
+    content = {"run": run.name, "tested": {"test": steps}, **more}
+    study.path(run).write_text(json.dumps(content))
+
+
+def test_a_report_says_what_makes_its_runs_unequal(study):
+    imitation, full = study.runs
+    write(study, study.starts[0], "10", imitated="a", git="1")
+    write(study, full, "11", imitated="b", git="2")
+    study.path(imitation).write_text(json.dumps({"run": imitation.name, "failed": "loss is nan"}))
+    said = ablation_report.as_text(study)
+    assert "imitation_share0_seed1 failed and is in no mean: loss is nan" in said
+    assert "seed 1: its runs begin with 2 different policies" in said
+    assert "trained by different revisions: 1, 2" in said
+    assert "full, agent against start, vla at 25 and 0: seed 1 1:0 (p 1; +0.500)" in said
+    assert "imitation, agent |" not in said
+    assert do_run(study, imitation) == "imitation_share0_seed1: loss is nan"
+
+
+def test_the_seed_is_the_unit_between_arms(tmp_path):
+    options = AblationOptions(
+        arms="imitation,full", change=TINY, seeds="1,2,3", operator_shares="0", scenes=4, steps=9
+    )
+    study = Study(options, tmp_path)
+    of_full = {1: "1111", 2: "1110", 3: "0100"}
+    for run in [*study.starts, *study.runs]:
+        write(study, run, of_full[run.seed] if run.arm == "full" else "0110")
+    said = ablation_report.as_text(study)
+    (line,) = (x for x in said.splitlines() if x.startswith("full, agent against imitation"))
+    # Differences 0.5, 0.25 and -0.25: mean 0.1667, standard error 0.2205.
+    assert "difference +0.167 +- 0.220, above on 2 of 3 seeds" in line
+    assert "seed 3 0:1 (p 1; -0.250)" in line
 
 
 @pytest.mark.process
 def test_two_processes_find_what_was_done(study, monkeypatch, capsys):
     """What is left of a study that is done is its tables."""
     monkeypatch.setattr(bench_ablation, "results_folder", lambda: study.folder.parent)
-    study.folder.mkdir()
-    tested = {"vla": trials("10").as_json()}
-    for cell in [*study.starts, *study.cells]:
-        marks = [0] if cell.arm == "start" else study.marks
-        content = {
-            "cell": cell.name,
-            "tested": {str(mark): dict.fromkeys(cell.ways, tested["vla"]) for mark in marks},
-        }
-        (study.folder / f"{cell.name}.json").write_text(json.dumps(content))
+    for run in [*study.starts, *study.runs]:
+        write(study, run, "10")
     said = study.options.model_dump(exclude_none=True, exclude_defaults=True) | {"jobs": 2}
     assert bench_ablation.main([f"{name}:={value}" for name, value in said.items()]) == 0
     printed = capsys.readouterr().out
     assert printed.count("was done") == 3
     assert "| full, agent | 25 | 1 (0.500) |" in printed
-
-
-def test_the_command_refuses_what_it_does_not_know(tmp_path):
-    with pytest.raises(ConfigError, match="arms"):
-        bench_ablation.main(["arms:=full,none"])

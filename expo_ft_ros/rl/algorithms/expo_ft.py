@@ -23,7 +23,7 @@ from expo_ft_ros.rl.algorithms.base import (
     WithNetworks,
     base_choice,
 )
-from expo_ft_ros.rl.candidates import Layout, any_of, gripper_decisions, layout
+from expo_ft_ros.rl.candidates import Layout, gripper_decisions, layout, uniform_index
 from expo_ft_ros.rl.config import AgentConfig
 from expo_ft_ros.rl.edit_policy import EditPolicy
 from expo_ft_ros.rl.gaussian import target_entropy
@@ -127,7 +127,7 @@ class EditedCritic(ActorCritic):
 
         Args:
             visual: (B, *visual_shape).
-            state: (B, STATE_DIM) SI units.
+            state: (B, state_dim) as `InputBuilder.critic_state`.
             base: (B, N, C * 7).
             mode: Edits are the edit policy's mode instead of samples.
             alternatives: False leaves all but base chunks out.
@@ -156,7 +156,7 @@ class EditedCritic(ActorCritic):
             gain = (of_members[:, :, edited] - of_members[:, :, whose]).amin(dim=0)
             q[:, edited] = q[:, whose] + gain
         drawn = acting and self.config.choose_by == "random"
-        chosen = any_of(q, generator) if drawn else q.argmax(dim=1)
+        chosen = uniform_index(q, generator) if drawn else q.argmax(dim=1)
         return Selection(chunks, q, chosen, made)
 
     @torch.no_grad()
@@ -199,7 +199,7 @@ class EditedCritic(ActorCritic):
             reward: (B,) as in `Window`.
             bootstrap: (B,) as in `Window`.
             next_visual: (B, *visual_shape).
-            next_state: (B, STATE_DIM) SI units.
+            next_state: (B, state_dim), the same.
             next_base: (B, N, C * 7).
             alternatives: False leaves all but base chunks out.
         """
