@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""SIGKILL to every process at once, again and again: what was counted stays, and the run ends.
+"""SIGKILL to every process at once, twice and more: what was counted stays, and the run ends.
 
 EXPO_FT_KILLS says how often, where somebody looks for a moment that loses something.
 """
