@@ -120,8 +120,8 @@ def control_hz_in(config: Mapping[str, Any], path: Path) -> float:
     rate = finite(said)
     if rate is None or rate <= 0:
         raise ConfigError(
-            f"{path / CONFIG_FILE}: task.control_hz: {said!r} doesn't say the task's rate (write "
-            "the one that it was recorded at)"
+            f"{path / CONFIG_FILE}: task.control_hz: {said!r} doesn't say the task's rate (is the "
+            "file cut off? Bring back a whole one, or write the rate that it was recorded at)"
         )
     return rate
 

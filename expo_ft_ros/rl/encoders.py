@@ -105,5 +105,5 @@ class CriticEncoder(nn.Module):
 
     def forward(self, visual: Tensor, state: Tensor) -> Tensor:
         """(B, out_dim) of what is seen, (B, *visual_shape), and of the state (B, state_dim),
-        normalised."""
-        return torch.cat([self.image(self.backbone(visual)), self.state(state)], dim=-1)
+        normalised. Features may be of any type that a policy keeps."""
+        return torch.cat([self.image(self.backbone(visual.float())), self.state(state)], dim=-1)

@@ -11,7 +11,7 @@ import torch
 
 from expo_ft_ros.data.types import Source, chunk_id
 from expo_ft_ros.policies.base import PolicyInput
-from expo_ft_ros.policies.flow_vla.model import build
+from expo_ft_ros.policies.flow_vla.model import FlowVLA, build
 from expo_ft_ros.rl.agent import Agent
 from expo_ft_ros.rl.augment import augment
 from expo_ft_ros.rl.config import ALGORITHM_NAMES, load_preset
@@ -390,3 +390,22 @@ def test_augmentation_draws_each_image_anew_and_keeps_the_range():
     assert out.max() <= 1
     flat = out.reshape(8, -1)
     assert torch.cdist(flat, flat).add(torch.eye(8)).min() > 0.1
+
+
+def test_features_may_be_kept_in_half_precision(monkeypatch):
+    """A policy that says so takes them as they are; the critic that shares its encoder does, too."""
+    encode, kept = FlowVLA.encode, set[torch.dtype]()
+
+    def encode_half(self: FlowVLA, observation: PolicyInput) -> torch.Tensor:
+        if observation.features is not None:
+            kept.add(observation.features.dtype)
+            observation = observation.with_features(observation.features.float())
+        return encode(self, observation)
+
+    monkeypatch.setattr(FlowVLA, "encode", encode_half)
+    monkeypatch.setattr(FlowVLA, "feature_dtype", torch.float16)
+    agent = fed()
+    assert agent.config.critic.encoder == "shared"
+    assert agent.update(go_on)["critic/loss"] >= 0
+    assert np.isfinite(agent.act(observation()).q)
+    assert torch.float16 in kept
