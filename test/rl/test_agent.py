@@ -393,7 +393,7 @@ def test_augmentation_draws_each_image_anew_and_keeps_the_range():
 
 
 def test_features_may_be_kept_in_half_precision(monkeypatch):
-    """A policy that says so takes them as they are, and so does a critic that shares its encoder."""
+    """A policy that says so takes them so; a critic that shares its encoder does, too."""
     encode, kept = FlowVLA.encode, set[torch.dtype]()
 
     def encode_half(self: FlowVLA, observation: PolicyInput) -> torch.Tensor:
