@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """`expo-ft bench ablation`: what of the algorithm does the work.
 
-A folder of one JSON file a run under benchmarks/results/; the same command goes on where it was
-broken off, and prints the tables of what there is.
+A folder of one JSON file a run under benchmarks/results/. The same command goes on after a stop,
+where trainings and tests that are done stay, and prints the tables of what there is.
 """
 
 import multiprocessing

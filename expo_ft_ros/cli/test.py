@@ -14,7 +14,7 @@ from expo_ft_ros.configuration import ConfigError
 
 USAGE = """\
 usage: expo-ft test            all; what needs no punctual machine goes first, two files at a time
-       expo-ft test quick      lint, and what starts no process and isn't slow: some minutes
+       expo-ft test quick      lint, and what starts no process and isn't slow: two minutes
        expo-ft test ARGUMENTS  lint, types, and pytest with the arguments
 """
 

@@ -252,7 +252,7 @@ def do_run(study: Study, run: StudyRun) -> str:
     """
     content = read_run(study, run)
     if "failed" in content:
-        return f"{run.name}: {content['failed']}"
+        return f"{run.name}: {content['failed']} (move {study.path(run)} away: it starts over)"
     due = [
         (steps, rule)
         for steps in study.tested_at(run)
