@@ -126,7 +126,8 @@ class Candidates:
 
     actions: (K, C, 7) normalised, base chunks first, then their edits in their order, then gripper
     decisions; q: (K,), NaN where there is no critic; kind: (K,) of CandidateKind; chosen: index of
-    the executed one; explored: it was drawn at random (not in the message: the chunk's id says it).
+    the executed one; explored: it was drawn at random (not in the message: the chunk's id says it);
+    member_spread: (K,) standard deviation of Q among the critic's members, (0,) where unknown.
     """
 
     observation: int
@@ -135,6 +136,7 @@ class Candidates:
     kind: NDArray[np.uint8]
     chosen: int
     explored: bool = False
+    member_spread: FloatArray = field(default_factory=lambda: np.zeros(0, np.float32))
 
     @property
     def chosen_kind(self) -> CandidateKind:

@@ -172,7 +172,7 @@ class Console:
         self._scene.show(view)
         for name, image in view.images.items():
             _replace(self._images[name], image, last.images.get(name))
-        self._q.content = markup.q_html(view.q, view.kind, view.chosen)
+        self._q.content = markup.q_html(view)
         self._status.content = markup.rows_html(view.status)
         self._health.content = markup.diagnostics_html(view.diagnostics)
         if not _same(view.q_history, last.q_history):

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,13 +26,19 @@ STYLE = """<style>
 .xf-note { margin-top: .5em; padding: .45em .7em; border-left: 3px solid var(--c);
   background: color-mix(in srgb, var(--c) 14%, transparent); }
 .xf-rows { display: grid; grid-template-columns: max-content 1fr; gap: .15em .9em; }
-.xf-bars { display: flex; align-items: flex-end; gap: 2px; height: 76px; margin-top: .35em; }
-.xf-bars i { flex: 1; min-width: 2px; background: var(--c); }
-.xf-bars .edited {
-  background: repeating-linear-gradient(0deg, var(--c) 0 4px, transparent 4px 6px); }
-.xf-bars .gripper {
-  background: repeating-linear-gradient(90deg, var(--c) 0 3px, transparent 3px 5px); }
-.xf-bars .chosen { outline: 2px solid #fff; }
+.xf-q { display: flex; gap: 10px; margin: .35em 0 1.6em 1.6em; }
+.xf-q > div { position: relative; display: flex; flex-grow: var(--n); flex-basis: 0; gap: 2px;
+  height: 96px; background: linear-gradient(#4448 0 0) 0 50% / 100% 1px no-repeat;
+  border: solid #444; border-width: 1px 0; }
+.xf-q span { position: absolute; top: 100%; left: 0; font-size: 12px; white-space: nowrap; }
+.xf-q u { position: absolute; right: 100%; margin-right: .4em; font-size: 11px; line-height: 0;
+  text-decoration: none; }
+.xf-q i { position: relative; flex: 1; min-width: 2px; }
+.xf-q b { position: absolute; bottom: 0; width: 100%; height: var(--h); min-height: 2px;
+  background: var(--c); opacity: .75; }
+.xf-q .chosen b { opacity: 1; outline: 2px solid #fff; }
+.xf-q s { position: absolute; left: calc(50% - 1px); bottom: var(--l); height: var(--e);
+  border-left: 2px solid #ddd; }
 </style>"""
 """Once in a page."""
 
@@ -48,10 +53,7 @@ _STATES: Mapping[str, str] = {
 }
 _LEVELS = {Level.OK: _GOOD, Level.WARN: _WARN, Level.ERROR: _BAD, Level.STALE: _WARN}
 _WORST = (Level.ERROR, Level.STALE, Level.WARN, Level.OK)
-_PATTERNS = {
-    CandidateKind.EDITED: "striped across: edited",
-    CandidateKind.GRIPPER: "striped along: gripper decision",
-}
+_SCALE = (1.0, 0.5, 0.0)  # of Q, which is a discounted success: marks on its axis, from above
 _DRIVERS = {Source.POLICY: "policy drives", Source.HUMAN: "person drives"}
 
 
@@ -98,27 +100,49 @@ def recorded_html(title: str) -> str:
     return _block(_note(_BUSY, f"<b>The scene shows a recording: episode {escape(title)}</b>"))
 
 
-def q_html(
-    q: NDArray[np.floating[Any]], kind: NDArray[np.uint8], chosen: int, title: str = "Q"
-) -> str:
-    """A bar for each candidate, the least Q being the lowest; (K,) each, as in `View`."""
-    if not len(q) or not np.isfinite(q).any():
-        words = f"{len(q)} candidates, no critic" if len(q) else "no candidates yet"
-        return _block(f'<span class="xf-dim">{title}: {words}</span>')
-    low, high = float(np.nanmin(q)), float(np.nanmax(q))
-    heights = 10 + 90 * (np.nan_to_num(q, nan=low) - low) / max(high - low, 1e-9)
-    bars = []
-    for number, (height, colour) in enumerate(zip(heights, q_colours(q), strict=True)):
-        name = CandidateKind(int(kind[number])).name.lower() + " chosen" * (number == chosen)
-        style = f"--c:{_css(colour)};height:{height:.0f}%"
-        bars.append(f'<i class="{name}" style="{style}"></i>')
-    legend = f"{len(q)} candidates, {low:.2f} to {high:.2f}"
-    for of_kind, words in _PATTERNS.items():
-        legend += f"; {words}" * bool((kind == of_kind).any())
+def q_html(view: View, title: str = "Q") -> str:
+    """A bar for each candidate on a scale from 0 to 1, by kind, with an error bar of one standard
+    deviation among the critic's members; in words where no critic has valued them."""
+    q, count = view.q, len(view.q)
+    if not count:
+        return _block(f'<span class="xf-dim">{title}: no candidates yet</span>')
+    if not np.isfinite(q).any():
+        words = f"the critic isn't trained yet: the first of {count} chunks is executed, unvalued"
+        return _block(f'{title} <span class="xf-dim">{words}</span>')
+    words = f"{float(np.nanmin(q)):.2f} to {float(np.nanmax(q)):.2f}"
+    if 0 <= view.chosen < count and np.isfinite(q[view.chosen]):
+        words = f"<b>{q[view.chosen]:.2f}</b>{_sure(view)} of {words}; framed: executed"
+    colours, groups = q_colours(q), list[str]()
+    for kind in CandidateKind:
+        of_kind = np.flatnonzero(view.kind == kind)
+        bars = "".join(_bar(view, int(number), colours[number]) for number in of_kind)
+        if bars:
+            marks = "" if groups else "".join(map(_mark, _SCALE))
+            name = f'<span class="xf-dim">{len(of_kind)} {kind.name.lower()}</span>'
+            groups.append(f'<div style="--n:{len(of_kind)}">{marks}{bars}{name}</div>')
     return _block(
-        f'{title} <span class="xf-dim">{legend}; framed: executed</span>'
-        f'<div class="xf-bars">{"".join(bars)}</div>'
+        f'{title} <span class="xf-dim">{words}</span><div class="xf-q">{"".join(groups)}</div>'
     )
+
+
+def _sure(view: View) -> str:
+    spread = view.member_spread
+    known = len(spread) == len(view.q) and np.isfinite(spread[view.chosen])
+    return f" ± {spread[view.chosen]:.2f}" if known else ""
+
+
+def _mark(value: float) -> str:
+    return f'<u class="xf-dim" style="top:{1 - value:.0%}">{value:g}</u>'
+
+
+def _bar(view: View, number: int, colour: NDArray[np.uint8]) -> str:
+    q = float(np.clip(np.nan_to_num(view.q[number], nan=0.0), 0.0, 1.0))
+    inside = f'<b style="--c:{_css(colour)};--h:{q:.1%}"></b>'
+    if len(view.member_spread) == len(view.q) and np.isfinite(view.member_spread[number]):
+        low, high = np.clip([q - view.member_spread[number], q + view.member_spread[number]], 0, 1)
+        inside += f'<s style="--l:{low:.1%};--e:{high - low:.1%}"></s>'
+    chosen = ' class="chosen"' if number == view.chosen else ""
+    return f"<i{chosen}>{inside}</i>"
 
 
 def rows_html(rows: Mapping[str, str], empty: str = "nothing yet") -> str:

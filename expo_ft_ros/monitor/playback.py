@@ -148,7 +148,7 @@ class Player:
             self._image.image = np.hstack(
                 [images[step] for images in recorded.episode.views.values()]
             )
-            self._q.content = q_html(view.q, view.kind, view.chosen, "Q then")
+            self._q.content = q_html(view, "Q then")
 
 
 def episode_files(directory: Path) -> dict[str, Path]:

@@ -31,6 +31,7 @@ def recorded_view(
         choice = recorded.choices[latest]
         start = episode.state[max(0, recorded.steps[latest]), :3]
         seen = {"q": choice.q, "kind": choice.kind, "chosen": choice.chosen}
+        seen["member_spread"] = choice.member_spread
         seen["paths"] = tool_paths(start, choice.actions, limits, task.period)
     return View(
         time=step * task.period,

@@ -51,6 +51,7 @@ class View:
         joints: (n,) [rad]; the arm is drawn where there are seven.
         q: (K,) of the newest candidates; NaN where there is no critic.
         kind: (K,) of CandidateKind.
+        member_spread: (K,) standard deviation of Q among the critic's members; (0,): unknown.
         chosen: Index of the executed one; -1: none.
         paths: (K, H + 1, 3) where each would take the tool (`paths.tool_paths`).
         executed: (M, 3) where the tool was in this episode, from its start on.
@@ -77,6 +78,7 @@ class View:
     joints: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     q: FloatArray = field(default_factory=lambda: np.zeros(0, np.float32))
     kind: NDArray[np.uint8] = field(default_factory=lambda: np.zeros(0, np.uint8))
+    member_spread: FloatArray = field(default_factory=lambda: np.zeros(0, np.float32))
     chosen: int = -1
     paths: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 1, 3)))
     executed: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 3)))

@@ -213,6 +213,7 @@ class Watch:
         return {
             "q": candidates.q,
             "kind": candidates.kind,
+            "member_spread": candidates.member_spread,
             "chosen": candidates.chosen,
             "paths": tool_paths(start, candidates.actions, limits, period),
         }

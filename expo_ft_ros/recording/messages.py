@@ -316,10 +316,13 @@ def candidates_from_msg(message: Any) -> Candidates:
     # Recordings from before there were kinds say of each whether it is edited, which is the same.
     kind = list(message.kind if hasattr(message, "kind") else message.edited)
     sizes = (len(message.actions), len(message.q), len(kind))
-    if sizes != (count * horizon * ACTION_DIM, count, count) or not message.chosen < count:
+    # Earlier ones don't say how far the critic's members are apart.
+    spread = np.array(getattr(message, "member_spread", ()), dtype=np.float32)
+    fits = sizes == (count * horizon * ACTION_DIM, count, count) and len(spread) in (0, count)
+    if not fits or not message.chosen < count:
         raise BadMessage(
             f"candidates of observation {message.observation}: {count} of {horizon} steps, "
-            f"{message.chosen} chosen, but {sizes} actions, q, kinds"
+            f"{message.chosen} chosen, but {sizes} actions, q, kinds, {len(spread)} spreads"
         )
     actions = np.array(message.actions, dtype=np.float32).reshape(count, horizon, ACTION_DIM)
     if not np.isfinite(actions).all():
@@ -331,6 +334,7 @@ def candidates_from_msg(message: Any) -> Candidates:
         q=np.array(message.q, dtype=np.float32),
         kind=np.array(kind, dtype=np.uint8),
         chosen=message.chosen,
+        member_spread=spread,
     )
 
 

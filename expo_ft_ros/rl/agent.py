@@ -47,6 +47,8 @@ class ActResult:
         candidate_kind: (K,) of CandidateKind.
         chosen: Index among them.
         explored: It was drawn at random.
+        member_spread: (K,) standard deviation of Q among the critic's members; NaN while there
+            is none.
     """
 
     actions: FloatArray
@@ -56,7 +58,8 @@ class ActResult:
     candidate_q: FloatArray
     candidate_kind: NDArray[np.uint8]
     chosen: int
-    explored: bool = False
+    explored: bool
+    member_spread: FloatArray
 
     @property
     def edited(self) -> bool:
@@ -66,7 +69,7 @@ class ActResult:
     def choice(self, observation: int) -> Candidates:
         """The candidates with what was chosen, for the observation of that number."""
         made = self.candidates, self.candidate_q, self.candidate_kind
-        return Candidates(observation, *made, self.chosen, self.explored)
+        return Candidates(observation, *made, self.chosen, self.explored, self.member_spread)
 
 
 class Agent:
@@ -180,6 +183,7 @@ class Agent:
                 candidate_kind=choice.kind.cpu().numpy(),
                 chosen=choice.chosen,
                 explored=choice.explored,
+                member_spread=choice.member_spread.float().cpu().numpy(),
             )
 
     def begin_evaluation(self, seed: int) -> None:

@@ -158,6 +158,7 @@ def candidates_to_msg(candidates: Candidates, header: Header) -> CandidatesMsg:
         horizon=horizon,
         actions=to_array(candidates.actions, "f"),
         q=to_array(candidates.q, "f"),
+        member_spread=to_array(candidates.member_spread, "f"),
         kind=to_array(candidates.kind, "B"),
         chosen=int(candidates.chosen),
     )

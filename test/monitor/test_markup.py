@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is said, and that nothing of it is taken for HTML."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +10,6 @@ from expo_ft_ros.control.episode_machine import EpisodeSnapshot
 from expo_ft_ros.data.types import Source
 from expo_ft_ros.monitor.markup import diagnostics_html, q_html, reply_html, rows_html, state_html
 from expo_ft_ros.monitor.view import Diagnostic, Level, View
-from support.views import make_view
 
 HOSTILE = "<img src=x onerror=alert(1)>\"'&"
 
@@ -62,18 +62,39 @@ def test_a_node_that_has_fallen_silent_is_said_beside_the_buttons():
     assert "arbitration: nothing heard for 4 s" in state_html(View(diagnostics=(silent,)))
 
 
-def test_each_candidate_has_a_bar():
-    view = make_view()
-    html = q_html(view.q, view.kind, view.chosen)
-    assert html.count("<i ") == 16
-    assert html.count("edited") == 8 + 1  # and in the legend
-    assert "gripper" not in html
-    kinds = np.array([0, 1, 2, 2], np.uint8)
-    html = q_html(np.arange(4.0), kinds, 3)
-    assert [html.count(f'class="{name}') for name in ("base", "edited", "gripper")] == [1, 1, 2]
-    assert "gripper decision" in html
-    html = q_html(view.q, view.kind, view.chosen)
-    assert html.count(" chosen") == 1
-    assert "no critic" in q_html(np.full(3, np.nan), np.zeros(3, np.uint8), 0)
-    assert "no candidates" in q_html(np.zeros(0), np.zeros(0, np.uint8), -1)
-    assert q_html(np.array([1.0, np.nan]), np.zeros(2, np.uint8), 0).count("<i ") == 2
+def bars(html: str) -> list[float]:
+    """Heights in per cent."""
+    return [float(height) for height in re.findall(r"--h:([\d.]+)%", html)]
+
+
+def test_each_candidate_has_a_bar_between_0_and_1_by_kind():
+    q = np.array([-0.4, 0.25, 0.5, 1.3], np.float32)
+    html = q_html(View(q=q, kind=np.array([0, 0, 1, 2], np.uint8), chosen=2))
+    assert bars(html) == [0.0, 25.0, 50.0, 100.0]
+    groups = html.split("<div")[2:]
+    assert [group.count("<i") for group in groups[1:]] == [2, 1, 1]
+    for name in ("2 base", "1 edited", "1 gripper"):
+        assert name in html
+    assert html.count('class="chosen"') == 1
+    assert "<b>0.50</b> of -0.40 to 1.30" in html
+
+
+def test_how_far_the_members_are_apart_is_an_error_bar():
+    view = View(
+        q=np.array([0.1, 0.6], np.float32),
+        kind=np.zeros(2, np.uint8),
+        chosen=1,
+        member_spread=np.array([0.2, 0.05], np.float32),
+    )
+    html = q_html(view)
+    assert re.findall(r"--l:([\d.]+)%;--e:([\d.]+)%", html) == [("0.0", "30.0"), ("55.0", "10.0")]
+    assert "0.60</b> ± 0.05" in html
+    assert "<s style" not in q_html(replace(view, member_spread=np.zeros(0, np.float32)))
+
+
+def test_a_critic_that_is_not_trained_says_so():
+    untrained = View(q=np.full(3, np.nan, np.float32), kind=np.zeros(3, np.uint8), chosen=0)
+    assert "isn't trained yet" in q_html(untrained)
+    assert "no candidates" in q_html(View())
+    partly = replace(untrained, q=np.array([1.0, np.nan, np.nan], np.float32))
+    assert bars(q_html(partly)) == [100.0, 0.0, 0.0]

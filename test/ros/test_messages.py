@@ -170,9 +170,11 @@ def test_candidates_there_and_back():
     rng = np.random.default_rng(1)
     actions = rng.uniform(-1, 1, (4, 8, 7)).astype(np.float32)
     kind = np.array([0, 1, 2, 2], np.uint8)
-    said = Candidates(9, actions, np.array([0.1, 0.2, 0.3, np.nan], np.float32), kind, 2)
+    spread = np.array([0.1, 0.0, 0.2, np.nan], np.float32)
+    q = np.array([0.1, 0.2, 0.3, np.nan], np.float32)
+    said = Candidates(9, actions, q, kind, 2, member_spread=spread)
     back = messages.candidates_from_msg(to_messages.candidates_to_msg(said, header_of(1)))
-    for name in ("actions", "q", "kind"):
+    for name in ("actions", "q", "kind", "member_spread"):
         np.testing.assert_array_equal(getattr(back, name), getattr(said, name))
     assert (back.observation, back.chosen, back.chosen_kind) == (9, 2, CandidateKind.GRIPPER)
 
@@ -185,6 +187,16 @@ def test_candidates_from_before_there_were_kinds_are_base_chunks_and_edits():
     back = messages.candidates_from_msg(said)
     assert back.kind.tolist() == [CandidateKind.BASE, CandidateKind.EDITED]
     assert back.chosen_kind is CandidateKind.EDITED
+    assert len(back.member_spread) == 0
+
+
+def test_a_spread_for_some_candidates_is_refused():
+    said = Candidates(
+        9, np.zeros((2, 1, 7), np.float32), np.zeros(2), np.zeros(2, np.uint8), 0,
+        member_spread=np.zeros(1, np.float32),
+    )  # fmt: skip
+    with pytest.raises(messages.BadMessage, match="1 spreads"):
+        messages.candidates_from_msg(to_messages.candidates_to_msg(said, header_of(1)))
 
 
 def test_a_kind_that_is_none_is_refused():

@@ -39,6 +39,7 @@ def make_view(step: int = 34, **changes: object) -> View:
         "q": q,
         "kind": (np.arange(16) >= 8).astype(np.uint8),
         "chosen": int(q.argmax()),
+        "member_spread": rng.uniform(0.02, 0.12, 16).astype(np.float32),
         "paths": tool_paths(executed[-1], np.repeat(actions, 16, axis=1), RobotLimits(), PERIOD),
         "executed": executed,
         "sources": sources,

@@ -101,8 +101,11 @@ class ActorBaseline(WithNetworks, ABC):
         """The chunk (H, 7) that was made of what was drawn, with its value once there is one."""
         networks = self.networks
         features = networks.features(networks.target, encoded.visual, encoded.state)
-        q = networks.target.ensemble.pessimistic(features, drawn[:, None], generator)[0]
+        ensemble = networks.target.ensemble
+        of_members = ensemble(features, drawn[:, None], ensemble.draw(generator))[:, 0]
+        q, spread = of_members.amin(dim=0), of_members.std(dim=0, correction=0)
         if self.critic_updates == 0:
-            q = torch.full_like(q, torch.nan)
+            q = spread = torch.full_like(q, torch.nan)
         executed = chunk[None, : self._context.task.execute_steps]
-        return ActionSelection(chunk, executed, q, torch.zeros(1, dtype=torch.uint8), 0)
+        base = torch.zeros(1, dtype=torch.uint8)
+        return ActionSelection(chunk, executed, q, base, 0, False, spread)

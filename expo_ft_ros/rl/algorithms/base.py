@@ -66,6 +66,7 @@ class ActionSelection:
         kind: (K,) uint8 of CandidateKind.
         chosen: Index of the one in `chunk`.
         explored: It was drawn at random, to be judged and not to be imitated.
+        member_spread: (K,) standard deviation of Q among the members that were asked; NaN as `q`.
     """
 
     chunk: Tensor
@@ -73,7 +74,8 @@ class ActionSelection:
     q: Tensor
     kind: Tensor
     chosen: int
-    explored: bool = False
+    explored: bool
+    member_spread: Tensor
 
 
 class Algorithm(Protocol):
@@ -166,10 +168,13 @@ class WithNetworks:
 def base_choice(context: AlgorithmContext, base: Tensor) -> ActionSelection:
     """The first of the base chunks (1, N, H, 7), as when there is no critic to value them."""
     count = base.shape[1]
+    unknown = torch.full((count,), torch.nan)
     return ActionSelection(
         chunk=base[0, 0],
         candidates=base[0, :, : context.task.execute_steps],
-        q=torch.full((count,), torch.nan),
+        q=unknown,
         kind=torch.full((count,), int(CandidateKind.BASE), dtype=torch.uint8),
         chosen=0,
+        explored=False,
+        member_spread=unknown,
     )

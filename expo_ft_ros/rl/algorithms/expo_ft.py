@@ -39,12 +39,14 @@ class Selection:
         q: (B, K).
         chosen: (B,) index of the greatest; drawn, when acting, where `choose_by` says so.
         layout: Which of them is what.
+        member_spread: (B, K) standard deviation of Q among the members that were asked.
     """
 
     chunks: Tensor
     q: Tensor
     chosen: Tensor
     layout: Layout
+    member_spread: Tensor
 
     @property
     def best(self) -> Tensor:
@@ -157,7 +159,7 @@ class EditedCritic(ActorCritic):
             q[:, edited] = q[:, whose] + gain
         drawn = acting and self.config.choose_by == "random"
         chosen = uniform_index(q, generator) if drawn else q.argmax(dim=1)
-        return Selection(chunks, q, chosen, made)
+        return Selection(chunks, q, chosen, made, of_members.std(dim=0, correction=0))
 
     @torch.no_grad()
     def valued(
@@ -276,12 +278,13 @@ class ExpoFT(WithNetworks):
             device = None if generator is None else generator.device
             drawn = torch.randint(len(others), (), generator=generator, device=device)
             chosen = int(others[int(drawn)])
+        spread = selection.member_spread[0]
         candidates = selection.chunks[0].view(-1, length, ACTION_DIM)
         whole = base[0, made.base[chosen]].clone()
         whole[:length] = candidates[chosen]
         if self.critic_updates == 0:
-            q = torch.full_like(q, torch.nan)
-        return ActionSelection(whole, candidates, q, made.kind, chosen, explores)
+            q = spread = torch.full_like(q, torch.nan)
+        return ActionSelection(whole, candidates, q, made.kind, chosen, explores, spread)
 
     @torch.no_grad()
     def values(
