@@ -12,6 +12,7 @@ from expo_ft_ros.data.types import ACTION_DIM, GRIPPER, FloatArray, Source
 from expo_ft_ros.devices.gripper_latch import GripperLatch
 from expo_ft_ros.devices.teleop import TeleopState
 
+NOT_TAKEN_OVER = "operator has not taken over"
 DEVICE_LOST = "teleop device lost while engaged: push it again, or call teleop/acknowledge"
 
 
@@ -60,7 +61,7 @@ class Arbiter:
                 action[GRIPPER] = self.latch.value
             return ArbitrationResult(Source.HUMAN, action, proposal.chunk, proposal.index)
         if operator_alone:
-            return self._hold(proposal, "operator has not taken over")
+            return self._hold(proposal, NOT_TAKEN_OVER)
         return ArbitrationResult(
             proposal.source, proposal.action, proposal.chunk, proposal.index, proposal.cause
         )

@@ -126,6 +126,18 @@ def format_summary(summary: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def format_result(summary: Mapping[str, Any]) -> str:
+    """What came of a run in one line, from the same fields."""
+    parts = []
+    for key, title in (("eval_after", "successes"), ("eval_before", "after imitation")):
+        result = evaluation_of(summary, key)
+        if result is not None:
+            parts.append(f"{result[0]} of {result[1]} {title}")
+    if not parts and summary.get("demonstrations"):
+        parts.append(f"{summary['demonstrations']} demonstrations")
+    return ", ".join(parts) or "the run is over"
+
+
 class StatusLines:
     """When a status is worth a plain line: a stage or a note that is new, and every so often."""
 

@@ -344,6 +344,7 @@ def _with_watch(specs: list[NodeSpec], robot: RobotConfig) -> list[NodeSpec]:
 def _monitor(options: RunOptions, run_dir: Path) -> NodeSpec:
     """Nobody waits for it or misses it. Of normal priority: a stop may come by way of it."""
     parameters: dict[str, Parameter] = {
+        "operator": options.operator,
         "console": options.console,
         "console_host": options.console_host,
         "console_port": options.console_port,

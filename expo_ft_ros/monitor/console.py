@@ -110,8 +110,10 @@ class Console:
                 _log.exception("console: a view can't be shown")
             self._failed = True
 
-    def close(self) -> None:
-        """Ends every connection and its threads."""
+    def close(self, last: View | None = None) -> None:
+        """Ends every connection and its threads. last: what the pages keep showing."""
+        if last is not None:
+            self._controls.show_last(last)
         if self._player is not None:
             self._player.close()
         self._gate.close()

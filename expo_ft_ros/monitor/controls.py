@@ -16,10 +16,10 @@ from typing import Any
 from websockets.asyncio.server import ServerConnection, broadcast
 from websockets.exceptions import ConnectionClosed
 
-from expo_ft_ros.control.arbiter import DEVICE_LOST
 from expo_ft_ros.control.episode_machine import State
 from expo_ft_ros.monitor import markup
 from expo_ft_ros.monitor.controls_page import BUTTONS
+from expo_ft_ros.monitor.headline import device_lost, headline
 from expo_ft_ros.monitor.view import View
 
 Action = Callable[[], str]
@@ -28,6 +28,8 @@ failed."""
 
 _OF_AN_EPISODE = ("success", "failure", "reset")
 _LATE = 2.5  # after which a press is an old one [s]
+_OLD = 10.0  # after which an answer is no news any more [s]
+_LAST = 1.0  # for the pages to hear of the run's end [s]
 _BEAT = 0.5  # between two signs of life [s]
 _log = logging.getLogger(__name__)
 
@@ -58,29 +60,32 @@ class Controls:
         self._asking: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._threads = ThreadPoolExecutor(2 * len(BUTTONS), "console")
-        self._told: dict[str, Any] = {
-            "state": markup.state_html(View()),
-            "reply": "",
-            "alarm": "",
-            "episode": 0,
-            "idle": _idle(View()),
-            "beat": 0,
-        }
+        self._told: dict[str, Any] = {**said_of(View()), "reply": "", "alarm": "", "beat": 0}
         self._beats = {0: time.monotonic()}
 
     def show(self, view: View) -> None:
         """How things stand; a sign of life as well. From any one thread; it waits for nobody."""
-        what = {
-            "state": markup.state_html(view),
-            "episode": view.episode.episode,
-            "idle": _idle(view),
-        }
+        what = said_of(view)
         if self._loop is None:
             self._told |= what
         else:
             # A loop that is closed has no pages any more.
             with contextlib.suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(self._show, what)
+
+    def show_last(self, view: View) -> None:
+        """How things stand in the end: every page that is open has been told once this returns, or
+        was too slow."""
+        loop = self._loop
+        if loop is None:
+            return
+        told = asyncio.run_coroutine_threadsafe(self._show_last(said_of(view)), loop)
+        with contextlib.suppress(TimeoutError, RuntimeError):
+            told.result(_LAST)
+
+    async def _show_last(self, what: Mapping[str, Any]) -> None:
+        text = json.dumps(what)
+        await asyncio.gather(*(one.send(text) for one in self._open), return_exceptions=True)
 
     def close(self) -> None:
         """Lets its threads go; after the connections."""
@@ -136,7 +141,13 @@ class Controls:
         if stops:
             # What anybody presses next doesn't wipe out that a stop has failed.
             self._tell(alarm=markup.alarm_html(said) if failed else "")
-        self._tell(reply=markup.reply_html(said, failed=failed))
+        reply = markup.reply_html(said, failed=failed)
+        self._tell(reply=reply)
+        asyncio.get_running_loop().call_later(_OLD, self._forget, reply)
+
+    def _forget(self, reply: str) -> None:
+        if self._told["reply"] == reply:
+            self._tell(reply="")
 
     def _require_meant(self, name: str, beat: int, episode: int) -> None:
         """Raises NotDone for what came late, or on an episode that is no longer the newest."""
@@ -161,12 +172,39 @@ class Controls:
         broadcast(self._open, json.dumps(what))
 
 
-def _idle(view: View) -> list[str]:
-    """The buttons that would do nothing now."""
-    lost = any(DEVICE_LOST in each.message for each in view.diagnostics)
-    does = {
-        "resume": view.episode.paused,
-        "acknowledge": lost or view.cause == DEVICE_LOST,
-        "release": view.episode.state == State.STOPPED,
+def said_of(view: View) -> dict[str, Any]:
+    """What a view says to the page, as `controls_page.SOCKET` has it."""
+    first = headline(view)
+    return {
+        "state": markup.state_html(view),
+        "headline": {
+            "words": first.words,
+            "more": first.more,
+            "tone": first.tone.value,
+            "press": first.press,
+        },
+        "episode": view.episode.episode,
+        "idle": _idle(view),
+        "over": bool(view.result),
     }
-    return [name for name, something in does.items() if not something]
+
+
+def _idle(view: View) -> dict[str, str]:
+    """The buttons that would do nothing now, with why."""
+    episode, state = view.episode, view.episode.state
+    if view.result:
+        return dict.fromkeys(BUTTONS, "the run is over")
+    on = state in (State.RUNNING, State.DECIDING, State.PAUSED)
+    no_episode = "" if on else "no episode runs"
+    stopped = "stopped: Release comes first" if state == State.STOPPED else ""
+    why = {
+        "success": no_episode,
+        "failure": no_episode,
+        "reset": stopped or ("" if episode.asked else no_episode),
+        "pause": "it is paused" if episode.paused else "",
+        "resume": "" if episode.paused else "nothing is paused",
+        "save_checkpoint": "" if view.learning.stage else "nothing learns in this run",
+        "acknowledge": "" if device_lost(view) else "no device was lost",
+        "release": "" if state == State.STOPPED else "nothing is stopped",
+    }
+    return {name: reason for name, reason in why.items() if reason}

@@ -14,10 +14,10 @@ SCENE = "/scene"
 """Path of the page that is shown in the frame."""
 
 SOCKET = "/controls"
-"""Path of the websocket. To the page: {"state", "reply" or "alarm": HTML, "episode": its number,
-"idle": names of the buttons that would do nothing now, "beat": a number that grows twice a second}.
-From it: {"button": name, "beat" and "episode": what it had last heard when the button was
-pressed}."""
+"""Path of the websocket. To the page: {"state", "reply" or "alarm": HTML, "headline": the fields of
+`headline.Headline`, "episode": its number, "idle": name of each button that would do nothing now ->
+why, "over": whether the run is, "beat": a number that grows twice a second}. From it: {"button":
+name, "beat" and "episode": what it had last heard when the button was pressed}."""
 
 
 class Button(NamedTuple):
@@ -48,8 +48,19 @@ _STYLE = """
 html, body { margin: 0; height: 100%; background: #141414; color: #e3e6ea;
   font-family: system-ui, "Segoe UI", "DejaVu Sans", sans-serif; }
 body { display: flex; flex-direction: column; }
+#headline { display: flex; align-items: baseline; gap: .8em; height: 44px; line-height: 44px;
+  padding: 0 12px; overflow: hidden; white-space: nowrap; background: #30353c; flex: none; }
+#headline b { font-size: 23px; letter-spacing: .03em; }
+#headline span { font-size: 16px; flex: 1; overflow: hidden; text-overflow: ellipsis; }
+#headline label { font-size: 13px; opacity: .8; cursor: pointer; }
+#headline.good { background: #1f6b43; } #headline.busy { background: #28508f; }
+#headline.turn { background: #f0b429; color: #111; animation: call 1s 6 alternate; }
+#headline.human { background: #ff8c00; color: #111; }
+#headline.held { background: #8a5a00; } #headline.bad { background: #d62828; }
+@keyframes call { to { background: #ffe08a; } }
 header { display: grid; grid-template-columns: max-content minmax(0, 1fr) max-content; gap: 8px;
-  padding: 8px; background: #242424; border-bottom: 1px solid #3a3a3a; min-height: 76px; }
+  padding: 8px; background: #242424; border-bottom: 1px solid #3a3a3a; height: 76px; flex: none; }
+#told { overflow: auto; }
 iframe { flex: 1; border: 0; min-height: 0; }
 button { border: 0; border-radius: 3px; padding: 0 .4em; min-width: 6.4em; height: 34px;
   background: #40464e; color: #fff; font: inherit; font-size: 14px; cursor: pointer;
@@ -58,15 +69,23 @@ button:active { filter: brightness(1.3); }
 #estop { background: #d62828; height: 76px; width: 190px; font-size: 21px; letter-spacing: .06em; }
 #success { background: #24804e; } #failure { background: #a66300; }
 button:disabled { background: #333 !important; color: #777; cursor: default; }
+button.next { outline: 3px solid #ffd34d; }
 #others { display: grid; grid-template-columns: repeat(4, 1fr); gap: 8px; align-content: start; }
 #lost { display: none; color: #ff5d55; padding: .4em .75em; }
 .lost iframe { visibility: hidden; } .lost #lost { display: block; }
-.lost #state, .lost #reply { opacity: .35; }
+.over #lost { display: none; }
+.lost #state, .lost #reply, .lost:not(.over) #headline { opacity: .35; }
 .xf { margin: 0 .75em; } #reply { min-height: 1.3em; }
 @media (max-width: 60em) {
-  header { grid-template-columns: 1fr; }
-  #estop { width: 100%; height: 56px; } #others { order: 1; gap: 6px; } #told { order: 2; }
-  button { min-width: 0; }
+  #headline { flex-wrap: wrap; height: 76px; line-height: 1.25; align-content: center;
+    row-gap: 2px; white-space: normal; }
+  #headline span { flex-basis: 100%; order: 3; font-size: 15px; max-height: 2.5em; }
+  #headline b { flex: 1; }
+  header { display: contents; }
+  #told { order: 2; padding: 4px 0; height: 5.6em; flex: none; background: #242424; }
+  iframe { order: 3; } #others { order: 4; gap: 6px; } #estop { order: 5; flex: none; }
+  #others, #estop { margin: 6px 8px; } #estop { width: auto; height: 60px; }
+  button { min-width: 0; height: 44px; }
 }
 """
 
@@ -75,12 +94,50 @@ _SCRIPT = """
 const QUIET = 2500;
 const buttons = [...document.querySelectorAll("button")];
 const frame = document.querySelector("iframe");
-let socket, silence, beat = 0, episode = 0, idle = [], lost = true;
+const title = document.title, hints = {}, bar = document.getElementById("headline");
+const call = document.getElementById("call"), audio = window.AudioContext && new AudioContext();
+let socket, silence, beat = 0, episode = 0, idle = {}, over = false, lost = true, next = "";
+let turn = "";
+for (const button of buttons) hints[button.id] = button.title;
+call.checked = localStorage.getItem("call") !== "off";
+call.onchange = () => {
+  localStorage.setItem("call", call.checked ? "on" : "off");
+  if (call.checked && window.Notification) Notification.requestPermission();
+};
 function show() {
   document.body.classList.toggle("lost", lost);
-  for (const button of buttons)
-    button.disabled = lost || idle.includes(button.id);
+  document.body.classList.toggle("over", over);
+  for (const button of buttons) {
+    button.disabled = lost || button.id in idle;
+    button.title = idle[button.id] ? `Off: ${idle[button.id]}` : hints[button.id];
+    button.classList.toggle("next", button.id === next && !button.disabled);
+  }
 }
+// A browser lets a page sound once somebody has clicked in it.
+function sound() {
+  if (!audio || audio.state !== "running") return;
+  const tone = audio.createOscillator(), loudness = audio.createGain();
+  loudness.gain.value = 0.15;
+  tone.frequency.value = 880;
+  tone.connect(loudness).connect(audio.destination);
+  tone.start();
+  tone.stop(audio.currentTime + 0.25);
+}
+function headline(told) {
+  bar.className = told.tone;
+  bar.querySelector("b").textContent = told.words;
+  bar.querySelector("span").textContent = told.more;
+  next = told.press;
+  document.title = `${told.words} · ${title}`;
+  const now = told.tone === "turn" ? told.more : "";
+  if (now && now !== turn && call.checked) {
+    sound();
+    if (document.hidden && window.Notification && Notification.permission === "granted")
+      new Notification(`${told.words}: ${now}`);
+  }
+  turn = now;
+}
+document.onpointerdown = () => audio && audio.resume();
 function press(button) {
   document.getElementById("reply").textContent = button.textContent + " ...";
   socket.send(JSON.stringify({button: button.id, beat, episode}));
@@ -111,7 +168,8 @@ function connect() {
     const told = JSON.parse(event.data);
     for (const id of ["state", "reply", "alarm"])
       if (id in told) document.getElementById(id).innerHTML = told[id];
-    ({beat = beat, episode = episode, idle = idle} = told);
+    ({beat = beat, episode = episode, idle = idle, over = over} = told);
+    if (told.headline) headline(told.headline);
     if (lost) {
       // Drawn before the scene is. viser looks for its server only while it has the focus.
       frame.onload = () => frame.contentWindow.focus();
@@ -137,6 +195,9 @@ def page(title: str) -> bytes:
 <meta name="viewport" content="width=device-width, initial-scale=1">
 {markup.STYLE}<style>{_STYLE}</style></head>
 <body class="lost">
+<div id="headline" role="status"><b>CONNECTING</b><span></span><label title="A sound, and a
+notification where the page isn't seen, when a person is waited for"><input id="call"
+type="checkbox"> call me</label></div>
 <header>{estop}
 <div id="told"><div id="alarm" role="alert"></div><div id="state"></div><div id="reply"></div>
 <div id="lost" role="alert">No connection: the buttons do nothing. Where the run hasn't ended, stop

@@ -32,7 +32,7 @@ STYLE = """<style>
   border: solid #444; border-width: 1px 0; }
 .xf-q span { position: absolute; top: 100%; left: 0; font-size: 12px; white-space: nowrap; }
 .xf-q u { position: absolute; right: 100%; margin-right: .4em; font-size: 11px; line-height: 0;
-  text-decoration: none; }
+  text-decoration: none; white-space: nowrap; }
 .xf-q i { position: relative; flex: 1; min-width: 2px; }
 .xf-q b { position: absolute; bottom: 0; width: 100%; height: var(--h); min-height: 2px;
   background: var(--c); opacity: .75; }
@@ -70,12 +70,6 @@ def state_html(view: View) -> str:
     ]
     if view.reward:
         lines.append(f'<div class="xf-dim">classifier: {escape(view.reward)}</div>')
-    if episode.asked:
-        lines.append(_note(_WARN, f"<b>Please: {escape(episode.asked)}</b><br>then press Reset"))
-    if episode.paused and episode.state != State.PAUSED:
-        lines.append(_note(_WARN, "paused: no episode starts before Resume"))
-    if episode.state == State.STOPPED:
-        lines.append(_note(_BAD, f"{escape(episode.cause)}: nothing moves before Release"))
     serious = (Level.ERROR, Level.STALE)
     bad = [each for each in _worst_first(view.diagnostics) if each.level in serious]
     if bad:

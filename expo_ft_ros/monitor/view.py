@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -33,6 +34,28 @@ class Diagnostic(NamedTuple):
 
 
 @dataclass(frozen=True)
+class SessionView:
+    """Of msg/SessionStatus, which documents its fields."""
+
+    stage: str = ""
+    stage_episodes: int = 0
+    stage_episodes_total: int = 0
+    env_steps: int = 0
+    env_steps_total: int = 0
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class LearningView:
+    """What the learner does now; stage, progress: of msg/LearnerStatus; seconds_left: of what it
+    does, estimated; NaN: unknown."""
+
+    stage: str = ""
+    progress: float = 0.0
+    seconds_left: float = math.nan
+
+
+@dataclass(frozen=True)
 class View:
     """A field that nobody has told yet keeps its default, which is shown as unknown.
 
@@ -40,6 +63,10 @@ class View:
 
     Attributes:
         time: Of the run [s].
+        session: Where the run is.
+        learning: What the learner does; its stage is "" where nothing learns.
+        by_person: Whether the operator is a person, and not scripted.
+        result: What came of the run, once it is over; "" before.
         episode: Episode, stage, state, steps, cause, asked, paused ... of msg/EpisodeState.
         max_steps: After which the episode times out; 0: unknown.
         driver: Who gave the newest step.
@@ -67,6 +94,10 @@ class View:
     """
 
     time: float = 0.0
+    session: SessionView = field(default_factory=SessionView)
+    learning: LearningView = field(default_factory=LearningView)
+    by_person: bool = False
+    result: str = ""
     episode: EpisodeSnapshot = field(default_factory=EpisodeSnapshot)
     max_steps: int = 0
     driver: Source = Source.HOLD

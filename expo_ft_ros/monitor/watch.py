@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -16,7 +17,7 @@ from expo_ft_ros.data.rotation import TOOL_DOWN
 from expo_ft_ros.data.types import Candidates, ImageArray, Observation, Proprio, Source, Step
 from expo_ft_ros.monitor.overlay import draw_marks
 from expo_ft_ros.monitor.paths import tool_paths
-from expo_ft_ros.monitor.view import Diagnostic, Level, View
+from expo_ft_ros.monitor.view import Diagnostic, LearningView, Level, SessionView, View
 from expo_ft_ros.robots import RobotLimits
 from expo_ft_ros.tasks import TaskConfig
 from expo_ft_ros.tasks.reward import Classifier
@@ -42,6 +43,8 @@ class Watch:
         limits: RobotLimits,
         view_names: Sequence[str],
         classifier: Classifier,
+        *,
+        by_person: bool = False,
     ) -> None:
         """Begins without having heard anything.
 
@@ -51,10 +54,12 @@ class Watch:
             view_names: The robot's views, in order.
             classifier: One of its own, whose marks are drawn over the images; the words of the
                 newest verdict stand in the first.
+            by_person: Whether the operator is a person, and not scripted.
         """
         self._task, self._limits, self._classifier = task, limits, classifier
         self._view_names = tuple(view_names)
-        self._view = View(max_steps=task.max_steps)
+        self._view = View(max_steps=task.max_steps, by_person=by_person)
+        self._learning_from = 0.0, 0.0
         self._observation: Observation | None = None
         self._of = 0
         self._seen: dict[str, ImageArray] = {}
@@ -131,6 +136,19 @@ class Watch:
         """How long after its observation a chunk came [s]."""
         self._timings["chunk"] = f"{1e3 * seconds:.0f} ms after its observation"
         self.take_status("timings", self._timings)
+
+    def take_session(self, session: SessionView) -> None:
+        """Where the run is."""
+        self._view = replace(self._view, session=session)
+
+    def take_learning(self, stage: str, progress: float, time: float) -> None:
+        """What the learner does. progress: in [0, 1]; time: as of `view`."""
+        began, at = self._learning_from
+        if stage != self._view.learning.stage or progress < max(at, self._view.learning.progress):
+            began, at = self._learning_from = time, progress
+        done = progress - at
+        left = (1.0 - progress) * (time - began) / done if done > 0 else math.nan
+        self._view = replace(self._view, learning=LearningView(stage, progress, left))
 
     def take_status(self, of: str, words: Mapping[str, str]) -> None:
         """Lines of the status; they take the place of all that `of` has said before."""

@@ -10,10 +10,10 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
@@ -21,15 +21,17 @@ from rclpy.client import Client
 from sensor_msgs.msg import Image
 from std_srvs.srv import SetBool, Trigger
 
+from expo_ft_ros.control.plan import Operator
 from expo_ft_ros.data.types import Source
-from expo_ft_ros.experiment.progress import status_rows
+from expo_ft_ros.devices.drivers import DRIVERS
+from expo_ft_ros.experiment.progress import format_result, read_summary, status_rows
 from expo_ft_ros.experiment.run_files import told_rates
 from expo_ft_ros.monitor.address import CONSOLE_PORT, console_address, console_token
 from expo_ft_ros.monitor.arm import ARM_JOINTS, arm_points
 from expo_ft_ros.monitor.console import Console
 from expo_ft_ros.monitor.controls import NotDone
 from expo_ft_ros.monitor.plot import QPlot
-from expo_ft_ros.monitor.view import Diagnostic, Level, View
+from expo_ft_ros.monitor.view import Diagnostic, Level, SessionView, View
 from expo_ft_ros.monitor.watch import Watch
 from expo_ft_ros.msg import (
     Candidates,
@@ -68,6 +70,7 @@ _ANSWER_WITHIN = 2.0  # [s]
 class MonitorParameters(NodeParameters):
     """Parameters of the monitor node."""
 
+    operator: str = parameter("scripted", f"Who helps: {', '.join(get_args(Operator))}.")
     console: bool = parameter(False, "Serve the console in the browser.")
     console_host: str = parameter(
         "127.0.0.1", "Address that the console listens on; another one only with a token."
@@ -87,7 +90,14 @@ class MonitorNode(GraphNode[MonitorParameters]):
         robot = load_robot(self.parameters.robot)
         self._limits, self._frame = robot.limits, robot.frames.base
         self._views = {view.name: view for view in robot.views}
-        self._watch = Watch(self._task, self._limits, robot.view_names, self._classifier)
+        self._watch = Watch(
+            self._task,
+            self._limits,
+            robot.view_names,
+            self._classifier,
+            by_person=self.parameters.operator in DRIVERS,
+        )
+        self._over = False
         self._plot, self._shown = QPlot(), 0
         self._began = self.wall_time()
         if self.parameters.run_dir:
@@ -159,8 +169,17 @@ class MonitorNode(GraphNode[MonitorParameters]):
     def _teardown(self) -> None:
         console = getattr(self, "_console", None)
         if console is not None:
-            console.close()
+            over = replace(self._watch.view(self._passed(), images=False), result=self._result())
+            console.close(over)
             self._console = None
+
+    def _result(self) -> str:
+        """What came of the run, and what can be done next."""
+        run_dir = self.parameters.run_dir
+        summary = read_summary(Path(run_dir)) if self._over and run_dir else None
+        if summary is None:
+            return "stopped before its end; ./expo-ft train resume:=latest goes on with a training"
+        return f"{format_result(summary)}; next: ./expo-ft report"
 
     def _call(self, client: Client[Any, Any], request: Any) -> str:
         """Runs in a thread of the console; the words of the answer. Raises NotDone with those of a
@@ -215,6 +234,9 @@ class MonitorNode(GraphNode[MonitorParameters]):
     def _on_status(self, message: SessionStatus) -> None:
         status = {name: getattr(message, name) for name in message.get_fields_and_field_types()}
         self._watch.take_status("session", dict(status_rows(status)))
+        told = SessionView(**{each.name: status[each.name] for each in fields(SessionView)})
+        self._watch.take_session(told)
+        self._over = self._over or message.stage == "done"
         if message.stage == "rl":
             success, human = message.success_rate, message.intervention_rate
             rates = (success, human) if message.stage_episodes else (math.nan, math.nan)
@@ -224,6 +246,7 @@ class MonitorNode(GraphNode[MonitorParameters]):
         return online_steps * self._task.period / 60.0
 
     def _on_learner(self, message: LearnerStatus) -> None:
+        self._watch.take_learning(message.stage, message.progress, self._passed())
         progress = f" {message.progress:.0%}" if message.stage not in ("", "idle") else ""
         words = {
             "learner": f"{message.stage or 'idle'}{progress}",

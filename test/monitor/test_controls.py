@@ -18,7 +18,7 @@ from expo_ft_ros.control.episode_machine import EpisodeSnapshot
 from expo_ft_ros.monitor.auth_proxy import AuthProxy
 from expo_ft_ros.monitor.controls import Controls, NotDone
 from expo_ft_ros.monitor.controls_page import BUTTONS, SOCKET, page
-from expo_ft_ros.monitor.view import Diagnostic, Level
+from expo_ft_ros.monitor.view import Diagnostic, LearningView, Level
 from support.views import make_view
 
 HOSTILE = '{"button": ["estop"], "beat": Infinity, "episode": 0}'
@@ -95,19 +95,49 @@ def test_every_page_is_told_the_same(served):
     assert served.calls == ["release"]
 
 
-def test_a_button_that_would_do_nothing_is_told(served):
+EPISODE = {"success", "failure", "reset"}
+
+
+def test_a_button_that_would_do_nothing_is_told_with_why(served):
     lost = Diagnostic(Level.ERROR, "teleop", DEVICE_LOST)
+    paused = EpisodeSnapshot(3, "paused", paused=True)
     for changes, means in (
-        ({}, set()),
-        ({"episode": EpisodeSnapshot(3, "paused", paused=True)}, {"resume"}),
-        ({"episode": EpisodeSnapshot(3, "ended", paused=True)}, {"resume"}),
-        ({"episode": EpisodeSnapshot(3, "stopped", paused=True)}, {"resume", "release"}),
-        ({"cause": DEVICE_LOST}, {"acknowledge"}),
-        ({"diagnostics": (lost,)}, {"acknowledge"}),
+        ({}, {*EPISODE, "pause"}),
+        ({"learning": LearningView("idle")}, {*EPISODE, "pause", "save_checkpoint"}),
+        ({"episode": paused}, {*EPISODE, "resume"}),
+        ({"episode": replace(paused, state="ended")}, {"resume"}),
+        ({"episode": replace(paused, state="stopped", asked="look")}, {"resume", "release"}),
+        ({"episode": EpisodeSnapshot(3, "resetting", asked="look")}, {"reset", "pause"}),
+        ({"cause": DEVICE_LOST}, {*EPISODE, "pause", "acknowledge"}),
+        ({"diagnostics": (lost,)}, {*EPISODE, "pause", "acknowledge"}),
     ):
         served.controls.show(make_view(**changes))
         with open_page(served) as each:
-            assert {"resume", "acknowledge", "release"} - set(each.told["idle"]) == means
+            idle = each.told["idle"]
+            assert set(BUTTONS) - set(idle) == means | {"estop"}
+            assert all(idle.values())
+
+
+def test_an_answer_is_forgotten_when_it_is_no_news_any_more(served, monkeypatch):
+    monkeypatch.setattr("expo_ft_ros.monitor.controls._OLD", 0.2)
+    served.show(3)
+    with open_page(served) as each:
+        each.press("pause")
+        each.until("reply", "Pause: taken")
+        while each.told["reply"]:
+            each.told |= json.loads(each.socket.recv(timeout=10))
+
+
+def test_the_last_word_has_been_told_before_the_end(served):
+    served.show(3)
+    with open_page(served) as one, open_page(served) as other:
+        served.controls.show_last(replace(make_view(), result="27 of 30 successes"))
+        served.close()
+        for each in (one, other):
+            each.until("over", "True")
+            assert each.told["headline"]["words"] == "FINISHED"
+            assert each.told["headline"]["more"] == "27 of 30 successes"
+            assert set(each.told["idle"]) == set(BUTTONS)
 
 
 def test_a_verdict_on_an_episode_that_is_over_is_not_passed_on(served):

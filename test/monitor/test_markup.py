@@ -15,7 +15,7 @@ HOSTILE = "<img src=x onerror=alert(1)>\"'&"
 
 
 def test_text_of_others_is_no_markup():
-    snapshot = EpisodeSnapshot(1, "stopped", HOSTILE, cause=HOSTILE, asked=HOSTILE, paused=True)
+    snapshot = EpisodeSnapshot(1, "stopped", HOSTILE, cause=HOSTILE)
     said = Diagnostic(Level.ERROR, HOSTILE, HOSTILE)
     view = View(episode=snapshot, cause=HOSTILE, reward=HOSTILE, diagnostics=(said,))
     held = state_html(view)
@@ -28,13 +28,6 @@ def test_text_of_others_is_no_markup():
 
 
 def test_what_a_person_must_know_is_said():
-    asked = EpisodeSnapshot(7, "resetting", "rl", asked="put the candies back")
-    assert "put the candies back" in state_html(View(episode=asked))
-    assert "Reset" in state_html(View(episode=asked))
-    stopped = state_html(View(episode=EpisodeSnapshot(7, "stopped", cause="estop")))
-    assert "estop: nothing moves before Release" in stopped
-    paused = state_html(View(episode=EpisodeSnapshot(7, "ended", paused=True)))
-    assert "paused" in paused
     assert "held: camera/side is 0.4 s old" in state_html(View(cause="camera/side is 0.4 s old"))
     assert "person drives" in state_html(View(driver=Source.HUMAN))
     assert "no episode yet" in state_html(View())

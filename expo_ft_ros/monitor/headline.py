@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a person needs to know first, in a few words: who drives, what is waited for, what to press.
+
+One rule a line, the most urgent first; the page shows it over its whole width.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+
+from expo_ft_ros.control.arbiter import DEVICE_LOST, NOT_TAKEN_OVER
+from expo_ft_ros.control.episode_machine import State
+from expo_ft_ros.control.plan import EVALUATIONS
+from expo_ft_ros.data.types import Source
+from expo_ft_ros.monitor.view import View
+
+_ABOUT = 10  # seconds to which short times are rounded
+
+
+class Tone(StrEnum):
+    """What kind of a moment it is: the page has a colour for each."""
+
+    CALM = "calm"
+    GOOD = "good"
+    BUSY = "busy"
+    TURN = "turn"
+    """A person is waited for."""
+    HUMAN = "human"
+    HELD = "held"
+    BAD = "bad"
+
+
+@dataclass(frozen=True)
+class Headline:
+    """Attributes:
+    words: The headline.
+    more: What stands beside it.
+    tone: Of the moment.
+    press: Name of the button that goes on; "" where it goes on by itself.
+    """
+
+    words: str
+    more: str = ""
+    tone: Tone = Tone.CALM
+    press: str = ""
+
+
+def headline(view: View) -> Headline:
+    """The first that holds: the run's end, what stops the arm, whom it waits for, who drives, and
+    what goes on meanwhile."""
+    if view.result:
+        return Headline("FINISHED", view.result, Tone.GOOD)
+    return _stopped(view) or _asked(view) or _driven(view) or _between(view)
+
+
+def device_lost(view: View) -> bool:
+    """Whether the device was lost while somebody drove: it is held until a person says so."""
+    said = any(DEVICE_LOST in each.message for each in view.diagnostics)
+    return said or view.cause == DEVICE_LOST
+
+
+def _stopped(view: View) -> Headline | None:
+    episode = view.episode
+    if episode.state == State.STOPPED:
+        more = f"{episode.cause}: nothing moves before Release"
+        return Headline("STOPPED", more, Tone.BAD, "release")
+    if device_lost(view):
+        more = "the device was lost while somebody drove: push it again, or press Go on alone"
+        return Headline("HELD", more, Tone.HELD, "acknowledge")
+    if episode.paused:
+        more = "the arm is held" if episode.state == State.PAUSED else "no episode starts"
+        return Headline("PAUSED", f"{more} before Resume", Tone.HELD, "resume")
+    return None
+
+
+def _asked(view: View) -> Headline | None:
+    if not view.episode.asked:
+        return None
+    return Headline("YOUR TURN", f"{view.episode.asked}, then press Reset", Tone.TURN, "reset")
+
+
+def _driven(view: View) -> Headline | None:
+    """While an episode runs, or is over and may still be overruled."""
+    episode, number = view.episode, _number(view)
+    if episode.state == State.DECIDING:
+        words, other = ("SUCCESS", "failure") if episode.success else ("NO SUCCESS", "success")
+        more = f"{episode.cause}: press {other.capitalize()} where that is wrong"
+        return Headline(f"{words}?", more, Tone.BUSY, other)
+    if episode.state != State.RUNNING:
+        return None
+    if view.driver is Source.HUMAN:
+        return Headline("A PERSON DRIVES", number, Tone.HUMAN)
+    if view.driver is Source.HOLD and view.cause == NOT_TAKEN_OVER:
+        if view.by_person:
+            return Headline("YOUR TURN", f"{number}: take over", Tone.TURN)
+        return Headline("WAITING", f"{number}: for the scripted operator", Tone.CALM)
+    if view.driver is Source.HOLD and view.cause:
+        return Headline("HELD", view.cause, Tone.HELD)
+    if view.driver is Source.HOLD:
+        return Headline("READY", f"{number}: for the first chunk", Tone.CALM)
+    if episode.stage in EVALUATIONS:
+        return Headline("HANDS OFF", number, Tone.GOOD)
+    more = f"{number}, altered: {view.cause}" if view.cause else number
+    return Headline("POLICY DRIVES", more, Tone.GOOD)
+
+
+def _between(view: View) -> Headline:
+    """Between two episodes, and before the first."""
+    session, learning = view.session, view.learning
+    if learning.stage in ("imitation", "update"):
+        words = "IMITATING" if learning.stage == "imitation" else "LEARNING"
+        more = f"the robot waits{_about(learning.seconds_left)}"
+        return Headline(f"{words} {learning.progress:.0%}", more, Tone.BUSY)
+    if not session.stage:
+        return Headline("STARTING", session.note or "waiting for the nodes", Tone.BUSY)
+    if view.episode.state == State.RESETTING:
+        return Headline("RESETTING", f"the scene, for {_number(view)}", Tone.BUSY)
+    if session.stage == "done":
+        return Headline("FINISHED", "the run's nodes end", Tone.GOOD)
+    return Headline("NEXT", session.note or _number(view), Tone.CALM)
+
+
+def _number(view: View) -> str:
+    """Which episode of how many, in the words of its stage."""
+    session, stage = view.session, view.episode.stage or view.session.stage
+    of = f" of {session.stage_episodes_total}" if session.stage_episodes_total else ""
+    # The books know the stage as it stands before this episode.
+    number = session.stage_episodes + 1 if stage == session.stage else 0
+    if stage == "collect":
+        return f"demonstration {number}{of}" if number else "a demonstration"
+    if stage in EVALUATIONS:
+        return f"trial {number}{of}" if number else "a trial"
+    if stage == "rl":
+        share = f", {session.env_steps} of {session.env_steps_total} online steps"
+        return f"episode {view.episode.episode}{share if session.env_steps_total else ''}"
+    return stage or "no episode yet"
+
+
+def _about(seconds: float) -> str:
+    """Words for a time that is only estimated; "" for none."""
+    if not math.isfinite(seconds):
+        return ""
+    if seconds < 60:
+        return f", about {max(_ABOUT, round(seconds / _ABOUT) * _ABOUT)} s"
+    return f", about {round(seconds / 60)} min"

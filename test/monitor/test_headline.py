@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The headline says what a person needs first, and names a button only where it can be pressed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from expo_ft_ros.control.arbiter import DEVICE_LOST, NOT_TAKEN_OVER
+from expo_ft_ros.control.episode_machine import EpisodeSnapshot, State
+from expo_ft_ros.data.types import Source
+from expo_ft_ros.monitor.controls import said_of
+from expo_ft_ros.monitor.controls_page import BUTTONS
+from expo_ft_ros.monitor.headline import Tone, headline
+from expo_ft_ros.monitor.view import Diagnostic, LearningView, Level, SessionView, View
+
+COLLECTING = View(
+    session=SessionView("collect", 0, 2), episode=EpisodeSnapshot(1, "running", "collect")
+)
+ONLINE = View(
+    session=SessionView("rl", 3, 0, 411, 3000),
+    episode=EpisodeSnapshot(9, "running", "rl", steps=4),
+    driver=Source.POLICY,
+)
+EVALUATING = replace(
+    ONLINE,
+    session=SessionView("eval_after", 2, 30),
+    episode=EpisodeSnapshot(9, "running", "eval_after"),
+)
+HANDS = {"driver": Source.HOLD, "cause": NOT_TAKEN_OVER}
+ENDED = EpisodeSnapshot(9, "ended", "rl")
+LOST = (Diagnostic(Level.ERROR, "teleop", DEVICE_LOST),)
+ASKED = EpisodeSnapshot(9, "resetting", "rl", asked="refill the bin")
+STOPPED = EpisodeSnapshot(9, "stopped", "rl", cause="estop", asked="look at the scene")
+OVER = EpisodeSnapshot(9, "deciding", "rl", success=True, cause="classifier: lifted")
+
+MOMENTS = (
+    (View(), "STARTING", "the nodes", Tone.BUSY, ""),
+    (View(session=SessionView(note="waiting for camera")), "STARTING", "camera", Tone.BUSY, ""),
+    (replace(COLLECTING, **HANDS, by_person=True), "YOUR TURN", "1 of 2: take over", Tone.TURN, ""),
+    (replace(COLLECTING, **HANDS), "WAITING", "for the scripted operator", Tone.CALM, ""),
+    (replace(COLLECTING, driver=Source.HUMAN), "A PERSON DRIVES", "1 of 2", Tone.HUMAN, ""),
+    (ONLINE, "POLICY DRIVES", "episode 9, 411 of 3000 online steps", Tone.GOOD, ""),
+    (replace(ONLINE, cause="workspace"), "POLICY DRIVES", "altered: workspace", Tone.GOOD, ""),
+    (replace(ONLINE, driver=Source.HUMAN), "A PERSON DRIVES", "episode 9", Tone.HUMAN, ""),
+    (EVALUATING, "HANDS OFF", "trial 3 of 30", Tone.GOOD, ""),
+    (replace(ONLINE, driver=Source.HOLD, cause="side is stale"), "HELD", "side is", Tone.HELD, ""),
+    (replace(ONLINE, driver=Source.HOLD), "READY", "first chunk", Tone.CALM, ""),
+    (replace(ONLINE, diagnostics=LOST), "HELD", "Go on alone", Tone.HELD, "acknowledge"),
+    (replace(ONLINE, episode=ASKED), "YOUR TURN", "refill the bin", Tone.TURN, "reset"),
+    (replace(ONLINE, episode=STOPPED), "STOPPED", "estop", Tone.BAD, "release"),
+    (
+        replace(ONLINE, episode=EpisodeSnapshot(9, "paused", "rl", paused=True)),
+        "PAUSED", "the arm is held", Tone.HELD, "resume",
+    ),
+    (replace(ONLINE, episode=replace(ENDED, paused=True)), "PAUSED", "no ep", Tone.HELD, "resume"),
+    (replace(ONLINE, episode=OVER), "SUCCESS?", "press Failure", Tone.BUSY, "failure"),
+    (
+        replace(ONLINE, episode=replace(OVER, success=False)),
+        "NO SUCCESS?", "press Success", Tone.BUSY, "success",
+    ),
+    (
+        replace(ONLINE, episode=ENDED, learning=LearningView("update", 0.37, 52.0)),
+        "LEARNING 37%", "the robot waits, about 50 s", Tone.BUSY, "",
+    ),
+    (
+        View(session=SessionView("imitation"), learning=LearningView("imitation", 0.1, 130.0)),
+        "IMITATING 10%", "about 2 min", Tone.BUSY, "",
+    ),
+    (replace(ONLINE, episode=replace(ENDED, state="resetting")), "RESETTING", "", Tone.BUSY, ""),
+    (replace(ONLINE, episode=ENDED), "NEXT", "episode 9", Tone.CALM, ""),
+    (replace(ONLINE, result="27 of 30"), "FINISHED", "27 of 30", Tone.GOOD, ""),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("moment", MOMENTS, ids=lambda moment: f"{moment[1]} {moment[2]}")
+def test_each_moment_has_its_headline(moment):
+    view, words, more, tone, press = moment
+    said = headline(view)
+    assert (said.words, said.tone, said.press) == (words, tone, press)
+    assert more in said.more
+
+
+@given(
+    state=st.sampled_from([*State, "recorded"]),
+    stage=st.sampled_from(["", "collect", "imitation", "eval_before", "rl", "eval_after", "done"]),
+    driver=st.sampled_from(Source),
+    cause=st.sampled_from(["", "workspace", NOT_TAKEN_OVER, DEVICE_LOST]),
+    learning=st.sampled_from(["", "idle", "imitation", "update"]),
+    asked=st.sampled_from(["", "refill the bin"]),
+    flags=st.tuples(st.booleans(), st.booleans(), st.booleans()),
+)
+def test_what_it_says_to_press_can_be_pressed(state, stage, driver, cause, learning, asked, flags):
+    paused, by_person, success = flags
+    view = View(
+        session=SessionView(stage, 1, 4),
+        learning=LearningView(learning, 0.5),
+        by_person=by_person,
+        episode=EpisodeSnapshot(
+            3,
+            str(state),
+            stage,
+            asked=asked,
+            paused=paused or state == State.PAUSED,
+            success=success,
+        ),
+        driver=driver,
+        cause=cause,
+    )
+    first, said = headline(view), said_of(view)
+    assert first.words
+    assert first.press in ("", *BUTTONS)
+    assert first.press not in said["idle"]
+    assert "estop" not in said["idle"]
+    if driver is Source.HUMAN and state == State.RUNNING and not (paused or asked):
+        assert first.tone in (Tone.HUMAN, Tone.HELD)
