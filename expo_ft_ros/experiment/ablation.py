@@ -46,6 +46,7 @@ ARMS: Mapping[Arm, dict[str, str]] = {
     "imitation": {
         **BASE_CHUNKS_ONLY,
         "candidates": "1",
+        "acting_candidates": "0",
         "target_candidates_of": "0",
         "vla_weighting": "none",
     },

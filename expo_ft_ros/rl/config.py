@@ -154,6 +154,13 @@ class AlgorithmConfig(Config):
         2, ge=1, description="members of the critic, drawn anew, whose minimum is a value (REDQ)"
     )
     candidates: int = Field(8, ge=1, description="N base chunks, each edited once (eq. 2)")
+    acting_candidates: int = Field(
+        0,
+        ge=0,
+        description="N when acting, where it isn't that of the TD target: [P] 0, the same; more "
+        "cost time at inference only, and the argmax over 32 by the mean of the members found more "
+        "successes than over 8 (docs/experiments.md)",
+    )
     edits: bool = Field(True, description="false: no candidate is edited (ablation)")
     edits_after: int = Field(
         0,
@@ -281,10 +288,10 @@ class AgentConfig(AlgorithmConfig, SizeConfig[P], Generic[P]):
     @model_validator(mode="after")
     def _there_are_alternatives(self) -> AgentConfig[P]:
         decisions = self.edit.gripper_decisions
-        if decisions > self.candidates:
-            raise ValueError(
-                f"edit.gripper_decisions {decisions} is more than candidates {self.candidates}"
-            )
+        for name in ("candidates", "acting_candidates"):
+            count = getattr(self, name)
+            if 0 < count < decisions:
+                raise ValueError(f"edit.gripper_decisions {decisions} is more than {name} {count}")
         if (self.explore_share or self.explore_share_warmup) and not (self.edits or decisions):
             raise ValueError(
                 f"explore_share {self.explore_share}, explore_share_warmup "

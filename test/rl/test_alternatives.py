@@ -91,6 +91,8 @@ def test_the_layout_says_which_is_what_and_whose():
         ({"edits": False}, [N, 0, 4]),
         ({"edits_after": 3}, [N, 0, 0]),
         ({"edits_after": 2}, [N, N, 4]),
+        ({"acting_candidates": 5}, [5, 5, 4]),
+        ({"acting_candidates": 5, "edits": False}, [5, 0, 4]),
     ],
 )
 @pytest.mark.parametrize("mode", ["sample", "mode"])
@@ -305,6 +307,8 @@ def test_all_of_it_learns_and_acts():
 def test_what_can_not_be_is_refused():
     with pytest.raises(ConfigError, match=r"edit\.gripper_decisions 9 is more than candidates 8"):
         load_preset(changes={"edit.gripper_decisions": "9"})
+    with pytest.raises(ConfigError, match=r"gripper_decisions 3 is more than acting_candidates 2"):
+        load_preset(changes={"edit.gripper_decisions": "3", "acting_candidates": "2"})
     with pytest.raises(ConfigError, match="there is nothing to explore"):
         load_preset(changes={"edits": "false", "explore_share": "0.2"})
     load_preset(changes={"edits": "false", "explore_share": "0.2", "edit.gripper_decisions": "2"})

@@ -258,7 +258,8 @@ class ExpoFT(WithNetworks):
         """Eq. 2; while the critic is untrained the first base chunk, unedited. In a configured
         share of the chunks outside of evaluations an edit or gripper decision at random."""
         context, length = self._context, self._context.task.execute_steps
-        base = context.vla.sample(encoded.inputs, context.config.candidates, generator)
+        count = context.config.acting_candidates or context.config.candidates
+        base = context.vla.sample(encoded.inputs, count, generator)
         explores = not mode and self._explores(generator)
         if self.critic_updates == 0 and not explores:
             return base_choice(context, base)
