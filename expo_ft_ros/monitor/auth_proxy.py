@@ -43,7 +43,7 @@ _SECURITY = {
 # nothing is sent anywhere else. In a frame is viser, with its WebAssembly and workers.
 _OUTER = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src {scripts}; connect-src 'self'; "
-    "frame-src 'self'; frame-ancestors 'none'; form-action 'none'; base-uri 'none'"
+    "img-src blob:; frame-src 'self'; frame-ancestors 'none'; form-action 'none'; base-uri 'none'"
 )
 _INNER = (
     "default-src 'self' data: blob:; style-src 'unsafe-inline'; "

@@ -17,6 +17,7 @@ from viser import uplot
 from expo_ft_ros.data.types import ImageArray
 from expo_ft_ros.monitor import controls_page, markup
 from expo_ft_ros.monitor.auth_proxy import AuthProxy, passed_on
+from expo_ft_ros.monitor.camera_stream import CameraStream
 from expo_ft_ros.monitor.controls import Action, Controls
 from expo_ft_ros.monitor.playback import Player
 from expo_ft_ros.monitor.scene3d import Scene, furnish
@@ -66,9 +67,11 @@ class Console:
         title = f"EXPO-FT · {task.name}"
         self._controls = Controls(actions)
         self._server = HiddenServer(title)
-        pages = {"/": controls_page.page(title), controls_page.SCENE: page()}
+        self._cameras = CameraStream(view_names)
+        pages = {"/": controls_page.page(title, view_names), controls_page.SCENE: page()}
         talks = {
             controls_page.SOCKET: self._controls.talk,
+            controls_page.CAMERAS: self._cameras.talk,
             controls_page.SCENE: passed_on(self._server.url),
         }
         try:
@@ -88,8 +91,8 @@ class Console:
 
     @property
     def watched(self) -> bool:
-        """Whether a browser shows the scene: without one nobody needs to draw an overlay."""
-        return bool(self._server.get_clients())
+        """Whether a browser shows scene or cameras: without one nobody needs to draw an overlay."""
+        return self._cameras.watched or bool(self._server.get_clients())
 
     def hear_of(self, episode: int) -> None:
         """Number of the newest episode, as soon as it is known: see `controls.Controls`."""
@@ -99,7 +102,8 @@ class Console:
         """Shows it to every browser. From one thread; it waits for nobody and raises nothing."""
         try:
             self._controls.show(view)
-            if not self.watched:
+            self._cameras.show(view.images)
+            if not self._server.get_clients():
                 self._last = None
                 return
             with self._server.atomic():

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from types import MappingProxyType
 from typing import NamedTuple
@@ -12,6 +12,9 @@ from expo_ft_ros.monitor import markup
 
 SCENE = "/scene"
 """Path of the page that is shown in the frame."""
+
+CAMERAS = "/cameras"
+"""Path of the websocket of `camera_stream`, which a page asks for where it is narrow."""
 
 SOCKET = "/controls"
 """Path of the websocket. To the page: {"state", "reply" or "alarm": HTML, "headline": the fields of
@@ -61,6 +64,7 @@ body { display: flex; flex-direction: column; }
 header { display: grid; grid-template-columns: max-content minmax(0, 1fr) max-content; gap: 8px;
   padding: 8px; background: #242424; border-bottom: 1px solid #3a3a3a; height: 76px; flex: none; }
 #told { overflow: auto; }
+#cameras { display: none; }
 iframe { flex: 1; border: 0; min-height: 0; }
 button { border: 0; border-radius: 3px; padding: 0 .4em; min-width: 6.4em; height: 34px;
   background: #40464e; color: #fff; font: inherit; font-size: 14px; cursor: pointer;
@@ -83,6 +87,10 @@ button.next { outline: 3px solid #ffd34d; }
   #headline b { flex: 1; }
   header { display: contents; }
   #told { order: 2; padding: 4px 0; height: 5.6em; flex: none; background: #242424; }
+  #cameras { display: flex; order: 1; flex: none; gap: 4px; background: #000; }
+  #cameras figure { margin: 0; flex: 1; position: relative; min-width: 0; }
+  #cameras img { display: block; width: 100%; aspect-ratio: 1; object-fit: contain; }
+  #cameras figcaption { position: absolute; left: 6px; top: 2px; font-size: 12px; }
   iframe { order: 3; } #others { order: 4; gap: 6px; } #estop { order: 5; flex: none; }
   #others, #estop { margin: 6px 8px; } #estop { width: auto; height: 60px; }
   button { min-width: 0; height: 44px; }
@@ -90,7 +98,8 @@ button.next { outline: 3px solid #ffd34d; }
 """
 
 # Nothing is sent into a connection from which nothing is heard: it might be obeyed much later.
-_SCRIPT = """
+_SCRIPT = (
+    """
 const QUIET = 2500;
 const buttons = [...document.querySelectorAll("button")];
 const frame = document.querySelector("iframe");
@@ -180,12 +189,40 @@ function connect() {
   };
   mine.onclose = () => drop(mine);
 }
+// Where there is room the scene's own panel shows them.
+const pictures = [...document.querySelectorAll("#cameras img")];
+const narrow = matchMedia("(max-width: 60em)");
+let cameras = null;
+function look() {
+  if (!narrow.matches) {
+    if (cameras) cameras.close();
+    return;
+  }
+  if (cameras) return;
+  const mine = cameras = new WebSocket(location.origin.replace("http", "ws") + "CAMERAS");
+  mine.binaryType = "arraybuffer";
+  mine.onmessage = (event) => {
+    const picture = pictures[new Uint8Array(event.data, 0, 1)[0]], old = picture.src;
+    picture.src = URL.createObjectURL(new Blob([event.data.slice(1)], {type: "image/jpeg"}));
+    if (old) URL.revokeObjectURL(old);
+  };
+  mine.onclose = () => { cameras = null; if (!over) setTimeout(look, 1000); };
+}
+narrow.onchange = look;
+look();
 connect();
-""".replace("SOCKET", SOCKET).replace("SCENE", SCENE)
+""".replace("SOCKET", SOCKET)
+    .replace("CAMERAS", CAMERAS)
+    .replace("SCENE", SCENE)
+)
 
 
-def page(title: str) -> bytes:
-    """HTML."""
+def page(title: str, view_names: Sequence[str] = ()) -> bytes:
+    """HTML. view_names: of the cameras, in the order of their numbers."""
+    pictures = "".join(
+        f'<figure><img alt="{escape(name)}"><figcaption>{escape(name)}</figcaption></figure>'
+        for name in view_names
+    )
     estop, *others = (
         f'<button id="{name}" title="{button.hint}" disabled>{button.label}</button>'
         for name, button in BUTTONS.items()
@@ -203,6 +240,7 @@ type="checkbox"> call me</label></div>
 <div id="lost" role="alert">No connection: the buttons do nothing. Where the run hasn't ended, stop
 the robot by its own means.</div></div>
 <div id="others">{"".join(others)}</div></header>
+<div id="cameras">{pictures}</div>
 <iframe name="scene" title="scene, cameras, curves"></iframe>
 <script>{_SCRIPT}</script>
 </body></html>

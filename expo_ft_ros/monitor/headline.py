@@ -92,7 +92,8 @@ def _driven(view: View) -> Headline | None:
         return None
     if view.driver is Source.HUMAN:
         return Headline("A PERSON DRIVES", number, Tone.HUMAN)
-    if view.driver is Source.HOLD and view.cause == NOT_TAKEN_OVER:
+    waits = episode.stage == "collect" and not episode.steps and not view.cause
+    if view.driver is Source.HOLD and (waits or view.cause == NOT_TAKEN_OVER):
         if view.by_person:
             return Headline("YOUR TURN", f"{number}: take over", Tone.TURN)
         return Headline("WAITING", f"{number}: for the scripted operator", Tone.CALM)

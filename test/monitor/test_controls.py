@@ -103,7 +103,6 @@ def test_a_button_that_would_do_nothing_is_told_with_why(served):
     paused = EpisodeSnapshot(3, "paused", paused=True)
     for changes, means in (
         ({}, {*EPISODE, "pause"}),
-        ({"learning": LearningView("idle")}, {*EPISODE, "pause", "save_checkpoint"}),
         ({"episode": paused}, {*EPISODE, "resume"}),
         ({"episode": replace(paused, state="ended")}, {"resume"}),
         ({"episode": replace(paused, state="stopped", asked="look")}, {"resume", "release"}),
@@ -114,8 +113,11 @@ def test_a_button_that_would_do_nothing_is_told_with_why(served):
         served.controls.show(make_view(**changes))
         with open_page(served) as each:
             idle = each.told["idle"]
-            assert set(BUTTONS) - set(idle) == means | {"estop"}
+            assert {*BUTTONS} - {*idle} == means | {"estop", "save_checkpoint"}
             assert all(idle.values())
+    served.controls.show(make_view(learning=LearningView()))
+    with open_page(served) as each:
+        assert each.told["idle"]["save_checkpoint"] == "nothing learns in this run"
 
 
 def test_an_answer_is_forgotten_when_it_is_no_news_any_more(served, monkeypatch):

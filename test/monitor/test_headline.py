@@ -42,6 +42,7 @@ MOMENTS = (
     (View(session=SessionView(note="waiting for camera")), "STARTING", "camera", Tone.BUSY, ""),
     (replace(COLLECTING, **HANDS, by_person=True), "YOUR TURN", "1 of 2: take over", Tone.TURN, ""),
     (replace(COLLECTING, **HANDS), "WAITING", "for the scripted operator", Tone.CALM, ""),
+    (replace(COLLECTING, by_person=True), "YOUR TURN", "1 of 2: take over", Tone.TURN, ""),
     (replace(COLLECTING, driver=Source.HUMAN), "A PERSON DRIVES", "1 of 2", Tone.HUMAN, ""),
     (ONLINE, "POLICY DRIVES", "episode 9, 411 of 3000 online steps", Tone.GOOD, ""),
     (replace(ONLINE, cause="workspace"), "POLICY DRIVES", "altered: workspace", Tone.GOOD, ""),

@@ -9,7 +9,7 @@ from expo_ft_ros.control.episode_machine import EpisodeSnapshot
 from expo_ft_ros.data.types import Source
 from expo_ft_ros.monitor.arm import arm_points
 from expo_ft_ros.monitor.paths import tool_paths
-from expo_ft_ros.monitor.view import Diagnostic, Level, View
+from expo_ft_ros.monitor.view import Diagnostic, LearningView, Level, SessionView, View
 from expo_ft_ros.robots import RobotLimits
 
 PERIOD = 0.1
@@ -28,6 +28,8 @@ def make_view(step: int = 34, **changes: object) -> View:
     minutes = np.linspace(0, 9, 40)
     fields: dict[str, object] = {
         "time": 12.0 + 0.1 * step,
+        "session": SessionView("rl", 11, 0, 411, 3000),
+        "learning": LearningView("idle"),
         "episode": EpisodeSnapshot(episode=12, state="running", stage="rl", steps=step),
         "max_steps": 120,
         "driver": Source.POLICY,
