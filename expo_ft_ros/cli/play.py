@@ -16,9 +16,10 @@ from rich.console import Console
 from rich.progress import Progress
 
 from expo_ft_ros.cli.arguments import Parser, wants_help
-from expo_ft_ros.cli.episodes import episode_file, episode_number
+from expo_ft_ros.cli.episodes import episode_number
 from expo_ft_ros.configuration import ConfigError
 from expo_ft_ros.data.types import ImageArray
+from expo_ft_ros.experiment.operator_word import episode_file
 from expo_ft_ros.experiment.run_folder import find_run
 from expo_ft_ros.recording.recorded_episode import read_recorded
 from expo_ft_ros.report.run_data import RunData, read_run
