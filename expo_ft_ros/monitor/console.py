@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -15,11 +14,11 @@ from numpy.typing import NDArray
 from viser import uplot
 
 from expo_ft_ros.data.types import ImageArray
-from expo_ft_ros.monitor import controls_page, markup
+from expo_ft_ros.monitor import controls_page, episodes_page, markup
 from expo_ft_ros.monitor.auth_proxy import AuthProxy, passed_on
 from expo_ft_ros.monitor.camera_stream import CameraStream
 from expo_ft_ros.monitor.controls import Action, Controls
-from expo_ft_ros.monitor.playback import Player
+from expo_ft_ros.monitor.playback import Player, Recordings
 from expo_ft_ros.monitor.scene3d import Scene, furnish
 from expo_ft_ros.monitor.server import HiddenServer, page
 from expo_ft_ros.monitor.view import View
@@ -55,12 +54,12 @@ class Console:
         host: str = "127.0.0.1",
         port: int,
         token: str = "",
-        episodes: Path | None = None,
+        recordings: Recordings | None = None,
         heights: Mapping[str, float] = MappingProxyType({}),
     ) -> None:
         """actions: as of `controls.Controls`; limits: what an action of 1 means;
         view_names: of the robot, in order; host, port, token: as of `auth_proxy.AuthProxy`;
-        episodes: the run's folder of recordings; heights: as of a classifier, name -> [m].
+        recordings: of the run; heights: as of a classifier, name -> [m].
 
         Raises ConfigError as `AuthProxy`.
         """
@@ -74,15 +73,20 @@ class Console:
             controls_page.CAMERAS: self._cameras.talk,
             controls_page.SCENE: passed_on(self._server.url),
         }
-        try:
-            self._gate = AuthProxy(pages, talks, host, port, token)
-        except ValueError:
-            self._server.stop()
-            raise
         self._last: View | None = None
         self._failed = False
         self._player: Player | None = None
-        self._build(task, limits, view_names, episodes, heights)
+        self._build(task, limits, view_names, recordings, heights)
+        if self._player is not None:
+            pages[episodes_page.PAGE] = episodes_page.page()
+            talks[episodes_page.SOCKET] = self._player.talk
+        try:
+            self._gate = AuthProxy(pages, talks, host, port, token)
+        except ValueError:
+            if self._player is not None:
+                self._player.close()
+            self._server.stop()
+            raise
 
     @property
     def url(self) -> str:
@@ -130,7 +134,7 @@ class Console:
         task: TaskConfig,
         limits: RobotLimits,
         view_names: Sequence[str],
-        episodes: Path | None,
+        recordings: Recordings | None,
         heights: Mapping[str, float],
     ) -> None:
         server, gui = self._server, self._server.gui
@@ -158,8 +162,8 @@ class Console:
             self._curves = _curves(gui)
         with tabs.add_tab("Health"):
             self._health = gui.add_html("")
-        if episodes is not None:
-            self._player = Player(server, tabs, task, limits, episodes, self._scene)
+        if recordings is not None:
+            self._player = Player(server, tabs, task, limits, recordings, self._scene)
         gui.main_panel.dock_right()
         gui.main_panel.set_width(360)
 

@@ -91,7 +91,7 @@ def alarm_html(words: str) -> str:
 
 def recorded_html(title: str) -> str:
     """That what the scene shows is over."""
-    return _block(_note(_BUSY, f"<b>The scene shows a recording: episode {escape(title)}</b>"))
+    return _block(_note(_BUSY, f"<b>The scene shows recorded episode {escape(title)}</b>"))
 
 
 def q_html(view: View, title: str = "Q") -> str:

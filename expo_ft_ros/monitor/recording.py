@@ -43,6 +43,7 @@ def recorded_view(
         position=state[:3].astype(np.float64),
         quaternion=_quaternion(state[3:9]),
         gripper_width=float(state[9]),
+        joints=recorded.joints[step],
         executed=episode.state[: step + 1, :3].astype(np.float64),
         sources=np.concatenate([episode.source[:1], episode.source[:step]]),
         images={name: images[step] for name, images in episode.views.items()},

@@ -24,12 +24,14 @@ from std_srvs.srv import SetBool, Trigger
 from expo_ft_ros.control.plan import Operator
 from expo_ft_ros.data.types import Source
 from expo_ft_ros.devices.drivers import DRIVERS
+from expo_ft_ros.experiment.operator_word import words_of
 from expo_ft_ros.experiment.progress import format_result, read_summary, status_rows
 from expo_ft_ros.experiment.run_files import told_rates
 from expo_ft_ros.monitor.address import CONSOLE_PORT, console_address, console_token
 from expo_ft_ros.monitor.arm import ARM_JOINTS, arm_points
 from expo_ft_ros.monitor.console import Console
 from expo_ft_ros.monitor.controls import NotDone
+from expo_ft_ros.monitor.playback import Recordings
 from expo_ft_ros.monitor.plot import QPlot
 from expo_ft_ros.monitor.view import Diagnostic, Level, SessionView, View
 from expo_ft_ros.monitor.watch import Watch
@@ -158,7 +160,7 @@ class MonitorNode(GraphNode[MonitorParameters]):
             host=wanted.console_host,
             port=wanted.console_port,
             token=console_token(),
-            episodes=run / "episodes" if run is not None else None,
+            recordings=Recordings(run / "episodes", words_of(run)) if run is not None else None,
             heights=self._classifier.heights,
         )
         # Not console.url: a log holds no token.

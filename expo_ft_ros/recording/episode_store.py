@@ -80,6 +80,24 @@ def relabel(path: Path, success: bool) -> None:
     write_atomically(_label_path(path), {"success": success})
 
 
+def label_of(path: Path) -> bool | None:
+    """The operator's label of an episode's file: whether it is a success; None without one. Raises
+    ValueError where what lies there is no label."""
+    place = _label_path(path)
+    if not place.exists():
+        return None
+    try:
+        success = json.loads(place.read_bytes())["success"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ValueError(f"{place}: not a label ({error}); remove it or label anew") from error
+    if not isinstance(success, bool):
+        raise ValueError(
+            f"{place}: not a label (success is {success!r}, needed is true or false); remove it or "
+            "label anew"
+        )
+    return success
+
+
 def whole_files(directory: Path) -> list[Path]:
     """Paths of the episodes of a folder that were not set aside, in order."""
     return sorted(path for path in directory.glob("*.mcap") if path.stem.isdecimal())
@@ -124,19 +142,8 @@ def _label_path(path: Path) -> Path:
 
 def _labelled(path: Path, episode: Episode) -> Episode:
     """The episode with the operator's label, where there is one."""
-    place = _label_path(path)
-    if not place.exists():
-        return episode
-    try:
-        success = json.loads(place.read_bytes())["success"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ValueError(f"{place}: not a label ({error}); remove it or label anew") from error
-    if not isinstance(success, bool):
-        raise ValueError(
-            f"{place}: not a label (success is {success!r}, needed is true or false); remove it or "
-            "label anew"
-        )
-    return episode.labelled(success)
+    label = label_of(path)
+    return episode if label is None else episode.labelled(label)
 
 
 def _gather(path: Path, image_size: int | None) -> tuple[EpisodeGatherer, str]:

@@ -21,12 +21,14 @@ from expo_ft_ros.recording.mcap_file import CutOffError, read_bag
 from expo_ft_ros.recording.messages import (
     BadMessage,
     candidates_from_msg,
+    proprio_from_msg,
     step_from_msg,
     verdict_from_msg,
 )
 
 _OF_CHOICES = ("policy/candidates", "episode/state")
-_CONSIDERED = (*_OF_CHOICES, "step", "reward")
+_CONSIDERED = (*_OF_CHOICES, "step", "reward", "observation")
+_UNKNOWN = np.zeros(0)
 
 
 @dataclass(frozen=True)
@@ -34,13 +36,15 @@ class RecordedEpisode:
     """An episode of T steps and n choices, these in the order of their observations.
 
     causes: (T) why each step was held or altered, "" where it was not; reasons: (T) what the
-    classifier said of the observation after each, as Episode.reward.
+    classifier said of the observation after each, as Episode.reward; joints: (T + 1) of the arm at
+    each observation, (n,) [rad], n being 0 where they weren't measured.
     """
 
     episode: Episode
     choices: tuple[Candidates, ...]
     causes: tuple[str, ...]
     reasons: tuple[str, ...]
+    joints: tuple[NDArray[np.float64], ...]
 
     @property
     def first(self) -> int:
@@ -90,6 +94,7 @@ def read_recorded(path: Path) -> RecordedEpisode:
         considered.choices,
         tuple(considered.causes.get(number, "") for number in numbers),
         tuple(considered.reasons.get(number + 1, "") for number in numbers),
+        tuple(considered.joints.get(number, _UNKNOWN) for number in [*numbers, end]),
     )
 
 
@@ -103,11 +108,12 @@ def read_choices(path: Path) -> tuple[Candidates, ...]:
 
 
 class _Considered(NamedTuple):
-    """Of an episode; causes, reasons: by observation."""
+    """Of an episode; causes, reasons, joints: by observation."""
 
     choices: tuple[Candidates, ...]
     causes: dict[int, str]
     reasons: dict[int, str]
+    joints: dict[int, NDArray[np.float64]]
 
 
 def _read_considered(path: Path, topics: Collection[str]) -> _Considered:
@@ -116,6 +122,7 @@ def _read_considered(path: Path, topics: Collection[str]) -> _Considered:
     choices: dict[int, Candidates] = {}
     causes: dict[int, str] = {}
     reasons: dict[int, str] = {}
+    joints: dict[int, NDArray[np.float64]] = {}
     first, last = 0, None
     try:
         for said in read_bag(path, lambda name: name in topics):
@@ -128,6 +135,8 @@ def _read_considered(path: Path, topics: Collection[str]) -> _Considered:
                     causes[int(message.observation)] = step_from_msg(message).cause
                 elif topic == "reward":
                     reasons[int(message.observation)] = verdict_from_msg(message).reason
+                elif topic == "observation":
+                    joints[int(message.number)] = proprio_from_msg(message.proprio).joints
                 elif message.state == ENDED:
                     first, last = int(message.first_observation), int(message.last_observation)
     except CutOffError:
@@ -139,4 +148,4 @@ def _read_considered(path: Path, topics: Collection[str]) -> _Considered:
         for number, choice in sorted(choices.items())
         if first <= number and (last is None or number < last)
     )
-    return _Considered(tuple(within), causes, reasons)
+    return _Considered(tuple(within), causes, reasons, joints)

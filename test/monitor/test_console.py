@@ -14,13 +14,18 @@ import pytest
 from expo_ft_ros.configuration import ConfigError
 from expo_ft_ros.control.arbiter import DEVICE_LOST
 from expo_ft_ros.control.episode_machine import EpisodeSnapshot
+from expo_ft_ros.data.types import Source
+from expo_ft_ros.experiment.operator_word import words_of
 from expo_ft_ros.monitor.console import Console
 from expo_ft_ros.monitor.controls_page import BUTTONS
+from expo_ft_ros.monitor.playback import Recordings
 from expo_ft_ros.monitor.view import Diagnostic, LearningView, Level, View
+from expo_ft_ros.recording.episode_store import load_episode
 from expo_ft_ros.robots import load_robot
 from expo_ft_ros.tasks import load_task
 from support.browser import DESKTOP, PHONE, Visit, wait_until
 from support.episodes import VIEWS
+from support.runs import make_run
 from support.views import make_view
 
 LIMITS = load_robot("sim").limits
@@ -286,49 +291,72 @@ def test_who_has_no_token_sees_nothing(browser):
         played.close()
 
 
-def test_a_recorded_episode_is_played(browser, tmp_path):
+def test_recorded_episodes_are_looked_through(browser, tmp_path):
+    """A stopped training: one episode is played, relabelled, discarded and brought back."""
     pytest.importorskip("rclpy", reason="ROS 2's rclpy is not installed")
     pytest.importorskip("expo_ft_ros.msg", reason="the messages are not built")
     from support.random_recordings import write_episode
+    from support.recordings import record
 
-    write_episode(tmp_path, 3, length=9)
-    played = Played(episodes=tmp_path)
+    run = make_run(tmp_path / "run")
+    write_episode(run / "episodes", 3, length=9)
+    record(run / "episodes", 2, [Source.POLICY] * 4, success=False, cause="timeout")
+    record(run / "episodes", 1, [Source.HUMAN] * 4, stage="collect")
+    (run / "progress.json").write_text('{"session": {"episode": 3}}')
+    played = Played(recordings=Recordings(run / "episodes", words_of(run)))
     visit = Visit(browser, played.console.url)
     try:
         visit.open("Recorded")
-        visit.scene.get_by_role("combobox", name="episode").click()
-        visit.scene.get_by_role("option", name="000003").click()
+        page = visit.scene.frame_locator("iframe[name=episodes]")
+        rows = page.locator("tbody tr")
+        rows.nth(2).wait_for()
+        said = [row.split() for row in rows.all_inner_texts()]
+        assert [row[0] for row in said] == ["3", "2", "1"]
+        assert said[1] == ["2", "rl", "failure", "0%", "0.4"]
+        assert said[2] == ["1", "collect", "success", "100%", "0.4"]
+        for name, value, left in (("stage", "collect", 1), ("outcome", "failure", 1)):
+            page.locator(f"#{name}").select_option(value)
+            wait_until(lambda left=left: rows.count() == left, "the rows of a filter")
+            page.locator(f"#{name}").select_option("")
+        page.locator("#help").select_option("alone")
+        wait_until(lambda: rows.count() == 1, "the episode that nobody helped in")
+        page.locator("#help").select_option("")
+
+        rows.nth(0).click()
         visit.read("rl: success after 9 steps")
-        wait_until(lambda: len(visit.images()) == 3, "the episode's image")
-        before = visit.images()[-1]
-        visit.scene.get_by_role("checkbox", name="play").click()
-        wait_until(lambda: visit.images()[-1] != before, "another image")
-        visit.read("Q then")
-        # It begins anew after its end.
-        steps = [shown_step(visit)]
-        wait_until(lambda: steps.append(shown_step(visit)) or steps[-1] < steps[-2], "its start")
-        assert visit.scene.get_by_role("checkbox", name="play").is_checked()
+        slider = page.get_by_role("slider")
+        before = page.locator("#images img").first.get_attribute("src")
+        page.get_by_role("button", name="Play", exact=True).click()
+        wait_until(lambda: slider.get_attribute("aria-valuenow") == "9", "its end")
+        assert page.locator("#images img").first.get_attribute("src") != before
+        slider.press("Home")
+        visit.read("0.0 s · step 0/9")
         # Whatever else is looked at, it is said that the scene isn't what happens now; that stays
         # in sight, and so does the way to stop it.
         visit.open("Health")
-        visit.read("The scene shows a recording: episode 000003")
+        visit.read("The scene shows recorded episode 3")
         visit.read("episode 12 · step 34/120")
         assert visit.on_screen(visit.button("E-STOP"))
+        visit.open("Recorded")
+        # What the command refuses is refused in the same words.
+        page.get_by_role("button", name="failure", exact=True).click()
+        visit.read("the run hasn't counted it and learns nothing from it")
+        page.get_by_role("button", name="older").click()
+        page.get_by_role("button", name="success", exact=True).click()
+        visit.read("000002.mcap is a success now. A resumed run learns from it as a success")
+        assert load_episode(run / "episodes" / "000002.mcap").outcome.success
+        page.get_by_role("button", name="Discard").click()
+        visit.read("000002.discarded.mcap now; expo-ft episodes restore 2 brings it back")
+        page.get_by_role("button", name="Restore").click()
+        visit.read("000002.discarded.mcap is 000002.mcap again")
         live = visit.scene.get_by_role("button", name="live", exact=True)
         live.click()
         live.wait_for(state="hidden")
-        visit.open("Recorded")
-        wait_until(lambda: len(visit.images()) == 2, "the live images alone")
+        wait_until(lambda: "relabelled" in rows.nth(1).inner_text(), "the list, with the label")
         assert visit.complaints == []
     finally:
         visit.close()
         played.close()
-
-
-def shown_step(visit: Visit) -> int:
-    """Of the recording that is played."""
-    visit.page.wait_for_timeout(20)
-    return int(visit.scene.get_by_role("slider").get_attribute("aria-valuenow"))
 
 
 def test_a_view_that_is_none_does_not_reach_the_caller(visit, played, caplog):

@@ -10,12 +10,12 @@ pytest.importorskip("rclpy", reason="ROS 2's rclpy is not installed")
 pytest.importorskip("expo_ft_ros.msg", reason="the messages are not built")
 
 from expo_ft_ros.data.types import Source
-from expo_ft_ros.monitor.playback import episode_files
 from expo_ft_ros.monitor.recording import recorded_view
 from expo_ft_ros.recording.recorded_episode import read_recorded
 from expo_ft_ros.robots import load_robot
 from expo_ft_ros.tasks import load_task
 from support.random_recordings import CHOSEN, write_episode
+from support.recordings import JOINTS, record
 
 LIMITS = load_robot("sim").limits
 
@@ -46,8 +46,8 @@ def test_the_tool_is_turned_as_it_was(tmp_path):
     np.testing.assert_allclose(np.abs([x, y, z, w]), [1, 0, 0, 0], atol=1e-6)
 
 
-def test_files_are_listed_newest_first_with_what_became_of_them(tmp_path):
-    for name in ("000001.mcap", "000003.mcap", "000002.discarded.mcap", "notes.mcap"):
-        (tmp_path / name).write_bytes(b"")
-    assert list(episode_files(tmp_path)) == ["000003", "000002, discarded", "000001"]
-    assert episode_files(tmp_path / "missing") == {}
+def test_the_arm_is_where_it_was(tmp_path):
+    recorded = read_recorded(record(tmp_path, 3, [Source.POLICY] * 2))
+    for step in range(3):
+        shown = recorded_view(recorded, step, LIMITS, TASK).joints
+        np.testing.assert_allclose(shown, np.add(JOINTS, 0.01 * step))

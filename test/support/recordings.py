@@ -26,6 +26,8 @@ SIDE, WRIST = (200, 60, 30), (30, 90, 200)
 COLOURS = (SIDE, WRIST, (20, 160, 60), (120, 40, 160))
 """Of the views, in their order."""
 START = (0.45, 0.0, 0.2)
+JOINTS = (0.1, -0.4, 0.0, -2.2, 0.0, 1.8, 0.8)
+"""At the first observation [rad]; at each after it they are greater by 0.01."""
 
 
 def record(
@@ -70,7 +72,7 @@ def _messages(number, sources, choices, success, stage, cause, instruction, view
     for i in range(length + 1):
         header = header_of(first * 10**8 + i * 10**8, "camera")
         place = np.add(START, [0.01 * i, 0, 0])
-        pose = Proprio(place, np.array([1.0, 0, 0, 0]), 0.04)
+        pose = Proprio(place, np.array([1.0, 0, 0, 0]), 0.04, joints=np.add(JOINTS, 0.01 * i))
         images = (np.full((32, 32, 3), colour, np.uint8) for colour in COLOURS[: len(views)])
         yield (
             "observation",
