@@ -27,6 +27,11 @@ class Feed:
         self._pages: dict[ServerConnection, _Pending] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
 
+    @property
+    def watched(self) -> bool:
+        """Whether a page is open."""
+        return bool(self._pages)
+
     def tell(self, **what: Any) -> None:
         """New values, each of plain JSON. From any thread; it waits for nobody."""
         with self._changing:

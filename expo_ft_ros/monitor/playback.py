@@ -159,7 +159,8 @@ class Player:
     def _look(self) -> int:
         """Looks for new files, and gives how many are still to be read. Where nobody looks at the
         page any more, the next one sees what happens then."""
-        if self._played is not None and not self._server.get_clients():
+        watched = self._feed.watched or self._server.get_clients()
+        if self._played is not None and not watched:
             self._show(None)
         news, left = self._list.refresh(_FILES)
         if news:
