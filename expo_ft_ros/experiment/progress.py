@@ -283,6 +283,19 @@ def status_rows(status: Mapping[str, Any]) -> list[tuple[str, str]]:
     return rows
 
 
+def time_left(status: Mapping[str, Any]) -> str:
+    """What a status says of the rest of the whole run, in words."""
+    if status.get("stage") == "done":
+        return "none, the run is done"
+    seconds = finite(status.get("seconds_left"))
+    if seconds is None:
+        return "not known yet"
+    if seconds < 60:
+        return "less than a minute"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"about {hours} h {minutes} min" if hours else f"about {minutes} min"
+
+
 def finite(value: Any) -> float | None:
     """A finite number, else None: JSON may hold null or NaN where something is unknown."""
     if isinstance(value, bool) or not isinstance(value, int | float):

@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -103,18 +102,6 @@ def append_metrics(folder: Path, line: Mapping[str, Any]) -> None:
         file.write(json.dumps(line) + "\n")
         file.flush()
         os.fsync(file.fileno())
-
-
-def told_rates(folder: Path) -> Iterator[tuple[int, float, float]]:
-    """(online steps, success rate, share of a human's steps) after each online episode that an
-    earlier start of the run has counted; nothing of lines that can't be read."""
-    path = folder / METRICS_FILE
-    for text in path.read_text(errors="replace").splitlines() if path.is_file() else ():
-        with contextlib.suppress(ValueError, KeyError, TypeError):
-            line = json.loads(text)
-            if line["stage"] == "rl" and not line["discarded"]:
-                rates = float(line["success_rate"]), float(line["intervention_rate"])
-                yield int(line["env_steps"]), *rates
 
 
 def trim_metrics(folder: Path, before: int) -> None:

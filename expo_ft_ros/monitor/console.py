@@ -21,6 +21,7 @@ from expo_ft_ros.monitor.controls import Action, Controls
 from expo_ft_ros.monitor.playback import Player, Recordings
 from expo_ft_ros.monitor.scene3d import Scene, furnish
 from expo_ft_ros.monitor.server import HiddenServer, page
+from expo_ft_ros.monitor.training_tab import TrainingTab
 from expo_ft_ros.monitor.view import View
 from expo_ft_ros.robots import RobotLimits
 from expo_ft_ros.tasks import TaskConfig
@@ -159,7 +160,7 @@ class Console:
             self._q_plot = _q_plot(gui, task.max_steps)
             self._status = gui.add_html("")
         with tabs.add_tab("Training"):
-            self._curves = _curves(gui)
+            self._training = TrainingTab(gui)
         with tabs.add_tab("Health"):
             self._health = gui.add_html("")
         if recordings is not None:
@@ -187,8 +188,7 @@ class Console:
         self._health.content = markup.diagnostics_html(view.diagnostics)
         if not _same(view.q_history, last.q_history):
             _plot(self._q_plot, view.q_history)
-        if not _same(view.curves, last.curves):
-            _plot(self._curves, view.curves)
+        self._training.show(view.training, view.left)
 
 
 def _around(task: TaskConfig, points: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -220,22 +220,6 @@ def _q_plot(gui: viser.GuiApi, max_steps: int) -> viser.GuiUplotHandle:
         axes=_AXES,
         title="Q over the episode",
         height=150,
-        visible=False,
-    )
-
-
-def _curves(gui: viser.GuiApi) -> viser.GuiUplotHandle:
-    return gui.add_uplot(
-        tuple(np.zeros(0) for _ in range(3)),
-        (
-            uplot.Series(label="minutes"),
-            uplot.Series(label="success (with help)", stroke="#4cc38a", width=2),
-            uplot.Series(label="by a person", stroke="#ff8c00", width=2),
-        ),
-        scales={"x": uplot.Scale(time=False), "y": uplot.Scale(range=(0, 1.08))},
-        axes=_AXES,
-        title="Success and intervention",
-        height=220,
         visible=False,
     )
 

@@ -16,9 +16,10 @@ played {"file", "title", "summary", "words": names of what may be said of it, "n
 "images": addresses, "q": HTML}}. From it: {"open": file, "" for none}, {"step": number}, {"play":
 whether}, {"word": name, "file": of which}."""
 
+_HEIGHT = "calc(100vh - 6.5em)"  # what the tabs leave
 FRAME = (
     f'<iframe name="episodes" src="{PAGE}" title="recorded episodes" '
-    'style="display:block;width:100%;height:calc(100vh - 6.5em);min-height:20em;border:0"></iframe>'
+    f'style="display:block;width:100%;height:{_HEIGHT};min-height:20em;border:0"></iframe>'
 )
 """HTML that shows the page."""
 
@@ -172,7 +173,7 @@ function fit() {
   if (!frame) return;
   const whole = !!episode || parent.innerWidth < 600;
   document.body.classList.toggle("whole", whole);
-  frame.style.height = whole ? `${document.body.offsetHeight + 8}px` : "";
+  frame.style.height = whole ? `${document.body.offsetHeight + 8}px` : "HEIGHT";
 }
 function go(to) {
   step = Math.min(episode.steps, Math.max(0, Math.round(to)));
@@ -225,7 +226,7 @@ function connect() {
   mine.onclose = () => setTimeout(connect, 1000);
 }
 connect();
-""".replace("SOCKET", SOCKET)
+""".replace("SOCKET", SOCKET).replace("HEIGHT", _HEIGHT)
 
 _BODY = """
 <section id="player" hidden>
@@ -252,7 +253,7 @@ list</button><b id="title"></b>
 <div class="row" id="filters"><select id="stage" aria-label="stage">
 <option value="">any stage</option></select>
 <select id="outcome" aria-label="outcome"><option value="">any outcome</option></select>
-<select id="help" aria-label="help"><option value="">helped or not</option>
+<select id="help" aria-label="help"><option value="">any help</option>
 <option value="helped">helped</option><option value="alone">not helped</option></select></div>
 <div id="count" class="dim"></div>
 <div id="table"><table><thead><tr><th>no.</th><th>stage</th><th>outcome</th>

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from expo_ft_ros.control.episode_machine import EpisodeSnapshot
 from expo_ft_ros.data.types import FloatArray, ImageArray, Source
+from expo_ft_ros.monitor.training import Training
 
 
 class Level(IntEnum):
@@ -87,8 +88,8 @@ class View:
             has given one.
         q_history: (n, 4) over this episode: step, least and greatest Q of the candidates, Q of the
             chosen one.
-        curves: (n, 3) over the training: minutes, success rate, share of a person's steps, the
-            latter two in [0, 1] or NaN.
+        training: How it goes.
+        left: Of the whole run's time, in words; "" where that isn't told.
         status: Name -> words, in the order of display: timings, the learner's progress ...
         diagnostics: Of every node, in any order.
     """
@@ -116,6 +117,7 @@ class View:
     sources: NDArray[np.uint8] = field(default_factory=lambda: np.zeros(0, np.uint8))
     images: Mapping[str, ImageArray] = field(default_factory=dict)
     q_history: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 4)))
-    curves: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 3)))
+    training: Training = field(default_factory=Training)
+    left: str = ""
     status: Mapping[str, str] = field(default_factory=dict)
     diagnostics: tuple[Diagnostic, ...] = ()

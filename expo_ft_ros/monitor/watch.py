@@ -17,12 +17,12 @@ from expo_ft_ros.data.rotation import TOOL_DOWN
 from expo_ft_ros.data.types import Candidates, ImageArray, Observation, Proprio, Source, Step
 from expo_ft_ros.monitor.overlay import draw_marks
 from expo_ft_ros.monitor.paths import tool_paths
+from expo_ft_ros.monitor.training import Training
 from expo_ft_ros.monitor.view import Diagnostic, LearningView, Level, SessionView, View
 from expo_ft_ros.robots import RobotLimits
 from expo_ft_ros.tasks import TaskConfig
 from expo_ft_ros.tasks.reward import Classifier
 
-_CURVE_STEP = 0.05  # between two points of a curve [min]
 # A node of the graph says how it is each second, a robot's driver maybe every ten: silent is who
 # says nothing for three times its own longest interval of late, within these bounds [s].
 _SILENT_AFTER = 3.0, 30.0
@@ -68,7 +68,6 @@ class Watch:
         self._places: dict[int, np.ndarray[Any, Any]] = {}
         self._first = 0
         self._q: dict[int, tuple[float, float, float]] = {}
-        self._curves: list[tuple[float, float, float]] = []
         # In the order in which they are shown.
         self._status: dict[str, Mapping[str, str]] = {"session": {}, "timings": {}}
         self._late: deque[float] = deque(maxlen=_TICKS)
@@ -154,11 +153,9 @@ class Watch:
         """Lines of the status; they take the place of all that `of` has said before."""
         self._status[of] = words
 
-    def take_rates(self, minutes: float, success: float, intervention: float) -> None:
-        """A point of the training's curves; success, intervention: in [0, 1] or NaN."""
-        last = self._curves[-1] if self._curves else None
-        if last is None or minutes - last[0] >= _CURVE_STEP:
-            self._curves.append((minutes, success, intervention))
+    def take_training(self, training: Training, left: str) -> None:
+        """How the training goes, and what is left of the run's time, in words."""
+        self._view = replace(self._view, training=training, left=left)
 
     def take_diagnostic(self, diagnostic: Diagnostic, time: float) -> None:
         """What a node says of its health, once in a while. time: as of `view`."""
@@ -177,7 +174,6 @@ class Watch:
             diagnostics=tuple(
                 _aged(each, self._heard[name], time) for name, each in self._diagnostics.items()
             ),
-            curves=np.array(self._curves).reshape(-1, 3),
             q_history=self._q_history(),
             **self._driven(),
             **self._driver(),

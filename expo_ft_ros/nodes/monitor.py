@@ -25,14 +25,14 @@ from expo_ft_ros.control.plan import Operator
 from expo_ft_ros.data.types import Source
 from expo_ft_ros.devices.drivers import DRIVERS
 from expo_ft_ros.experiment.operator_word import words_of
-from expo_ft_ros.experiment.progress import format_result, read_summary, status_rows
-from expo_ft_ros.experiment.run_files import told_rates
+from expo_ft_ros.experiment.progress import format_result, read_summary, status_rows, time_left
 from expo_ft_ros.monitor.address import CONSOLE_PORT, console_address, console_token
 from expo_ft_ros.monitor.arm import ARM_JOINTS, arm_points
 from expo_ft_ros.monitor.console import Console
 from expo_ft_ros.monitor.controls import NotDone
 from expo_ft_ros.monitor.playback import Recordings
 from expo_ft_ros.monitor.plot import QPlot
+from expo_ft_ros.monitor.training import Training
 from expo_ft_ros.monitor.view import Diagnostic, Level, SessionView, View
 from expo_ft_ros.monitor.watch import Watch
 from expo_ft_ros.msg import (
@@ -54,6 +54,7 @@ from expo_ft_ros.recording.messages import (
     step_from_msg,
     verdict_from_msg,
 )
+from expo_ft_ros.report.told_training import ToldTraining
 from expo_ft_ros.robots import load_robot
 from expo_ft_ros.ros import markers
 from expo_ft_ros.ros.graph_node import GraphNode, NodeParameters, parameter
@@ -102,10 +103,10 @@ class MonitorNode(GraphNode[MonitorParameters]):
         self._over = False
         self._plot, self._shown = QPlot(), 0
         self._began = self.wall_time()
+        self._training: ToldTraining | None = None
         if self.parameters.run_dir:
-            # Curves of a resumed run go on where they were.
-            for steps, *rates in told_rates(Path(self.parameters.run_dir)):
-                self._watch.take_rates(self._minutes(steps), *rates)
+            run = Path(self.parameters.run_dir)
+            self._training = ToldTraining(run, self._task.control_hz)
         self._markers_out = self.publisher("monitor/markers")
         self._path_out = self.publisher("monitor/executed")
         self._image_out = {v: self.publisher(f"monitor/{v}/image_raw") for v in self._views}
@@ -239,13 +240,8 @@ class MonitorNode(GraphNode[MonitorParameters]):
         told = SessionView(**{each.name: status[each.name] for each in fields(SessionView)})
         self._watch.take_session(told)
         self._over = self._over or message.stage == "done"
-        if message.stage == "rl":
-            success, human = message.success_rate, message.intervention_rate
-            rates = (success, human) if message.stage_episodes else (math.nan, math.nan)
-            self._watch.take_rates(self._minutes(message.env_steps), *rates)
-
-    def _minutes(self, online_steps: int) -> float:
-        return online_steps * self._task.period / 60.0
+        training = self._training.read() if self._training is not None else Training()
+        self._watch.take_training(training, time_left(status))
 
     def _on_learner(self, message: LearnerStatus) -> None:
         self._watch.take_learning(message.stage, message.progress, self._passed())

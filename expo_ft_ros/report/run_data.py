@@ -133,7 +133,7 @@ def read_run(path: Path) -> RunData:
     config = read_config(path)
     summary, status = read_summary(path), read_status(path) or {}
     rate = control_hz_in(config, path)
-    episodes, unread = _episodes(path)
+    episodes, unread = read_episodes(path)
     wall, stages = _wall(path, summary, status)
     return RunData(
         path=path,
@@ -143,20 +143,14 @@ def read_run(path: Path) -> RunData:
         config=config,
         control_hz=rate,
         episodes=episodes,
-        evaluations=_evaluations(summary, episodes),
+        evaluations=evaluations_of(summary, episodes),
         wall=wall,
         stages=stages,
         unread=unread,
     )
 
 
-def _state(path: Path, summary: Mapping[str, Any] | None) -> str:
-    if is_running(path):
-        return RUNNING
-    return STOPPED if summary is None else FINISHED
-
-
-def _episodes(path: Path) -> tuple[tuple[EpisodeLine, ...], int]:
+def read_episodes(path: Path) -> tuple[tuple[EpisodeLine, ...], int]:
     """The lines of metrics.jsonl, and how many of them say nothing: a run that goes on, or was
     killed, may have written one in part."""
     episodes, unread = [], 0
@@ -166,6 +160,29 @@ def _episodes(path: Path) -> tuple[tuple[EpisodeLine, ...], int]:
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
             unread += 1
     return tuple(episodes), unread
+
+
+def evaluations_of(
+    summary: Mapping[str, Any] | None, episodes: tuple[EpisodeLine, ...]
+) -> dict[str, tuple[int, int]]:
+    """Stage -> (successes, trials) as a run's summary says; before there is one, as far as its
+    episodes go."""
+    found = {}
+    for stage in EVALUATIONS:
+        told = evaluation_of(summary or {}, stage)
+        if told is not None:
+            found[stage] = told
+            continue
+        trials = [line.success for line in episodes if line.stage == stage and not line.discarded]
+        if trials:
+            found[stage] = (sum(trials), len(trials))
+    return found
+
+
+def _state(path: Path, summary: Mapping[str, Any] | None) -> str:
+    if is_running(path):
+        return RUNNING
+    return STOPPED if summary is None else FINISHED
 
 
 def _texts(file: Path) -> Iterator[str]:
@@ -201,22 +218,6 @@ def _finite(values: Any) -> dict[str, float]:
         return {}
     numbers = {str(name): finite(value) for name, value in values.items()}
     return {name: number for name, number in numbers.items() if number is not None}
-
-
-def _evaluations(
-    summary: Mapping[str, Any] | None, episodes: tuple[EpisodeLine, ...]
-) -> dict[str, tuple[int, int]]:
-    """As the summary says; before there is one, as far as the episodes go."""
-    found = {}
-    for stage in EVALUATIONS:
-        told = evaluation_of(summary or {}, stage)
-        if told is not None:
-            found[stage] = told
-            continue
-        trials = [line.success for line in episodes if line.stage == stage and not line.discarded]
-        if trials:
-            found[stage] = (sum(trials), len(trials))
-    return found
 
 
 def _wall(

@@ -18,6 +18,7 @@ from expo_ft_ros.experiment.progress import (
     format_summary,
     read_status,
     status_rows,
+    time_left,
     wilson,
 )
 
@@ -184,3 +185,18 @@ def test_a_note_that_counts_is_one_note():
     lines = StatusLines(10.0)
     assert lines.line({"stage": "rl", "note": "learning 10%"}, 0.0)
     assert lines.line({"stage": "rl", "note": "learning 11%"}, 0.5) == ""
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        ({"stage": "collect", "seconds_left": math.nan}, "not known yet"),
+        ({"stage": "rl", "seconds_left": None}, "not known yet"),
+        ({"stage": "rl", "seconds_left": 40.0}, "less than a minute"),
+        ({"stage": "rl", "seconds_left": 755.0}, "about 13 min"),
+        ({"stage": "eval_after", "seconds_left": 5390.0}, "about 1 h 30 min"),
+        ({"stage": "done", "seconds_left": 0.0}, "none, the run is done"),
+    ],
+)
+def test_the_time_left_in_words(status, words):
+    assert time_left(status) == words

@@ -9,10 +9,21 @@ from expo_ft_ros.control.episode_machine import EpisodeSnapshot
 from expo_ft_ros.data.types import Source
 from expo_ft_ros.monitor.arm import arm_points
 from expo_ft_ros.monitor.paths import tool_paths
+from expo_ft_ros.monitor.training import Training
 from expo_ft_ros.monitor.view import Diagnostic, LearningView, Level, SessionView, View
 from expo_ft_ros.robots import RobotLimits
 
 PERIOD = 0.1
+MINUTES = np.linspace(0.2, 9, 40)
+TRAINING = Training(
+    minutes=MINUTES,
+    success=1 - 0.4 * np.exp(-MINUTES / 2),
+    alone=1 - 0.7 * np.exp(-MINUTES / 4),
+    person=0.5 * np.exp(-MINUTES / 4),
+    seconds=5 + 4 * np.exp(-MINUTES / 4) + np.sin(9 * MINUTES),
+    mean_seconds=5 + 4 * np.exp(-MINUTES / 4),
+    evaluations={"eval_before": (13, 30), "eval_after": (29, 30)},
+)
 
 
 def make_view(step: int = 34, **changes: object) -> View:
@@ -25,7 +36,6 @@ def make_view(step: int = 34, **changes: object) -> View:
     base = np.array([0.4, 0.3, -0.5, 0, 0, 0, -1]) + rng.normal(0, 0.45, (8, 1, 7))
     actions = np.clip(np.concatenate([base, base + rng.normal(0, 0.12, (8, 1, 7))]), -1, 1)
     q = rng.normal(0.55, 0.12, 16).astype(np.float32)
-    minutes = np.linspace(0, 9, 40)
     fields: dict[str, object] = {
         "time": 12.0 + 0.1 * step,
         "session": SessionView("rl", 11, 0, 411, 3000),
@@ -49,9 +59,8 @@ def make_view(step: int = 34, **changes: object) -> View:
         "q_history": np.array(
             [[s, 0.2 + s / 300, 0.6 + s / 400, 0.58 + s / 380] for s in range(0, step + 1, 8)]
         ),
-        "curves": np.stack(
-            [minutes, 1 - 0.6 * np.exp(-minutes / 3), 0.5 * np.exp(-minutes / 4)], 1
-        ),
+        "training": TRAINING,
+        "left": "about 7 min",
         "status": {
             "learner": "update, version 41",
             "transitions": "5120 (1304 by a person)",
