@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`expo-ft episodes`: what a run has recorded, and the operator's word on it afterwards."""
 
+import importlib
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -22,6 +23,7 @@ USAGE = """\
 usage: expo-ft episodes list [run]                             (run: a folder or `latest`)
        expo-ft episodes show <number> [run]
        expo-ft episodes play <number> [run] [--output FILE]    (a video: cameras, candidates, Q)
+       expo-ft episodes browse [run] [--port N]                (all of it in the browser)
        expo-ft episodes relabel <number> success|failure [run]
        expo-ft episodes discard <number> [run]
        expo-ft episodes restore <number> [run]                 (takes back a discard)
@@ -31,6 +33,8 @@ relabel, discard and restore change what a resumed run learns from; the recorded
 
 _DIGITS = 9
 _COMMANDS = ("list", "show", "relabel", "discard", "restore")
+# What takes heavy modules.
+_FILES = {"play": "expo_ft_ros.cli.play", "browse": "expo_ft_ros.cli.browse"}
 
 
 def main(words: Sequence[str]) -> int:
@@ -42,17 +46,15 @@ def main(words: Sequence[str]) -> int:
     """
     rest = list(words)
     command = rest.pop(0) if rest else "list"
-    if command == "play":
-        from expo_ft_ros.cli import play
-
-        return play.main(rest)
+    if command in _FILES:
+        return int(importlib.import_module(_FILES[command]).main(rest))
     if wants_help(words):
         print(USAGE, end="")
         return 0
     if command == "list":
         return _list(_run(rest))
     if command not in _COMMANDS:
-        known = nearest(command, (*_COMMANDS, "play"))
+        known = nearest(command, (*_COMMANDS, *_FILES))
         raise ConfigError(f"episodes {command}: no such command ({known})")
     number = episode_number(rest.pop(0) if rest else "")
     if command == "show":

@@ -22,7 +22,8 @@ usage: expo-ft <command> [name:=value ...]
   sim      the simulated robot, to look at and to drive
   report   summary and page of a run (default: the latest); --compare: of several
   runs     the runs that there are: runs list
-  episodes what a run has recorded: list, show, play, relabel, discard, restore
+  episodes what a run has recorded: list, show, play, browse (in the browser), relabel,
+           discard, restore
   export   what a run has recorded as a LeRobot dataset
   bench    measurements: bench graph, core, learn (whole runs without ROS), choice (the critic's),
            ablation (what of the algorithm does the work)

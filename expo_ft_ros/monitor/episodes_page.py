@@ -230,7 +230,7 @@ connect();
 
 _BODY = """
 <section id="player" hidden>
-<div class="row"><button id="back" title="All episodes; the scene shows what happens now">
+<div class="row"><button id="back" title="All episodes">
 list</button><b id="title"></b>
 <button id="older" title="The one before it in the list">older</button>
 <button id="newer" title="The one after it in the list">newer</button></div>

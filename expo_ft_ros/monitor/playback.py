@@ -86,9 +86,9 @@ class Player:
         task: TaskConfig,
         limits: RobotLimits,
         recordings: Recordings,
-        live: Scene,
+        live: Scene | None = None,
     ) -> None:
-        """tabs: which get one more; live: hidden meanwhile."""
+        """tabs: which get one more; live: what happens now, hidden meanwhile; None: nothing."""
         self._limits, self._words = limits, recordings.words
         self._server, self._task, self._live = server, task, live
         self._scene = Scene(server.scene, "/recorded", visible=False)
@@ -239,9 +239,10 @@ class Player:
             self._label.text = f"recorded: {title}"
             self._notice.content = recorded_html(title)
         with self._server.atomic():
-            for control in (self._notice, self._to_live):
-                control.visible = played is not None
-            self._scene.visible, self._live.visible = played is not None, played is None
+            self._scene.visible = played is not None
+            if self._live is not None:
+                self._live.visible = played is None
+                self._notice.visible = self._to_live.visible = played is not None
         self._feed.tell(episode=self._described(played), **({} if played else {"frame": None}))
 
     def _described(self, played: _Played | None) -> dict[str, Any] | None:

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`expo-ft episodes browse`: the console's tab of recorded episodes, of a run that has stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import threading
+import webbrowser
+from collections.abc import Sequence
+
+from expo_ft_ros.cli.arguments import Parser, wants_help
+from expo_ft_ros.configuration import ConfigError
+from expo_ft_ros.experiment.operator_word import words_of
+from expo_ft_ros.experiment.run_folder import find_run, limits_of, option_of
+from expo_ft_ros.monitor.address import (
+    CONSOLE_PORT,
+    console_address,
+    console_token,
+    require_openable_console,
+)
+from expo_ft_ros.monitor.episode_browser import EpisodeBrowser
+from expo_ft_ros.monitor.playback import Recordings
+from expo_ft_ros.robots import RobotLimits
+from expo_ft_ros.tasks import load_task
+from expo_ft_ros.tasks.classifiers import make_classifier
+
+_HOST = "127.0.0.1"
+
+
+def main(words: Sequence[str]) -> int:
+    """Serves the page until it is interrupted; returns the exit code.
+
+    Raises:
+        ConfigError: for wrong arguments, a run that isn't there or of a task that isn't, or a port
+            that is taken.
+    """
+    if wants_help(words):
+        print(_parser().format_help(), end="")
+        return 0
+    wanted = _parser().parse(words)
+    run = find_run(wanted.run)
+    name = option_of(run, "task")
+    if name is None:
+        raise ConfigError(f"{run}: its config.yaml doesn't say the task (bring back a whole one)")
+    task = load_task(name)
+    require_openable_console(_HOST, wanted.port)
+    browser = EpisodeBrowser(
+        run.name,
+        task,
+        RobotLimits.model_validate(limits_of(run)),
+        Recordings(run / "episodes", words_of(run)),
+        port=wanted.port,
+        token=console_token(),
+        heights=make_classifier(task).heights,
+    )
+    print(f"episodes of {run}: {console_address(_HOST, wanted.port)} (Ctrl-C ends it)", flush=True)
+    if sys.stdout.isatty() and any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY"))):
+        webbrowser.open(browser.url)
+    try:
+        with contextlib.suppress(KeyboardInterrupt):
+            threading.Event().wait()
+    finally:
+        browser.close()
+    return 0
+
+
+def _parser() -> Parser:
+    made = Parser(
+        prog="expo-ft episodes browse",
+        description="Shows the episodes of a run in the browser, to play, relabel and discard.",
+    )
+    made.add_argument("run", nargs="?", default="latest", help="a run's folder, or `latest`")
+    made.add_argument(
+        "--port", type=int, default=CONSOLE_PORT, help=f"of the page (default: {CONSOLE_PORT})"
+    )
+    return made

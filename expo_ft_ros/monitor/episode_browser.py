@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The recorded episodes of a run in a browser, without a graph: the console's tab, and a scene."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from html import escape
+
+import numpy as np
+
+from expo_ft_ros.monitor import controls_page, episodes_page, markup
+from expo_ft_ros.monitor.auth_proxy import AuthProxy, passed_on
+from expo_ft_ros.monitor.playback import Player, Recordings
+from expo_ft_ros.monitor.scene3d import furnish
+from expo_ft_ros.monitor.server import HiddenServer, page
+from expo_ft_ros.robots import RobotLimits
+from expo_ft_ros.tasks import TaskConfig
+
+_FROM = np.array([0.62, -0.48, 0.3])  # the middle of the workspace [m]
+
+
+class EpisodeBrowser:
+    """Open once it is made; `url` says where. Only this machine reaches it."""
+
+    def __init__(
+        self,
+        name: str,
+        task: TaskConfig,
+        limits: RobotLimits,
+        recordings: Recordings,
+        *,
+        port: int,
+        token: str = "",
+        heights: Mapping[str, float],
+    ) -> None:
+        """name: of the run; limits: what an action of 1 meant in it; port, token: as of
+        `auth_proxy.AuthProxy`; heights: as of a classifier, name -> [m].
+
+        Raises ConfigError as `AuthProxy`.
+        """
+        self._server = HiddenServer(name)
+        scene, gui = self._server.scene, self._server.gui
+        gui.configure_theme(
+            dark_mode=True, show_logo=False, show_share_button=False, brand_color=(64, 110, 190)
+        )
+        middle = (np.array(task.workspace.low) + task.workspace.high) / 2
+        self._server.initial_camera.position = middle + _FROM
+        self._server.initial_camera.look_at = middle
+        furnish(scene, task, heights)
+        gui.add_html(markup.STYLE)
+        tabs = gui.add_tab_group()
+        self._player = Player(self._server, tabs, task, limits, recordings)
+        gui.main_panel.dock_right()
+        gui.main_panel.set_width(400)
+        pages = {
+            "/": _page(name),
+            controls_page.SCENE: page(),
+            episodes_page.PAGE: episodes_page.page(),
+        }
+        talks = {
+            controls_page.SCENE: passed_on(self._server.url),
+            episodes_page.SOCKET: self._player.talk,
+        }
+        try:
+            self._gate = AuthProxy(pages, talks, port=port, token=token)
+        except ValueError:
+            self._player.close()
+            self._server.stop()
+            raise
+
+    @property
+    def url(self) -> str:
+        """What to open in a browser: it holds the token."""
+        return self._gate.url
+
+    def close(self) -> None:
+        """Ends every connection and its threads."""
+        self._player.close()
+        self._gate.close()
+        self._server.stop()
+
+
+def _page(title: str) -> bytes:
+    # viser looks for its server only while it has the focus.
+    return f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<style>html, body, iframe {{ margin: 0; border: 0; width: 100%; height: 100%; display: block;
+  background: #141414; }}</style></head>
+<body><iframe name="scene" title="scene and recorded episodes" src="{controls_page.SCENE}"></iframe>
+<script>
+const frame = document.querySelector("iframe");
+frame.onload = () => frame.contentWindow.focus();
+</script></body></html>
+""".encode()
