@@ -21,12 +21,14 @@ import yaml
 pytest.importorskip("expo_ft_ros.msg", reason="the messages are not built")
 
 from expo_ft_ros.bringup.commands import GRAPH_COMMANDS
+from expo_ft_ros.cli import browse
 from expo_ft_ros.cli import main as cli
 from expo_ft_ros.cli.bench import BENCHES
 from expo_ft_ros.data.types import Source
 from expo_ft_ros.experiment.arguments import parse_arguments
 from expo_ft_ros.graph.topics import SERVICES
 from expo_ft_ros.report import drawing
+from support.console_run import free_port
 from support.recordings import choice, record
 from support.runs import line, make_run
 
@@ -95,6 +97,8 @@ def runs(recorded, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     # Most of a report's time goes into drawing.
     monkeypatch.setattr(drawing, "PNG_DPI", 72)
+    # It has been opened by then.
+    monkeypatch.setattr(browse, "until_interrupted", lambda: None)
     shutil.copytree(recorded, tmp_path / "runs")
     return tmp_path
 
@@ -123,6 +127,8 @@ def run_ours(words: list[str]) -> None:
     elif command in QUICK:
         if words[:2] == ["episodes", "restore"]:
             cli.main(["episodes", "discard", *words[2:]])
+        if words[:2] == ["episodes", "browse"]:
+            words = [*words, "--port", str(free_port())]
         assert cli.main(words) == 0
     elif command == "test":
         assert all((ROOT / word).exists() for word in rest if word.startswith("test/"))

@@ -59,11 +59,16 @@ def main(words: Sequence[str]) -> int:
     if sys.stdout.isatty() and any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY"))):
         webbrowser.open(browser.url)
     try:
-        with contextlib.suppress(KeyboardInterrupt):
-            threading.Event().wait()
+        until_interrupted()
     finally:
         browser.close()
     return 0
+
+
+def until_interrupted() -> None:
+    """Waits for Ctrl-C."""
+    with contextlib.suppress(KeyboardInterrupt):
+        threading.Event().wait()
 
 
 def _parser() -> Parser:

@@ -139,21 +139,9 @@ class Console:
         heights: Mapping[str, float],
     ) -> None:
         server, gui = self._server, self._server.gui
-        gui.configure_theme(
-            dark_mode=True, show_logo=False, show_share_button=False, brand_color=(64, 110, 190)
-        )
-        wide, narrow = _around(task, _WIDE), _around(task, _NARROW)
-        server.initial_camera.position, server.initial_camera.look_at = wide
-
-        @server.on_client_connect
-        def _(client: viser.ClientHandle) -> None:
-            if client.camera.image_width < _NARROW_WIDTH:
-                client.camera.position, client.camera.look_at = narrow
-
-        furnish(server.scene, task, heights)
+        dress(server, task, heights)
         self._scene = Scene(server.scene, "/live")
 
-        gui.add_html(markup.STYLE + _PHONE)
         tabs = gui.add_tab_group()
         with tabs.add_tab("Episode"):
             self._q = gui.add_html("")
@@ -189,6 +177,24 @@ class Console:
         if not _same(view.q_history, last.q_history):
             _plot(self._q_plot, view.q_history)
         self._training.show(view.training, view.left)
+
+
+def dress(server: viser.ViserServer, task: TaskConfig, heights: Mapping[str, float]) -> None:
+    """How a page looks: its colours and styles, where its scene is looked at from, and what stands
+    still in it. heights: as of a classifier, name -> [m]."""
+    server.gui.configure_theme(
+        dark_mode=True, show_logo=False, show_share_button=False, brand_color=(64, 110, 190)
+    )
+    wide, narrow = _around(task, _WIDE), _around(task, _NARROW)
+    server.initial_camera.position, server.initial_camera.look_at = wide
+
+    @server.on_client_connect
+    def _(client: viser.ClientHandle) -> None:
+        if client.camera.image_width < _NARROW_WIDTH:
+            client.camera.position, client.camera.look_at = narrow
+
+    furnish(server.scene, task, heights)
+    server.gui.add_html(markup.STYLE + _PHONE)
 
 
 def _around(task: TaskConfig, points: NDArray[np.float64]) -> NDArray[np.float64]:

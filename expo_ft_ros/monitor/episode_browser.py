@@ -6,17 +6,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from html import escape
 
-import numpy as np
-
-from expo_ft_ros.monitor import controls_page, episodes_page, markup
+from expo_ft_ros.monitor import controls_page, episodes_page
 from expo_ft_ros.monitor.auth_proxy import AuthProxy, passed_on
+from expo_ft_ros.monitor.console import dress
 from expo_ft_ros.monitor.playback import Player, Recordings
-from expo_ft_ros.monitor.scene3d import furnish
 from expo_ft_ros.monitor.server import HiddenServer, page
 from expo_ft_ros.robots import RobotLimits
 from expo_ft_ros.tasks import TaskConfig
-
-_FROM = np.array([0.62, -0.48, 0.3])  # the middle of the workspace [m]
 
 
 class EpisodeBrowser:
@@ -39,15 +35,8 @@ class EpisodeBrowser:
         Raises ConfigError as `AuthProxy`.
         """
         self._server = HiddenServer(name)
-        scene, gui = self._server.scene, self._server.gui
-        gui.configure_theme(
-            dark_mode=True, show_logo=False, show_share_button=False, brand_color=(64, 110, 190)
-        )
-        middle = (np.array(task.workspace.low) + task.workspace.high) / 2
-        self._server.initial_camera.position = middle + _FROM
-        self._server.initial_camera.look_at = middle
-        furnish(scene, task, heights)
-        gui.add_html(markup.STYLE)
+        gui = self._server.gui
+        dress(self._server, task, heights)
         tabs = gui.add_tab_group()
         self._player = Player(self._server, tabs, task, limits, recordings)
         gui.main_panel.dock_right()

@@ -37,7 +37,9 @@ body.whole { height: auto; } .whole #table { max-height: 20em; }
 .row { display: flex; gap: 6px; align-items: center; margin: .4em 0; flex-wrap: wrap; }
 .dim, small { color: #8b939d; } small { font-size: 11px; }
 #filters { flex-wrap: nowrap; } #filters select { flex: 1; min-width: 0; padding: 0 .2em; }
-#success { background: #24804e; } #failure { background: #a66300; }
+/* Not like those that end the episode that runs. */
+#success, #failure { background: transparent; border: 1px solid #4cc38a; } #failure {
+  border-color: #f0a030; }
 #play { width: 3.2em; }
 #older { margin-left: auto; }
 #where { font-variant-numeric: tabular-nums; }
@@ -218,10 +220,14 @@ function connect() {
     if ("episode" in told || "rows" in told) show();
     if ("episode" in told || "rows" in told || "reading" in told) list();
     if ("frame" in told) draw(told.frame);
-    if ("reply" in told) $("reply").innerHTML = told.reply;
     $("play").textContent = playing ? "❚❚" : "▶";
     $("play").title = $("play").ariaLabel = playing ? "Pause" : "Play";
     fit();
+    if ("reply" in told) {
+      $("reply").innerHTML = told.reply;
+      fit();
+      if (told.reply) $("reply").scrollIntoView({block: "nearest"});
+    }
   };
   mine.onclose = () => setTimeout(connect, 1000);
 }
