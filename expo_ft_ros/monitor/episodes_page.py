@@ -210,6 +210,8 @@ document.onkeydown = (event) => {
 
 function connect() {
   const mine = socket = new WebSocket(location.origin.replace("http", "ws") + "SOCKET");
+  // Wakes who lists the files.
+  mine.onopen = () => say({});
   mine.onmessage = (event) => {
     const told = JSON.parse(event.data);
     ({rows = rows, reading = reading, playing = playing} = told);

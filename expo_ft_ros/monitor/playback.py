@@ -138,7 +138,10 @@ class Player:
             left = 0
             try:
                 while self._asked:
-                    self._obey(self._asked.popleft())
+                    said = self._asked.popleft()
+                    # A page that was just opened says nothing else.
+                    looked = looked if said else 0.0
+                    self._obey(said)
                 now = time.monotonic()
                 if now - looked >= _LOOK:
                     left = self._look()
@@ -158,10 +161,11 @@ class Player:
 
     def _look(self) -> int:
         """Looks for new files, and gives how many are still to be read. Where nobody looks at the
-        page any more, the next one sees what happens then."""
-        watched = self._feed.watched or self._server.get_clients()
-        if self._played is not None and not watched:
+        page, nothing is read, and the next one sees what happens then."""
+        if self._played is not None and not self._feed.watched and not self._server.get_clients():
             self._show(None)
+        if not self._feed.watched:
+            return 0
         news, left = self._list.refresh(_FILES)
         if news:
             period = self._task.period

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 pytest.importorskip("rclpy", reason="ROS 2's rclpy is not installed")
@@ -38,6 +38,7 @@ def test_who_drove_is_a_strip(tmp_path):
     assert "Q" not in legend_html(recorded)
 
 
+@settings(max_examples=25)
 @given(sources=st.lists(st.sampled_from([P, H, N]), min_size=1, max_size=30))
 def test_stretches_are_the_whole_episode(tmp_path_factory, sources):
     recorded = read_recorded(record(tmp_path_factory.mktemp("run"), 1, [P, *sources]))

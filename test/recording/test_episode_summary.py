@@ -3,7 +3,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 pytest.importorskip("rclpy", reason="ROS 2's rclpy is not installed")
@@ -23,6 +23,7 @@ from support.recordings import record
 DRIVEN = st.lists(st.sampled_from(list(Source)), min_size=1, max_size=12)
 
 
+@settings(max_examples=25)
 @given(sources=DRIVEN, success=st.booleans())
 def test_it_says_what_the_episode_says(tmp_path_factory, sources, success):
     path = record(tmp_path_factory.mktemp("run"), 7, sources, success=success, cause="why")
