@@ -176,6 +176,8 @@ class Console:
     def _show(self, view: View, last: View) -> None:
         """viser itself leaves out what says the same again, but for images and plots."""
         self._scene.show(view)
+        if self._player is not None:
+            self._player.cameras = view.cameras
         for name, image in view.images.items():
             _replace(self._images[name], image, last.images.get(name))
         self._q.content = markup.q_html(view)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 import viser
 
 from expo_ft_ros.monitor.markup import q_html, recorded_html, reply_html
+from expo_ft_ros.monitor.projection import Camera
 from expo_ft_ros.monitor.recording import recorded_view
 from expo_ft_ros.monitor.scene3d import Scene
 from expo_ft_ros.recording.recorded_episode import RecordedEpisode, read_recorded
@@ -57,6 +59,8 @@ class Player:
             self._step: Any = gui.add_slider("step", 0, 1, 1, 0, visible=False)
             self._playing: Any = gui.add_checkbox("play", False, visible=False)
             self._q = gui.add_html("", visible=False)
+        self.cameras: Mapping[str, Camera] = {}
+        """What is known of them now, by the names of views."""
         self._recorded: RecordedEpisode | None = None
         self._shown: tuple[str, int] = (LIVE, 0)
         self._changed, self._closing = threading.Condition(), False
@@ -142,12 +146,10 @@ class Player:
             self._scene.visible, self._live.visible = shown, not shown
 
     def _draw(self, recorded: RecordedEpisode, step: int) -> None:
-        view = recorded_view(recorded, step, self._limits, self._task)
+        view = recorded_view(recorded, step, self._limits, self._task, self.cameras)
         with self._server.atomic():
             self._scene.show(view)
-            self._image.image = np.hstack(
-                [images[step] for images in recorded.episode.views.values()]
-            )
+            self._image.image = np.hstack(list(view.images.values()))
             self._q.content = q_html(view, "Q then")
 
 

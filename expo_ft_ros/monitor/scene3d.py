@@ -11,9 +11,15 @@ import numpy as np
 import viser
 from numpy.typing import NDArray
 
-from expo_ft_ros.data.types import CandidateKind, Source
+from expo_ft_ros.data.types import Source
 from expo_ft_ros.monitor.arm import ARM_JOINTS, arm_points
-from expo_ft_ros.monitor.paths import DRIVER_COLOURS, Colour, box_edges, q_colours
+from expo_ft_ros.monitor.paths import (
+    DRIVER_COLOURS,
+    Colour,
+    box_edges,
+    path_segments,
+    q_colours,
+)
 from expo_ft_ros.monitor.view import View
 from expo_ft_ros.tasks import TaskConfig
 
@@ -76,18 +82,10 @@ class Scene:
         self._hand.draw(np.array(hand), _HAND)
 
     def _show_candidates(self, view: View) -> None:
-        count, length = view.paths.shape[:2]
-        colours = np.repeat(q_colours(view.q), max(0, length - 1), axis=0)
-        segments = np.concatenate([_segments(path) for path in view.paths] or [np.zeros((0, 2, 3))])
-        of = np.repeat(np.arange(count), max(0, length - 1))
-        # An edit's path is dashed: every other step of it is left out. A gripper decision goes
-        # where its base chunk does, so that it is seen only where it is chosen.
-        kind = np.repeat(view.kind, max(0, length - 1))
-        chosen = of == view.chosen
-        gap = (kind == CandidateKind.EDITED) & (np.arange(len(of)) % 2 == 1)
-        gap |= (kind == CandidateKind.GRIPPER) & ~chosen
-        self._candidates.draw(segments[~gap & ~chosen], colours[~gap & ~chosen])
-        self._chosen.draw(segments[~gap & chosen], colours[~gap & chosen])
+        segments, of = path_segments(view.paths, view.kind, view.chosen)
+        colours, chosen = q_colours(view.q), of == view.chosen
+        self._candidates.draw(segments[~chosen], colours[of[~chosen]])
+        self._chosen.draw(segments[chosen], colours[of[chosen]])
 
 
 def furnish(

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is known of the robot's cameras: where each is, and how it sees."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from expo_ft_ros.data.rotation import compose, matrix_of
+from expo_ft_ros.monitor.projection import Camera
+from expo_ft_ros.robots import Frames, ViewConfig
+
+Vector = NDArray[np.float64]
+
+_MODELS = ("", "plumb_bob", "rational_polynomial")
+"""Lenses of sensor_msgs/CameraInfo whose coefficients OpenCV takes as they are."""
+
+_MOST_FRAMES = 1000  # of which anybody can invent more
+
+
+class Placed(NamedTuple):
+    """A frame in another: its origin (3,) [m] and x, y, z, w of its axes (4,) there."""
+
+    position: Vector
+    quaternion: Vector
+
+    def __matmul__(self, other: Placed) -> Placed:
+        """Where `other` is, which is placed in this one."""
+        moved = self.position + matrix_of(self.quaternion) @ other.position
+        return Placed(moved, compose(self.quaternion, other.quaternion))
+
+    def inverse(self) -> Placed:
+        """Where the outer frame is in this one."""
+        back = self.quaternion * [-1.0, -1.0, -1.0, 1.0]
+        return Placed(-matrix_of(back) @ self.position, back)
+
+
+@dataclass(frozen=True)
+class Lens:
+    """What a camera's driver tells of it: as of `Camera`, for the pixels that the graph sees; model
+    is the name of the distortion's."""
+
+    matrix: Vector
+    size: tuple[int, int]
+    distortion: Vector
+    model: str = ""
+
+
+class Calibrations:
+    """Takes what is told, in whatever order."""
+
+    def __init__(self, views: Sequence[ViewConfig], frames: Frames) -> None:
+        """views: of the robot; frames: those of its base and tool."""
+        self._views, self._roots = tuple(views), (frames.base, frames.tool)
+        self._lenses: dict[str, Lens] = {}
+        # Of each frame those that are fixed to it, in both directions.
+        self._fixed: dict[str, dict[str, Placed]] = {}
+
+    def take_lens(self, view: str, lens: Lens) -> None:
+        """How a view's camera sees."""
+        self._lenses[view] = lens
+
+    def take_fixed(self, parent: str, child: str, placed: Placed) -> None:
+        """That a frame stands still in another one. What isn't a pose, or one of very many, is
+        left out."""
+        length = float(np.linalg.norm(placed.quaternion))
+        if not (np.isfinite(placed.position).all() and np.isfinite(length) and length > 0.1):
+            return
+        if parent not in self._fixed and len(self._fixed) >= _MOST_FRAMES:
+            return
+        placed = Placed(placed.position, placed.quaternion / length)
+        self._fixed.setdefault(parent, {})[child] = placed
+        self._fixed.setdefault(child, {})[parent] = placed.inverse()
+
+    def cameras(self) -> Mapping[str, Camera]:
+        """Name of each view of which all is known -> its camera."""
+        known = {}
+        for view in self._views:
+            lens, mount = self._lenses.get(view.name), self._mount(view.frame)
+            if lens is None or mount is None or _flaw(lens):
+                continue
+            root, (position, quaternion) = mount
+            on_tool = root == self._roots[1]
+            known[view.name] = Camera(
+                on_tool, position, quaternion, lens.matrix, lens.size, lens.distortion
+            )
+        return known
+
+    def missing(self) -> Mapping[str, str]:
+        """Name of every other view -> what isn't known of it."""
+        words = {}
+        base, tool = self._roots
+        for view in self._views:
+            lens = self._lenses.get(view.name)
+            lacks = ["nobody tells its camera_info"] if lens is None else _flaw(lens)
+            if self._mount(view.frame) is None:
+                lacks = [*lacks, f"no fixed frame leads from {view.frame} to {base} or {tool}"]
+            if lacks:
+                words[view.name] = "; ".join(lacks)
+        return words
+
+    def _mount(self, frame: str) -> tuple[str, Placed] | None:
+        """Base or tool, and where a frame is in it, by the shortest way."""
+        origin = Placed(np.zeros(3), np.array([0.0, 0.0, 0.0, 1.0]))
+        # Of each the way from it to the frame that is looked for.
+        reached, queue = {frame: origin}, deque([frame])
+        while queue:
+            here = queue.popleft()
+            if here in self._roots:
+                return here, reached[here]
+            for other, placed in self._fixed.get(here, {}).items():
+                if other not in reached:
+                    reached[other] = placed.inverse() @ reached[here]
+                    queue.append(other)
+        return None
+
+
+def _flaw(lens: Lens) -> list[str]:
+    """Why nothing can be drawn by it, if so."""
+    # As sensor_msgs/CameraInfo has it of a camera that isn't calibrated.
+    if not (np.isfinite(lens.matrix).all() and lens.matrix[0, 0] > 0 and lens.matrix[1, 1] > 0):
+        return ["its camera_info is that of a camera without calibration"]
+    if lens.distortion.any() and lens.model not in _MODELS:
+        return [f"lenses of the kind {lens.model} aren't known"]
+    return []
