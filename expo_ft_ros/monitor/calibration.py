@@ -60,10 +60,12 @@ class Calibrations:
         self._lenses: dict[str, Lens] = {}
         # Of each frame those that are fixed to it, in both directions.
         self._fixed: dict[str, dict[str, Placed]] = {}
+        self._cameras: Mapping[str, Camera] | None = None
 
     def take_lens(self, view: str, lens: Lens) -> None:
         """How a view's camera sees."""
-        self._lenses[view] = lens
+        if not _same(self._lenses.get(view), lens):
+            self._lenses[view], self._cameras = lens, None
 
     def take_fixed(self, parent: str, child: str, placed: Placed) -> None:
         """That a frame stands still in another one. What isn't a pose, or one of very many, is
@@ -73,23 +75,16 @@ class Calibrations:
             return
         if parent not in self._fixed and len(self._fixed) >= _MOST_FRAMES:
             return
-        placed = Placed(placed.position, placed.quaternion / length)
+        placed, self._cameras = Placed(placed.position, placed.quaternion / length), None
         self._fixed.setdefault(parent, {})[child] = placed
         self._fixed.setdefault(child, {})[parent] = placed.inverse()
 
     def cameras(self) -> Mapping[str, Camera]:
-        """Name of each view of which all is known -> its camera."""
-        known = {}
-        for view in self._views:
-            lens, mount = self._lenses.get(view.name), self._mount(view.frame)
-            if lens is None or mount is None or _flaw(lens):
-                continue
-            root, (position, quaternion) = mount
-            on_tool = root == self._roots[1]
-            known[view.name] = Camera(
-                on_tool, position, quaternion, lens.matrix, lens.size, lens.distortion
-            )
-        return known
+        """Name of each view of which all is known -> its camera; the same ones as before unless
+        something else has been told."""
+        if self._cameras is None:
+            self._cameras = self._known()
+        return self._cameras
 
     def missing(self) -> Mapping[str, str]:
         """Name of every other view -> what isn't known of it."""
@@ -103,6 +98,19 @@ class Calibrations:
             if lacks:
                 words[view.name] = "; ".join(lacks)
         return words
+
+    def _known(self) -> Mapping[str, Camera]:
+        known = {}
+        for view in self._views:
+            lens, mount = self._lenses.get(view.name), self._mount(view.frame)
+            if lens is None or mount is None or _flaw(lens):
+                continue
+            root, (position, quaternion) = mount
+            on_tool = root == self._roots[1]
+            known[view.name] = Camera(
+                on_tool, position, quaternion, lens.matrix, lens.size, lens.distortion
+            )
+        return known
 
     def _mount(self, frame: str) -> tuple[str, Placed] | None:
         """Base or tool, and where a frame is in it, by the shortest way."""
@@ -128,3 +136,12 @@ def _flaw(lens: Lens) -> list[str]:
     if lens.distortion.any() and lens.model not in _MODELS:
         return [f"lenses of the kind {lens.model} aren't known"]
     return []
+
+
+def _same(one: Lens | None, other: Lens) -> bool:
+    return (
+        one is not None
+        and (one.size, one.model) == (other.size, other.model)
+        and np.array_equal(one.matrix, other.matrix)
+        and np.array_equal(one.distortion, other.distortion)
+    )

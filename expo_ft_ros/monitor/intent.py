@@ -16,7 +16,7 @@ from expo_ft_ros.monitor.projection import Camera, project, project_points
 from expo_ft_ros.monitor.view import View
 
 _WHITE, _DARK = (255, 255, 255), (20, 20, 20)
-_THICK, _EDGE, _END, _RING = 4, 7, 6, 9  # [px] of an image that is shown
+_THIN, _THICK, _EDGE, _END, _RING = 2, 5, 9, 6, 10  # [px] of an image that is shown
 _SHIFT = 3  # bits of a pixel's fraction that OpenCV is given
 OPENS, CLOSES = "opens", "closes"
 
@@ -41,7 +41,7 @@ def draw_intent(image: ImageArray, view: View, camera: Camera) -> None:
     pixels, of = (pixels + 0.5) * scale - 0.5, of[seen]
     for number in range(len(view.paths)):
         if number != view.chosen:
-            _draw(image, pixels[of == number], tuple(colours[number].tolist()), 1)
+            _draw(image, pixels[of == number], tuple(colours[number].tolist()), _THIN)
     if not 0 <= view.chosen < len(view.paths):
         return
     known = np.isfinite(view.q[view.chosen])
