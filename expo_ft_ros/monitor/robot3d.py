@@ -72,6 +72,9 @@ def _placed(scene: viser.SceneApi, name: str, parts: Parts) -> viser.FrameHandle
             mesh.vertices.astype(np.float32),
             mesh.faces.astype(np.uint32),
             color=_COLOURS[of],
+            # viser's standard material takes a browser without a GPU ten seconds to compile, in
+            # which the page answers to no press.
+            material="toon5",
             # Shadows take a browser without a GPU most of its time.
             cast_shadow=False,
             receive_shadow=False,
