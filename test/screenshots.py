@@ -11,7 +11,7 @@ from support.browser import DESKTOP, PHONE, Visit, chromium, wait_until
 from support.console_run import graph_with_console
 
 IMAGES = Path(__file__).resolve().parents[1] / "docs" / "images"
-_DRIVEN = ("policy drives", "16 candidates", "step 2")  # early enough not to be over meanwhile
+_DRIVEN = ("policy drives", "framed: executed", "step 2")  # early enough not to be over meanwhile
 # In real time, since in lock-step an episode is over before anybody has looked.
 _WORDS = ["train", "steps:=500", "realtime:=true", "mode:=async", "preset:=paper"]
 

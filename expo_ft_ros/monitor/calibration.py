@@ -56,72 +56,73 @@ class Calibrations:
 
     def __init__(self, views: Sequence[ViewConfig], frames: Frames) -> None:
         """views: of the robot; frames: those of its base and tool."""
-        self._views, self._roots = tuple(views), (frames.base, frames.tool)
+        self._views, self._frames = tuple(views), frames
         self._lenses: dict[str, Lens] = {}
-        # Of each frame those that are fixed to it, in both directions.
-        self._fixed: dict[str, dict[str, Placed]] = {}
-        self._cameras: Mapping[str, Camera] | None = None
+        # Of each frame the one that it is fixed to, and where it is there.
+        self._fixed: dict[str, tuple[str, Placed]] = {}
+        self._found: tuple[dict[str, Camera], dict[str, str]] | None = None
 
     def take_lens(self, view: str, lens: Lens) -> None:
         """How a view's camera sees."""
         if not _same(self._lenses.get(view), lens):
-            self._lenses[view], self._cameras = lens, None
+            self._lenses[view], self._found = lens, None
 
     def take_fixed(self, parent: str, child: str, placed: Placed) -> None:
-        """That a frame stands still in another one. What isn't a pose, or one of very many, is
-        left out."""
+        """That a frame stands still in another one, and no longer in an earlier one. What isn't a
+        pose, or one of very many, is left out."""
         length = float(np.linalg.norm(placed.quaternion))
         if not (np.isfinite(placed.position).all() and np.isfinite(length) and length > 0.1):
             return
-        if parent not in self._fixed and len(self._fixed) >= _MOST_FRAMES:
-            return
-        placed, self._cameras = Placed(placed.position, placed.quaternion / length), None
-        self._fixed.setdefault(parent, {})[child] = placed
-        self._fixed.setdefault(child, {})[parent] = placed.inverse()
+        if child in self._fixed or len(self._fixed) < _MOST_FRAMES:
+            upright = Placed(placed.position, placed.quaternion / length)
+            self._fixed[child], self._found = (parent, upright), None
 
     def cameras(self) -> Mapping[str, Camera]:
         """Name of each view of which all is known -> its camera; the same ones as before unless
         something else has been told."""
-        if self._cameras is None:
-            self._cameras = self._known()
-        return self._cameras
+        return self._all()[0]
 
     def missing(self) -> Mapping[str, str]:
         """Name of every other view -> what isn't known of it."""
-        words = {}
-        base, tool = self._roots
-        for view in self._views:
-            lens = self._lenses.get(view.name)
-            lacks = ["nobody tells its camera_info"] if lens is None else _flaw(lens)
-            if self._mount(view.frame) is None:
-                lacks = [*lacks, f"no fixed frame leads from {view.frame} to {base} or {tool}"]
-            if lacks:
-                words[view.name] = "; ".join(lacks)
-        return words
+        return self._all()[1]
 
-    def _known(self) -> Mapping[str, Camera]:
-        known = {}
-        for view in self._views:
-            lens, mount = self._lenses.get(view.name), self._mount(view.frame)
-            if lens is None or mount is None or _flaw(lens):
-                continue
-            root, (position, quaternion) = mount
-            on_tool = root == self._roots[1]
-            known[view.name] = Camera(
-                on_tool, position, quaternion, lens.matrix, lens.size, lens.distortion
-            )
-        return known
+    def _all(self) -> tuple[dict[str, Camera], dict[str, str]]:
+        if self._found is None:
+            self._found = {}, {}
+            for view in self._views:
+                self._look_at(view, *self._found)
+        return self._found
+
+    def _look_at(self, view: ViewConfig, known: dict[str, Camera], lacking: dict[str, str]) -> None:
+        """Puts a view into one of the two."""
+        base, tool = self._frames.base, self._frames.tool
+        lens, mount = self._lenses.get(view.name), self._mount(view.frame)
+        lacks = ["nobody tells its camera_info"] if lens is None else _flaw(lens)
+        if mount is None:
+            lacks = [*lacks, f"no fixed frame leads from {view.frame} to {base} or {tool}"]
+        if lens is None or mount is None or lacks:
+            lacking[view.name] = "; ".join(lacks)
+            return
+        root, placed = mount
+        known[view.name] = Camera(
+            root == tool, *placed, matrix=lens.matrix, size=lens.size, distortion=lens.distortion
+        )
 
     def _mount(self, frame: str) -> tuple[str, Placed] | None:
         """Base or tool, and where a frame is in it, by the shortest way."""
+        # Of each frame its neighbours, and where they are in it.
+        beside: dict[str, dict[str, Placed]] = {}
+        for child, (parent, placed) in self._fixed.items():
+            beside.setdefault(parent, {})[child] = placed
+            beside.setdefault(child, {})[parent] = placed.inverse()
         origin = Placed(np.zeros(3), np.array([0.0, 0.0, 0.0, 1.0]))
-        # Of each the way from it to the frame that is looked for.
+        # In each frame the one that is looked for.
         reached, queue = {frame: origin}, deque([frame])
         while queue:
             here = queue.popleft()
-            if here in self._roots:
+            if here in (self._frames.base, self._frames.tool):
                 return here, reached[here]
-            for other, placed in self._fixed.get(here, {}).items():
+            for other, placed in beside.get(here, {}).items():
                 if other not in reached:
                     reached[other] = placed.inverse() @ reached[here]
                     queue.append(other)

@@ -3,11 +3,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from expo_ft_ros.data.types import ImageArray
 from expo_ft_ros.monitor.overlay import write_words
@@ -38,17 +35,21 @@ def draw_intent(image: ImageArray, view: View, camera: Camera) -> None:
     colours = q_colours(view.q)
     segments, of = path_segments(view.paths, view.kind, view.chosen)
     pixels, seen = project(camera, segments, *placed)
-    pixels, of = (pixels + 0.5) * scale - 0.5, of[seen]
-    for number in range(len(view.paths)):
-        if number != view.chosen:
-            _draw(image, pixels[of == number], tuple(colours[number].tolist()), _THIN)
+    ends = np.round(((pixels + 0.5) * scale - 0.5) * (1 << _SHIFT)).astype(np.int32)
+    # Path by path, as they come.
+    parts = np.split(ends, np.searchsorted(of[seen], np.arange(1, len(view.paths))))
+    for number, part in enumerate(parts):
+        if number != view.chosen and len(part):
+            # They are many: smooth ones take thrice the time.
+            colour: Colour = tuple(colours[number].tolist())
+            cv2.polylines(image, list(part), False, colour, _THIN, cv2.LINE_8, _SHIFT)
     if not 0 <= view.chosen < len(view.paths):
         return
     known = np.isfinite(view.q[view.chosen])
-    colour: Colour = tuple(colours[view.chosen].tolist()) if known else _WHITE
-    best = pixels[of == view.chosen]
-    _draw(image, best, _DARK, _EDGE)
-    _draw(image, best, colour, _THICK)
+    colour = tuple(colours[view.chosen].tolist()) if known else _WHITE
+    best = list(parts[view.chosen])
+    cv2.polylines(image, best, False, _DARK, _EDGE, cv2.LINE_AA, _SHIFT)
+    cv2.polylines(image, best, False, colour, _THICK, cv2.LINE_AA, _SHIFT)
     path = view.paths[view.chosen]
     steps = [len(path) - 1, *(change.step for change in view.gripper)]
     points, shown = project_points(camera, path[steps], *placed)
@@ -71,12 +72,3 @@ def _mark(image: ImageArray, place: tuple[int, int], word: str) -> None:
         left = max(0, place[0] - _RING - 6 - wide)
     low = int(np.clip(place[1] + high // 2, high + 2, image.shape[0] - 4))
     write_words(image, word, (left, low), _WHITE)
-
-
-def _draw(
-    image: ImageArray, pixels: NDArray[np.floating[Any]], colour: Colour, thickness: int
-) -> None:
-    """pixels: (N, 2, 2) ends of segments."""
-    if len(pixels):
-        ends = np.round(pixels * (1 << _SHIFT)).astype(np.int32)
-        cv2.polylines(image, list(ends), False, colour, thickness, cv2.LINE_AA, _SHIFT)

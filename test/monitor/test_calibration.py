@@ -116,6 +116,28 @@ def test_what_is_no_pose_is_left_out():
     assert not made.cameras()
 
 
+def test_a_frame_that_is_fixed_elsewhere_has_left_where_it_was():
+    made, here = calibrations(), Placed(np.zeros(3), np.array([0.0, 0.0, 0.0, 1.0]))
+    made.take_fixed("base", "side_optical", here)
+    assert not made.cameras()["side"].on_tool
+    made.take_fixed("tcp", "side_optical", here)
+    assert made.cameras()["side"].on_tool
+    made.take_fixed("nowhere", "side_optical", here)
+    assert not made.cameras()
+
+
+def test_of_strangers_frames_there_is_an_end():
+    made, here = calibrations(), Placed(np.zeros(3), np.array([0.0, 0.0, 0.0, 1.0]))
+    made.take_fixed("base", "side_optical", here)
+    for number in range(2000):
+        made.take_fixed("base", f"stranger {number}", here)
+    made.take_fixed("tcp", "wrist_optical", here)
+    assert list(made.cameras()) == ["side"]
+    # Who was known before can still be told anew.
+    made.take_fixed("base", "side_optical", Placed(np.ones(3), here.quaternion))
+    np.testing.assert_array_equal(made.cameras()["side"].position, 1)
+
+
 def test_frames_in_a_ring_have_an_end():
     made, here = calibrations(), Placed(np.zeros(3), np.array([0.0, 0.0, 0.0, 1.0]))
     for parent, child in (("side_optical", "a"), ("a", "b"), ("b", "side_optical")):
