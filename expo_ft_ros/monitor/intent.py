@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 
@@ -14,6 +16,7 @@ from expo_ft_ros.monitor.view import View
 
 _WHITE, _DARK = (255, 255, 255), (20, 20, 20)
 _THIN, _THICK, _EDGE, _END, _RING = 2, 5, 9, 6, 10  # [px] of an image that is shown
+_APART = 2.5 * _RING  # two words [px]
 _SHIFT = 3  # bits of a pixel's fraction that OpenCV is given
 OPENS, CLOSES = "opens", "closes"
 
@@ -53,13 +56,16 @@ def draw_intent(image: ImageArray, view: View, camera: Camera) -> None:
     path = view.paths[view.chosen]
     steps = [len(path) - 1, *(change.step for change in view.gripper)]
     points, shown = project_points(camera, path[steps], *placed)
+    marked = list[tuple[int, int]]()
     for number, (x, y) in zip(shown.tolist(), (points + 0.5) * scale - 0.5, strict=True):
         place = round(float(x)), round(float(y))
         if number == 0:
             cv2.circle(image, place, _END + 2, _DARK, -1, cv2.LINE_AA)
             cv2.circle(image, place, _END, colour, -1, cv2.LINE_AA)
-        else:
+        elif all(math.dist(place, other) > _APART for other in marked):
+            # Of several in one place the first one counts, and can be read.
             _mark(image, place, OPENS if view.gripper[number - 1].opens else CLOSES)
+            marked.append(place)
 
 
 def _mark(image: ImageArray, place: tuple[int, int], word: str) -> None:

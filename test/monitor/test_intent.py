@@ -100,6 +100,19 @@ def test_a_word_at_the_border_stays_in_the_picture(monkeypatch):
     assert left < 2 * (FOCAL * 0.43 / 0.8 + 112) - 30
 
 
+def test_of_two_changes_in_one_place_the_first_is_said(monkeypatch):
+    said = []
+    monkeypatch.setattr(intent, "write_words", lambda _, words, *__: said.append(words))
+    seen = view()
+    both = (GripperChange(2, False), GripperChange(6, True))
+    drawn(replace(seen, gripper=both))
+    assert said == [intent.CLOSES, intent.OPENS]
+    said.clear()
+    still = np.repeat(seen.paths[:, :1], 9, axis=1)
+    drawn(replace(seen, paths=still, gripper=both))
+    assert said == [intent.CLOSES]
+
+
 def test_without_a_critic_the_executed_one_is_white():
     image = drawn(view(q=np.full(2, np.nan, np.float32)))
     assert at(image, np.array([0.61, 0.0, 0.2])) == WHITE
