@@ -172,8 +172,15 @@ TOPICS: Mapping[str, Topic] = _table(
         f"camera/{VIEW}/camera_info",
         _INFO,
         "camera",
-        "",
+        "monitor",
         "A view's calibration, as of the part of the image that is seen.",
+    ),
+    _latched(
+        f"camera/{VIEW}/mount",
+        "geometry_msgs/TransformStamped",
+        "sim",
+        "monitor",
+        "Where a simulated camera is, as on /tf_static: its optical frame in base or tool.",
     ),
     _driver(
         "joint_states",
@@ -216,7 +223,7 @@ TOPICS: Mapping[str, Topic] = _table(
             "/tf_static",
             _TF,
             ROBOT,
-            "recorder",
+            "recorder monitor",
             "The simulated cameras: optical frames in base or tool, where tf2_msgs is installed.",
         )
     ),
@@ -338,7 +345,7 @@ TOPICS: Mapping[str, Topic] = _table(
         "session policy monitor",
         "The learner's progress; policy hears of new weights in async mode.",
     ),
-    _tick("sim/state", f"{_OWN}/SimState", "sim", "operator", "Ground truth."),
+    _tick("sim/state", f"{_OWN}/SimState", "sim", "operator monitor", "Ground truth."),
     _tick(
         "sim/operator_ready",
         "std_msgs/Header",
@@ -359,7 +366,7 @@ TOPICS: Mapping[str, Topic] = _table(
         _IMAGE,
         "monitor",
         "",
-        "A view's image, with what the classifier sees.",
+        "A view's image, with what the classifier sees and where the policy's chunks go.",
     ),
     _newest("monitor/q", _IMAGE, "monitor", "", "Q of the candidates over the episode, a plot."),
     # A reader keeps one history over all writers of the topic, so it must hold a message of each.

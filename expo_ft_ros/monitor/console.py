@@ -26,10 +26,10 @@ from expo_ft_ros.monitor.view import View
 from expo_ft_ros.robots import RobotLimits
 from expo_ft_ros.tasks import TaskConfig
 
-# Where a scene is looked at from, and where to, from the middle of the workspace [m]: on a narrow
-# screen the panel covers the lower part.
-_WIDE = np.array([[0.62, -0.48, 0.3], [0.0, 0.0, 0.0]])
-_NARROW = np.array([[0.85, -0.65, 0.0], [0.0, 0.0, -0.4]])
+# Where a scene is looked at from, and where to, from the middle of the workspace [m]: from a side
+# where no simulated camera is; on a narrow screen the panel covers the lower part.
+_WIDE = np.array([[0.34, -0.76, 0.26], [-0.1, 0.0, 0.05]])
+_NARROW = np.array([[0.5, -0.95, 0.0], [-0.1, 0.0, -0.4]])
 _NARROW_WIDTH = 576  # [px]
 _PHONE = """<style>@media (max-width: 36em) {
   div[style*="width: 20em"] { width: 100vw !important; }
@@ -169,6 +169,8 @@ class Console:
     def _show(self, view: View, last: View) -> None:
         """viser itself leaves out what says the same again, but for images and plots."""
         self._scene.show(view)
+        if self._player is not None:
+            self._player.cameras = view.cameras
         for name, image in view.images.items():
             _replace(self._images[name], image, last.images.get(name))
         self._q.content = markup.q_html(view)

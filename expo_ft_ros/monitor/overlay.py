@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the reward classifier looks at, drawn over a camera's image."""
+"""Drawn over a camera's image: what the reward classifier looks at, and words."""
 
 from __future__ import annotations
 
@@ -16,12 +16,19 @@ _SHARE = 0.55  # of the mask's colour where it covers a pixel
 _LARGEST = 448  # px: small images are drawn larger, so that the words can be read
 
 
-def draw_marks(image: ImageArray, marks: Marks | None, words: str = "") -> ImageArray:
-    """A new image (H, W, 3) RGB: pixels that count in one colour, regions as named boxes, words in
-    its lower left. image: (h, w, 3) RGB, not changed; a small one comes out twice as large."""
+def enlarged(image: ImageArray) -> ImageArray:
+    """A new image that can be drawn on: one of (h, w, 3) that is small comes out twice as large, or
+    a whole number of times."""
     scale = max(1, _LARGEST // max(image.shape[:2]))
-    drawn = np.repeat(np.repeat(image, scale, axis=0), scale, axis=1)
+    return np.repeat(np.repeat(image, scale, axis=0), scale, axis=1)
+
+
+def draw_marks(image: ImageArray, marks: Marks | None) -> ImageArray:
+    """A new image (H, W, 3) RGB as `enlarged`: pixels that count in one colour, regions as named
+    boxes. image: (h, w, 3) RGB, not changed."""
+    drawn = enlarged(image)
     if marks is not None:
+        scale = len(drawn) // len(image)
         if marks.mask is not None:
             mask = np.repeat(np.repeat(marks.mask, scale, axis=0), scale, axis=1)
             mixed = (1 - _SHARE) * drawn[mask] + _SHARE * np.array(MASK)
@@ -31,14 +38,19 @@ def draw_marks(image: ImageArray, marks: Marks | None, words: str = "") -> Image
             corner = (round(left * width), round(top * height))
             opposite = (round(right * width) - 1, round(bottom * height) - 1)
             cv2.rectangle(drawn, corner, opposite, REGION, 1)
-            _write(drawn, name, (corner[0] + 3, corner[1] - 4), REGION)
-    if words:
-        _write(drawn, words, (6, drawn.shape[0] - 8), (255, 255, 255))
+            write_words(drawn, name, (corner[0] + 3, corner[1] - 4), REGION)
     return drawn
 
 
-def _write(image: ImageArray, words: str, place: tuple[int, int], colour: Colour) -> None:
-    """In one line, with a dark edge, so that it can be read on anything."""
+def write_below(image: ImageArray, words: str) -> None:
+    """In the lower left of an image (H, W, 3), which is changed."""
+    if words:
+        write_words(image, words, (6, image.shape[0] - 8), (255, 255, 255))
+
+
+def write_words(image: ImageArray, words: str, place: tuple[int, int], colour: Colour) -> None:
+    """In one line from its lower left at `place` [px] on, with a dark edge, so that it can be read
+    on anything; the image (H, W, 3) is changed."""
     face, size = cv2.FONT_HERSHEY_SIMPLEX, 0.65
     plain = words.encode("ascii", "replace").decode()
     left, low = place

@@ -23,6 +23,7 @@ from expo_ft_ros.monitor.episode_list import EpisodeList, row
 from expo_ft_ros.monitor.episodes_page import FRAME
 from expo_ft_ros.monitor.feed import Feed
 from expo_ft_ros.monitor.markup import q_html, recorded_html, reply_html
+from expo_ft_ros.monitor.projection import Camera
 from expo_ft_ros.monitor.recording import recorded_view
 from expo_ft_ros.monitor.scene3d import Scene
 from expo_ft_ros.monitor.timeline import driver_name, legend_html, timeline_svg
@@ -104,6 +105,8 @@ class Player:
         with tabs.add_tab("Recorded"):
             gui.add_html(FRAME)
         self._list = EpisodeList(recordings.folder)
+        self.cameras: Mapping[str, Camera] = {}
+        """What is known of them now, by the names of views."""
         self._played: _Played | None = None
         self._step, self._drawn, self._playing = 0, -1, False
         self._feed = Feed(self._heard)
@@ -269,7 +272,8 @@ class Player:
         if self._played is None or self._drawn == self._step:
             return
         self._drawn = self._step
-        view = recorded_view(self._played.recorded, self._step, self._limits, self._task)
+        recorded = self._played.recorded
+        view = recorded_view(recorded, self._step, self._limits, self._task, self.cameras)
         with self._server.atomic():
             self._scene.show(view)
         self._feed.tell(

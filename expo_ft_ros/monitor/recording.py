@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -10,8 +13,11 @@ import viser.transforms
 from numpy.typing import NDArray
 
 from expo_ft_ros.control.episode_machine import EpisodeSnapshot
-from expo_ft_ros.data.types import FloatArray, Source
-from expo_ft_ros.monitor.paths import tool_paths
+from expo_ft_ros.data.types import GRIPPER, FloatArray, Source
+from expo_ft_ros.monitor.intent import draw_intent
+from expo_ft_ros.monitor.overlay import enlarged
+from expo_ft_ros.monitor.paths import gripper_changes, tool_paths
+from expo_ft_ros.monitor.projection import Camera
 from expo_ft_ros.monitor.view import View
 from expo_ft_ros.recording.recorded_episode import RecordedEpisode
 from expo_ft_ros.robots import RobotLimits
@@ -19,9 +25,17 @@ from expo_ft_ros.tasks import TaskConfig
 
 
 def recorded_view(
-    recorded: RecordedEpisode, step: int, limits: RobotLimits, task: TaskConfig
+    recorded: RecordedEpisode,
+    step: int,
+    limits: RobotLimits,
+    task: TaskConfig,
+    cameras: Mapping[str, Camera] = MappingProxyType({}),
 ) -> View:
-    """What there was to see when `step` steps were done, from 0 to the episode's length."""
+    """What there was to see when `step` steps were done, from 0 to the episode's length.
+
+    cameras: by the names of views, which they took; on those images is drawn what the policy was
+    about to do, without any the images are as they were recorded.
+    """
     episode, outcome = recorded.episode, recorded.episode.outcome
     state = episode.state[step]
     driving = min(step, len(episode) - 1)
@@ -29,11 +43,16 @@ def recorded_view(
     latest = recorded.latest(step)
     if latest is not None:
         choice = recorded.choices[latest]
-        start = episode.state[max(0, recorded.steps[latest]), :3]
+        made = max(0, int(recorded.steps[latest]))
+        start = episode.state[made, :3]
+        width, before = float(episode.state[made, 9]), episode.executed[:made, GRIPPER]
         seen = {"q": choice.q, "kind": choice.kind, "chosen": choice.chosen}
         seen["member_spread"] = choice.member_spread
+        seen["gripper"] = gripper_changes(
+            choice.actions[choice.chosen], width, before, limits, task.period
+        )
         seen["paths"] = tool_paths(start, choice.actions, limits, task.period)
-    return View(
+    view = View(
         time=step * task.period,
         episode=EpisodeSnapshot(
             episode=outcome.episode, state="recorded", stage=outcome.stage, steps=step
@@ -47,8 +66,15 @@ def recorded_view(
         executed=episode.state[: step + 1, :3].astype(np.float64),
         sources=np.concatenate([episode.source[:1], episode.source[:step]]),
         images={name: images[step] for name, images in episode.views.items()},
+        cameras={name: camera for name, camera in cameras.items() if name in episode.views},
         **seen,
     )
+    if not view.cameras:
+        return view
+    drawn = {name: enlarged(image) for name, image in view.images.items()}
+    for name, camera in view.cameras.items():
+        draw_intent(drawn[name], view, camera)
+    return replace(view, images=drawn)
 
 
 def _quaternion(columns: FloatArray) -> NDArray[np.float64]:

@@ -11,19 +11,27 @@ import numpy as np
 import viser
 from numpy.typing import NDArray
 
-from expo_ft_ros.data.types import CandidateKind, Source
-from expo_ft_ros.monitor.arm import ARM_JOINTS, arm_points
-from expo_ft_ros.monitor.paths import DRIVER_COLOURS, Colour, box_edges, q_colours
+from expo_ft_ros.data.types import Source
+from expo_ft_ros.monitor.paths import (
+    DRIVER_COLOURS,
+    Colour,
+    box_edges,
+    path_segments,
+    q_colours,
+)
+from expo_ft_ros.monitor.projection import Camera
+from expo_ft_ros.monitor.robot3d import Robot
 from expo_ft_ros.monitor.view import View
 from expo_ft_ros.tasks import TaskConfig
 
 Points = NDArray[np.floating[Any]]
 
-_GRID, _BOX, _ARM, _HAND = (52, 56, 62), (96, 104, 114), (150, 156, 164), (214, 218, 224)
+_GRID, _BOX, _CAMERA = (52, 56, 62), (96, 104, 114), (150, 156, 164)
+_OBJECT = (240, 110, 90)
 _REGION = (150, 105, 180)  # of no Q and no driver
 _CENTRE, _HALF = 0.3, 0.7  # of the table: in front of the base, half of its sides [m]
-_FINGERS = 0.045  # from the tool centre point back to the hand [m]
-_FLANGE = 0.1034  # and to the flange
+_FRUSTUM, _DOT, _AXES = 0.05, 0.025, 0.2  # [m]
+_MOST_OBJECTS = 200
 
 
 class Scene:
@@ -31,11 +39,18 @@ class Scene:
 
     def __init__(self, scene: viser.SceneApi, root: str, *, visible: bool = True) -> None:
         """root: of the names in the scene, as "/live"."""
+        self._viser, self._name = scene, root
         self._root = scene.add_frame(root, show_axes=False, visible=visible)
-        self._arm = _Lines(scene, f"{root}/arm", 0.045, world=True)
-        # Without its axes: their hues are those of a high and a low Q.
-        self._tool = scene.add_frame(f"{root}/tool", show_axes=False, visible=False)
-        self._hand = _Lines(scene, f"{root}/tool/hand", 0.014, world=True)
+        self._robot = Robot(scene, root)
+        self._cameras: dict[str, tuple[Camera, viser.CameraFrustumHandle]] = {}
+        self._objects = scene.add_point_cloud(
+            f"{root}/objects",
+            np.zeros((1, 3), np.float32),
+            np.array([_OBJECT], np.uint8),
+            point_size=_DOT,
+            point_shape="circle",
+            visible=False,
+        )
         self._candidates = _Lines(scene, f"{root}/candidates", 2.0)
         self._chosen = _Lines(scene, f"{root}/chosen", 6.0)
         self._executed = _Lines(scene, f"{root}/executed", 4.0)
@@ -51,56 +66,65 @@ class Scene:
 
     def show(self, view: View) -> None:
         """Draws all of a view that has a place in space."""
-        self._show_arm(view)
+        self._robot.show(view)
+        self._show_cameras(view)
+        self._show_objects(view)
         self._show_candidates(view)
         executed = view.executed if len(view.executed) > 1 else np.zeros((0, 3))
         colours = np.array([DRIVER_COLOURS[Source(by)] for by in view.sources[1:]], np.uint8)
         self._executed.draw(_segments(executed), colours)
 
-    def _show_arm(self, view: View) -> None:
-        arm = arm_points(view.joints) if len(view.joints) == ARM_JOINTS else np.zeros((0, 3))
-        self._arm.draw(_segments(arm), _ARM)
-        self._tool.visible = view.position is not None
-        if view.position is None:
-            return
-        x, y, z, w = view.quaternion
-        self._tool.position, self._tool.wxyz = view.position, np.array([w, x, y, z])
-        half = view.gripper_width / 2
-        left, right, back = np.array([0, half, 0]), np.array([0, -half, 0]), [0, 0, -_FINGERS]
-        hand = [
-            [left, left + back],
-            [right, right + back],
-            [[0, -0.09, -_FINGERS], [0, 0.09, -_FINGERS]],
-            [back, [0, 0, -_FLANGE]],
-        ]
-        self._hand.draw(np.array(hand), _HAND)
+    def _show_cameras(self, view: View) -> None:
+        """Again only those of which something else is known."""
+        for name, (camera, shown) in list(self._cameras.items()):
+            if view.cameras.get(name) is not camera:
+                shown.remove()
+                del self._cameras[name]
+        for name, camera in view.cameras.items():
+            if name in self._cameras:
+                continue
+            x, y, z, w = camera.quaternion
+            handle = self._viser.add_camera_frustum(
+                f"{self._name}/{'tool/' if camera.on_tool else ''}camera_{name}",
+                camera.field_of_view,
+                camera.size[0] / camera.size[1],
+                scale=_FRUSTUM,
+                thickness=1.5,
+                thickness_units="screen",
+                color=_CAMERA,
+                position=camera.position,
+                wxyz=np.array([w, x, y, z]),
+                cast_shadow=False,
+                receive_shadow=False,
+            )
+            self._cameras[name] = camera, handle
+
+    def _show_objects(self, view: View) -> None:
+        places = list(view.objects.values())[:_MOST_OBJECTS]
+        self._objects.visible = bool(places)
+        if places:
+            self._objects.points = np.array(places, np.float32)
+            self._objects.colors = np.tile(np.array(_OBJECT, np.uint8), (len(places), 1))
 
     def _show_candidates(self, view: View) -> None:
-        count, length = view.paths.shape[:2]
-        colours = np.repeat(q_colours(view.q), max(0, length - 1), axis=0)
-        segments = np.concatenate([_segments(path) for path in view.paths] or [np.zeros((0, 2, 3))])
-        of = np.repeat(np.arange(count), max(0, length - 1))
-        # An edit's path is dashed: every other step of it is left out. A gripper decision goes
-        # where its base chunk does, so that it is seen only where it is chosen.
-        kind = np.repeat(view.kind, max(0, length - 1))
-        chosen = of == view.chosen
-        gap = (kind == CandidateKind.EDITED) & (np.arange(len(of)) % 2 == 1)
-        gap |= (kind == CandidateKind.GRIPPER) & ~chosen
-        self._candidates.draw(segments[~gap & ~chosen], colours[~gap & ~chosen])
-        self._chosen.draw(segments[~gap & chosen], colours[~gap & chosen])
+        segments, of = path_segments(view.paths, view.kind, view.chosen)
+        colours, chosen = q_colours(view.q), of == view.chosen
+        self._candidates.draw(segments[~chosen], colours[of[~chosen]])
+        self._chosen.draw(segments[chosen], colours[of[chosen]])
 
 
 def furnish(
     scene: viser.SceneApi, task: TaskConfig, heights: Mapping[str, float] = MappingProxyType({})
 ) -> None:
-    """What stands still: the table's plane, the box that the tool stays in, and in it the heights
-    that the classifier counts, each by its name [m]."""
+    """What stands still: the axes of the base, the table's plane, the box that the tool stays in,
+    and in it the heights that the classifier counts, each by its name [m]."""
     scene.configure_default_lights(cast_shadow=False)
     # As lines: viser's grid and shadows take a browser without a GPU most of its time.
     across = np.linspace(-_HALF, _HALF, 15)
     one_way = np.array([[[a, -_HALF, 0.0], [a, _HALF, 0.0]] for a in across])
     table = np.concatenate([one_way, one_way[..., [1, 0, 2]]]) + np.array([_CENTRE, 0.0, 0.0])
     _Lines(scene, "/table", 1.0).draw(table, _GRID)
+    scene.add_frame("/base", axes_length=_AXES, axes_radius=0.004, origin_radius=0.006)
     edges = box_edges(task.workspace.low, task.workspace.high)
     _Lines(scene, "/workspace", 1.5).draw(edges, _BOX)
     for number, (name, height) in enumerate(heights.items()):
@@ -120,16 +144,14 @@ def _level(task: TaskConfig, height: float) -> Points:
 class _Lines:
     """Segments that may come in any number, also none."""
 
-    def __init__(
-        self, scene: viser.SceneApi, name: str, thickness: float, *, world: bool = False
-    ) -> None:
-        """thickness: [px], or [m] in the world."""
+    def __init__(self, scene: viser.SceneApi, name: str, thickness: float) -> None:
+        """thickness: [px]."""
         self._handle = scene.add_line_segments(
             name,
             np.zeros((1, 2, 3)),
             np.zeros((1, 2, 3), np.uint8),
             thickness=thickness,
-            thickness_units="world" if world else "screen",
+            thickness_units="screen",
             visible=False,
         )
 

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from expo_ft_ros.control.episode_machine import EpisodeSnapshot
 from expo_ft_ros.data.types import FloatArray, ImageArray, Source
+from expo_ft_ros.monitor.paths import GripperChange
+from expo_ft_ros.monitor.projection import Camera
 from expo_ft_ros.monitor.training import Training
 
 
@@ -82,10 +84,13 @@ class View:
         member_spread: (K,) standard deviation of Q among the critic's members; (0,): unknown.
         chosen: Index of the executed one; -1: none.
         paths: (K, H + 1, 3) where each would take the tool (`paths.tool_paths`).
+        gripper: Where the executed one opens or closes the gripper.
         executed: (M, 3) where the tool was in this episode, from its start on.
         sources: (M,) of `Source`: who brought it there, the start's being the first step's.
         images: Name of a camera's view -> (h, w, 3) RGB with its overlay; none before each camera
             has given one.
+        cameras: Name of each view of which it is known -> its camera.
+        objects: Name of each thing of which the simulation tells -> (3,) where it is.
         q_history: (n, 4) over this episode: step, least and greatest Q of the candidates, Q of the
             chosen one.
         training: How it goes.
@@ -113,9 +118,12 @@ class View:
     member_spread: FloatArray = field(default_factory=lambda: np.zeros(0, np.float32))
     chosen: int = -1
     paths: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 1, 3)))
+    gripper: tuple[GripperChange, ...] = ()
     executed: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 3)))
     sources: NDArray[np.uint8] = field(default_factory=lambda: np.zeros(0, np.uint8))
     images: Mapping[str, ImageArray] = field(default_factory=dict)
+    cameras: Mapping[str, Camera] = field(default_factory=dict)
+    objects: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     q_history: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 4)))
     training: Training = field(default_factory=Training)
     left: str = ""

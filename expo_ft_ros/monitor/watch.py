@@ -14,9 +14,19 @@ import numpy as np
 
 from expo_ft_ros.control.episode_machine import EpisodeSnapshot, State
 from expo_ft_ros.data.rotation import TOOL_DOWN
-from expo_ft_ros.data.types import Candidates, ImageArray, Observation, Proprio, Source, Step
-from expo_ft_ros.monitor.overlay import draw_marks
-from expo_ft_ros.monitor.paths import tool_paths
+from expo_ft_ros.data.types import (
+    GRIPPER,
+    Candidates,
+    ImageArray,
+    Observation,
+    Proprio,
+    Source,
+    Step,
+)
+from expo_ft_ros.monitor.intent import draw_intent
+from expo_ft_ros.monitor.overlay import draw_marks, write_below
+from expo_ft_ros.monitor.paths import gripper_changes, tool_paths
+from expo_ft_ros.monitor.projection import Camera
 from expo_ft_ros.monitor.training import Training
 from expo_ft_ros.monitor.view import Diagnostic, LearningView, Level, SessionView, View
 from expo_ft_ros.robots import RobotLimits
@@ -66,6 +76,7 @@ class Watch:
         self._candidates: Candidates | None = None
         self._steps: dict[int, Step] = {}
         self._places: dict[int, np.ndarray[Any, Any]] = {}
+        self._widths: dict[int, float] = {}
         self._first = 0
         self._q: dict[int, tuple[float, float, float]] = {}
         # In the order in which they are shown.
@@ -78,7 +89,7 @@ class Watch:
     def take_episode(self, snapshot: EpisodeSnapshot) -> None:
         """The episode's state; with a new episode the path begins anew."""
         if snapshot.episode != self._view.episode.episode:
-            self._steps, self._places, self._q = {}, {}, {}
+            self._steps, self._places, self._widths, self._q = {}, {}, {}, {}
             self._first = 0
         self._first = snapshot.first_observation or self._first
         self._view = replace(self._view, episode=snapshot)
@@ -100,12 +111,23 @@ class Watch:
         """What a camera sees, also between episodes. view: its name; image: (h, w, 3) RGB."""
         self._seen[view] = image
 
+    def take_cameras(self, cameras: Mapping[str, Camera], missing: Mapping[str, str]) -> None:
+        """What is known of the cameras: name of a view -> its camera, or what is missing of it."""
+        self._view = replace(self._view, cameras=cameras)
+        lacks = {f"no paths on {name}": words for name, words in missing.items()}
+        self.take_status("cameras", lacks)
+
+    def take_objects(self, objects: Mapping[str, np.ndarray[Any, Any]]) -> None:
+        """Where things are by the simulation's word: name -> (3,) base frame [m]."""
+        self._view = replace(self._view, objects=objects)
+
     def take_observation(self, observation: Observation, episode: int) -> None:
         """One snapshot of an episode; 0: of none."""
         self._observation, self._of = observation, episode
         if episode and episode == self._view.episode.episode:
             self._first = self._first or observation.number
             self._places[observation.number] = observation.proprio.position
+            self._widths[observation.number] = observation.proprio.gripper_width
 
     def take_step(self, step: Step) -> None:
         """What was executed; one that is told again, changed, holds."""
@@ -167,7 +189,7 @@ class Watch:
     def view(self, time: float, *, images: bool = True) -> View:
         """How things stand. time: of the run [s]; images: false leaves the drawing out, which is
         what takes its time."""
-        return replace(
+        view = replace(
             self._view,
             time=time,
             status={k: v for words in self._status.values() for k, v in words.items()},
@@ -177,9 +199,9 @@ class Watch:
             q_history=self._q_history(),
             **self._driven(),
             **self._driver(),
-            **(self._images() if images else {}),
             **self._choice(),
         )
+        return replace(view, images=self._images(view)) if images else view
 
     def _driven(self) -> dict[str, Any]:
         """The executed path: an action moved the tool to the observation after its own."""
@@ -200,18 +222,17 @@ class Watch:
         newest = self._steps[max(self._steps)]
         return {"driver": newest.source, "cause": newest.cause}
 
-    def _images(self) -> dict[str, Any]:
+    def _images(self, view: View) -> Mapping[str, ImageArray]:
         if any(name not in self._seen for name in self._view_names):
             return {}
         seen = {name: self._seen[name] for name in self._view_names}
         proprio = Proprio(np.zeros(3), TOOL_DOWN, 0.0)  # marks are of pixels
         marks = self._classifier.marks(Observation(0, 0.0, seen, proprio, ""))
-        words = {self._view_names[0]: self._view.reward}
-        images = {
-            name: draw_marks(image, marks.get(name), words.get(name, ""))
-            for name, image in seen.items()
-        }
-        return {"images": images}
+        images = {name: draw_marks(image, marks.get(name)) for name, image in seen.items()}
+        for name, camera in view.cameras.items():
+            draw_intent(images[name], view, camera)
+        write_below(images[self._view_names[0]], view.reward)
+        return images
 
     def _choice(self) -> dict[str, Any]:
         """Candidates are paths from where the tool was when they were drawn; none outside of a
@@ -220,11 +241,16 @@ class Watch:
         lasts = self._view.episode.state in (State.RUNNING, State.PAUSED)
         if candidates is None or not lasts or candidates.observation < self._first:
             return {}
-        start = self._places.get(candidates.observation)
+        number = candidates.observation
+        start = self._places.get(number)
         if start is None:
             return {}
         limits, period = self._limits, self._task.period
+        executed = candidates.actions[candidates.chosen]
+        earlier = sorted(n for n in self._steps if n < number)
+        before = [float(self._steps[n].executed[GRIPPER]) for n in earlier]
         return {
+            "gripper": gripper_changes(executed, self._widths[number], before, limits, period),
             "q": candidates.q,
             "kind": candidates.kind,
             "member_spread": candidates.member_spread,

@@ -17,8 +17,9 @@ from typing import Any, get_args
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import TransformStamped
 from rclpy.client import Client
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CameraInfo, Image
 from std_srvs.srv import SetBool, Trigger
 
 from expo_ft_ros.control.plan import Operator
@@ -28,6 +29,7 @@ from expo_ft_ros.experiment.operator_word import words_of
 from expo_ft_ros.experiment.progress import format_result, read_summary, status_rows, time_left
 from expo_ft_ros.monitor.address import CONSOLE_PORT, console_address, console_token
 from expo_ft_ros.monitor.arm import ARM_JOINTS, arm_points
+from expo_ft_ros.monitor.calibration import Calibrations
 from expo_ft_ros.monitor.console import Console
 from expo_ft_ros.monitor.controls import NotDone
 from expo_ft_ros.monitor.playback import Recordings
@@ -43,6 +45,7 @@ from expo_ft_ros.msg import (
     Proprio,
     Reward,
     SessionStatus,
+    SimState,
     Step,
 )
 from expo_ft_ros.recording.messages import (
@@ -50,6 +53,7 @@ from expo_ft_ros.recording.messages import (
     image_to_array,
     nanoseconds,
     observation_from_msg,
+    pose_arrays,
     proprio_from_msg,
     step_from_msg,
     verdict_from_msg,
@@ -57,6 +61,8 @@ from expo_ft_ros.recording.messages import (
 from expo_ft_ros.report.told_training import ToldTraining
 from expo_ft_ros.robots import load_robot
 from expo_ft_ros.ros import markers
+from expo_ft_ros.ros.calibration import lens_of, placed_of
+from expo_ft_ros.ros.frames import HAS_TF
 from expo_ft_ros.ros.graph_node import GraphNode, NodeParameters, parameter
 from expo_ft_ros.ros.messages import array_to_image, header_of
 from expo_ft_ros.ros.process import main as run_nodes
@@ -93,6 +99,8 @@ class MonitorNode(GraphNode[MonitorParameters]):
         robot = load_robot(self.parameters.robot)
         self._limits, self._frame = robot.limits, robot.frames.base
         self._views = {view.name: view for view in robot.views}
+        self._calibrations = Calibrations(robot.views, robot.frames)
+        self._knows_objects = robot.capabilities.knows_objects
         self._watch = Watch(
             self._task,
             self._limits,
@@ -131,6 +139,12 @@ class MonitorNode(GraphNode[MonitorParameters]):
         }
         for view in self._views:
             topics[f"camera/{view}/image_raw"] = partial(self._on_image, view)
+            topics[f"camera/{view}/camera_info"] = partial(self._on_info, view)
+            topics[f"camera/{view}/mount"] = self._on_mount
+        if HAS_TF:
+            topics["/tf_static"] = self._on_frames
+        if self._knows_objects:
+            topics["sim/state"] = self._on_truth
         for name, callback in topics.items():
             self.subscription(name, callback, needed=False)
 
@@ -218,6 +232,24 @@ class MonitorNode(GraphNode[MonitorParameters]):
     def _on_image(self, view: str, message: Image) -> None:
         self._watch.take_image(view, image_to_array(message))
 
+    def _on_info(self, view: str, message: CameraInfo) -> None:
+        self._calibrations.take_lens(view, lens_of(message))
+
+    def _on_mount(self, message: TransformStamped) -> None:
+        placed = placed_of(message.transform)
+        self._calibrations.take_fixed(message.header.frame_id, message.child_frame_id, placed)
+
+    def _on_frames(self, message: Any) -> None:
+        """Of tf2_msgs, which may not be installed."""
+        for each in message.transforms:
+            self._on_mount(each)
+
+    def _on_truth(self, message: SimState) -> None:
+        pairs = zip(message.names, message.poses, strict=False)
+        places = {name: pose_arrays(pose)[0] for name, pose in pairs}
+        known = {name: place for name, place in places.items() if np.isfinite(place).all()}
+        self._watch.take_objects(known)
+
     def _on_proprio(self, message: Proprio) -> None:
         self._watch.take_proprio(proprio_from_msg(message))
 
@@ -271,6 +303,8 @@ class MonitorNode(GraphNode[MonitorParameters]):
     def _show(self) -> None:
         watched = {n: out.get_subscription_count() > 0 for n, out in self._image_out.items()}
         console = self._console is not None and self._console.watched
+        known = self._calibrations
+        self._watch.take_cameras(known.cameras(), known.missing())
         view = self._watch.view(self._passed(), images=console or any(watched.values()))
         self._publish_markers(view)
         for name, image in view.images.items():

@@ -83,6 +83,7 @@ class SimNode(RobotAdapter[SimParameters]):
         self._focal_lengths = {
             view: self._world.camera_mount(view).focal_length for view in self._views
         }
+        self._mount_out = {view: self.publisher(f"camera/{view}/mount") for view in self._views}
         self._state_out = self.publisher("sim/state")
         self.service("sim/reset", self._on_reset)
         if self.parameters.lockstep:
@@ -191,6 +192,7 @@ class SimNode(RobotAdapter[SimParameters]):
             mount = self._world.camera_mount(view.name)
             header = header_of(self._time_ns, frames.tool if mount.on_tool else frames.base)
             fixed.append(transform(header, view.frame, pose_of(mount.position, mount.quaternion)))
+            self._mount_out[view.name].publish(fixed[-1])
         self.frames.fix(fixed)
 
     def send(self, publisher: Any, message: Any) -> None:

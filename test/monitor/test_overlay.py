@@ -4,7 +4,7 @@
 import numpy as np
 
 from expo_ft_ros.data.types import Source
-from expo_ft_ros.monitor.overlay import MASK, REGION, draw_marks
+from expo_ft_ros.monitor.overlay import MASK, REGION, draw_marks, write_below
 from expo_ft_ros.monitor.plot import HEIGHT, WIDTH, QPlot
 from expo_ft_ros.tasks.reward import Marks
 
@@ -31,7 +31,11 @@ def test_an_image_without_marks_is_only_larger():
     np.testing.assert_array_equal(draw_marks(image, None)[::2, ::2], image)
     large = np.zeros((480, 640, 3), np.uint8)
     assert draw_marks(large, None).shape == large.shape
-    assert draw_marks(image, None, "held: camera stale").any()
+    write_below(large, "")
+    assert not large.any()
+    write_below(large, "held: camera stale")
+    assert large[-30:].any()
+    assert not large[:-30].any()
 
 
 def test_q_is_plotted_with_and_without_a_critic():

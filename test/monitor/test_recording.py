@@ -10,6 +10,8 @@ pytest.importorskip("rclpy", reason="ROS 2's rclpy is not installed")
 pytest.importorskip("expo_ft_ros.msg", reason="the messages are not built")
 
 from expo_ft_ros.data.types import Source
+from expo_ft_ros.monitor.overlay import enlarged
+from expo_ft_ros.monitor.projection import Camera
 from expo_ft_ros.monitor.recording import recorded_view
 from expo_ft_ros.recording.recorded_episode import read_recorded
 from expo_ft_ros.robots import load_robot
@@ -37,6 +39,24 @@ def test_a_view_shows_what_was_seen_and_chosen_by_then(tmp_path):
     assert later.driver is Source(episode.source[6])
     end = recorded_view(recorded, len(episode), LIMITS, TASK)
     np.testing.assert_allclose(end.position, episode.state[-1, :3])
+
+
+def test_with_a_camera_the_intent_is_on_its_image_without_it_is_as_it_was_recorded(tmp_path):
+    recorded = read_recorded(write_episode(tmp_path, 3, length=9))
+    start = recorded_view(recorded, 0, LIMITS, TASK)
+    size = len(start.images["side"])
+    matrix = np.array([[size, 0, size / 2], [0, size, size / 2], [0, 0, 1.0]])
+    # A metre over the tool, looking down.
+    place = start.position + np.array([0, 0, 1.0])
+    camera = Camera(False, place, np.array([1.0, 0, 0, 0]), matrix, (size, size))
+    view = recorded_view(recorded, 0, LIMITS, TASK, {"side": camera, "another": camera})
+    assert list(view.cameras) == ["side"]
+    plain = {name: enlarged(image) for name, image in start.images.items()}
+    assert (view.images["side"] != plain["side"]).any()
+    np.testing.assert_array_equal(view.images["wrist"], plain["wrist"])
+    changed = np.argwhere((view.images["side"] != plain["side"]).any(axis=-1))
+    assert np.abs(changed - len(plain["side"]) / 2).min(axis=0).max() < 12
+    assert not (start.images["side"] != recorded.episode.views["side"][0]).any()
 
 
 def test_the_tool_is_turned_as_it_was(tmp_path):

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """From what the graph says to what a person sees."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from expo_ft_ros.control.episode_machine import EpisodeSnapshot
 from expo_ft_ros.data.rotation import TOOL_DOWN
 from expo_ft_ros.data.types import Candidates, Observation, Proprio, Source, Step
+from expo_ft_ros.monitor.projection import Camera
 from expo_ft_ros.monitor.view import Diagnostic, Level
 from expo_ft_ros.monitor.watch import Watch
 from expo_ft_ros.robots import load_robot
@@ -219,6 +222,57 @@ def test_what_the_classifier_says_is_on_the_first_image():
     seen.take_reward("lifted 0.05 m of 0.12 m")
     assert seen.view(0.0).images["side"].any()
     assert not seen.view(0.0).images["wrist"].any()
+
+
+CAMERA = Camera(
+    False, np.array([0.5, 0.0, 1.0]), TOOL_DOWN,
+    np.array([[200.0, 0, 111.5], [0, 200.0, 111.5], [0, 0, 1]]), (224, 224),
+)  # fmt: skip
+
+
+def test_paths_are_on_the_images_of_cameras_that_are_known_and_of_the_others_it_is_said():
+    seen = watch()
+    for view in ("side", "wrist"):
+        seen.take_image(view, IMAGE)
+    seen.take_proprio(observation(5, 0.4).proprio)
+    seen.take_observation(observation(5, 0.4), 1)
+    seen.take_candidates(candidates(5, [0.1, 0.9]))
+    seen.take_cameras({}, {"side": "no word", "wrist": "no frame"})
+    assert not any(image.any() for image in seen.view(0.0).images.values())
+    words = seen.view(0.0).status
+    assert (words["no paths on side"], words["no paths on wrist"]) == ("no word", "no frame")
+    seen.take_cameras({"side": CAMERA}, {"wrist": "no frame"})
+    view = seen.view(0.0)
+    assert {name: image.any() for name, image in view.images.items()} == {
+        "side": True, "wrist": False,
+    }  # fmt: skip
+    assert "no paths on side" not in view.status
+    # With the episode they go.
+    seen.take_episode(EpisodeSnapshot(episode=2, state="resetting"))
+    assert not seen.view(0.0).images["side"].any()
+    assert seen.view(0.0).cameras["side"] is CAMERA
+
+
+def test_the_gripper_changes_where_the_executed_chunk_decides_otherwise_than_before():
+    seen = watch()
+    seen.take_observation(observation(5), 1)
+    closing = candidates(5, [0.1, 0.9])
+    closing.actions[1, 2:, 6] = -1.0
+    closing.actions[0, :, 6] = -1.0
+    seen.take_candidates(closing)
+    assert seen.view(0.0).gripper == ((2, False),)
+    held = replace(step(4, Source.POLICY), executed=np.array([0, 0, 0, 0, 0, 0, -1], np.float32))
+    seen.take_step(held)
+    assert seen.view(0.0).gripper == ()
+    # What comes after the observation says nothing of before.
+    seen.take_step(replace(held, observation=6, executed=-held.executed))
+    assert seen.view(0.0).gripper == ()
+
+
+def test_things_are_where_the_simulation_tells_them():
+    seen = watch()
+    seen.take_objects({"cube": np.array([0.5, 0.1, 0.02])})
+    np.testing.assert_array_equal(seen.view(0.0).objects["cube"], [0.5, 0.1, 0.02])
 
 
 def test_timings_are_of_the_last_ticks_and_the_newest_chunk():

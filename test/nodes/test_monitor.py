@@ -21,7 +21,10 @@ from expo_ft_ros.monitor.controls import NotDone
 from expo_ft_ros.monitor.paths import DRIVER_COLOURS
 from expo_ft_ros.nodes.monitor import MonitorNode
 from expo_ft_ros.recording.messages import candidates_from_msg
-from expo_ft_ros.ros.messages import array_to_image, header_of, to_array
+from expo_ft_ros.robots import load_robot
+from expo_ft_ros.ros.camera_info import pinhole_info
+from expo_ft_ros.ros.frames import transform
+from expo_ft_ros.ros.messages import array_to_image, header_of, pose_of, to_array
 from support.episodes import VIEWS
 
 BRIGHTNESS = np.array([0.2126, 0.7152, 0.0722])
@@ -155,6 +158,31 @@ def test_images_and_the_plot_of_q_come_and_an_episode_takes_its_own_with_it(grap
     world.state(2, state="resetting")
     world.probe.until(lambda: not world.markers("chosen"), "the next episode")
     assert not world.markers("executed")
+
+
+def test_paths_are_on_an_image_once_its_camera_is_known(graph):
+    world, robot = Monitored(graph), load_robot("sim")
+    told = {v: world.probe.publisher(f"camera/{v}/camera_info") for v in VIEWS}
+    mounts = {v: world.probe.publisher(f"camera/{v}/mount") for v in VIEWS}
+    world.probe.matched()
+    world.state(1)
+    world.observe(5, 0.45)
+    world.choose(5, np.linspace(0, 1, 16))
+    world.probe.until(lambda: world.markers("chosen") and all(world.images.values()), "the images")
+
+    def brightest(view: str) -> int:
+        return int(np.frombuffer(world.images[view][-1].data, np.uint8).max())
+
+    # The images are grey, without a word of the classifier on them.
+    assert {brightest(view) for view in VIEWS} == {80}
+    header = header_of(0, robot.frames.base)
+    for view in robot.views:
+        told[view.name].publish(pinhole_info(header_of(0, view.frame), 224, 200.0))
+    # A metre over the tool, looking down; of the wrist's nothing is known.
+    pose = pose_of(np.array([0.45, 0.0, 1.2]), np.array([1.0, 0.0, 0.0, 0.0]))
+    mounts["side"].publish(transform(header, robot.views[0].frame, pose))
+    world.probe.until(lambda: brightest("side") > 150, "the paths")
+    assert brightest("wrist") == 80
 
 
 def test_a_button_says_whether_it_was_obeyed(graph):

@@ -101,6 +101,17 @@ def test_reset_says_from_when_frames_are_new_and_is_reproducible(graph):
     np.testing.assert_array_equal(where, again)
 
 
+def test_it_tells_where_its_cameras_are_in_base_and_tool(graph):
+    mounts = {view: graph.probe.gather(f"camera/{view}/mount") for view in ("side", "wrist")}
+    graph.start("sim", lockstep=True)
+    graph.probe.until(lambda: all(mounts.values()), "the mounts")
+    told = {view: (m[-1].header.frame_id, m[-1].child_frame_id) for view, m in mounts.items()}
+    assert told == {
+        "side": ("base", "side_camera_optical_frame"),
+        "wrist": ("tcp", "wrist_camera_optical_frame"),
+    }
+
+
 def test_a_reset_that_is_asked_for_twice_happens_once(graph):
     """Who heard no answer asks again; by then the episode may be on."""
     robot = Robot(graph.probe)

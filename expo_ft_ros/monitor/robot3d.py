@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The arm and the hand in a scene of viser: their shapes are sent once, their poses with each
+view."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import viser
+
+from expo_ft_ros.monitor.arm import (
+    ARM_JOINTS,
+    DARK,
+    WHITE,
+    Parts,
+    arm_frames,
+    finger_shape,
+    hand_shape,
+    link_shapes,
+)
+from expo_ft_ros.monitor.paths import Colour
+from expo_ft_ros.monitor.solids import Mesh
+from expo_ft_ros.monitor.view import View
+
+_COLOURS: Mapping[str, Colour] = {WHITE: (226, 230, 235), DARK: (62, 68, 78)}
+_WXYZ = [3, 0, 1, 2]
+
+
+class Robot:
+    """An arm of seven joints, and a hand, which is seen also where the arm isn't known."""
+
+    def __init__(self, scene: viser.SceneApi, root: str) -> None:
+        """root: of the names in the scene, as "/live"; the tool's frame is `tool` below it."""
+        self._links = [
+            _placed(scene, f"{root}/arm/{number}", parts)
+            for number, parts in enumerate(link_shapes())
+        ]
+        # Without its axes: their hues are those of a high and a low Q.
+        self._tool = scene.add_frame(f"{root}/tool", show_axes=False, visible=False)
+        _placed(scene, f"{root}/tool/hand", hand_shape()).visible = True
+        self._fingers = {
+            side: _placed(scene, f"{root}/tool/finger{number}", _mirrored(finger_shape(), side))
+            for number, side in enumerate((1, -1))
+        }
+        for finger in self._fingers.values():
+            finger.visible = True
+
+    def show(self, view: View) -> None:
+        """Puts all of it where the view has it."""
+        known = len(view.joints) == ARM_JOINTS
+        if known:
+            places, turns = arm_frames(view.joints)
+            for link, place, turn in zip(self._links, places, turns, strict=False):
+                link.position, link.wxyz = place, turn[_WXYZ]
+        for link in self._links:
+            link.visible = known
+        self._tool.visible = view.position is not None
+        if view.position is None:
+            return
+        self._tool.position, self._tool.wxyz = view.position, view.quaternion[_WXYZ]
+        for side, finger in self._fingers.items():
+            finger.position = np.array([0.0, side * view.gripper_width / 2, 0.0])
+
+
+def _placed(scene: viser.SceneApi, name: str, parts: Parts) -> viser.FrameHandle:
+    """A frame that can be moved, at first hidden, and the parts in it."""
+    frame = scene.add_frame(name, show_axes=False, visible=False)
+    for of, mesh in parts.items():
+        scene.add_mesh_simple(
+            f"{name}/{of}",
+            mesh.vertices.astype(np.float32),
+            mesh.faces.astype(np.uint32),
+            color=_COLOURS[of],
+            # viser's standard material takes a browser without a GPU ten seconds to compile, in
+            # which the page answers to no press.
+            material="toon5",
+            # Shadows take a browser without a GPU most of its time.
+            cast_shadow=False,
+            receive_shadow=False,
+        )
+    return frame
+
+
+def _mirrored(parts: Parts, side: int) -> Parts:
+    """On the other side of the tool where side is -1."""
+    turned = np.array([1.0, side, 1.0])
+    return {of: Mesh(m.vertices * turned, m.faces[:, ::side]) for of, m in parts.items()}
