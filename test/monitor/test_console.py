@@ -328,6 +328,7 @@ def test_recorded_episodes_are_looked_through(browser, tmp_path):
         before = page.locator("#images img").first.get_attribute("src")
         page.get_by_role("button", name="Play", exact=True).click()
         wait_until(lambda: slider.get_attribute("aria-valuenow") == "9", "its end")
+        page.get_by_role("button", name="Play", exact=True).wait_for()  # It has stopped there.
         assert page.locator("#images img").first.get_attribute("src") != before
         slider.press("Home")
         visit.read("0.0 s · step 0/9")
