@@ -13,7 +13,14 @@ from support.console_run import graph_with_console
 IMAGES = Path(__file__).resolve().parents[1] / "docs" / "images"
 _DRIVEN = ("policy drives", "framed: executed", "step 2")  # early enough not to be over meanwhile
 # In real time, since in lock-step an episode is over before anybody has looked.
-_WORDS = ["train", "steps:=2000", "realtime:=true", "mode:=async", "preset:=paper"]
+_WORDS = [
+    "train",
+    "steps:=2000",
+    "eval_trials:=1",
+    "realtime:=true",
+    "mode:=async",
+    "preset:=paper",
+]
 
 
 def main() -> int:
