@@ -156,11 +156,22 @@ class Keyboard:
         self._until[pair] = now + (config.repeat_hold if repeated else config.first_hold)
 
 
+_PICTURE = """\
+  from above, the base at the bottom        from the side
+            forward w                           up r
+                  |                                |
+      left a -- tool -- d right                  tool
+                  |                                |
+               back s                          down f
+"""
+
+
 def key_map() -> str:
     """What each key does, for the person at the keyboard; ends without a newline."""
     pairs = [f"  {' '.join(letters):<4} {text}" for letters, text in _PAIRS]
     return "\n".join(
         [
+            _PICTURE,
             *pairs,
             "A press moves slowly, a key that is held faster, with Shift never faster.",
             "Space, or any other key, lets go of all: the arm stands, then the policy goes on.",

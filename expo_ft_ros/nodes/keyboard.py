@@ -9,13 +9,17 @@ a driver that is gone, which teleop takes for a lost device.
 from __future__ import annotations
 
 import signal
+import time
 from dataclasses import dataclass
 
+from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.duration import Duration
 from sensor_msgs.msg import Joy
 
+from expo_ft_ros.control.arbiter import DEVICE_LOST
 from expo_ft_ros.control.thread_priority import DEVICE_PRIORITY
 from expo_ft_ros.devices.keyboard import Keyboard, KeyboardConfig, key_map
+from expo_ft_ros.devices.teleop import Takeover
 from expo_ft_ros.devices.terminal import Terminal
 from expo_ft_ros.ros.graph_node import GraphNode, NodeParameters, parameter
 from expo_ft_ros.ros.messages import header_of
@@ -23,6 +27,14 @@ from expo_ft_ros.ros.process import main as run_nodes
 
 # The end of a publisher may overtake its last message; a listener that hangs must not keep it.
 _LAST_WORD = Duration(seconds=0.2)
+_SILENT = 3.0  # teleop says how it is each second [s]
+_NOBODY = "no graph listens yet: start one with operator:=keyboard"
+_WORDS = {
+    Takeover.RELEASED.value: "connected: any key takes over",
+    Takeover.ENGAGED.value: "YOU DRIVE: let go, or press space, and the policy goes on",
+    DEVICE_LOST: "LOST: the arm is held; press a key, or Go on alone in the console",
+}
+"""What teleop says of itself -> what that means here; anything else is said as it is."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +58,12 @@ class KeyboardNode(GraphNode[KeyboardParameters]):
         config = KeyboardConfig.load()
         self._keyboard = Keyboard(config)
         self._out = self.publisher("joy", needed=1)
+        self._said, self._heard_at = "", self.wall_time()
+        self.subscription("/diagnostics", self._on_diagnostics, needed=False)
         self._terminal = Terminal()
         self.wall_timer(1 / config.rate, self._read)
         print(key_map(), flush=True)
+        self._tell(_NOBODY)
 
     def _teardown(self) -> None:
         terminal, self._terminal = getattr(self, "_terminal", None), None
@@ -67,7 +82,22 @@ class KeyboardNode(GraphNode[KeyboardParameters]):
             self.stop(0)
         else:
             self._keyboard.press(typed, self.wall_time())
+        if self.wall_time() - self._heard_at > _SILENT:
+            self._tell(_NOBODY)
         self._say()
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        teleop = f"{self.get_namespace().strip('/')}/teleop".lstrip("/")
+        for status in message.status:
+            if status.name == teleop:
+                self._heard_at = self.wall_time()
+                self._tell(_WORDS.get(status.message, status.message))
+
+    def _tell(self, words: str) -> None:
+        """A line for each change."""
+        if words != self._said:
+            self._said = words
+            print(f"{time.strftime('%H:%M:%S')} {words}", flush=True)
 
     def _say(self) -> None:
         axes, buttons = self._keyboard.reading(self.wall_time())

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pty
+import select
 import signal
 import subprocess
 import sys
@@ -50,6 +51,7 @@ class Seat:
         self._probe = graph.probe
         self.joys: list[Any] = graph.probe.gather("joy")
         self._outside, self._inside = pty.openpty()
+        self._shown = ""
         self.untouched = self.modes()
         environment = child_environment(ros_environment(graph.folder))
         environment |= {"ROS_DOMAIN_ID": str(graph.domain), "EXPO_FT_PARENT_PID": ""}
@@ -86,7 +88,19 @@ class Seat:
         self._probe.until(lambda: self.joys and self.says() == AT_REST, "a reading at rest")
 
     def shown(self) -> str:
-        return os.read(self._outside, 65536).decode(errors="replace")
+        """All that it has written so far."""
+        while select.select([self._outside], [], [], 0)[0]:
+            self._shown += os.read(self._outside, 65536).decode(errors="replace")
+        return self._shown
+
+    def reads(self, words: str, *, last: bool = False) -> None:
+        """Waits for words, as its last line where so asked."""
+
+        def found() -> bool:
+            shown = self.shown()
+            return words in (shown.splitlines()[-1] if last and shown else shown)
+
+        self._probe.until(found, f"to read {words!r}")
 
     def shut(self) -> None:
         """Closes its window."""
@@ -144,9 +158,13 @@ def test_keys_take_over_and_let_go(graph, sit, teleop):
     probe.until(lambda: got[-1].engaged and got[-1].action[6] == -1, "the gripper")
     seat.type("L")
     probe.until(lambda: got[-1].action[5] < 0, "the turn")
+    seat.reads(" YOU DRIVE: ")
     seat.type(" ")
     probe.until(lambda: not np.any(got[-1].action[:6]), "the arm to stand")
-    assert seat.shown().count("gripper opens, closes") == 1
+    seat.reads("any key takes over", last=True)
+    shown = seat.shown()
+    assert shown.count("gripper opens, closes") == 1
+    assert shown.index("no graph listens yet") < shown.index("any key takes over")
     seat.type("\x1b[A\x1b[Bjackal, größe\n")
     mark = len(seat.joys)
     probe.until(lambda: len(seat.joys) > mark + CONFIG.rate, "a second of readings")
