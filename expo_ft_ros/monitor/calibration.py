@@ -97,7 +97,7 @@ class Calibrations:
         """Puts a view into one of the two."""
         base, tool = self._frames.base, self._frames.tool
         lens, mount = self._lenses.get(view.name), self._mount(view.frame)
-        lacks = ["nobody tells its camera_info"] if lens is None else _flaw(lens)
+        lacks = ["no camera_info received"] if lens is None else _flaw(lens)
         if mount is None:
             lacks = [*lacks, f"no fixed frame leads from {view.frame} to {base} or {tool}"]
         if lens is None or mount is None or lacks:

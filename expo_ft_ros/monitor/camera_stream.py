@@ -65,6 +65,8 @@ class CameraStream:
         finally:
             self._news.discard(news)
             gone.cancel()
+            if not self._news:
+                self._frames, self._shown = {}, {}  # Old ones by the time that somebody looks.
 
     async def _send(
         self, connection: ServerConnection, news: asyncio.Event, gone: asyncio.Future[None]

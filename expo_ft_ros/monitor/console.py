@@ -123,9 +123,10 @@ class Console:
         """Ends every connection and its threads. last: what the pages keep showing."""
         if last is not None:
             self._controls.show_last(last)
+        # First, or a page that connects meanwhile would hear of what is gone.
+        self._gate.close()
         if self._player is not None:
             self._player.close()
-        self._gate.close()
         self._controls.close()
         self._server.stop()
 

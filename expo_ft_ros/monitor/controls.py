@@ -79,11 +79,11 @@ class Controls:
         loop = self._loop
         if loop is None:
             return
-        told = asyncio.run_coroutine_threadsafe(self._show_last(said_of(view)), loop)
         with contextlib.suppress(TimeoutError, RuntimeError):
-            told.result(_LAST)
+            asyncio.run_coroutine_threadsafe(self._show_last(said_of(view)), loop).result(_LAST)
 
     async def _show_last(self, what: Mapping[str, Any]) -> None:
+        self._told |= what
         text = json.dumps(what)
         await asyncio.gather(*(one.send(text) for one in self._open), return_exceptions=True)
 
@@ -194,7 +194,8 @@ def _idle(view: View) -> dict[str, str]:
     episode, state = view.episode, view.episode.state
     if view.result:
         return dict.fromkeys(BUTTONS, "the run is over")
-    on = state in (State.RUNNING, State.DECIDING, State.PAUSED)
+    # Under a stop it isn't told whether one may still be judged: who asks is answered in words.
+    on = state in (State.RUNNING, State.DECIDING, State.PAUSED, State.STOPPED)
     no_episode = "" if on else "no episode runs"
     stopped = "stopped: Release comes first" if state == State.STOPPED else ""
     why = {

@@ -77,7 +77,7 @@ button.next { outline: 3px solid #ffd34d; }
 #others { display: grid; grid-template-columns: repeat(4, 1fr); gap: 8px; align-content: start; }
 #lost { display: none; color: #ff5d55; padding: .4em .75em; }
 .lost iframe { visibility: hidden; } .lost #lost { display: block; }
-.over #lost { display: none; }
+.over #lost { display: none; } .lost:not(.over) #cameras { visibility: hidden; }
 .lost #state, .lost #reply, .lost:not(.over) #headline { opacity: .35; }
 .xf { margin: 0 .75em; } #reply { min-height: 1.3em; }
 @media (max-width: 60em) {
@@ -104,14 +104,24 @@ const QUIET = 2500;
 const buttons = [...document.querySelectorAll("button")];
 const frame = document.querySelector("iframe");
 const title = document.title, hints = {}, bar = document.getElementById("headline");
-const call = document.getElementById("call"), audio = window.AudioContext && new AudioContext();
+const call = document.getElementById("call");
 let socket, silence, beat = 0, episode = 0, idle = {}, over = false, lost = true, next = "";
 let turn = "";
 for (const button of buttons) hints[button.id] = button.title;
-call.checked = localStorage.getItem("call") !== "off";
+// What a browser may refuse: without it the buttons are there all the same.
+function attempt(what) {
+  try { return what(); } catch { return null; }
+}
+const audio = attempt(() => new AudioContext());
+call.checked = attempt(() => localStorage.getItem("call")) !== "off";
+function allow() {
+  attempt(() => audio.resume());
+  if (call.checked)
+    attempt(() => Notification.permission === "default" && Notification.requestPermission());
+}
 call.onchange = () => {
-  localStorage.setItem("call", call.checked ? "on" : "off");
-  if (call.checked && window.Notification) Notification.requestPermission();
+  attempt(() => localStorage.setItem("call", call.checked ? "on" : "off"));
+  allow();
 };
 function show() {
   document.body.classList.toggle("lost", lost);
@@ -140,13 +150,12 @@ function headline(told) {
   document.title = `${told.words} · ${title}`;
   const now = told.tone === "turn" ? told.more : "";
   if (now && now !== turn && call.checked) {
-    sound();
-    if (document.hidden && window.Notification && Notification.permission === "granted")
-      new Notification(`${told.words}: ${now}`);
+    attempt(sound);
+    if (document.hidden) attempt(() => new Notification(`${told.words}: ${now}`));
   }
   turn = now;
 }
-document.onpointerdown = () => audio && audio.resume();
+document.onpointerdown = allow;
 function press(button) {
   document.getElementById("reply").textContent = button.textContent + " ...";
   socket.send(JSON.stringify({button: button.id, beat, episode}));
@@ -164,6 +173,7 @@ function drop(mine) {
   if (mine !== socket) return;
   socket = null;
   lost = true;
+  if (!over) document.title = `NO CONNECTION · ${title}`;
   show();
   mine.close();
   setTimeout(connect, 1000);
@@ -178,27 +188,28 @@ function connect() {
     for (const id of ["state", "reply", "alarm"])
       if (id in told) document.getElementById(id).innerHTML = told[id];
     ({beat = beat, episode = episode, idle = idle, over = over} = told);
-    if (told.headline) headline(told.headline);
     if (lost) {
       // Drawn before the scene is. viser looks for its server only while it has the focus.
       frame.onload = () => frame.contentWindow.focus();
       requestAnimationFrame(() => setTimeout(() => (frame.src = "SCENE")));
     }
     lost = false;
+    if (told.headline) headline(told.headline);
     show();
+    look();
   };
   mine.onclose = () => drop(mine);
 }
 // Where there is room the scene's own panel shows them.
 const pictures = [...document.querySelectorAll("#cameras img")];
 const narrow = matchMedia("(max-width: 60em)");
-let cameras = null;
+var cameras = null;
 function look() {
   if (!narrow.matches) {
     if (cameras) cameras.close();
     return;
   }
-  if (cameras) return;
+  if (cameras || over) return;
   const mine = cameras = new WebSocket(location.origin.replace("http", "ws") + "CAMERAS");
   mine.binaryType = "arraybuffer";
   mine.onmessage = (event) => {

@@ -14,8 +14,9 @@ from expo_ft_ros.control.arbiter import DEVICE_LOST, NOT_TAKEN_OVER
 from expo_ft_ros.control.episode_machine import State
 from expo_ft_ros.control.plan import EVALUATIONS
 from expo_ft_ros.data.types import Source
-from expo_ft_ros.monitor.view import View
+from expo_ft_ros.monitor.view import Level, View
 
+_CONTROL = "arbitration"  # the node of the control loop
 _ABOUT = 10  # seconds to which short times are rounded
 
 
@@ -52,13 +53,22 @@ def headline(view: View) -> Headline:
     what goes on meanwhile."""
     if view.result:
         return Headline("FINISHED", view.result, Tone.GOOD)
-    return _stopped(view) or _asked(view) or _driven(view) or _between(view)
+    return _silent(view) or _stopped(view) or _asked(view) or _driven(view) or _between(view)
 
 
 def device_lost(view: View) -> bool:
     """Whether the device was lost while somebody drove: it is held until a person says so."""
     said = any(DEVICE_LOST in each.message for each in view.diagnostics)
     return said or view.cause == DEVICE_LOST
+
+
+def _silent(view: View) -> Headline | None:
+    """Nothing else is known where the control loop says nothing any more."""
+    for each in view.diagnostics:
+        if each.name == _CONTROL and each.level is Level.STALE:
+            more = f"{each.name}: {each.message}; stop the robot by its own means"
+            return Headline("NO WORD", more, Tone.BAD)
+    return None
 
 
 def _stopped(view: View) -> Headline | None:
@@ -87,15 +97,17 @@ def _driven(view: View) -> Headline | None:
     if episode.state == State.DECIDING:
         words, other = ("SUCCESS", "failure") if episode.success else ("NO SUCCESS", "success")
         more = f"{episode.cause}: press {other.capitalize()} where that is wrong"
-        return Headline(f"{words}?", more, Tone.BUSY, other)
+        return Headline(f"{words}?", more, Tone.BUSY)
     if episode.state != State.RUNNING:
         return None
     if view.driver is Source.HUMAN:
         return Headline("A PERSON DRIVES", number, Tone.HUMAN)
     waits = episode.stage == "collect" and not episode.steps and not view.cause
     if view.driver is Source.HOLD and (waits or view.cause == NOT_TAKEN_OVER):
-        if view.by_person:
+        if view.human_operator and not episode.human_steps:
             return Headline("YOUR TURN", f"{number}: take over", Tone.TURN)
+        if view.human_operator:
+            return Headline("WAITING", f"{number}: go on driving", Tone.CALM)
         return Headline("WAITING", f"{number}: for the scripted operator", Tone.CALM)
     if view.driver is Source.HOLD and view.cause:
         return Headline("HELD", view.cause, Tone.HELD)
@@ -110,14 +122,14 @@ def _driven(view: View) -> Headline | None:
 def _between(view: View) -> Headline:
     """Between two episodes, and before the first."""
     session, learning = view.session, view.learning
-    if learning.stage in ("imitation", "update"):
-        words = "IMITATING" if learning.stage == "imitation" else "LEARNING"
-        more = f"the robot waits{_about(learning.seconds_left)}"
-        return Headline(f"{words} {learning.progress:.0%}", more, Tone.BUSY)
-    if not session.stage:
-        return Headline("STARTING", session.note or "waiting for the nodes", Tone.BUSY)
     if view.episode.state == State.RESETTING:
         return Headline("RESETTING", f"the scene, for {_number(view)}", Tone.BUSY)
+    if learning.stage in ("imitation", "update"):
+        words = "IMITATING" if learning.stage == "imitation" else "LEARNING"
+        left = _about(learning.seconds_left)
+        return Headline(f"{words} {learning.progress:.0%}", left, Tone.BUSY)
+    if not session.stage:
+        return Headline("STARTING", session.note or "waiting for the nodes", Tone.BUSY)
     if session.stage == "done":
         return Headline("FINISHED", "the run's nodes end", Tone.GOOD)
     return Headline("NEXT", session.note or _number(view), Tone.CALM)
@@ -144,5 +156,5 @@ def _about(seconds: float) -> str:
     if not math.isfinite(seconds):
         return ""
     if seconds < 60:
-        return f", about {max(_ABOUT, round(seconds / _ABOUT) * _ABOUT)} s"
-    return f", about {round(seconds / 60)} min"
+        return f"about {max(_ABOUT, round(seconds / _ABOUT) * _ABOUT)} s"
+    return f"about {round(seconds / 60)} min"

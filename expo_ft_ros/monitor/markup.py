@@ -122,7 +122,7 @@ def q_html(view: View, title: str = "Q") -> str:
 def _sure(view: View) -> str:
     spread = view.member_spread
     known = len(spread) == len(view.q) and np.isfinite(spread[view.chosen])
-    return f" ± {spread[view.chosen]:.2f}" if known else ""
+    return f" (members differ by {spread[view.chosen]:.2f})" if known else ""
 
 
 def _mark(value: float) -> str:

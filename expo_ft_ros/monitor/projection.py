@@ -15,6 +15,7 @@ from expo_ft_ros.data.rotation import matrix_of
 
 Vector = NDArray[np.float64]
 
+_FARTHEST = 1e5  # from the image's corner [px]
 _NEAREST = 0.01  # before the lens [m]: what is nearer, or behind it, isn't seen
 _MARGIN = 0.5  # of the image's size around it, where a distorting lens may still bring a point in
 
@@ -114,7 +115,10 @@ def project(
         `segments`.
     """
     parts, of = camera.clip(camera.see(segments, tool, tool_quaternion))
-    return camera.pixels(parts), of
+    pixels = camera.pixels(parts)
+    # What a wrong lens makes of them is nowhere.
+    somewhere = (np.abs(pixels) < _FARTHEST).all(axis=(1, 2))
+    return pixels[somewhere], of[somewhere]
 
 
 def project_points(

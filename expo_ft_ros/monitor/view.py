@@ -68,7 +68,7 @@ class View:
         time: Of the run [s].
         session: Where the run is.
         learning: What the learner does; its stage is "" where nothing learns.
-        by_person: Whether the operator is a person, and not scripted.
+        human_operator: Whether the operator is a person, and not scripted.
         result: What came of the run, once it is over; "" before.
         episode: Episode, stage, state, steps, cause, asked, paused ... of msg/EpisodeState.
         max_steps: After which the episode times out; 0: unknown.
@@ -102,7 +102,7 @@ class View:
     time: float = 0.0
     session: SessionView = field(default_factory=SessionView)
     learning: LearningView = field(default_factory=LearningView)
-    by_person: bool = False
+    human_operator: bool = False
     result: str = ""
     episode: EpisodeSnapshot = field(default_factory=EpisodeSnapshot)
     max_steps: int = 0

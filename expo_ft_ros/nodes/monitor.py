@@ -106,7 +106,7 @@ class MonitorNode(GraphNode[MonitorParameters]):
             self._limits,
             robot.view_names,
             self._classifier,
-            by_person=self.parameters.operator in DRIVERS,
+            human_operator=self.parameters.operator in DRIVERS,
         )
         self._over = False
         self._plot, self._shown = QPlot(), 0
@@ -186,17 +186,17 @@ class MonitorNode(GraphNode[MonitorParameters]):
     def _teardown(self) -> None:
         console = getattr(self, "_console", None)
         if console is not None:
-            over = replace(self._watch.view(self._passed(), images=False), result=self._result())
-            console.close(over)
+            result = self._result()
+            over = replace(self._watch.view(self._passed(), images=False), result=result)
+            console.close(over if result else None)
             self._console = None
 
     def _result(self) -> str:
-        """What came of the run, and what can be done next."""
+        """What came of the run, and what can be done next; "" where it hasn't come to its end: then
+        its page knows no more than that the connection is lost."""
         run_dir = self.parameters.run_dir
         summary = read_summary(Path(run_dir)) if self._over and run_dir else None
-        if summary is None:
-            return "stopped before its end; ./expo-ft train resume:=latest goes on with a training"
-        return f"{format_result(summary)}; next: ./expo-ft report"
+        return f"{format_result(summary)}; next: ./expo-ft report" if summary else ""
 
     def _call(self, client: Client[Any, Any], request: Any) -> str:
         """Runs in a thread of the console; the words of the answer. Raises NotDone with those of a

@@ -157,9 +157,8 @@ class AlgorithmConfig(Config):
     acting_candidates: int = Field(
         0,
         ge=0,
-        description="N when acting, where it isn't that of the TD target: [P] 0, the same; more "
-        "cost time at inference only, and the argmax over 32 by the mean of the members found more "
-        "successes than over 8 (docs/experiments.md)",
+        description="N when acting, where it isn't that of the TD target: [P] 0, the same. More "
+        "cost time at inference only (docs/experiments.md)",
     )
     edits: bool = Field(True, description="false: no candidate is edited (ablation)")
     edits_after: int = Field(

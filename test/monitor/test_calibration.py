@@ -71,7 +71,7 @@ def test_what_is_missing_is_said_of_each_view():
     made.take_fixed("base", "side_optical", here)
     made.take_lens("wrist", LENS)
     assert made.missing() == {
-        "side": "nobody tells its camera_info",
+        "side": "no camera_info received",
         "wrist": "no fixed frame leads from wrist_optical to base or tcp",
     }
     made.take_lens("side", LENS)

@@ -177,7 +177,7 @@ def test_every_button_reaches_its_action_and_its_reply_is_shown(visit, played):
 def offered(episode: EpisodeSnapshot) -> set[str]:
     """The buttons that do something then."""
     if episode.state == "stopped":
-        return {"estop", "resume", "release"}
+        return {"estop", "success", "failure", "resume", "release"}
     return {*BUTTONS} - {"resume", "release"}
 
 
@@ -241,6 +241,11 @@ def test_a_connection_that_is_lost_is_said_and_comes_back(browser):
         visit.page.wait_for_timeout(3000)
         assert not lost.is_visible()
         assert visit.page.get_by_text("27 of 30 successes").is_visible()
+        # The next run at that address has the page again.
+        played = Played(port=port)
+        visit.read("POLICY DRIVES")
+        visit.button("E-STOP").click()
+        wait_until(lambda: played.calls == ["estop"], "the press")
     finally:
         visit.close()
         played.close()

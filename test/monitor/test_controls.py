@@ -105,7 +105,10 @@ def test_a_button_that_would_do_nothing_is_told_with_why(served):
         ({}, {*EPISODE, "pause"}),
         ({"episode": paused}, {*EPISODE, "resume"}),
         ({"episode": replace(paused, state="ended")}, {"resume"}),
-        ({"episode": replace(paused, state="stopped", asked="look")}, {"resume", "release"}),
+        (
+            {"episode": replace(paused, state="stopped", asked="look")},
+            {"success", "failure", "resume", "release"},
+        ),
         ({"episode": EpisodeSnapshot(3, "resetting", asked="look")}, {"reset", "pause"}),
         ({"cause": DEVICE_LOST}, {*EPISODE, "pause", "acknowledge"}),
         ({"diagnostics": (lost,)}, {*EPISODE, "pause", "acknowledge"}),

@@ -33,6 +33,8 @@ EVALUATING = replace(
 HANDS = {"driver": Source.HOLD, "cause": NOT_TAKEN_OVER}
 ENDED = EpisodeSnapshot(9, "ended", "rl")
 LOST = (Diagnostic(Level.ERROR, "teleop", DEVICE_LOST),)
+SILENT = Diagnostic(Level.STALE, "arbitration", "nothing heard for 4 s")
+RELEASED = EpisodeSnapshot(1, "running", "collect", steps=9, human_steps=7)
 ASKED = EpisodeSnapshot(9, "resetting", "rl", asked="refill the bin")
 STOPPED = EpisodeSnapshot(9, "stopped", "rl", cause="estop", asked="look at the scene")
 OVER = EpisodeSnapshot(9, "deciding", "rl", success=True, cause="classifier: lifted")
@@ -40,9 +42,9 @@ OVER = EpisodeSnapshot(9, "deciding", "rl", success=True, cause="classifier: lif
 MOMENTS = (
     (View(), "STARTING", "the nodes", Tone.BUSY, ""),
     (View(session=SessionView(note="waiting for camera")), "STARTING", "camera", Tone.BUSY, ""),
-    (replace(COLLECTING, **HANDS, by_person=True), "YOUR TURN", "1 of 2: take over", Tone.TURN, ""),
+    (replace(COLLECTING, **HANDS, human_operator=True), "YOUR TURN", "take over", Tone.TURN, ""),
     (replace(COLLECTING, **HANDS), "WAITING", "for the scripted operator", Tone.CALM, ""),
-    (replace(COLLECTING, by_person=True), "YOUR TURN", "1 of 2: take over", Tone.TURN, ""),
+    (replace(COLLECTING, human_operator=True), "YOUR TURN", "1 of 2: take over", Tone.TURN, ""),
     (replace(COLLECTING, driver=Source.HUMAN), "A PERSON DRIVES", "1 of 2", Tone.HUMAN, ""),
     (ONLINE, "POLICY DRIVES", "episode 9, 411 of 3000 online steps", Tone.GOOD, ""),
     (replace(ONLINE, cause="workspace"), "POLICY DRIVES", "altered: workspace", Tone.GOOD, ""),
@@ -58,18 +60,27 @@ MOMENTS = (
         "PAUSED", "the arm is held", Tone.HELD, "resume",
     ),
     (replace(ONLINE, episode=replace(ENDED, paused=True)), "PAUSED", "no ep", Tone.HELD, "resume"),
-    (replace(ONLINE, episode=OVER), "SUCCESS?", "press Failure", Tone.BUSY, "failure"),
+    (replace(ONLINE, episode=OVER), "SUCCESS?", "press Failure", Tone.BUSY, ""),
     (
         replace(ONLINE, episode=replace(OVER, success=False)),
-        "NO SUCCESS?", "press Success", Tone.BUSY, "success",
+        "NO SUCCESS?", "press Success", Tone.BUSY, "",
     ),
     (
         replace(ONLINE, episode=ENDED, learning=LearningView("update", 0.37, 52.0)),
-        "LEARNING 37%", "the robot waits, about 50 s", Tone.BUSY, "",
+        "LEARNING 37%", "about 50 s", Tone.BUSY, "",
     ),
     (
         View(session=SessionView("imitation"), learning=LearningView("imitation", 0.1, 130.0)),
         "IMITATING 10%", "about 2 min", Tone.BUSY, "",
+    ),
+    (
+        replace(ONLINE, episode=replace(ENDED, state="resetting"), learning=LearningView("update")),
+        "RESETTING", "the scene", Tone.BUSY, "",
+    ),
+    (replace(ONLINE, diagnostics=(SILENT,)), "NO WORD", "stop the robot", Tone.BAD, ""),
+    (
+        replace(COLLECTING, **HANDS, human_operator=True, episode=RELEASED),
+        "WAITING", "go on driving", Tone.CALM, "",
     ),
     (replace(ONLINE, episode=replace(ENDED, state="resetting")), "RESETTING", "", Tone.BUSY, ""),
     (replace(ONLINE, episode=ENDED), "NEXT", "episode 9", Tone.CALM, ""),
@@ -95,11 +106,11 @@ def test_each_moment_has_its_headline(moment):
     flags=st.tuples(st.booleans(), st.booleans(), st.booleans()),
 )
 def test_what_it_says_to_press_can_be_pressed(state, stage, driver, cause, learning, asked, flags):
-    paused, by_person, success = flags
+    paused, human_operator, success = flags
     view = View(
         session=SessionView(stage, 1, 4),
         learning=LearningView(learning, 0.5),
-        by_person=by_person,
+        human_operator=human_operator,
         episode=EpisodeSnapshot(
             3,
             str(state),

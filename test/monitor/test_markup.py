@@ -81,7 +81,7 @@ def test_how_far_the_members_are_apart_is_an_error_bar():
     )
     html = q_html(view)
     assert re.findall(r"--l:([\d.]+)%;--e:([\d.]+)%", html) == [("0.0", "30.0"), ("55.0", "10.0")]
-    assert "0.60</b> ± 0.05" in html
+    assert "0.60</b> (members differ by 0.05)" in html
     assert "<s style" not in q_html(replace(view, member_spread=np.zeros(0, np.float32)))
 
 

@@ -160,3 +160,12 @@ def test_of_nothing_nothing_is_seen():
 
 def test_the_field_of_view_is_that_of_the_height(world):
     assert camera_of(world, "side").field_of_view == pytest.approx(np.radians(45.0))
+
+
+@given(st.lists(st.floats(-1e30, 1e30), min_size=5, max_size=5))
+def test_what_a_wrong_lens_makes_of_a_point_is_drawn_nowhere(distortion):
+    camera = Camera(False, ORIGIN, UPRIGHT, MATRIX, (SIZE, SIZE), np.array(distortion))
+    points = np.array([[0.0, 0.0, 0.5], [0.05, 0.1, 0.4], [-0.1, 0.02, 0.3]])
+    pixels, of = project_points(camera, points, ORIGIN, UPRIGHT)
+    assert len(pixels) == len(of)
+    assert (np.abs(pixels) < 1e6).all()

@@ -205,6 +205,7 @@ def test_an_exception_in_a_callback_ends_it_with_a_zero_command(graph, monkeypat
     monkeypatch.setenv("TOO_MUCH", str(number))
     world = World(graph, lockstep=True, module="support.broken")
     if number == 1:
+        assert not world.twists, "before the safety action nothing is sent"
         world.plan(1)  # It may have ended before anybody heard that the episode runs.
     else:
         world.begin()
