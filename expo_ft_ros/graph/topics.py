@@ -389,7 +389,7 @@ TOPICS: Mapping[str, Topic] = _table(
         "/diagnostics",
         "diagnostic_msgs/DiagnosticArray",
         "every",
-        "monitor keyboard",
+        "session monitor keyboard",
         "reliable",
         "volatile",
         10,

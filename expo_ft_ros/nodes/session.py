@@ -11,8 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
 
+from diagnostic_msgs.msg import DiagnosticArray
 from std_msgs.msg import String
 
+from expo_ft_ros.control.arbiter import DEVICE_LOST
 from expo_ft_ros.control.episode_machine import EpisodeSnapshot, State, request_to_person
 from expo_ft_ros.control.plan import LEARNED_STAGES, Operator
 from expo_ft_ros.devices.drivers import DRIVERS
@@ -95,6 +97,7 @@ class SessionNode(GraphNode[SessionParameters]):
         self._learned = 0
         self._recorded = 0
         self._ended: EpisodeSnapshot | None = None
+        self._device_lost = False
         self._lines = StatusLines(LOG_PERIOD)
         self._plan_out = self.publisher("session/plan")
         self._status_out = self.publisher("session/status")
@@ -103,6 +106,7 @@ class SessionNode(GraphNode[SessionParameters]):
         self.subscription("learner/status", self._on_learner, needed=False)
         self.subscription("episode/recorded", self._on_recorded, needed=False)
         self.subscription("policy/candidates", self._on_candidates, needed=False)
+        self.subscription("/diagnostics", self._on_diagnostics, needed=False)
         self.wall_timer(STATUS_PERIOD, self._tell)
 
     def _start(self) -> None:
@@ -142,6 +146,12 @@ class SessionNode(GraphNode[SessionParameters]):
         # A diagnostic: what contradicts itself is left out, and stops no run.
         with contextlib.suppress(BadMessage):
             self._books.calibration.add(candidates_from_msg(message))
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        teleop = f"{self.get_namespace().strip('/')}/teleop".lstrip("/")
+        for status in message.status:
+            if status.name == teleop:
+                self._device_lost = status.message == DEVICE_LOST
 
     # -- what follows ---------------------------------------------------------------------------
     def _go_on(self) -> None:
@@ -239,6 +249,8 @@ class SessionNode(GraphNode[SessionParameters]):
             )
         if self._missing:
             return f"waiting for {', '.join(sorted(self._missing))}"
+        if self._device_lost:
+            return f"held: {DEVICE_LOST}"
         if episode.state in (State.PAUSED, State.STOPPED):
             return f"{episode.state}: {episode.cause}"
         if episode.paused:

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from expo_ft_ros.msg import (
     Candidates,
     EpisodeRecorded,
@@ -13,6 +14,8 @@ from expo_ft_ros.msg import (
     SessionPlan,
 )
 from std_msgs.msg import String
+
+from expo_ft_ros.control.arbiter import DEVICE_LOST
 
 
 class Others:
@@ -162,3 +165,17 @@ def test_the_log_says_what_the_critic_promised(graph):
     assert online_one["edited_chosen"] == 1.0
     # Observations 1 to 11: the reward comes with the tenth step.
     assert online_one["value_error"] == pytest.approx(0.75 - 0.99**7)
+
+
+def test_an_arm_that_is_held_until_somebody_speaks_is_said(graph):
+    """Else a run without a console stands still, and nobody is told why."""
+    status = graph.probe.gather("session/status")
+    diagnostics = graph.probe.publisher("/diagnostics")
+    online(graph, waits=True)
+    for message, note in ((DEVICE_LOST, f"held: {DEVICE_LOST}"), ("released", "")):
+        diagnostics.publish(
+            DiagnosticArray(status=[DiagnosticStatus(name="teleop", message=message)])
+        )
+        graph.probe.until(lambda note=note: status and status[-1].note == note, "the note")
+    log = (graph.folder / "session.log").read_text()
+    assert "call teleop/acknowledge" in log
