@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
+import signal
 import sys
 import threading
 import webbrowser
@@ -66,9 +66,12 @@ def main(words: Sequence[str]) -> int:
 
 
 def until_interrupted() -> None:
-    """Waits for Ctrl-C."""
-    with contextlib.suppress(KeyboardInterrupt):
-        threading.Event().wait()
+    """Waits for Ctrl-C or SIGTERM, also where a shell that started it in the background has it
+    ignore Ctrl-C."""
+    ends = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ends.set())
+    ends.wait()
 
 
 def _parser() -> Parser:

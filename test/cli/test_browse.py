@@ -31,9 +31,11 @@ def run(tmp_path, monkeypatch):
 def test_it_is_served_until_it_is_interrupted(run):
     port = free_port()
     command = [sys.executable, "-m", "expo_ft_ros.cli", "episodes", "browse", "a"]
-    with subprocess.Popen(
-        [*command, "--port", str(port)], stdout=subprocess.PIPE, text=True
-    ) as process:
+    # As of a shell's background job, which is told to ignore it.
+    ignoring = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    process = subprocess.Popen([*command, "--port", str(port)], stdout=subprocess.PIPE, text=True)
+    signal.signal(signal.SIGINT, ignoring)
+    with process:
         try:
             url = f"http://127.0.0.1:{port}/"
             assert process.stdout.readline() == f"episodes of {run}: {url} (Ctrl-C ends it)\n"

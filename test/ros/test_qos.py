@@ -4,12 +4,12 @@
 import pytest
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
-from expo_ft_ros.graph.topics import TOPICS, topic
+from expo_ft_ros.graph.topics import TOPICS, VIEW, topic
 from expo_ft_ros.ros.qos import message_type, reader_qos
 
 # Of nodes/ready, which every node writes to, each writer's word is a state of its own.
 STATES = [
-    name
+    name.replace(VIEW, "side")
     for name, entry in TOPICS.items()
     if entry.durability == "transient_local" and entry.publishers != ("every",)
 ]
