@@ -22,6 +22,7 @@ from expo_ft_ros.devices.keyboard import Keyboard, KeyboardConfig, key_map
 from expo_ft_ros.devices.teleop import Takeover
 from expo_ft_ros.devices.terminal import Terminal
 from expo_ft_ros.ros.graph_node import GraphNode, NodeParameters, parameter
+from expo_ft_ros.ros.health import statuses_of_graph
 from expo_ft_ros.ros.messages import header_of
 from expo_ft_ros.ros.process import main as run_nodes
 
@@ -87,9 +88,8 @@ class KeyboardNode(GraphNode[KeyboardParameters]):
         self._say()
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
-        teleop = f"{self.get_namespace().strip('/')}/teleop".lstrip("/")
-        for status in message.status:
-            if status.name == teleop:
+        for name, status in statuses_of_graph(self, message):
+            if name == "teleop":
                 self._heard_at = self.wall_time()
                 self._tell(_WORDS.get(status.message, status.message))
 

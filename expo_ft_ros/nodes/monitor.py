@@ -64,6 +64,7 @@ from expo_ft_ros.ros import markers
 from expo_ft_ros.ros.calibration import lens_of, placed_of
 from expo_ft_ros.ros.frames import HAS_TF
 from expo_ft_ros.ros.graph_node import GraphNode, NodeParameters, parameter
+from expo_ft_ros.ros.health import statuses_of_graph
 from expo_ft_ros.ros.messages import array_to_image, header_of
 from expo_ft_ros.ros.process import main as run_nodes
 from expo_ft_ros.ros.session_messages import episode_from_msg
@@ -288,11 +289,7 @@ class MonitorNode(GraphNode[MonitorParameters]):
         self._watch.take_status("learner", {**words, **metrics})
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
-        own = f"{self.get_namespace().strip('/')}/".lstrip("/")
-        for status in message.status:
-            name = status.name.removeprefix(own)
-            if not status.name.startswith(own) or "/" in name:
-                continue  # Of another graph's node.
+        for name, status in statuses_of_graph(self, message):
             level = int.from_bytes(status.level, "little")
             # Of anybody: a level that is none is no good sign.
             known = Level(level) if level in tuple(Level) else Level.ERROR

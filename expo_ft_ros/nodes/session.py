@@ -30,6 +30,7 @@ from expo_ft_ros.msg import (
 )
 from expo_ft_ros.recording.messages import BadMessage, candidates_from_msg
 from expo_ft_ros.ros.graph_node import OK, GraphNode, NodeParameters, parameter
+from expo_ft_ros.ros.health import statuses_of_graph
 from expo_ft_ros.ros.process import main as run_nodes
 from expo_ft_ros.ros.session_messages import episode_from_msg, learner_from_msg, plan_to_msg
 from expo_ft_ros.tasks import load_task
@@ -148,9 +149,8 @@ class SessionNode(GraphNode[SessionParameters]):
             self._books.calibration.add(candidates_from_msg(message))
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
-        teleop = f"{self.get_namespace().strip('/')}/teleop".lstrip("/")
-        for status in message.status:
-            if status.name == teleop:
+        for name, status in statuses_of_graph(self, message):
+            if name == "teleop":
                 self._device_lost = status.message == DEVICE_LOST
 
     # -- what follows ---------------------------------------------------------------------------

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.node import Node
@@ -22,6 +23,18 @@ DROPPED_SHOWN = 5.0
 _STARTING = "starting"
 _WAITING = "waiting for the other nodes"
 _READY = "ready"
+
+
+def statuses_of_graph(
+    node: Node, message: DiagnosticArray
+) -> Iterator[tuple[str, DiagnosticStatus]]:
+    """Name, without the namespace, and status of each node of the graph that `node` is of:
+    /diagnostics is of every graph of the domain."""
+    own = f"{node.get_namespace().strip('/')}/".lstrip("/")
+    for status in message.status:
+        name = status.name.removeprefix(own)
+        if status.name.startswith(own) and "/" not in name:
+            yield name, status
 
 
 class NodeHealth:
