@@ -18,7 +18,7 @@ _WORDS = [
     "steps:=2000",
     "eval_trials:=1",
     "realtime:=true",
-    "mode:=async",
+    "mode:=sync",
     "preset:=paper",
 ]
 
