@@ -64,8 +64,8 @@ class EpisodeBrowser:
 
     def close(self) -> None:
         """Ends every connection and its threads."""
-        self._player.close()
         self._gate.close()
+        self._player.close()
         self._server.stop()
 
 

@@ -210,7 +210,7 @@ document.onkeydown = (event) => {
 
 function connect() {
   const mine = socket = new WebSocket(location.origin.replace("http", "ws") + "SOCKET");
-  // Wakes who lists the files.
+  // An empty message makes the server list the files at once.
   mine.onopen = () => say({});
   mine.onmessage = (event) => {
     const told = JSON.parse(event.data);

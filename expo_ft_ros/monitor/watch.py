@@ -33,8 +33,8 @@ from expo_ft_ros.robots import RobotLimits
 from expo_ft_ros.tasks import TaskConfig
 from expo_ft_ros.tasks.reward import Classifier
 
-# A node of the graph says how it is each second, a robot's driver maybe every ten: silent is who
-# says nothing for three times its own longest interval of late, within these bounds [s].
+# A node of the graph says how it is each second, a robot's driver maybe every ten. One that says
+# nothing for three times its own longest interval of late, within these bounds [s], is silent.
 _SILENT_AFTER = 3.0, 30.0
 _INTERVALS = 5
 _TICKS = 100  # whose lateness is shown

@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import cv2
 import numpy as np
@@ -13,6 +12,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from expo_ft_ros.monitor.auth_proxy import AuthProxy
 from expo_ft_ros.monitor.camera_stream import CameraStream
+from support.browser import wait_until
 
 
 class Served:
@@ -31,13 +31,6 @@ def served() -> Iterator[Served]:
     made.gate.close()
 
 
-def until(holds: Callable[[], bool]) -> None:
-    end = time.monotonic() + 10
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.01)
-
-
 def flat(red: int, blue: int = 0) -> np.ndarray:
     return np.full((32, 48, 3), (red, 0, blue), np.uint8)
 
@@ -50,7 +43,7 @@ def image(message: bytes) -> tuple[int, np.ndarray]:
 
 def test_each_view_comes_with_its_number_and_only_what_is_new_comes_again(served):
     with served.page() as page:
-        until(lambda: served.stream.watched)
+        wait_until(lambda: served.stream.watched, "a page")
         side, wrist = flat(200), flat(0, 200)
         served.stream.show({"side": side, "wrist": wrist})
         got = dict(image(page.recv(timeout=10)) for _ in range(2))
@@ -66,17 +59,19 @@ def test_each_view_comes_with_its_number_and_only_what_is_new_comes_again(served
 
 def test_a_page_that_comes_later_gets_what_there_is(served):
     with served.page() as one:
-        until(lambda: served.stream.watched)
+        wait_until(lambda: served.stream.watched, "a page")
         served.stream.show({"side": flat(10)})
         one.recv(timeout=10)
         with served.page() as other:
             assert image(other.recv(timeout=10))[0] == 0
-    until(lambda: not served.stream.watched)
-    served.stream.show({"side": flat(20)})  # nobody looks: nothing is encoded
+    wait_until(lambda: not served.stream.watched, "no page")
+    served.stream.show({"side": flat(20)})
+    with served.page() as late, pytest.raises(TimeoutError):
+        late.recv(timeout=0.3)  # What was shown while nobody looked is old by now.
 
 
 def test_a_view_that_the_robot_lacks_is_left_out(served):
     with served.page() as page:
-        until(lambda: served.stream.watched)
+        wait_until(lambda: served.stream.watched, "a page")
         served.stream.show({"ceiling": flat(10), "wrist": flat(20)})
         assert image(page.recv(timeout=10))[0] == 1
