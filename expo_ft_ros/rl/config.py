@@ -57,7 +57,6 @@ class ImitationConfig(Config):
 class CriticConfig(Config):
     """Critic ensemble (paper, C.1)."""
 
-    members: int = Field(10, ge=1, description="Q networks")
     hidden: int = Field(256, ge=8, description="width of the three layers")
     encoder: Literal["own", "resnet", "shared"] = Field(
         "own",
@@ -264,9 +263,9 @@ class AgentConfig(AlgorithmConfig, SizeConfig[P], Generic[P]):
 
     @model_validator(mode="after")
     def _members_suffice(self) -> AgentConfig[P]:
-        if self.minimum_of > self.critic.members:
+        if self.minimum_of > self.value.members:
             raise ValueError(
-                f"minimum_of {self.minimum_of} is more than critic.members {self.critic.members}"
+                f"minimum_of {self.minimum_of} is more than value.members {self.value.members}"
             )
         return self
 

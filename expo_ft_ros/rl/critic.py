@@ -80,7 +80,7 @@ class QEnsemble(nn.Module):
     ) -> None:
         super().__init__()
         value = value or ValueConfig()
-        e, h = config.members, config.hidden
+        e, h = value.members, config.hidden
         self.members, self.minimum_of = e, minimum_of
         self.dropout = value.dropout
         self.of_chunk: nn.Module = nn.Identity()

@@ -19,6 +19,7 @@ ReturnBound = Literal["none", "success", "unmended", "unhelped"]
 class ValueConfig(Config):
     """The critic's inputs, targets and regularisation."""
 
+    members: int = Field(10, ge=1, description="Q networks of the ensemble: [P] 10 (C.1)")
     chunk_embedding: int = Field(
         0,
         ge=0,

@@ -112,10 +112,10 @@ def test_saved_branches_are_valued_as_they_were(run, measured, folder, capsys):
 def test_a_critic_is_fitted_anew_with_other_constants(run, measured, folder, capsys):
     _, file = measured
     words = [str(run), f"branches:={file}", "refit:=4", "label:=refit"]
-    assert bench_choice.main([*words, "change:=minimum_of=2,critic.members=3"]) == 0
+    assert bench_choice.main([*words, "change:=minimum_of=2,value.members=3"]) == 0
     (path,) = folder.glob("choice_cube_pick_refit_*.json")
     result = json.loads(path.read_text())
-    assert (result["config"]["minimum_of"], result["config"]["critic"]["members"]) == (2, 3)
+    assert (result["config"]["minimum_of"], result["config"]["value"]["members"]) == (2, 3)
     assert result["report"]["overall"]["base"]["spread"]["mean"] is not None
 
 

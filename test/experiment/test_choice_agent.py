@@ -106,11 +106,11 @@ def alike(count: int) -> Branches:
 def test_each_state_is_valued_by_members_drawn_for_it(run):
     """One pair's luck for all states would be an error that no standard error holds."""
     source = source_of(run, change="minimum_of=1")
-    assert source.config.critic.members > 1
+    assert source.config.value.members > 1
     agent = choice_agent.make_agent(source)
     branches = alike(40)
     q = choice_agent.values_of_branches(agent, branches).reshape(40, 3)
-    assert len(np.unique(q[:, 0].round(4))) > source.config.critic.members / 2
+    assert len(np.unique(q[:, 0].round(4))) > source.config.value.members / 2
     # States of one episode have draws of their own as well.
     assert (q[::2, 0].round(4) != q[1::2, 0].round(4)).any()
 
@@ -126,7 +126,7 @@ def test_a_state_has_the_same_draw_whatever_else_is_valued(run):
 
 def test_a_state_of_branches_has_the_time_left_that_it_was_acted_on_with(run):
     """Of files that were written before critics saw it, too: they say the steps before a state."""
-    source = source_of(run, change="value.time_left=true,critic.members=2,minimum_of=2", refit=4)
+    source = source_of(run, change="value.time_left=true,value.members=2,minimum_of=2", refit=4)
     agent = choice_agent.refitted_agent(source)
     done = 8
     seen = replace(observation(), steps_left=source.task.max_steps - done)

@@ -16,13 +16,14 @@ from expo_ft_ros.rl.config import AgentConfig, CriticConfig, load_preset
 from expo_ft_ros.rl.critic import QEnsemble
 from expo_ft_ros.rl.value_config import ValueConfig
 
-CONFIG = CriticConfig(members=4, hidden=16)
+CONFIG = CriticConfig(hidden=16)
+FOUR = ValueConfig(members=4)
 CHUNK = 14
 
 
 def test_each_member_is_a_plain_layernorm_mlp():
     torch.manual_seed(0)
-    ensemble = QEnsemble(CONFIG, feature_dim=5, chunk_dim=3, minimum_of=2)
+    ensemble = QEnsemble(CONFIG, feature_dim=5, chunk_dim=3, minimum_of=2, value=FOUR)
     features, chunks = torch.randn(7, 5), torch.randn(7, 2, 3)
     out = ensemble(features, chunks)
     for m in range(4):
@@ -40,7 +41,7 @@ def test_each_member_is_a_plain_layernorm_mlp():
 
 def test_drawn_members_are_distinct_and_their_minimum_is_taken():
     torch.manual_seed(1)
-    ensemble = QEnsemble(CONFIG, 5, 3, 2)
+    ensemble = QEnsemble(CONFIG, 5, 3, 2, FOUR)
     features, chunks = torch.randn(3, 5), torch.randn(3, 6, 3)
     every = ensemble(features, chunks)
     pairs = {tuple(every[[i, j]].amin(0).flatten().tolist()) for i in range(4) for j in range(i)}
@@ -55,7 +56,7 @@ def test_drawn_members_are_distinct_and_their_minimum_is_taken():
 
 
 def small_config(**changes: Any) -> AgentConfig:
-    small = {"image_size": 16, "critic": CONFIG, "minimum_of": 2, "edits": True}
+    small = {"image_size": 16, "critic": CONFIG, "value": FOUR, "minimum_of": 2, "edits": True}
     return load_preset().model_copy(update={**small, **changes})
 
 
@@ -96,7 +97,7 @@ def test_td_target_is_the_equation(
             "gripper_decisions": decisions,
         }
     )
-    value_config = ValueConfig(acting_value=acting_value)
+    value_config = ValueConfig(members=4, acting_value=acting_value)
     networks = make_networks(minimum_of=len(draws[0]), edit=edit_config, value=value_config)
     data = batch()
     given = iter([torch.tensor(draw) for draw in draws])

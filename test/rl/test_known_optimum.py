@@ -81,7 +81,7 @@ def test_q_converges_to_the_known_optimum():
         "vla.euler_steps": "1",
         "vla_steps_per_update": "0",
         "vla_encoder_every": "0",
-        "critic.members": "4",
+        "value.members": "4",
         "critic.hidden": "64",
         "critic.image_embedding": "8",
         "replay_capacity": "3000",

@@ -183,7 +183,7 @@ def _waiting_agent(*, time_left: bool) -> Agent:
         "vla.horizon": "2",
         "vla_steps_per_update": "0",
         "critic_steps_per_update": "2",
-        "critic.members": "2",
+        "value.members": "2",
         "critic.hidden": "64",
         "critic.image_embedding": "8",
         "replay_capacity": "1000",

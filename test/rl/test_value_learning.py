@@ -23,18 +23,17 @@ from expo_ft_ros.rl.value_config import ValueConfig
 from support.agents import SIZE, fed, go_on, make_agent, observation
 from support.episodes import make_episode
 
-CONFIG = CriticConfig(members=4, hidden=16)
+CONFIG = CriticConfig(hidden=16)
 CHUNK = 14
 
 
 def networks_with(*, members: int = 4, minimum_of: int = 2, **value: Any) -> EditedCritic:
-    critic = CONFIG.model_copy(update={"members": members})
     config = load_preset().model_copy(
         update={
             "image_size": 16,
-            "critic": critic,
+            "critic": CONFIG,
             "minimum_of": minimum_of,
-            "value": ValueConfig(**value),
+            "value": ValueConfig(members=members, **value),
         }
     )
     torch.manual_seed(0)
@@ -78,7 +77,7 @@ def test_with_and_without_gradients_a_member_is_the_same_function(embedding, mem
     """[features, tanh(LayerNorm(W chunk + b))], one embedding for all members, then three layers of
     LayerNorm and ReLU: from the equations, at parameters that are all drawn."""
     torch.manual_seed(2)
-    ensemble = QEnsemble(CONFIG, 5, 3, 2, ValueConfig(chunk_embedding=embedding))
+    ensemble = QEnsemble(CONFIG, 5, 3, 2, ValueConfig(members=4, chunk_embedding=embedding))
     with torch.no_grad():
         for parameter in ensemble.parameters():
             parameter.normal_(0, 0.5)
@@ -135,7 +134,7 @@ def test_dropout_comes_before_layernorm_in_every_layer(monkeypatch):
         return x * 0 if len(rates) == 3 else x
 
     monkeypatch.setattr(functional, "dropout", dropout)
-    ensemble = QEnsemble(CONFIG, 5, 3, 2, ValueConfig(dropout=0.25))
+    ensemble = QEnsemble(CONFIG, 5, 3, 2, ValueConfig(members=4, dropout=0.25))
     q = ensemble(torch.randn(7, 5), torch.randn(7, 2, 3), learning=True)
     assert rates == [0.25] * 3
     # All of the third layer is left out: LayerNorm of zeros, then only the shift.

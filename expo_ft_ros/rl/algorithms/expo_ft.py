@@ -209,7 +209,7 @@ class EditedCritic(ActorCritic):
             next_visual, next_state, next_base, mode=False, alternatives=alternatives
         )
         other_worth = self.config.edit.pessimistic_edit_gain and alternatives and self.config.edits
-        if self.config.minimum_of == self.config.critic.members and not other_worth:
+        if self.config.minimum_of == self.config.value.members and not other_worth:
             value = selection.q.amax(dim=1)
         else:
             features = self.features(self.target, next_visual, next_state)
