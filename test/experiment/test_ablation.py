@@ -121,10 +121,11 @@ def test_what_cannot_be_changed_is_refused_before_anything_runs(tmp_path, change
 
 @pytest.mark.parametrize("arms", ["choice,full", "imitation,choice,full,random"])
 def test_arms_that_would_be_the_same_are_refused(tmp_path, arms):
-    """As configured, `recommended` has nothing but base chunks."""
+    """With nothing but base chunks there is nothing that `full` has and `choice` hasn't."""
+    none = "explore_share=0,explore_share_warmup=0,edit.gripper_decisions=0"
     with pytest.raises(ConfigError, match=r"choice and full are the same.*gripper_decisions=2"):
-        Study(AblationOptions(arms=arms, change="edits=false"), tmp_path)
-    Study(AblationOptions(arms=arms, change="edits=true"), tmp_path)
+        Study(AblationOptions(arms=arms, change=f"{none},edits=false"), tmp_path)
+    Study(AblationOptions(arms=arms, change=f"{none},edits=true"), tmp_path)
 
 
 @pytest.mark.parametrize(

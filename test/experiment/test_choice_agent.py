@@ -105,7 +105,7 @@ def alike(count: int) -> Branches:
 
 def test_each_state_is_valued_by_members_drawn_for_it(run):
     """One pair's luck for all states would be an error that no standard error holds."""
-    source = source_of(run, change="minimum_of=1")
+    source = source_of(run, change="minimum_of=1,value.acting_value=minimum")
     assert source.config.value.members > 1
     agent = choice_agent.make_agent(source)
     branches = alike(40)
@@ -117,7 +117,9 @@ def test_each_state_is_valued_by_members_drawn_for_it(run):
 
 def test_a_state_has_the_same_draw_whatever_else_is_valued(run):
     """So other weights, and other branches, are compared on equal terms."""
-    agent = choice_agent.make_agent(source_of(run, change="minimum_of=1"))
+    agent = choice_agent.make_agent(
+        source_of(run, change="minimum_of=1,value.acting_value=minimum")
+    )
     many, few = alike(12), alike(4)
     of_many = choice_agent.values_of_branches(agent, many)
     np.testing.assert_allclose(choice_agent.values_of_branches(agent, few), of_many[:12])

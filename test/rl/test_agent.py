@@ -14,10 +14,11 @@ from expo_ft_ros.policies.base import PolicyInput
 from expo_ft_ros.policies.flow_vla.model import FlowVLA, build
 from expo_ft_ros.rl.agent import Agent
 from expo_ft_ros.rl.augment import augment
-from expo_ft_ros.rl.config import ALGORITHM_NAMES, load_preset
+from expo_ft_ros.rl.config import ALGORITHM_NAMES
 from expo_ft_ros.robots import load_robot
 from support.agents import (
     EPISODES,
+    PRESET,
     SIZE,
     SMALL_CRITIC,
     fed,
@@ -160,7 +161,7 @@ def test_a_loss_gives_gradients_to_what_it_teaches_only():
 
 @pytest.mark.parametrize("encoder", ["own", "shared"])
 def test_what_comes_before_and_after_is_augmented_independently(encoder):
-    critic = load_preset().critic.model_copy(update=SMALL_CRITIC | {"encoder": encoder})
+    critic = PRESET.critic.model_copy(update=SMALL_CRITIC | {"encoder": encoder})
     agent = fed(critic=critic, augmented_features=4)
     agent.update(go_on)
     slots = np.repeat(agent.memory.replay.starts()[:1], 32)
@@ -170,7 +171,7 @@ def test_what_comes_before_and_after_is_augmented_independently(encoder):
 
 def test_the_critics_own_encoder_has_its_own_augmentation():
     """A crop moves edges; what is only coloured keeps where the brightest pixel of a row is."""
-    critic = load_preset().critic.model_copy(update=SMALL_CRITIC)
+    critic = PRESET.critic.model_copy(update=SMALL_CRITIC)
     seen = {}
     for kind in ("none", "openpi", None):
         own = critic.model_copy(update={"encoder": "own", "augmentation": kind})
@@ -396,11 +397,11 @@ def test_features_may_be_kept_in_half_precision(monkeypatch):
     """A policy that says so takes them so; a critic that shares its encoder does, too."""
     encode, kept = FlowVLA.encode, set[torch.dtype]()
 
-    def encode_half(self: FlowVLA, observation: PolicyInput) -> torch.Tensor:
+    def encode_half(self: FlowVLA, observation: PolicyInput, *noise: float) -> torch.Tensor:
         if observation.features is not None:
             kept.add(observation.features.dtype)
             observation = observation.with_features(observation.features.float())
-        return encode(self, observation)
+        return encode(self, observation, *noise)
 
     monkeypatch.setattr(FlowVLA, "encode", encode_half)
     monkeypatch.setattr(FlowVLA, "feature_dtype", torch.float16)

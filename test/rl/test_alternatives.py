@@ -20,7 +20,7 @@ from expo_ft_ros.rl.config import load_preset
 from expo_ft_ros.robots import DEFAULT_ROBOT, load_robot
 from expo_ft_ros.tasks import load_task
 from expo_ft_ros.tasks.scenes import make_world
-from support.agents import EPISODES, fed, go_on, make_agent, observation, weights_of
+from support.agents import EPISODES, PLAIN, PRESET, fed, go_on, make_agent, observation, weights_of
 
 BASE, EDITED, GRIPPER = CandidateKind
 N = 8
@@ -41,7 +41,7 @@ ALL_ON: dict[str, Any] = {
 
 
 def edit(**changes: Any) -> dict[str, Any]:
-    return {"edit": load_preset().edit.model_copy(update=changes)}
+    return {"edit": PRESET.edit.model_copy(update=changes)}
 
 
 def algorithm_of(agent: Agent) -> ExpoFT:
@@ -306,12 +306,14 @@ def test_all_of_it_learns_and_acts():
 
 def test_what_can_not_be_is_refused():
     with pytest.raises(ConfigError, match=r"edit\.gripper_decisions 9 is more than candidates 8"):
-        load_preset(changes={"edit.gripper_decisions": "9"})
+        load_preset(changes={**PLAIN, "edit.gripper_decisions": "9"})
     with pytest.raises(ConfigError, match=r"gripper_decisions 3 is more than acting_candidates 2"):
-        load_preset(changes={"edit.gripper_decisions": "3", "acting_candidates": "2"})
+        load_preset(changes={**PLAIN, "edit.gripper_decisions": "3", "acting_candidates": "2"})
     with pytest.raises(ConfigError, match="there is nothing to explore"):
-        load_preset(changes={"edits": "false", "explore_share": "0.2"})
-    load_preset(changes={"edits": "false", "explore_share": "0.2", "edit.gripper_decisions": "2"})
+        load_preset(changes={**PLAIN, "edits": "false", "explore_share": "0.2"})
+    load_preset(
+        changes={**PLAIN, "edits": "false", "explore_share": "0.2", "edit.gripper_decisions": "2"}
+    )
 
 
 TRAINED = fed(**edit(gripper_decisions=2))

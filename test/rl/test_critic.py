@@ -12,9 +12,10 @@ from torch.nn import functional
 
 from expo_ft_ros.rl.actor_critic import TrainingDiverged, step_optimiser
 from expo_ft_ros.rl.algorithms.expo_ft import EditedCritic
-from expo_ft_ros.rl.config import AgentConfig, CriticConfig, load_preset
+from expo_ft_ros.rl.config import AgentConfig, CriticConfig
 from expo_ft_ros.rl.critic import QEnsemble
 from expo_ft_ros.rl.value_config import ValueConfig
+from support.agents import PRESET
 
 CONFIG = CriticConfig(hidden=16)
 FOUR = ValueConfig(members=4)
@@ -57,7 +58,7 @@ def test_drawn_members_are_distinct_and_their_minimum_is_taken():
 
 def small_config(**changes: Any) -> AgentConfig:
     small = {"image_size": 16, "critic": CONFIG, "value": FOUR, "minimum_of": 2, "edits": True}
-    return load_preset().model_copy(update={**small, **changes})
+    return PRESET.model_copy(update={**small, **changes})
 
 
 def make_networks(**changes: Any) -> EditedCritic:
@@ -91,7 +92,7 @@ def test_td_target_is_the_equation(
     their edits and gripper decisions of the minimum over other members, however acting values
     them: here in NumPy, with the draws known."""
     torch.manual_seed(0)
-    edit_config = load_preset().edit.model_copy(
+    edit_config = PRESET.edit.model_copy(
         update={
             "pessimistic_edit_gain": pessimistic_edit_gain,
             "gripper_decisions": decisions,
@@ -201,7 +202,7 @@ def test_no_candidate_is_beyond_what_a_robot_executes():
 
 
 def test_rotations_may_be_left_unedited():
-    edit = load_preset().edit.model_copy(update={"rotation_scale": 0.0})
+    edit = PRESET.edit.model_copy(update={"rotation_scale": 0.0})
     networks, data = make_networks(edit=edit), batch()
     data["next_base"] = data["next_base"].clamp(-0.7, 0.7)
     edits = select(networks, data).chunks[:, 3:] - data["next_base"]
@@ -279,7 +280,7 @@ def test_temperature_follows_its_own_equation():
 @pytest.mark.parametrize(("rate", "moves"), [(0.0, 0.0), (0.02, 0.02), (None, 3e-4)])
 def test_the_temperature_has_a_rate_of_its_own(rate, moves):
     """Adam's first step is as long as its rate."""
-    edit = load_preset().edit.model_copy(update={"alpha_learning_rate": rate})
+    edit = PRESET.edit.model_copy(update={"alpha_learning_rate": rate})
     networks, data = make_networks(edit=edit), batch()
     before = networks.log_alpha.item()
     networks.actor_step(data["visual"], data["state"], data["chunk"])
@@ -331,7 +332,7 @@ def test_the_edit_loss_is_that_of_equation_4():
 @pytest.mark.parametrize("acting", [True, False])
 def test_gripper_decisions_are_valued_as_base_chunks_are_and_edits_by_their_gain(acting):
     torch.manual_seed(0)
-    edit_config = load_preset().edit.model_copy(
+    edit_config = PRESET.edit.model_copy(
         update={"pessimistic_edit_gain": True, "gripper_decisions": 2}
     )
     networks = make_networks(minimum_of=4, edit=edit_config)
@@ -349,7 +350,7 @@ def test_gripper_decisions_are_valued_as_base_chunks_are_and_edits_by_their_gain
 
 def test_without_edits_the_target_asks_the_members_once(monkeypatch):
     """Where all members are asked, the choice's value is known: a gain of edits changes nothing."""
-    edit_config = load_preset().edit.model_copy(
+    edit_config = PRESET.edit.model_copy(
         update={"pessimistic_edit_gain": True, "gripper_decisions": 2}
     )
     networks = make_networks(minimum_of=4, edit=edit_config, edits=False)

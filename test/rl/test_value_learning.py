@@ -20,7 +20,7 @@ from expo_ft_ros.rl.algorithms.expo_ft import EditedCritic
 from expo_ft_ros.rl.config import CriticConfig, load_preset
 from expo_ft_ros.rl.critic import QEnsemble
 from expo_ft_ros.rl.value_config import ValueConfig
-from support.agents import SIZE, fed, go_on, make_agent, observation
+from support.agents import PLAIN, PRESET, SIZE, fed, go_on, make_agent, observation
 from support.episodes import make_episode
 
 CONFIG = CriticConfig(hidden=16)
@@ -28,7 +28,7 @@ CHUNK = 14
 
 
 def networks_with(*, members: int = 4, minimum_of: int = 2, **value: Any) -> EditedCritic:
-    config = load_preset().model_copy(
+    config = PRESET.model_copy(
         update={
             "image_size": 16,
             "critic": CONFIG,
@@ -168,7 +168,7 @@ def test_targets_stay_within_what_is_known(targets, least, bounds, kind):
     networks = ActorCritic.__new__(ActorCritic)
     torch.nn.Module.__init__(networks)
     value = ValueConfig(target_bounds=bounds, return_bound=kind)
-    networks.config = load_preset().model_copy(update={"value": value})
+    networks.config = PRESET.model_copy(update={"value": value})
     found = networks.bounded(torch.tensor(targets), torch.tensor(least, dtype=torch.float32))
     for y, low, result in zip(targets, least, found.tolist(), strict=True):
         expected = max(y, low) if kind == "success" else y
@@ -248,9 +248,9 @@ def test_the_target_may_choose_among_some_of_the_base_chunks(kept):
 
 def test_a_target_that_chooses_among_more_than_there_are_is_refused():
     with pytest.raises(ValueError, match="target_candidates_of 9 is more than candidates 8"):
-        load_preset(changes={"target_candidates_of": "9"})
+        load_preset(changes={**PLAIN, "target_candidates_of": "9"})
     with pytest.raises(ValueError, match=r"of 2 is less than edit\.gripper_decisions 3"):
-        load_preset(changes={"target_candidates_of": "2", "edit.gripper_decisions": "3"})
+        load_preset(changes={**PLAIN, "target_candidates_of": "2", "edit.gripper_decisions": "3"})
 
 
 @pytest.mark.parametrize("redraw", [True, False])
