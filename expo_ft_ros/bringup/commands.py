@@ -13,7 +13,9 @@ from expo_ft_ros.bringup.runner import Runner, RunResult
 from expo_ft_ros.experiment.environment import ros_environment
 from expo_ft_ros.experiment.options import (
     CollectOptions,
+    DemoOptions,
     EvalOptions,
+    PolicyOptions,
     RunOptions,
     SimOptions,
     TrainOptions,
@@ -21,7 +23,7 @@ from expo_ft_ros.experiment.options import (
 from expo_ft_ros.experiment.preflight import Run, open_run
 from expo_ft_ros.experiment.progress import Display
 from expo_ft_ros.graph.node_spec import NodeSpec
-from expo_ft_ros.graph.specs import collect_graph, eval_graph, sim_graph, train_graph
+from expo_ft_ros.graph.specs import collect_graph, policy_graph, sim_graph, train_graph
 
 Opened = tuple[Run[Any], list[NodeSpec]]
 
@@ -57,13 +59,21 @@ def _collect(arguments: Sequence[str]) -> Opened:
     return run, collect_graph(run.options, run.path)
 
 
-def _eval(arguments: Sequence[str]) -> Opened:
-    run = open_run("eval", arguments, EvalOptions)
+def _played(command: str, arguments: Sequence[str], options: type[PolicyOptions]) -> Opened:
+    run = open_run(command, arguments, options)
     weights = run.weights
     if weights is None:
-        raise RuntimeError("an evaluation has no weights, which its preflight finds")
+        raise RuntimeError(f"{command} has no weights, which its preflight finds")
     trained = {name: getattr(weights, name) for name in ("algorithm", "preset", "size")}
-    return run, eval_graph(run.options, run.path, weights.path, trained)
+    return run, policy_graph(command, run.options, run.path, weights.path, trained)
+
+
+def _eval(arguments: Sequence[str]) -> Opened:
+    return _played("eval", arguments, EvalOptions)
+
+
+def _demo(arguments: Sequence[str]) -> Opened:
+    return _played("demo", arguments, DemoOptions)
 
 
 def _sim(arguments: Sequence[str]) -> Opened:
@@ -76,6 +86,7 @@ GRAPH_COMMANDS: Mapping[str, Command] = MappingProxyType(
         "train": Command(TrainOptions, _train),
         "collect": Command(CollectOptions, _collect),
         "eval": Command(EvalOptions, _eval),
+        "demo": Command(DemoOptions, _demo),
         "sim": Command(SimOptions, _sim),
     }
 )

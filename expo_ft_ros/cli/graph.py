@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`expo-ft train`, `collect`, `eval` and `sim`: each starts a graph, and says how it went."""
+"""`expo-ft demo`, `train`, `collect`, `eval`, `sim`: each starts a graph, and says how it went."""
 
 import sys
 from collections.abc import Sequence
@@ -36,6 +36,8 @@ def main(words: Sequence[str]) -> int:
         from expo_ft_ros.monitor.address import console_address
 
         print(f"Console: {console_address(run.options.console_host, run.options.console_port)}")
+    if run.options.operator == "keyboard":
+        print("Take over: ./expo-ft keyboard, in a second terminal")
     # It may be read by another program, and the graph takes its time.
     sys.stdout.flush()
     try:

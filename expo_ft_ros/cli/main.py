@@ -16,6 +16,7 @@ from collections.abc import Sequence
 USAGE = """\
 usage: expo-ft <command> [name:=value ...]
 
+  demo     a policy that has learned, in real time: watch it in the browser, correct it
   train    demonstrations, imitation, evaluation, RL online, evaluation again
   collect  demonstrations only
   eval     trials of a trained policy
@@ -35,11 +36,12 @@ In a checkout, by ./expo-ft: screenshots (the console's pictures), python (with 
 
 Options of a command:  expo-ft <command> --help
 Its version:           expo-ft --version
-A first look, minutes: ./expo-ft train steps:=300
+A first look, minutes: ./expo-ft demo
 After a stop:          ./expo-ft train resume:=latest
 """
 
 COMMANDS = {
+    "demo": "expo_ft_ros.cli.graph",
     "train": "expo_ft_ros.cli.graph",
     "collect": "expo_ft_ros.cli.graph",
     "eval": "expo_ft_ros.cli.graph",

@@ -11,7 +11,7 @@ from typing import Literal, get_args
 
 from pydantic import Field, field_validator
 
-from expo_ft_ros.configuration import Config
+from expo_ft_ros.configuration import Config, config_dir
 from expo_ft_ros.control.plan import Operator
 from expo_ft_ros.experiment.budget import (
     DECISION_TIME,
@@ -27,6 +27,7 @@ from expo_ft_ros.rl.preset_files import size_reference
 from expo_ft_ros.robots import DEFAULT_ROBOT, ROBOTS
 from expo_ft_ros.tasks import TASKS, TaskConfig
 
+DEMO_POLICY, DEMO_STEPS = "demo", 36_000
 OPERATOR_RATE, OPERATOR_SHARE = 0.7, 0.5
 """Where every failure is mended nothing that is learned from shows one (docs/experiments.md)."""
 
@@ -257,22 +258,56 @@ class TrainOptions(CollectOptions):
         return whole.shortened() if short else whole
 
 
-class EvalOptions(RunOptions):
-    """`expo-ft eval`: trials of a trained policy."""
+class PolicyOptions(RunOptions):
+    """Options of every command that plays a trained policy."""
 
     checkpoint: str = Field(
         "latest", min_length=1, description="Trained run: its folder, or `latest`."
     )
+    algorithm: str | None = Field(None, description="Default: the one that was trained.")
+    preset: str | None = Field(None, description="Default: the one that was trained with.")
+    size: str | None = Field(None, description="Default: the one that was trained with.")
+
+
+class EvalOptions(PolicyOptions):
+    """`expo-ft eval`: trials of a trained policy."""
+
     operator: Operator = Field("none", description=f"Who corrects during the trials: {_OPERATORS}.")
     eval_trials: int | None = Field(
         None, ge=1, le=10_000, description="Trials (default: the task's)."
     )
-    algorithm: str | None = Field(None, description="Default: the one that was trained.")
-    preset: str | None = Field(None, description="Default: the one that was trained with.")
-    size: str | None = Field(None, description="Default: the one that was trained with.")
 
     def budget(self, task: TaskConfig, given: int = 0) -> Budget:
         """As of every command, with the trials asked for."""
         whole = super().budget(task, given)
         trials = self.eval_trials
         return whole if trials is None else replace(whole, eval_trials=trials)
+
+
+class DemoOptions(PolicyOptions):
+    """`expo-ft demo`: a policy that has learned, to be watched and corrected; it learns no more."""
+
+    checkpoint: str = Field(
+        DEMO_POLICY,
+        min_length=1,
+        description=f"Trained run: its folder, or `latest`. {DEMO_POLICY}: the policy that comes "
+        "with the package, which has learned Cube Pick in simulation.",
+    )
+    operator: Operator = Field("keyboard", description=f"Who may take over: {_OPERATORS}.")
+    steps: int = Field(
+        DEMO_STEPS, ge=1, le=10_000_000, description="Steps of the arm; Ctrl-C ends it before."
+    )
+    realtime: bool = Field(True, description="10 Hz of wall time, as a robot has it.")
+    console: bool = Field(
+        True, description="Serve the console: 3D view, cameras, curves and buttons in a browser."
+    )
+
+    @field_validator("checkpoint")
+    @classmethod
+    def _of_the_package(cls, value: str) -> str:
+        file = config_dir() / "demo" / "cube_pick.safetensors"
+        return str(file) if value == DEMO_POLICY else value
+
+    def budget(self, task: TaskConfig, given: int = 0) -> Budget:
+        """As of every command, with the steps asked for."""
+        return replace(super().budget(task, given), steps=self.steps)

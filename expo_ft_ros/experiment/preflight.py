@@ -25,8 +25,9 @@ from expo_ft_ros.experiment.environment import (
     require_spacenav_library,
 )
 from expo_ft_ros.experiment.options import (
-    CollectOptions,
+    DemoOptions,
     EvalOptions,
+    PolicyOptions,
     RunOptions,
     SimOptions,
     TrainOptions,
@@ -158,7 +159,7 @@ def prepare_run(command: str, arguments: Sequence[str], model: type[Options]) ->
         options = _resumed(path, command, typed, model)
     task = load_task(options.task)
     weights = None
-    if isinstance(options, EvalOptions):
+    if isinstance(options, PolicyOptions):
         weights = weights_to_evaluate(options)
     elif isinstance(options, TrainOptions) and source is not None:
         weights = weights_to_go_on_with(path, options)
@@ -225,8 +226,10 @@ def _bytes_needed(prepared: Prepared[Any]) -> int:
         return _LOG_BYTES
     budget, longest = prepared.budget, prepared.task.max_steps
     steps = budget.demos * longest
-    if not isinstance(prepared.options, CollectOptions):
+    if isinstance(prepared.options, EvalOptions):
         steps = budget.eval_trials * longest
+    if isinstance(prepared.options, DemoOptions):
+        steps = budget.steps
     if isinstance(prepared.options, TrainOptions):
         steps += budget.steps + 2 * budget.eval_trials * longest
     learned = _CHECKPOINT_BYTES if isinstance(prepared.options, TrainOptions) else 0

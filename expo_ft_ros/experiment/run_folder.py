@@ -24,7 +24,7 @@ CONFIG_FILE = "config.yaml"
 METRICS_FILE = "metrics.jsonl"
 PROGRESS_FILE = "progress.json"
 LATEST = "latest"
-RECORDING = ("train", "collect", "eval")
+RECORDING = ("train", "collect", "eval", "demo")
 """Commands whose runs have episodes; a look at the simulation has none."""
 
 _LOCK_FILE = ".lock"

@@ -58,6 +58,7 @@ RUN_KINDS: Mapping[str, RunKind] = {
     "train": RunKind(STAGES, learns=True),
     "collect": RunKind(("collect",)),
     "eval": RunKind(("eval_after",)),
+    "demo": RunKind(("rl",)),
     "sim": RunKind(("collect",), endless=True),
 }
 """By command."""
@@ -84,6 +85,9 @@ class SessionConfig(Config):
     max_steps: int = Field(ge=1, le=100_000, description="steps after which an episode times out")
     seed: int = Field(default=0, ge=0, le=2**31 - 1, description="seed of the run")
     operator: Operator = Field(default="scripted", description="who demonstrates and corrects")
+    learns: bool = Field(
+        default=True, description="whether there is a learner; without one nothing is explored"
+    )
 
     @model_validator(mode="after")
     def _can_be_done(self) -> SessionConfig:
@@ -222,8 +226,10 @@ class Session:
         if stage == "collect":
             policy, operator = "none", "demonstrate"
         elif stage == "rl":
-            policy, operator = "sample", "none" if config.operator == "none" else "correct"
-        return Plan(stage, self._episode, seed, config.max_steps, policy, operator, stage == "rl")
+            policy = "sample" if config.learns else "mode"
+            operator = "none" if config.operator == "none" else "correct"
+        learn = config.learns and stage == "rl"
+        return Plan(stage, self._episode, seed, config.max_steps, policy, operator, learn)
 
     def episode_finished(self, outcome: Outcome) -> bool:
         """Count an episode; False if it isn't the planned one (reported twice, or an old one).

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from expo_ft_ros.configuration import ConfigError
-from expo_ft_ros.experiment.options import EvalOptions, RunOptions, TrainOptions
+from expo_ft_ros.experiment.options import PolicyOptions, RunOptions, TrainOptions
 from expo_ft_ros.experiment.run_folder import (
     CONFIG_FILE,
     LATEST,
@@ -61,7 +61,7 @@ class Weights:
         return [f"Skipped: {path} is cut off or damaged" for path in self.skipped] + [told]
 
 
-def weights_to_evaluate(options: EvalOptions) -> Weights:
+def weights_to_evaluate(options: PolicyOptions) -> Weights:
     """The weights that `checkpoint:=` means: a file, or the newest of a run.
 
     Raises:

@@ -17,7 +17,7 @@ from expo_ft_ros.experiment.environment import find_rviz
 from expo_ft_ros.experiment.option_checks import camera_topics
 from expo_ft_ros.experiment.options import (
     CollectOptions,
-    EvalOptions,
+    PolicyOptions,
     RunOptions,
     SimOptions,
     TrainOptions,
@@ -77,15 +77,20 @@ def collect_graph(options: CollectOptions, run_dir: Path) -> list[NodeSpec]:
     return _with_session(specs, options, run_dir, work, "collect")
 
 
-def eval_graph(
-    options: EvalOptions, run_dir: Path, checkpoint: Path, trained: Mapping[str, str]
+def policy_graph(
+    command: str,
+    options: PolicyOptions,
+    run_dir: Path,
+    checkpoint: Path,
+    trained: Mapping[str, str],
 ) -> list[NodeSpec]:
-    """Trials of a trained policy.
+    """A trained policy, without a learner.
 
     Args:
+        command: eval, which counts trials, or demo.
         options: As typed.
-        run_dir: Folder of this evaluation.
-        checkpoint: The weights to evaluate.
+        run_dir: Folder of this run.
+        checkpoint: The weights.
         trained: What they were trained with: algorithm, preset, size.
     """
     work = options.budget(load_task(options.task))
@@ -93,7 +98,7 @@ def eval_graph(
     learning: dict[str, Parameter] = {**trained, "checkpoint": str(checkpoint)}
     specs += _learning(options, run_dir, learning, asynchronous=False)
     specs.append(_recorder(options, run_dir))
-    return _with_session(specs, options, run_dir, work, "eval", trained["preset"])
+    return _with_session(specs, options, run_dir, work, command, trained["preset"])
 
 
 def sim_graph(options: SimOptions, run_dir: Path) -> list[NodeSpec]:

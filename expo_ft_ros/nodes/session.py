@@ -88,6 +88,7 @@ class SessionNode(GraphNode[SessionParameters]):
                 max_steps=wanted.max_steps or task.max_steps,
                 seed=wanted.seed,
                 operator="scripted" if kind.endless else wanted.operator,
+                learns=kind.learns,
             )
         )
         self._books = RunBooks(Path(wanted.run_dir), self._session, task, kept=not kind.endless)

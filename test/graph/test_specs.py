@@ -7,10 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from expo_ft_ros.experiment.options import CollectOptions, EvalOptions, SimOptions, TrainOptions
+from expo_ft_ros.experiment.options import (
+    CollectOptions,
+    DemoOptions,
+    EvalOptions,
+    SimOptions,
+    TrainOptions,
+)
 from expo_ft_ros.graph.specs import (
     collect_graph,
-    eval_graph,
+    policy_graph,
     required_nodes,
     sim_graph,
     train_graph,
@@ -30,7 +36,8 @@ GRAPHS = {
     "spacemouse": train_graph(TrainOptions(operator="spacemouse"), RUN),
     "none": train_graph(TrainOptions(operator="none"), RUN),
     "collect": collect_graph(CollectOptions(), RUN),
-    "eval": eval_graph(EvalOptions(), RUN, Path("/weights.safetensors"), TRAINED),
+    "eval": policy_graph("eval", EvalOptions(), RUN, Path("/weights.safetensors"), TRAINED),
+    "demo": policy_graph("demo", DemoOptions(), RUN, Path("/weights.safetensors"), TRAINED),
     "sim": sim_graph(SimOptions(), RUN),
 }
 
@@ -67,9 +74,9 @@ def test_every_module_exists(specs):
     assert missing == []
 
 
-def test_the_session_waits_for_all_others(specs):
+def test_the_session_waits_for_all_others_but_who_only_looks(specs):
     session = by_name(specs)["session"]
-    others = {name for spec in specs for name in spec.node_names} - {"session"}
+    others = {name for spec in specs for name in spec.node_names} - {"session", "monitor"}
     assert set(session.parameters["required_nodes"]) == others
 
 
