@@ -67,6 +67,7 @@ class Scheduler(ABC):
 
     def take_plan(self, plan: Plan) -> Actions:
         """The session says what is to be done; an older plan than the present one is ignored."""
+        self.loop.episode.hear_stage(plan.stage)
         if self._plan is None or plan.episode >= self._plan.episode:
             self._plan = plan
         yield from self.advance()

@@ -31,6 +31,9 @@ CONFIG_FILES: Mapping[str, str] = {
 }
 """Device -> its file in config/."""
 
+REDO = "redo"
+"""Name of what came of the newest press of `redo_button`, among teleop's values on /diagnostics."""
+
 
 class TeleopConfig(Config):
     """A file of `CONFIG_FILES`, which has the comments. Deflections are in [0, 1] of full scale."""
@@ -87,6 +90,12 @@ class TeleopConfig(Config):
     engage_button: int = Field(
         default=-1, ge=-1, le=31, description="joy button that takes over while held; -1: none"
     )
+    redo_button: int = Field(
+        default=-1,
+        ge=-1,
+        le=31,
+        description="joy button that discards the last demonstration, which comes again; -1: none",
+    )
 
     @model_validator(mode="after")
     def _fits_together(self) -> TeleopConfig:
@@ -109,7 +118,8 @@ class TeleopConfig(Config):
 
     @property
     def last_button(self) -> tuple[str, int]:
-        """Field and number of the highest button that is named."""
+        """Field and number of the highest button that is named, but for `redo_button`: a device may
+        do without."""
         names = ("close_button", "open_button", "engage_button")
         return max(((name, int(getattr(self, name))) for name in names), key=lambda pair: pair[1])
 
@@ -195,6 +205,7 @@ class TeleopMapper:
         self._rested = not config.rests_first
         self._pressed: tuple[bool, bool] = (False, False)
         self._button_held = False
+        self._redo_held, self._redo = config.rests_first, False
         self._gripper = 0
         self._hold_until = -np.inf
 
@@ -226,7 +237,13 @@ class TeleopMapper:
         made = TeleopMapper(self.config, self._period, self._latch)
         made._pressed, made._rested = self._pressed, self._rested
         made._connected, made._news_at = self._connected, self._news_at
+        made._redo_held = self._redo_held
         return made
+
+    def pop_redo(self) -> bool:
+        """Whether `redo_button` was pressed since the last call."""
+        pressed, self._redo = self._redo, False
+        return pressed
 
     def update(
         self,
@@ -319,6 +336,9 @@ class TeleopMapper:
         number, before = config.engage_button, self._button_held
         self._button_held = 0 <= number < len(buttons) and bool(buttons[number])
         taken_again = self._button_held and not before
+        held = 0 <= config.redo_button < len(buttons) and bool(buttons[config.redo_button])
+        self._redo = self._redo or (held and not self._redo_held)
+        self._redo_held = held
         pressed = (
             len(buttons) > config.close_button and bool(buttons[config.close_button]),
             len(buttons) > config.open_button and bool(buttons[config.open_button]),

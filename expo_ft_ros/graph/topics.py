@@ -415,6 +415,13 @@ SERVICES: Mapping[str, Service] = _table(
     ),
     Service("episode/mark_success", _TRIGGER, "arbitration", "Ends the episode as a success."),
     Service("episode/mark_failure", _TRIGGER, "arbitration", "Ends the episode as a failure."),
+    Service(
+        "episode/redo",
+        _TRIGGER,
+        "arbitration",
+        "Discards the last demonstration, which comes again: the one that is being driven, else "
+        "the last that is over.",
+    ),
     Service("episode/pause", _TRIGGER, "arbitration", "Holds the arm still; the episode waits."),
     Service("episode/resume", _TRIGGER, "arbitration", "Goes on after a pause."),
     Service("estop", "std_srvs/SetBool", "arbitration", "true stops the arm, false frees it."),

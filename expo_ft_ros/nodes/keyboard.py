@@ -19,7 +19,7 @@ from sensor_msgs.msg import Joy
 from expo_ft_ros.control.arbiter import DEVICE_LOST
 from expo_ft_ros.control.thread_priority import DEVICE_PRIORITY
 from expo_ft_ros.devices.keyboard import Keyboard, KeyboardConfig, key_map
-from expo_ft_ros.devices.teleop import Takeover
+from expo_ft_ros.devices.teleop import REDO, Takeover
 from expo_ft_ros.devices.terminal import Terminal
 from expo_ft_ros.ros.graph_node import GraphNode, NodeParameters, parameter
 from expo_ft_ros.ros.health import statuses_of_graph
@@ -60,6 +60,8 @@ class KeyboardNode(GraphNode[KeyboardParameters]):
         self._keyboard = Keyboard(config)
         self._out = self.publisher("joy", needed=1)
         self._said, self._heard_at = "", self.wall_time()
+        # Unknown yet: what was answered before anybody sat here is no news.
+        self._redo_said: str | None = None
         self.subscription("/diagnostics", self._on_diagnostics, needed=False)
         self._terminal = Terminal()
         self.wall_timer(1 / config.rate, self._read)
@@ -92,6 +94,10 @@ class KeyboardNode(GraphNode[KeyboardParameters]):
             if name == "teleop":
                 self._heard_at = self.wall_time()
                 self._tell(_WORDS.get(status.message, status.message))
+                said = next((each.value for each in status.values if each.key == REDO), "")
+                if said != self._redo_said and self._redo_said is not None:
+                    print(said, flush=True)
+                self._redo_said = said
 
     def _tell(self, words: str) -> None:
         """A line for each change."""

@@ -10,6 +10,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,8 @@ class LearnerNode(GraphNode[LearnerParameters]):
         self._failure: Exception | None = None
         self._stopping = threading.Event()
         self._jobs: queue.Queue[Callable[[], None] | None] = queue.Queue()
+        # The newest demonstration: the operator may want it again.
+        self._demonstration: Episode | None = None
         self._arrived: queue.SimpleQueue[Episode] = queue.SimpleQueue()
         self._tensorboard: Any = None
         self._status_out = self.publisher("learner/status")
@@ -127,7 +130,10 @@ class LearnerNode(GraphNode[LearnerParameters]):
 
     # -- the executor's thread ------------------------------------------------------------------
     def _on_plan(self, message: SessionPlan) -> None:
-        if plan_from_msg(message).stage == IMITATION and not self._imitating:
+        plan = plan_from_msg(message)
+        if plan.redone:
+            self._jobs.put(partial(self._forget, plan.redone))
+        if plan.stage == IMITATION and not self._imitating:
             self._imitating = True
             self._jobs.put(self._imitate)
 
@@ -255,7 +261,10 @@ class LearnerNode(GraphNode[LearnerParameters]):
         while not self._arrived.empty():
             episode = self._arrived.get_nowait()
             number, stage = episode.outcome.episode, episode.outcome.stage
-            if stage in LEARNED_STAGES:
+            self._keep_demonstration()
+            if stage == "collect":
+                self._demonstration = episode
+            elif stage in LEARNED_STAGES:
                 with self._shared.lock:
                     self._agent.add_episode(episode)
             online += stage == "rl"
@@ -281,7 +290,20 @@ class LearnerNode(GraphNode[LearnerParameters]):
         newest = max(number, self._progress.episode)
         self._show(replace(self._progress, stage=IDLE, episode=newest))
 
+    def _keep_demonstration(self) -> None:
+        """What comes after it has begun: it is learned from."""
+        if self._demonstration is not None:
+            with self._shared.lock:
+                self._agent.add_episode(self._demonstration)
+            self._demonstration = None
+
+    def _forget(self, number: int) -> None:
+        """The operator does that demonstration again."""
+        if self._demonstration is not None and self._demonstration.outcome.episode == number:
+            self._demonstration = None
+
     def _imitate(self) -> None:
+        self._keep_demonstration()
         self._learn_something(IMITATION, self._agent.imitate)
         if self._stopping.is_set():
             # Half of it counts for nothing: a restart begins it anew.

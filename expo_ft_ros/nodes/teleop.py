@@ -7,12 +7,14 @@ is exactly one for each time of the simulation, so that a run doesn't depend on 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from geometry_msgs.msg import Twist
 from numpy.typing import NDArray
+from rclpy.task import Future
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Joy
 from std_srvs.srv import Trigger
@@ -24,6 +26,7 @@ from expo_ft_ros.data.types import GRIPPER
 from expo_ft_ros.devices.gripper_latch import GripperLatch
 from expo_ft_ros.devices.teleop import (
     CONFIG_FILES,
+    REDO,
     Takeover,
     TeleopConfig,
     TeleopMapper,
@@ -94,6 +97,7 @@ class TeleopNode(GraphNode[TeleopParameters]):
         self.subscription("episode/state", self._on_episode)
         self.subscription("step", self._on_step, needed=False)
         self.service("teleop/acknowledge", self._on_acknowledge)
+        self._redo, self._redo_said = self.client("episode/redo"), ""
         if self.parameters.lockstep:
             self.subscription("/clock", self._on_clock)
         else:
@@ -187,9 +191,30 @@ class TeleopNode(GraphNode[TeleopParameters]):
         try:
             # Of a clock that nobody sets back.
             now = 1e-9 * self._time_ns if self.parameters.lockstep else self.wall_time()
-            return self._mapper.update(twist, buttons, now, lost)
+            state = self._mapper.update(twist, buttons, now, lost)
         except ValueError as error:
             raise BadMessage(str(error)) from error
+        if self._mapper.pop_redo():
+            self._ask_redo()
+        return state
+
+    def _ask_redo(self) -> None:
+        if self._redo.service_is_ready():
+            self.when_done(self._redo.call_async(Trigger.Request()), self._on_redo_answer)
+        else:
+            self._say_redo("nobody offers episode/redo")
+
+    def _on_redo_answer(self, answer: Future[Trigger.Response]) -> None:
+        response = answer.result()
+        if response is not None:
+            self._say_redo(("" if response.success else "refused: ") + response.message)
+
+    def _say_redo(self, words: str) -> None:
+        """In the log and, for the driver that has a screen, on /diagnostics."""
+        self.get_logger().info(f"redo: {words}")
+        self._redo_said = f"{time.strftime('%H:%M:%S')} redo: {words}"
+        self._report()
+        self.health.publish()
 
     def _now(self) -> int:
         return self._time_ns if self.parameters.lockstep else self.now_ns()
@@ -202,14 +227,19 @@ class TeleopNode(GraphNode[TeleopParameters]):
         self._sent = teleop_to_msg(state, header_of(self._now(), "base"), reading_ns)
         self._sent_at = self.wall_time()
         self._out.publish(self._sent)
+        self._report()
+
+    def _report(self) -> None:
+        told: dict[str, object] = {REDO: self._redo_said} if self._redo_said else {}
         if self._mapper.waits_for_rest:
-            self.report(WARN, _UNREST.format(self._file))
+            self.report(WARN, _UNREST.format(self._file), **told)
         elif self._mapper.takeover is Takeover.LOST:
-            self.report(ERROR, DEVICE_LOST)
+            self.report(ERROR, DEVICE_LOST, **told)
         elif self._mapper.lost:
-            self.report(WARN, "the device is gone: nobody can correct")
+            self.report(WARN, "the device is gone: nobody can correct", **told)
         else:
-            self.report(OK, f"{self._mapper.takeover.value}", connected=state.connected)
+            connected = self._sent is not None and self._sent.connected
+            self.report(OK, self._mapper.takeover.value, connected=connected, **told)
 
 
 def main() -> None:

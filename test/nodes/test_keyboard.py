@@ -26,7 +26,7 @@ from expo_ft_ros.ros.messages import stamp_of
 from support.probe import PATIENCE
 
 CONFIG = KeyboardConfig.load()
-AT_REST = ([0.0] * 6, [0, 0, 0])
+AT_REST = ([0.0] * 6, [0, 0, 0, 0])
 COMMAND = ("-m", "expo_ft_ros.cli", "keyboard")
 LOCAL_MODES = 3
 PAUSE, REPEAT = 0.4, 0.033

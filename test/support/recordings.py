@@ -56,6 +56,14 @@ def record(
     return path
 
 
+def said_of(
+    number: int, sources: Sequence[Source], *, stage: str = "collect", success: bool = True
+) -> list[tuple[str, Any]]:
+    """(topic, message) of such an episode, as the graph's nodes would publish them."""
+    words = ("success" if success else "timeout", "pick up the cube")
+    return list(_messages(number, sources, {}, success, stage, *words, VIEWS))
+
+
 def choice(*paths: Sequence[float], q: Sequence[float], edits: int = 0, chosen: int = 0) -> dict:
     """Candidates that go on along a velocity each (x, y, z) for four steps; the last `edits` of
     them are edits."""
