@@ -24,8 +24,6 @@ from expo_ft_ros.control.snapshot import Inputs
 from expo_ft_ros.data.types import ACTION_DIM, ActionChunk, FloatArray, Verdict
 
 ZERO: FloatArray = np.zeros(ACTION_DIM, dtype=np.float32)
-AWAITING_TAKEOVER = "the operator has not taken over yet"
-"""Why the arm stands before a demonstration."""
 
 
 class Scheduler(ABC):
