@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from expo_ft_ros.cli.arguments import wants_help
+from expo_ft_ros.cli.arguments import fitted, wants_help
 from expo_ft_ros.configuration import ConfigError
 from expo_ft_ros.devices.keyboard import key_map
 from expo_ft_ros.devices.terminal import require_terminal
@@ -24,7 +24,7 @@ def main(words: Sequence[str]) -> int:
         ConfigError: for wrong arguments, or what the machine lacks.
     """
     if wants_help(words):
-        print(f"usage: expo-ft keyboard [--ros-args ...]\n\n{key_map()}")
+        print(fitted(f"usage: expo-ft keyboard [--ros-args ...]\n\n{key_map()}"))
         return 0
     if words and words[0] != "--ros-args":
         raise ConfigError(f"keyboard takes no options, got {words[0]!r} (but for --ros-args)")

@@ -48,7 +48,7 @@ def main(words: Sequence[str]) -> int:
     if wanted.output:
         output = Path(wanted.output).expanduser()
     if output.suffix != SUFFIX:
-        raise ConfigError(f"episodes play: {output} is not a {SUFFIX} (give --output FILE{SUFFIX})")
+        raise ConfigError(f"episodes play: {output} is not a {SUFFIX} (give output:=FILE{SUFFIX})")
     try:
         if not wanted.output:
             output.parent.mkdir(exist_ok=True)
@@ -59,7 +59,7 @@ def main(words: Sequence[str]) -> int:
         raise ConfigError(str(error)) from error
     except OSError as error:
         raise ConfigError(
-            f"{output}: can't be written: {error.strerror or error} (give another --output)"
+            f"{output}: can't be written: {error.strerror or error} (give another output:=)"
         ) from error
     print(f"{count} steps of episode {number} of {run.path}: {output}")
     if sys.stdout.isatty() and any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY"))):
@@ -72,7 +72,9 @@ def _parser() -> Parser:
     made.add_argument("number", help="of the episode (see episodes list)")
     made.add_argument("run", nargs="?", default="latest", help="a run's folder, or `latest`")
     made.add_argument(
-        "--output", metavar="FILE", help=f"default: <run>/{VIDEOS}/episode_<number>{SUFFIX}"
+        "--output",
+        metavar="FILE",
+        help=f"the video (default: <run>/{VIDEOS}/episode_<number>{SUFFIX})",
     )
     return made
 

@@ -35,7 +35,7 @@ def sync(run: Path, project: str) -> str:
         import wandb
     except ImportError:
         raise ConfigError(
-            "report --wandb: wandb is not installed (pip install 'expo-ft-ros[wandb]')"
+            "report wandb:=: wandb is not installed (pip install 'expo-ft-ros[wandb]')"
         ) from None
     steps = scalars(run / EVENTS) if (run / EVENTS).is_dir() else {}
     if not steps:
@@ -49,5 +49,5 @@ def sync(run: Path, project: str) -> str:
             return str(sent.url or sent.dir)
     except wandb.Error as error:
         raise ConfigError(
-            f"report --wandb: {error} (WANDB_MODE=offline needs no account)"
+            f"report wandb:=: {error} (WANDB_MODE=offline needs no account)"
         ) from error

@@ -176,7 +176,7 @@ def test_a_terminal_shows_how_far_it_is():
 
 def test_an_episode_without_a_policy_can_be_played(run, capsys):
     record(run / "episodes", 2, [H, H, H], stage="collect")
-    assert cli.main(["episodes", "play", "2", "a", "--output", "two.webm"]) == 0
+    assert cli.main(["episodes", "play", "2", "a", "output:=two.webm"]) == 0
     assert len(decoded("two.webm")[0]) == 3
 
 
@@ -193,8 +193,8 @@ def test_of_a_file_that_was_cut_off_the_whole_steps_are_played(run):
         (["x"], "'x' is not an episode's number"),
         (["9"], "no such episode (see expo-ft episodes list"),
         (["1", "lost"], "no run there"),
-        (["1", "--output", "a.mp4"], "a.mp4 is not a .webm"),
-        (["1", "--output", "no/such/a.webm"], "can't be written: No such file or directory"),
+        (["1", "output:=a.mp4"], "a.mp4 is not a .webm"),
+        (["1", "output:=no/such/a.webm"], "can't be written: No such file or directory"),
         (["4"], "000004.mcap"),
     ],
 )

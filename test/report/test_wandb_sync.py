@@ -27,7 +27,7 @@ def test_scalars_are_gathered_by_step_over_all_event_files(tmp_path):
 @pytest.mark.skipif(importlib.util.find_spec("wandb") is not None, reason="wandb is installed")
 def test_without_the_extra_its_name_is_told(tmp_path, capsys):
     path = make_run(tmp_path / "a")
-    assert cli.main(["report", str(path), "--wandb", "p"]) == 2
+    assert cli.main(["report", str(path), "wandb:=p"]) == 2
     assert "expo-ft-ros[wandb]" in capsys.readouterr().err
 
 
