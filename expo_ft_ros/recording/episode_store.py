@@ -116,6 +116,12 @@ def set_aside(path: Path, why: str) -> Path:
     return place
 
 
+def set_aside_last(path: Path, why: str) -> Path | None:
+    """Where `set_aside` has put an episode's file, the last one of its number; None for none."""
+    found = path.parent.glob(f"{path.stem}.{why}*.mcap")
+    return max(found, key=lambda file: (len(file.name), file.name), default=None)
+
+
 def bring_back(path: Path, why: str) -> Path:
     """Takes back what `set_aside` did last to an episode's file, and gives the path that it had.
 
@@ -125,8 +131,7 @@ def bring_back(path: Path, why: str) -> Path:
     """
     if path.exists():
         raise FileExistsError(path)
-    found = path.parent.glob(f"{path.stem}.{why}*.mcap")
-    place = max(found, key=lambda file: (len(file.name), file.name), default=None)
+    place = set_aside_last(path, why)
     if place is None:
         raise FileNotFoundError(path)
     place.replace(path)
