@@ -132,7 +132,7 @@ class Parser(argparse.ArgumentParser):
 
     def format_usage(self) -> str:
         """The words in their order, then the options."""
-        shown = {None: "<{}>", "?": "[{}]", "*": "[{} ...]"}
+        shown: dict[object, str] = {None: "<{}>", "?": "[{}]", "*": "[{} ...]"}
         words = [shown[word.nargs].format(word.metavar or word.dest) for word in self._words()]
         options = ["[name:=value ...]"] if self._options() else []
         return " ".join(["usage:", self.prog, *words, *options]) + "\n"

@@ -133,15 +133,15 @@ def _require_stopped(run: Path) -> None:
 
 def _require_whole(aside: Path | None) -> None:
     """Refuses what ended without an outcome: a run that goes on would stop at it."""
-    if aside is None:
-        return
-    with contextlib.suppress(ValueError):
-        episode = rescue_episode(aside, TINY)
-        if episode is not None and episode.outcome.discarded:
-            raise ConfigError(
-                f"{aside}: was discarded as it ended ({episode.outcome.cause}): no outcome is "
-                "there to learn from (look at it by expo-ft episodes browse)"
-            )
+    episode = None
+    if aside is not None:
+        with contextlib.suppress(ValueError):
+            episode = rescue_episode(aside, TINY)
+    if episode is not None and episode.outcome.discarded:
+        raise ConfigError(
+            f"{aside}: was discarded as it ended ({episode.outcome.cause}): no outcome is there to "
+            "learn from (look at it by expo-ft episodes browse)"
+        )
 
 
 def _consequence(run: Path, stage: str, how: str) -> str:

@@ -268,7 +268,10 @@ class SessionNode(GraphNode[SessionParameters]):
                 f"one that publishes it ({driver.program})"
             )
         if self._missing:
-            return f"waiting for {', '.join(sorted(self._missing))}"
+            learner = self._books.learner
+            reads = f": {learner.transitions} recorded steps are read"
+            waited = f"waiting for {', '.join(sorted(self._missing))}"
+            return waited + (reads if learner.stage == "reading" else "")
         if self._device_lost:
             return f"held: {DEVICE_LOST}"
         if episode.state in (State.PAUSED, State.STOPPED):

@@ -69,9 +69,14 @@ def load_episodes(
 ) -> Iterator[Episode]:
     """The episodes of a folder, in order, those with numbers below `before`; none when there is no
     such folder. Raises as `load_episode`."""
-    for path in whole_files(directory):
-        if before is None or int(path.stem) < before:
-            yield load_episode(path, image_size)
+    for path in files_before(directory, before):
+        yield load_episode(path, image_size)
+
+
+def files_before(directory: Path, before: int | None) -> list[Path]:
+    """As `whole_files`, those with numbers below `before`; None: all."""
+    files = whole_files(directory)
+    return [path for path in files if before is None or int(path.stem) < before]
 
 
 def relabel(path: Path, success: bool) -> None:

@@ -1,18 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Videos decoded back: their steps, and known colours at known places."""
 
-import io
-
 import cv2
 import numpy as np
 import pytest
-from rich.console import Console
 
 pytest.importorskip("rclpy", reason="ROS 2's rclpy is not installed")
 pytest.importorskip("expo_ft_ros.msg", reason="the messages are not built")
 
 from expo_ft_ros.cli import main as cli
-from expo_ft_ros.cli.play import counted, write_video
+from expo_ft_ros.cli.play import write_video
 from expo_ft_ros.data.types import Source
 from expo_ft_ros.monitor.paths import DRIVER_COLOURS, q_colours
 from expo_ft_ros.recording.recorded_episode import read_recorded
@@ -162,16 +159,6 @@ def test_a_frame_says_what_the_classifier_said(scene):
     np.testing.assert_array_equal(later, first)
     # Only the last step was followed by success.
     assert (last != first).any()
-
-
-def test_a_terminal_shows_how_far_it_is():
-    for terminal in (True, False):
-        stream = io.StringIO()
-        console = Console(file=stream, force_terminal=terminal, width=80)
-        with counted(range(3), console) as steps:
-            assert list(steps) == [0, 1, 2]
-        assert ("100%" in stream.getvalue()) is terminal
-        assert bool(stream.getvalue()) is terminal
 
 
 def test_an_episode_without_a_policy_can_be_played(run, capsys):
