@@ -15,6 +15,7 @@ from pathlib import Path
 from pydantic import Field, model_validator
 
 from expo_ft_ros.configuration import Config, config_dir, load_yaml
+from expo_ft_ros.devices.view_frame import BASE
 
 KEYBOARD_FILE = "keyboard.yaml"
 """In config/."""
@@ -164,7 +165,7 @@ class Keyboard:
 
 
 _PICTURE = """\
-  from above, the base at the bottom        from the side
+  {}        from the side
             forward w                           up r
                   |                                |
       left a -- tool -- d right                  tool
@@ -173,12 +174,23 @@ _PICTURE = """\
 """
 
 
-def key_map() -> str:
-    """What each key does, for the person at the keyboard; ends without a newline."""
+_FROM_BASE = "from above, the base at the bottom"
+_WIDTH = len(_FROM_BASE)
+
+
+def key_map(frame: str = BASE) -> str:
+    """What each key does, for the person at the keyboard; ends without a newline. frame: of
+    `TeleopConfig`."""
+    if frame != BASE:
+        return _explained(f"as the picture of {frame} shows it")
+    return _explained(_FROM_BASE)
+
+
+def _explained(seen: str) -> str:
     pairs = [f"  {' '.join(letters):<4} {text}" for letters, text in _PAIRS]
     return "\n".join(
         [
-            _PICTURE,
+            _PICTURE.format(f"{seen:<{_WIDTH}}"),
             *pairs,
             "A press moves slowly, a key that is held faster, with Shift never faster.",
             "Backspace discards the last demonstration, which comes again.",

@@ -15,6 +15,7 @@ from pydantic import Field, model_validator
 from expo_ft_ros.configuration import Config, config_dir, load_yaml
 from expo_ft_ros.data.types import ACTION_DIM, FloatArray
 from expo_ft_ros.devices.gripper_latch import GripperLatch
+from expo_ft_ros.devices.view_frame import BASE, turned
 
 Axes = tuple[int, int, int, int, int, int]
 
@@ -34,6 +35,9 @@ CONFIG_FILES: Mapping[str, str] = {
 REDO = "redo"
 """Name of what came of the newest press of `redo_button`, among teleop's values on /diagnostics."""
 
+FRAME = "frame"
+"""Name of the frame of the axes, there."""
+
 
 class TeleopConfig(Config):
     """A file of `CONFIG_FILES`, which has the comments. Deflections are in [0, 1] of full scale."""
@@ -45,6 +49,12 @@ class TeleopConfig(Config):
         description="reading, counted from 0, that drives each tool axis; -1: none does",
     )
     signs: Axes = Field(default=(1, 1, 1, 1, 1, 1), description="direction of each, 1 or -1")
+    frame: str = Field(
+        default=BASE,
+        pattern=r"^[a-z][a-z0-9_]*$",
+        description="frame of the tool axes that are driven: base, or the name of a fixed view, "
+        "whose picture's left is left then",
+    )
     engage_threshold: float = Field(
         default=0.15, gt=0, le=1, description="largest deflection from which a takeover begins"
     )
@@ -208,6 +218,9 @@ class TeleopMapper:
         self._redo_held, self._redo = config.rests_first, False
         self._gripper = 0
         self._hold_until = -np.inf
+        self.axes: NDArray[np.float64] | None = np.eye(3) if config.frame == BASE else None
+        """(3, 3) columns: what a push forward, left and up means in the base frame. None: it isn't
+        known yet, so that pushes mean nothing."""
 
     @property
     def takeover(self) -> Takeover:
@@ -237,7 +250,7 @@ class TeleopMapper:
         made = TeleopMapper(self.config, self._period, self._latch)
         made._pressed, made._rested = self._pressed, self._rested
         made._connected, made._news_at = self._connected, self._news_at
-        made._redo_held = self._redo_held
+        made._redo_held, made.axes = self._redo_held, self.axes
         return made
 
     def pop_redo(self) -> bool:
@@ -260,6 +273,8 @@ class TeleopMapper:
         far beyond its full scale; nothing has changed then.
         """
         deflection = None if twist is None else self._deflection(twist)
+        if deflection is not None and self.axes is None and np.isfinite(deflection).all():
+            deflection = np.zeros(6)
         news = twist is not None or buttons is not None
         if news:
             self._news_at = now
@@ -372,8 +387,9 @@ class TeleopMapper:
 
     def _state(self) -> TeleopState:
         action = np.zeros(ACTION_DIM, np.float32)
+        if self._takeover is Takeover.ENGAGED and self.axes is not None:
+            action[:6] = turned(np.sign(self._twist) * self._beyond_dead_zone(), self.axes)
         if self._takeover is Takeover.ENGAGED:
-            action[:6] = np.sign(self._twist) * self._beyond_dead_zone()
             action[6] = self._gripper
         lost = self._takeover is Takeover.LOST
         engaged = self._takeover is not Takeover.RELEASED

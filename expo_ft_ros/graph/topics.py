@@ -179,7 +179,7 @@ TOPICS: Mapping[str, Topic] = _table(
         f"camera/{VIEW}/mount",
         "geometry_msgs/TransformStamped",
         "sim",
-        "monitor",
+        "monitor teleop",
         "Where a simulated camera is, as on /tf_static: its optical frame in base or tool.",
     ),
     _driver(
@@ -223,7 +223,7 @@ TOPICS: Mapping[str, Topic] = _table(
             "/tf_static",
             _TF,
             ROBOT,
-            "recorder monitor",
+            "recorder monitor teleop",
             "The simulated cameras: optical frames in base or tool, where tf2_msgs is installed.",
         )
     ),

@@ -10,9 +10,10 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from geometry_msgs.msg import Twist
+from geometry_msgs.msg import TransformStamped, Twist
 from numpy.typing import NDArray
 from rclpy.task import Future
 from rosgraph_msgs.msg import Clock
@@ -26,14 +27,20 @@ from expo_ft_ros.data.types import GRIPPER
 from expo_ft_ros.devices.gripper_latch import GripperLatch
 from expo_ft_ros.devices.teleop import (
     CONFIG_FILES,
+    FRAME,
     REDO,
     Takeover,
     TeleopConfig,
     TeleopMapper,
     TeleopState,
 )
+from expo_ft_ros.devices.view_frame import BASE, axes_of_picture, require_frame
+from expo_ft_ros.monitor.calibration import Calibrations, Lens
 from expo_ft_ros.msg import EpisodeState, Step, TeleopCommand
 from expo_ft_ros.recording.messages import BadMessage, nanoseconds, twist_array
+from expo_ft_ros.robots import load_robot
+from expo_ft_ros.ros.calibration import placed_of
+from expo_ft_ros.ros.frames import HAS_TF
 from expo_ft_ros.ros.graph_node import ERROR, OK, WARN, GraphNode, NodeParameters, parameter
 from expo_ft_ros.ros.messages import header_of, teleop_to_msg
 from expo_ft_ros.ros.process import main as run_nodes
@@ -82,6 +89,9 @@ class TeleopNode(GraphNode[TeleopParameters]):
         self._latch = GripperLatch(SafetyConfig.load().takeover_gripper)
         period = load_task(self.parameters.task).period
         self._mapper = TeleopMapper(self._config, period, self._latch)
+        self._frame_flaw = ""
+        if self._config.frame != BASE:
+            self._find_frame()
         self._buttons: list[int] = []
         self._sent: TeleopCommand | None = None
         self._sent_at = 0.0
@@ -102,6 +112,40 @@ class TeleopNode(GraphNode[TeleopParameters]):
             self.subscription("/clock", self._on_clock)
         else:
             self.wall_timer(_LOOK, self._beat)
+
+    def _find_frame(self) -> None:
+        """Listens for where the view's camera is; until it is known nobody can push."""
+        robot, view = load_robot(self.parameters.robot), self._config.frame
+        require_frame(view, robot, self._file)
+        self._calibrations = Calibrations(robot.views, robot.frames)
+        # Where it is counts here, not how it sees.
+        lens = Lens(np.eye(3), (1, 1), np.zeros(0))
+        self._calibrations.take_lens(view, lens)
+        self._on_frame(None)
+        self.subscription(f"camera/{view}/mount", self._on_frame, needed=False)
+        if HAS_TF:
+            self.subscription("/tf_static", self._on_frames, needed=False)
+
+    def _on_frames(self, message: Any) -> None:
+        for each in message.transforms:
+            self._on_frame(each)
+
+    def _on_frame(self, message: TransformStamped | None) -> None:
+        view = self._config.frame
+        if message is not None:
+            placed, parent = placed_of(message.transform), message.header.frame_id
+            self._calibrations.take_fixed(parent, message.child_frame_id, placed)
+        camera = self._calibrations.cameras().get(view)
+        self._mapper.axes = None
+        if camera is None:
+            self._frame_flaw = self._calibrations.missing()[view]
+        elif camera.on_tool:
+            self._frame_flaw = "its camera moves with the tool"
+        else:
+            try:
+                self._mapper.axes, self._frame_flaw = axes_of_picture(camera.quaternion), ""
+            except ValueError as error:
+                self._frame_flaw = str(error)
 
     def _is_ready(self) -> bool:
         return not self.parameters.device_needed or self._device.get_publisher_count() > 0
@@ -230,8 +274,13 @@ class TeleopNode(GraphNode[TeleopParameters]):
         self._report()
 
     def _report(self) -> None:
-        told: dict[str, object] = {REDO: self._redo_said} if self._redo_said else {}
-        if self._mapper.waits_for_rest:
+        told: dict[str, object] = {FRAME: self._config.frame}
+        if self._redo_said:
+            told[REDO] = self._redo_said
+        if self._frame_flaw:
+            told_of = f"frame {self._config.frame} of config/{self._file}: {self._frame_flaw}"
+            self.report(WARN, f"nobody can push, {told_of} (frame: base needs none)", **told)
+        elif self._mapper.waits_for_rest:
             self.report(WARN, _UNREST.format(self._file), **told)
         elif self._mapper.takeover is Takeover.LOST:
             self.report(ERROR, DEVICE_LOST, **told)
