@@ -128,7 +128,7 @@ def run_ours(words: list[str]) -> None:
         if words[:2] == ["episodes", "restore"]:
             cli.main(["episodes", "discard", *words[2:]])
         if words[:2] == ["episodes", "browse"]:
-            words = [*words, "--port", str(free_port())]
+            words = [*words, f"port:={free_port()}"]
         assert cli.main(words) == 0
     elif command == "test":
         assert all((ROOT / word).exists() for word in rest if word.startswith("test/"))

@@ -4,7 +4,7 @@
 import importlib
 from collections.abc import Sequence
 
-from expo_ft_ros.cli.arguments import print_options, wants_help
+from expo_ft_ros.cli.arguments import fitted, print_options, wants_help
 from expo_ft_ros.configuration import ConfigError, nearest
 
 BENCHES = {
@@ -17,13 +17,15 @@ BENCHES = {
 """Name -> module with `main(words)`."""
 
 _USAGE = """\
-usage: expo-ft bench graph [lockstep | realtime]
-       expo-ft bench core [name:=value ...]   (options: expo-ft bench core --help)
-       expo-ft bench learn [name:=value ...]  (options: expo-ft bench learn --help)
-       expo-ft bench choice [run | checkpoint] [name:=value ...]
-                                              (options: expo-ft bench choice --help)
-       expo-ft bench ablation [name:=value ...]
-                                              (options: expo-ft bench ablation --help)
+usage: expo-ft bench <bench>
+
+  graph [lockstep | realtime]          the whole graph: throughput, lateness, jumps
+  core [name:=value ...]               what a step of learning and a choice cost
+  learn [name:=value ...]              whole runs without ROS
+  choice [run | checkpoint] [name:=value ...]  whether the critic's choice helps
+  ablation [name:=value ...]           what of the algorithm does the work
+
+Options of one:  expo-ft bench <bench> --help
 """
 
 
@@ -53,5 +55,5 @@ def _help(name: str) -> int:
     }
     if name in options:
         return print_options(f"bench {name}", options[name])
-    print(_USAGE, end="")
+    print(fitted(_USAGE), end="")
     return 0

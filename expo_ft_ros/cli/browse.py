@@ -80,7 +80,5 @@ def _parser() -> Parser:
         description="Shows the episodes of a run in the browser, to play, relabel and discard.",
     )
     made.add_argument("run", nargs="?", default="latest", help="a run's folder, or `latest`")
-    made.add_argument(
-        "--port", type=int, default=CONSOLE_PORT, help=f"of the page (default: {CONSOLE_PORT})"
-    )
+    made.add_argument("--port", type=int, default=CONSOLE_PORT, help="of the page")
     return made

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from expo_ft_ros.cli.arguments import wants_help
+from expo_ft_ros.cli.arguments import fitted, plain_words, wants_help
 from expo_ft_ros.configuration import ConfigError, nearest
 from expo_ft_ros.data.episode import Episode
 from expo_ft_ros.experiment.operator_word import (
@@ -20,14 +20,17 @@ from expo_ft_ros.experiment.run_folder import find_run
 from expo_ft_ros.recording.episode_store import rescue_episode
 
 USAGE = """\
-usage: expo-ft episodes list [run]                             (run: a folder or `latest`)
-       expo-ft episodes show <number> [run]
-       expo-ft episodes play <number> [run] [--output FILE]    (a video: cameras, candidates, Q)
-       expo-ft episodes browse [run] [--port N]                (all of it in the browser)
-       expo-ft episodes relabel <number> success|failure [run]
-       expo-ft episodes discard <number> [run]
-       expo-ft episodes restore <number> [run]                 (takes back a discard)
+usage: expo-ft episodes <command>
 
+  list [run]                              every file, those that were set aside too
+  show <number> [run]                     one of them in words
+  play <number> [run] [output:=FILE]      a video: cameras, candidates, Q
+  browse [run] [port:=N]                  all of it in the browser
+  relabel <number> success|failure [run]  the operator's word over the classifier's
+  discard <number> [run]                  sets it aside
+  restore <number> [run]                  takes back a discard
+
+A run is its folder, or `latest`, which is the default.
 relabel, discard and restore change what a resumed run learns from; the recorded file is kept.
 """
 
@@ -49,8 +52,9 @@ def main(words: Sequence[str]) -> int:
     if command in _FILES:
         return int(importlib.import_module(_FILES[command]).main(rest))
     if wants_help(words):
-        print(USAGE, end="")
+        print(fitted(USAGE), end="")
         return 0
+    rest = plain_words(f"episodes {command}", rest)
     if command == "list":
         return _list(_run(rest))
     if command not in _COMMANDS:

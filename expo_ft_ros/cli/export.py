@@ -8,6 +8,7 @@ from expo_ft_ros.cli.arguments import Parser, wants_help
 from expo_ft_ros.configuration import ConfigError
 from expo_ft_ros.control.plan import LEARNED_STAGES
 from expo_ft_ros.data.episode import Episode
+from expo_ft_ros.experiment.progress_line import counted
 from expo_ft_ros.experiment.run_folder import (
     control_hz_in,
     find_run,
@@ -15,7 +16,7 @@ from expo_ft_ros.experiment.run_folder import (
     limits_of,
     read_config,
 )
-from expo_ft_ros.recording.episode_store import load_episodes
+from expo_ft_ros.recording.episode_store import files_before, load_episode
 from expo_ft_ros.recording.lerobot import DatasetWriter
 
 FORMATS = ("lerobot",)
@@ -39,9 +40,10 @@ def main(words: Sequence[str]) -> int:
     folder, limits = Path(wanted.folder).expanduser(), limits_of(run)
     try:
         with DatasetWriter(folder, rate, _ROBOT, limits) as writer:
-            for episode in load_episodes(run / "episodes", first_uncounted(run)):
-                if _wanted(episode, wanted.only):
-                    writer.add(episode)
+            with counted(files_before(run / "episodes", first_uncounted(run)), "episodes") as paths:
+                for episode in map(load_episode, paths):
+                    if _wanted(episode, wanted.only):
+                        writer.add(episode)
             count = writer.close()
     except (OSError, ValueError) as error:
         raise ConfigError(str(error)) from error

@@ -6,9 +6,10 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from expo_ft_ros.cli.arguments import wants_help
+from expo_ft_ros.cli.arguments import fitted, wants_help
 from expo_ft_ros.configuration import ConfigError
 from expo_ft_ros.devices.keyboard import key_map
+from expo_ft_ros.devices.teleop import TeleopConfig
 from expo_ft_ros.devices.terminal import require_terminal
 from expo_ft_ros.experiment.environment import (
     require_chosen_domain,
@@ -24,7 +25,8 @@ def main(words: Sequence[str]) -> int:
         ConfigError: for wrong arguments, or what the machine lacks.
     """
     if wants_help(words):
-        print(f"usage: expo-ft keyboard [--ros-args ...]\n\n{key_map()}")
+        frame = TeleopConfig.load(device="keyboard").frame
+        print(fitted(f"usage: expo-ft keyboard [--ros-args ...]\n\n{key_map(frame)}"))
         return 0
     if words and words[0] != "--ros-args":
         raise ConfigError(f"keyboard takes no options, got {words[0]!r} (but for --ros-args)")

@@ -4,8 +4,8 @@
 Exit codes: 0 done, 1 a node or a check failed, 2 wrong arguments or configuration, 130 interrupted,
 143 terminated. Heavy modules are imported by the command that needs them.
 
-What starts a graph takes options of one form, name:=value, as ros2 launch does. What looks at a run
-takes the run and flags.
+Options have one form in all of them, name:=value, as in ros2 launch; what a command acts on (a run,
+an episode's number) are words before or after.
 """
 
 import importlib
@@ -13,31 +13,33 @@ import os
 import sys
 from collections.abc import Sequence
 
-USAGE = """\
-usage: expo-ft <command> [name:=value ...]
+from expo_ft_ros.cli.arguments import fitted
 
-  demo     a policy that has learned, in real time: watch it in the browser, correct it
-  train    demonstrations, imitation, evaluation, RL online, evaluation again
-  collect  demonstrations only
-  eval     trials of a trained policy
-  sim      the simulated robot, to look at and to drive
-  report   summary and page of a run (default: the latest); --compare: of several
-  runs     the runs that there are: runs list
-  episodes what a run has recorded: list, show, play, browse (in the browser), relabel,
-           discard, restore
-  export   what a run has recorded as a LeRobot dataset
-  bench    measurements: bench graph, core, learn (whole runs without ROS), choice (the critic's),
-           ablation (what of the algorithm does the work)
-  keyboard corrections by the keyboard of this terminal, for operator:=keyboard
-  doctor   what this machine has and lacks
-  test     the project's tests (arguments go to pytest)
+USAGE = """\
+usage: expo-ft <command> [words] [name:=value ...]
+
+  demo      a policy that has learned, in real time: watch it in the browser, take over
+  train     demonstrations, imitation, evaluation, RL online, evaluation again
+  collect   demonstrations only
+  eval      trials of a trained policy
+  sim       the simulated robot, to look at and to drive
+  report    summary and page of a run (default: the latest), or of several side by side
+  runs      the runs that there are: runs list
+  episodes  what a run has recorded: list, show, play, browse (in the browser), relabel, discard, \
+restore
+  export    what a run has recorded as a LeRobot dataset
+  bench     measurements: bench graph, core, learn (whole runs without ROS), choice (the \
+critic's), ablation (what of the algorithm does the work)
+  keyboard  corrections by the keyboard of this terminal, for operator:=keyboard
+  doctor    what this machine has and lacks
+  test      the project's tests (arguments go to pytest)
 
 In a checkout, by ./expo-ft: screenshots (the console's pictures), python (with its environment).
 
-Options of a command:  expo-ft <command> --help
-Its version:           expo-ft --version
-A first look, minutes: ./expo-ft demo
-After a stop:          ./expo-ft train resume:=latest
+Options of a command:   expo-ft <command> --help
+Its version:            expo-ft --version
+A first look, minutes:  ./expo-ft demo
+After a stop:           ./expo-ft train resume:=latest
 """
 
 COMMANDS = {
@@ -69,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command; returns the exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     if not words:
-        print(USAGE, end="", file=sys.stderr)
+        print(fitted(USAGE), end="", file=sys.stderr)
         return EXIT_USAGE
     try:
         code = _run(words[0], words[1:])
@@ -98,7 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(command: str, words: list[str]) -> int:
     if command in _HELP:
-        print(USAGE, end="")
+        print(fitted(USAGE), end="")
         return 0
     if command == "--version":
         from expo_ft_ros import __version__

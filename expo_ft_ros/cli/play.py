@@ -12,14 +12,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import cv2
-from rich.console import Console
-from rich.progress import Progress
 
 from expo_ft_ros.cli.arguments import Parser, wants_help
 from expo_ft_ros.cli.episodes import episode_number
 from expo_ft_ros.configuration import ConfigError
 from expo_ft_ros.data.types import ImageArray
 from expo_ft_ros.experiment.operator_word import episode_file
+from expo_ft_ros.experiment.progress_line import counted
 from expo_ft_ros.experiment.run_folder import find_run
 from expo_ft_ros.recording.recorded_episode import read_recorded
 from expo_ft_ros.report.run_data import RunData, read_run
@@ -48,18 +47,18 @@ def main(words: Sequence[str]) -> int:
     if wanted.output:
         output = Path(wanted.output).expanduser()
     if output.suffix != SUFFIX:
-        raise ConfigError(f"episodes play: {output} is not a {SUFFIX} (give --output FILE{SUFFIX})")
+        raise ConfigError(f"episodes play: {output} is not a {SUFFIX} (give output:=FILE{SUFFIX})")
     try:
         if not wanted.output:
             output.parent.mkdir(exist_ok=True)
         scene = EpisodeScene(read_recorded(path), _limits(run), run.control_hz)
-        with counted(range(len(scene)), Console()) as steps:
+        with counted(range(len(scene)), "frames") as steps:
             count = write_video(output, map(scene.frame, steps), run.control_hz)
     except ValueError as error:
         raise ConfigError(str(error)) from error
     except OSError as error:
         raise ConfigError(
-            f"{output}: can't be written: {error.strerror or error} (give another --output)"
+            f"{output}: can't be written: {error.strerror or error} (give another output:=)"
         ) from error
     print(f"{count} steps of episode {number} of {run.path}: {output}")
     if sys.stdout.isatty() and any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY"))):
@@ -72,7 +71,9 @@ def _parser() -> Parser:
     made.add_argument("number", help="of the episode (see episodes list)")
     made.add_argument("run", nargs="?", default="latest", help="a run's folder, or `latest`")
     made.add_argument(
-        "--output", metavar="FILE", help=f"default: <run>/{VIDEOS}/episode_<number>{SUFFIX}"
+        "--output",
+        metavar="FILE",
+        help=f"the video (default: <run>/{VIDEOS}/episode_<number>{SUFFIX})",
     )
     return made
 
@@ -82,13 +83,6 @@ def _limits(run: RunData) -> RobotLimits:
     # In older runs they were the task's.
     robot = run.config.get("robot", run.config["task"])
     return RobotLimits.model_validate(robot.get("limits", {}))
-
-
-@contextlib.contextmanager
-def counted(steps: Sequence[int], console: Console) -> Iterator[Iterable[int]]:
-    """The steps; how many are done is a line on a console that is a terminal, gone at the end."""
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as line:
-        yield line.track(steps, description="frames")
 
 
 def write_video(path: Path, frames: Iterable[ImageArray], rate: float) -> int:

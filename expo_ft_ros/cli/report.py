@@ -26,10 +26,10 @@ def main(words: Sequence[str]) -> int:
         return _compare([*wanted.runs], wanted.output)
     if len(wanted.runs) > 1:
         raise ConfigError(
-            f"report takes one run, got {len(wanted.runs)} (--compare puts several side by side)"
+            f"report takes one run, got {len(wanted.runs)} (compare:=true puts several together)"
         )
     if wanted.output is not None:
-        raise ConfigError("report: --output is of --compare; one run's page is in its folder")
+        raise ConfigError("report: output:= is of compare:=true; one run's page is in its folder")
     path = find_run(wanted.runs[0] if wanted.runs else "latest")
     _print_summary(path)
     # Seconds of imports, for who waits for the words.
@@ -54,12 +54,15 @@ def _parser() -> Parser:
         "--compare", action="store_true", help="one page of all the runs that are named"
     )
     made.add_argument(
-        "--output", metavar="FILE", help="of --compare (default: comparison.html, here)"
+        "--output",
+        metavar="FILE",
+        help="file of the page of compare:=true (default: comparison.html, here)",
     )
     made.add_argument(
         "--wandb",
         metavar="PROJECT",
-        help="also sends the learner's scalars to Weights & Biases (needs the extra `wandb`)",
+        help="project of Weights & Biases that the run's scalars are sent to as well (needs the "
+        "extra `wandb`)",
     )
     return made
 
@@ -69,7 +72,7 @@ def _compare(sources: list[str], output: str | None) -> int:
     from expo_ft_ros.report.run_data import read_run
 
     if len(sources) < 2:
-        raise ConfigError(f"report --compare needs two runs at least, got {len(sources)}")
+        raise ConfigError(f"report compare:=true needs two runs at least, got {len(sources)}")
     runs = [read_run(find_run(source)) for source in sources]
     path = Path(output or PAGE).expanduser()
     write_comparison(runs, path)

@@ -4,7 +4,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from expo_ft_ros.cli.arguments import wants_help
+from expo_ft_ros.cli.arguments import fitted, plain_words, wants_help
 from expo_ft_ros.configuration import ConfigError, nearest
 from expo_ft_ros.experiment.progress import evaluation_of, read_status, read_summary
 from expo_ft_ros.experiment.run_folder import (
@@ -30,12 +30,12 @@ def main(words: Sequence[str]) -> int:
         ConfigError: for wrong arguments.
     """
     if wants_help(words):
-        print(USAGE, end="")
+        print(fitted(USAGE), end="")
         return 0
     command, *more = words or ["list"]
     if command != "list":
         raise ConfigError(f"runs {command}: no such command ({nearest(command, ('list',))})")
-    if more:
+    if plain_words("runs list", more):
         raise ConfigError(f"runs list: {more[0]!r} is too much (it takes nothing)")
     runs = runs_by_start()
     print(f"{runs_dir()}: {len(runs)} runs")

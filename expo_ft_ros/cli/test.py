@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import expo_ft_ros
-from expo_ft_ros.cli.arguments import wants_help
+from expo_ft_ros.cli.arguments import fitted, wants_help
 from expo_ft_ros.configuration import ConfigError
 
 USAGE = """\
@@ -37,7 +37,7 @@ def main(words: list[str]) -> int:
         ConfigError: where there are no tests.
     """
     if wants_help(words[:1]):
-        print(USAGE, end="")
+        print(fitted(USAGE), end="")
         return 0
     root = Path(expo_ft_ros.__file__).resolve().parents[1]
     if not (root / "test").is_dir():

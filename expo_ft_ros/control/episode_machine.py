@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from expo_ft_ros.control.plan import EVALUATIONS, Plan
+from expo_ft_ros.control.plan import EVALUATIONS, Plan, Stage
 from expo_ft_ros.data.types import Source
 
 
@@ -56,6 +56,7 @@ class Event(StrEnum):
     MARK_SUCCESS = "marked as success"
     MARK_FAILURE = "marked as failure"
     RESET_REQUESTED = "reset requested"
+    REDO = "to be done again"
     ABORT = "aborted"
     ESTOP = "estop"
 
@@ -65,6 +66,7 @@ TRANSITIONS: dict[tuple[State, Event], State] = {
     (State.IDLE, Event.START): State.RESETTING,
     (State.ENDED, Event.START): State.RESETTING,
     (State.RESETTING, Event.RESET_DONE): State.RUNNING,
+    (State.RESETTING, Event.REDO): State.ENDED,
     (State.RESETTING, Event.ABORT): State.ENDED,
     (State.RESETTING, Event.ESTOP): State.ENDED,
     (State.RUNNING, Event.SUCCESS): State.DECIDING,
@@ -72,6 +74,7 @@ TRANSITIONS: dict[tuple[State, Event], State] = {
     (State.RUNNING, Event.MARK_SUCCESS): State.ENDED,
     (State.RUNNING, Event.MARK_FAILURE): State.ENDED,
     (State.RUNNING, Event.RESET_REQUESTED): State.ENDED,
+    (State.RUNNING, Event.REDO): State.ENDED,
     (State.RUNNING, Event.ABORT): State.ENDED,
     (State.RUNNING, Event.ESTOP): State.ENDED,
     (State.DECIDING, Event.COMMIT): State.ENDED,
@@ -95,6 +98,7 @@ OUTCOMES: dict[Event, tuple[bool, bool, bool]] = {
     Event.MARK_FAILURE: (False, True, False),
     Event.TIMEOUT: (False, False, False),
     Event.RESET_REQUESTED: (False, False, False),
+    Event.REDO: (False, False, True),
     Event.ABORT: (False, False, True),
     Event.ESTOP: (False, False, True),
 }
@@ -130,6 +134,7 @@ class EpisodeSnapshot:
     human_reset: str = ""
     asked: str = ""
     paused: bool = False
+    redo: int = 0
 
 
 def request_to_person(asked: str) -> str:
@@ -165,7 +170,9 @@ class EpisodeMachine:
         self._stop_cause = ""
         self._clock = clock
         self._asked: tuple[str, ...] = ()
-        self._told_at = self._word_at = self._decided_at = -math.inf
+        self._told_at = self._word_at = self._decided_at = self._redone_at = -math.inf
+        self._collecting = False
+        self._demonstration = 0
         self._acted_on = 0
         self._driven_from = math.inf
         self._held = 0
@@ -212,6 +219,9 @@ class EpisodeMachine:
             return Reply(False, f"episode {plan.episode}: nothing new to start")
         if self._stop_cause or self._paused:
             return Reply(False, f"episode {plan.episode}: {self._stop_cause or 'paused'}")
+        redo = self._record.redo
+        if redo and plan.stage == "collect" and plan.redone != redo:
+            return Reply(False, f"episode {plan.episode}: demonstration {redo} comes again first")
         return self._apply(Event.START, lambda: self._begin(plan))
 
     def reset_done(self) -> Reply:
@@ -279,6 +289,12 @@ class EpisodeMachine:
         if self._state is State.DECIDING and over and not self._paused and not self._stop_cause:
             self._apply(Event.COMMIT)
 
+    def hear_stage(self, stage: Stage) -> None:
+        """The session is in this stage: what was demonstrated is final once that isn't collect."""
+        self._collecting = stage == "collect"
+        if not self._collecting:
+            self._demonstration = 0
+
     def ask(self, what: str) -> None:
         """The operator has to set something right: the next episode waits for /reset_episode."""
         self._ask(what)
@@ -318,6 +334,34 @@ class EpisodeMachine:
         if self._state is State.RESETTING and self.scene_reset is SceneReset.PERSON:
             return self._apply(Event.RESET_DONE)
         return Reply(True, f"{self.state.value}: the next episode doesn't wait for a person")
+
+    def redo(self) -> Reply:
+        """Discards the last demonstration, which comes again: the one that somebody drives, else
+        the last that is over (`EpisodeSnapshot.redo`), and the one that hasn't begun ends."""
+        now = self._clock()
+        if self._stop_cause:
+            return Reply(False, f"stopped: {self._stop_cause} (release it first)")
+        if now - self._redone_at < DEBOUNCE:
+            return Reply(True, f"{self.state.value}: taken just now")
+        if not self._collecting:
+            return Reply(False, "nothing to redo: no demonstrations are collected now")
+        if self._state is State.DECIDING:
+            self._apply(Event.COMMIT)
+        number = self._record.episode
+        if self._state is State.RUNNING and self.driven:
+            self._apply(Event.REDO)
+        elif self._demonstration:
+            number = self._demonstration
+            self._end_if_on(Event.REDO, f"demonstration {number} comes again first")
+            self._record = replace(self._record, redo=number)
+            self.revision += 1
+        else:
+            return Reply(
+                False, "nothing to redo: no demonstration that counts is over since the last one"
+            )
+        self._demonstration = 0
+        self._redone_at = now
+        return Reply(True, f"demonstration {number} is discarded and comes again")
 
     def pause(self) -> Reply:
         """Hold still; nothing is lost and resume goes on where it was. Also while stopped."""
@@ -419,6 +463,8 @@ class EpisodeMachine:
     def _end(self, event: Event) -> None:
         """Committed. Who has to look at the scene before the next one is asked to."""
         self._told_at = self._clock()
+        if self._record.stage == "collect" and self.driven:
+            self._demonstration = 0 if self._record.discarded else self._record.episode
         if self._record.human_reset:
             self._ask(self._record.human_reset)
         elif self.scene_reset is SceneReset.PERSON:

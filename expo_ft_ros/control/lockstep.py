@@ -20,7 +20,7 @@ from expo_ft_ros.control.actions import (
 )
 from expo_ft_ros.control.episode_machine import State
 from expo_ft_ros.control.loop import ControlLoop
-from expo_ft_ros.control.scheduler import AWAITING_TAKEOVER, ZERO, Scheduler
+from expo_ft_ros.control.scheduler import ZERO, Scheduler
 from expo_ft_ros.control.snapshot import Inputs, Snapshot
 from expo_ft_ros.data.types import ActionChunk, Step, Verdict
 
@@ -125,8 +125,8 @@ class Lockstep(Scheduler):
         snapshot = inputs.snapshot()
         if snapshot is None:
             return
-        if self.loop.awaits_takeover(snapshot.teleop):
-            yield from self._pass_time(snapshot.time_ns)
+        if cause := self.loop.waits_for_operator(snapshot.teleop):
+            yield from self._pass_time(snapshot.time_ns, cause)
             return
         self._number += 1
         wanted = self.loop.wants_chunk(self._number, snapshot.teleop)
@@ -137,13 +137,13 @@ class Lockstep(Scheduler):
         self._pending = _Pending(snapshot, shown, self._since)
         yield shown
 
-    def _pass_time(self, time_ns: int) -> Actions:
+    def _pass_time(self, time_ns: int, cause: str) -> Actions:
         """The world goes on, or it would show nothing new; it is no step of the episode."""
         self._done_ns = time_ns
         command = Execute(ZERO, time_ns)
         self._sent, self._since = (command, None), self._clock()
         yield command
-        yield Explain(AWAITING_TAKEOVER)
+        yield Explain(cause)
 
     def _execute(self, pending: _Pending) -> Actions:
         loop, observation = self.loop, pending.shown.observation

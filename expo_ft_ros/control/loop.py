@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from expo_ft_ros.configuration import ConfigError
-from expo_ft_ros.control.arbiter import Arbiter, ArbitrationResult
+from expo_ft_ros.control.arbiter import DEVICE_LOST, Arbiter, ArbitrationResult
 from expo_ft_ros.control.chunk_executor import NO_SLOT, ChunkExecutor, Proposal
 from expo_ft_ros.control.episode_machine import (
     EpisodeMachine,
@@ -43,6 +43,9 @@ from expo_ft_ros.data.types import (
 from expo_ft_ros.devices.teleop import TeleopState
 from expo_ft_ros.robots import RobotLimits
 from expo_ft_ros.tasks import TaskConfig
+
+AWAITING_TAKEOVER = "the operator has not taken over yet"
+"""Why the arm stands before a demonstration."""
 
 
 @dataclass(frozen=True)
@@ -190,12 +193,17 @@ class ControlLoop:
         why = choice.cause or f"{where}, a person drives"
         return TickResult(sent.action, None, ", ".join(filter(None, (why, sent.cause))))
 
-    def awaits_takeover(self, teleop: TeleopState) -> bool:
-        """Whether an episode that the operator alone drives has still to begin: no step is due
-        before the takeover, so that no clock runs while a human is waited for."""
-        if not self._begins_with_takeover or not self._operator_alone or self.episode.driven:
-            return False
-        return not (teleop.engaged and teleop.connected)
+    def waits_for_operator(self, teleop: TeleopState) -> str:
+        """Why no step is due of an episode that a human alone drives, "" where one is: it begins
+        with the takeover, and stands still while the device is lost, so that no clock runs while
+        the human is waited for."""
+        if not self._begins_with_takeover or not self._operator_alone:
+            return ""
+        if teleop.engaged and teleop.connected:
+            return ""
+        if not self.episode.driven:
+            return AWAITING_TAKEOVER
+        return DEVICE_LOST if teleop.engaged else ""
 
     def wants_chunk(self, number: int, teleop: TeleopState) -> bool:
         """Whether the policy is asked for a chunk from this observation; teleop: of its time.

@@ -20,7 +20,8 @@ EVALUATIONS: tuple[Stage, ...] = ("eval_before", "eval_after")
 
 @dataclass(frozen=True)
 class Plan:
-    """What the session wants now (msg/SessionPlan). episode is 0 in a stage without episodes."""
+    """What the session wants now (msg/SessionPlan). episode is 0 in a stage without episodes;
+    redone: the demonstration that it takes the place of, 0 for none."""
 
     stage: Stage
     episode: int
@@ -29,3 +30,4 @@ class Plan:
     policy: PolicyMode
     operator: OperatorMode
     learn: bool
+    redone: int = 0

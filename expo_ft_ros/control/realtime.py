@@ -24,7 +24,7 @@ from expo_ft_ros.control.actions import (
 )
 from expo_ft_ros.control.loop import ControlLoop
 from expo_ft_ros.control.safety_filter import Heartbeats
-from expo_ft_ros.control.scheduler import AWAITING_TAKEOVER, ZERO, Scheduler
+from expo_ft_ros.control.scheduler import ZERO, Scheduler
 from expo_ft_ros.control.snapshot import Inputs, Snapshot
 from expo_ft_ros.data.types import ActionChunk, Source, Verdict
 
@@ -151,7 +151,7 @@ class Realtime(Scheduler):
             self._chunk = None
         now_ns = self._now_ns()
         snapshot = inputs.snapshot()
-        if snapshot is None or not loop.running or loop.awaits_takeover(snapshot.teleop):
+        if snapshot is None or not loop.running or loop.waits_for_operator(snapshot.teleop):
             yield from self._tick_outside(snapshot, now_ns)
             return
         self._number += 1
@@ -245,8 +245,8 @@ class Realtime(Scheduler):
         yield Execute(action, now_ns)
         if loop.running and snapshot is None:
             yield Explain(f"never came: {', '.join(self.inputs.missing())}")
-        elif loop.running:
-            yield Explain(self.silent or AWAITING_TAKEOVER)
+        elif loop.running and snapshot is not None:
+            yield Explain(self.silent or loop.waits_for_operator(snapshot.teleop))
         yield PublishState()
 
     def _lateness(self, started: float) -> float:

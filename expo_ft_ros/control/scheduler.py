@@ -24,8 +24,6 @@ from expo_ft_ros.control.snapshot import Inputs
 from expo_ft_ros.data.types import ACTION_DIM, ActionChunk, FloatArray, Verdict
 
 ZERO: FloatArray = np.zeros(ACTION_DIM, dtype=np.float32)
-AWAITING_TAKEOVER = "the operator has not taken over yet"
-"""Why the arm stands before a demonstration."""
 
 
 class Scheduler(ABC):
@@ -67,6 +65,7 @@ class Scheduler(ABC):
 
     def take_plan(self, plan: Plan) -> Actions:
         """The session says what is to be done; an older plan than the present one is ignored."""
+        self.loop.episode.hear_stage(plan.stage)
         if self._plan is None or plan.episode >= self._plan.episode:
             self._plan = plan
         yield from self.advance()

@@ -15,6 +15,7 @@ from pathlib import Path
 from pydantic import Field, model_validator
 
 from expo_ft_ros.configuration import Config, config_dir, load_yaml
+from expo_ft_ros.devices.view_frame import BASE
 
 KEYBOARD_FILE = "keyboard.yaml"
 """In config/."""
@@ -36,6 +37,8 @@ _PAIRS: Sequence[tuple[str, str]] = (
 )
 
 _SPACE = ord(" ")
+# Backspace, as terminals send it: far from the keys that move the arm.
+_REDO = frozenset({0x7F, 0x08})
 # Keys that a person presses between two readings; text that was pasted has more.
 _AT_ONCE = 2
 
@@ -112,13 +115,14 @@ class Keyboard:
         self._config = config
         self._deflection = [0.0] * len(_PAIRS)
         self._until = [-float("inf")] * len(_PAIRS)
-        self._deaf_until = -float("inf")
+        self._deaf_until = self._redo_until = -float("inf")
 
     def press(self, data: bytes, now: float) -> None:
         """Take what has come since the last call. now: [s], never going back.
 
-        Space, and whatever else isn't typed on keys of ours (other bytes, several different keys at
-        once), lets go of everything; but for space nothing is taken then before a pause of `quiet`.
+        Space, Backspace, and whatever else isn't typed on keys of ours (other bytes, several
+        different keys at once), lets go of everything; but for these two nothing is taken then
+        before a pause of `quiet`.
         """
         bytes_ = set(data)
         if not bytes_:
@@ -129,7 +133,9 @@ class Keyboard:
                 self._press(_KEYS[byte], now)
             return
         self.release()
-        if bytes_ != {_SPACE}:
+        if not deaf and bytes_ <= _REDO:
+            self._redo_until = now + self._config.first_hold
+        elif bytes_ != {_SPACE}:
             self._deaf_until = now + self._config.quiet
 
     def release(self) -> None:
@@ -137,7 +143,8 @@ class Keyboard:
         self._until = [-float("inf")] * len(_PAIRS)
 
     def reading(self, now: float) -> tuple[list[float], list[int]]:
-        """Six axes in [-1, 1], as `AXES` has them, and three buttons, 0 or 1: close, open, hold.
+        """Six axes in [-1, 1], as `AXES` has them, and four buttons, 0 or 1: close, open, hold,
+        redo.
 
         now: [s], as of `press`.
         """
@@ -146,7 +153,8 @@ class Keyboard:
             for deflection, until in zip(self._deflection, self._until, strict=True)
         ]
         gripper, hold = held[AXES:]
-        return held[:AXES], [int(gripper < 0), int(gripper > 0), int(hold > 0)]
+        redo = now < self._redo_until
+        return held[:AXES], [int(gripper < 0), int(gripper > 0), int(hold > 0), int(redo)]
 
     def _press(self, key: _Key, now: float) -> None:
         config, pair = self._config, key.pair
@@ -157,7 +165,7 @@ class Keyboard:
 
 
 _PICTURE = """\
-  from above, the base at the bottom        from the side
+  {}        from the side
             forward w                           up r
                   |                                |
       left a -- tool -- d right                  tool
@@ -166,14 +174,26 @@ _PICTURE = """\
 """
 
 
-def key_map() -> str:
-    """What each key does, for the person at the keyboard; ends without a newline."""
+_FROM_BASE = "from above, the base at the bottom"
+_WIDTH = len(_FROM_BASE)
+
+
+def key_map(frame: str = BASE) -> str:
+    """What each key does, for the person at the keyboard; ends without a newline. frame: of
+    `TeleopConfig`."""
+    if frame != BASE:
+        return _explained(f"as the picture of {frame} shows it")
+    return _explained(_FROM_BASE)
+
+
+def _explained(seen: str) -> str:
     pairs = [f"  {' '.join(letters):<4} {text}" for letters, text in _PAIRS]
     return "\n".join(
         [
-            _PICTURE,
+            _PICTURE.format(f"{seen:<{_WIDTH}}"),
             *pairs,
             "A press moves slowly, a key that is held faster, with Shift never faster.",
+            "Backspace discards the last demonstration, which comes again.",
             "Space, or any other key, lets go of all: the arm stands, then the policy goes on.",
             "Only while this terminal has the focus. Ctrl-C ends it.",
         ]

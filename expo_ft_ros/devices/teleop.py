@@ -15,6 +15,7 @@ from pydantic import Field, model_validator
 from expo_ft_ros.configuration import Config, config_dir, load_yaml
 from expo_ft_ros.data.types import ACTION_DIM, FloatArray
 from expo_ft_ros.devices.gripper_latch import GripperLatch
+from expo_ft_ros.devices.view_frame import BASE, turned
 
 Axes = tuple[int, int, int, int, int, int]
 
@@ -31,6 +32,12 @@ CONFIG_FILES: Mapping[str, str] = {
 }
 """Device -> its file in config/."""
 
+REDO = "redo"
+"""Name of what came of the newest press of `redo_button`, among teleop's values on /diagnostics."""
+
+FRAME = "frame"
+"""Name of the frame of the axes, there."""
+
 
 class TeleopConfig(Config):
     """A file of `CONFIG_FILES`, which has the comments. Deflections are in [0, 1] of full scale."""
@@ -42,6 +49,12 @@ class TeleopConfig(Config):
         description="reading, counted from 0, that drives each tool axis; -1: none does",
     )
     signs: Axes = Field(default=(1, 1, 1, 1, 1, 1), description="direction of each, 1 or -1")
+    frame: str = Field(
+        default=BASE,
+        pattern=r"^[a-z][a-z0-9_]*$",
+        description="frame of the tool axes that are driven: base, or the name of a fixed view, "
+        "whose picture's left is left then",
+    )
     engage_threshold: float = Field(
         default=0.15, gt=0, le=1, description="largest deflection from which a takeover begins"
     )
@@ -87,6 +100,12 @@ class TeleopConfig(Config):
     engage_button: int = Field(
         default=-1, ge=-1, le=31, description="joy button that takes over while held; -1: none"
     )
+    redo_button: int = Field(
+        default=-1,
+        ge=-1,
+        le=31,
+        description="joy button that discards the last demonstration, which comes again; -1: none",
+    )
 
     @model_validator(mode="after")
     def _fits_together(self) -> TeleopConfig:
@@ -109,7 +128,8 @@ class TeleopConfig(Config):
 
     @property
     def last_button(self) -> tuple[str, int]:
-        """Field and number of the highest button that is named."""
+        """Field and number of the highest button that is named, but for `redo_button`: a device may
+        do without."""
         names = ("close_button", "open_button", "engage_button")
         return max(((name, int(getattr(self, name))) for name in names), key=lambda pair: pair[1])
 
@@ -195,8 +215,12 @@ class TeleopMapper:
         self._rested = not config.rests_first
         self._pressed: tuple[bool, bool] = (False, False)
         self._button_held = False
+        self._redo_held, self._redo = config.rests_first, False
         self._gripper = 0
         self._hold_until = -np.inf
+        self.axes: NDArray[np.float64] | None = np.eye(3) if config.frame == BASE else None
+        """(3, 3) columns: what a push forward, left and up means in the base frame. None: it isn't
+        known yet, so that pushes mean nothing."""
 
     @property
     def takeover(self) -> Takeover:
@@ -226,7 +250,13 @@ class TeleopMapper:
         made = TeleopMapper(self.config, self._period, self._latch)
         made._pressed, made._rested = self._pressed, self._rested
         made._connected, made._news_at = self._connected, self._news_at
+        made._redo_held, made.axes = self._redo_held, self.axes
         return made
+
+    def pop_redo(self) -> bool:
+        """Whether `redo_button` was pressed since the last call."""
+        pressed, self._redo = self._redo, False
+        return pressed
 
     def update(
         self,
@@ -243,6 +273,8 @@ class TeleopMapper:
         far beyond its full scale; nothing has changed then.
         """
         deflection = None if twist is None else self._deflection(twist)
+        if deflection is not None and self.axes is None and np.isfinite(deflection).all():
+            deflection = np.zeros(6)
         news = twist is not None or buttons is not None
         if news:
             self._news_at = now
@@ -319,6 +351,9 @@ class TeleopMapper:
         number, before = config.engage_button, self._button_held
         self._button_held = 0 <= number < len(buttons) and bool(buttons[number])
         taken_again = self._button_held and not before
+        held = 0 <= config.redo_button < len(buttons) and bool(buttons[config.redo_button])
+        self._redo = self._redo or (held and not self._redo_held)
+        self._redo_held = held
         pressed = (
             len(buttons) > config.close_button and bool(buttons[config.close_button]),
             len(buttons) > config.open_button and bool(buttons[config.open_button]),
@@ -352,8 +387,9 @@ class TeleopMapper:
 
     def _state(self) -> TeleopState:
         action = np.zeros(ACTION_DIM, np.float32)
+        if self._takeover is Takeover.ENGAGED and self.axes is not None:
+            action[:6] = turned(np.sign(self._twist) * self._beyond_dead_zone(), self.axes)
         if self._takeover is Takeover.ENGAGED:
-            action[:6] = np.sign(self._twist) * self._beyond_dead_zone()
             action[6] = self._gripper
         lost = self._takeover is Takeover.LOST
         engaged = self._takeover is not Takeover.RELEASED

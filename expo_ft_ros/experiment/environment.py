@@ -61,6 +61,14 @@ def domain() -> int:
     return int(text)
 
 
+def require_wandb(project: str) -> None:
+    """Raises ConfigError where the extra `wandb` isn't installed."""
+    if importlib.util.find_spec("wandb") is None:
+        raise ConfigError(
+            f"wandb:={project}: wandb is not installed (pip install 'expo-ft-ros[wandb]')"
+        )
+
+
 def require_room_on_disk(folder: Path, needed: int) -> None:
     """Checks that a run can be written.
 

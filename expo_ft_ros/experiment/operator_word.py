@@ -22,6 +22,7 @@ from expo_ft_ros.recording.episode_store import (
     relabel,
     rescue_episode,
     set_aside,
+    set_aside_last,
 )
 from expo_ft_ros.recording.rosbag2 import EpisodeBag
 
@@ -88,9 +89,10 @@ def discard_episode(run: Path, number: int) -> Done:
 
 def restore_episode(run: Path, number: int) -> Done:
     """Takes back the last discard of an episode. Raises ConfigError for a run that is running, an
-    episode that is there, and one that was not discarded."""
+    episode that is there, and one that was not discarded, or was so by its own end."""
     _require_stopped(run)
     path = episode_path(run / "episodes", number)
+    _require_whole(set_aside_last(path, DISCARDED))
     try:
         aside = bring_back(path, DISCARDED)
     except FileExistsError:
@@ -127,6 +129,19 @@ def read_episode(path: Path) -> Episode:
 def _require_stopped(run: Path) -> None:
     if is_running(run):
         raise ConfigError(f"{run}: is running, and has learned from it already (stop it first)")
+
+
+def _require_whole(aside: Path | None) -> None:
+    """Refuses what ended without an outcome: a run that goes on would stop at it."""
+    episode = None
+    if aside is not None:
+        with contextlib.suppress(ValueError):
+            episode = rescue_episode(aside, TINY)
+    if episode is not None and episode.outcome.discarded:
+        raise ConfigError(
+            f"{aside}: was discarded as it ended ({episode.outcome.cause}): no outcome is there to "
+            "learn from (look at it by expo-ft episodes browse)"
+        )
 
 
 def _consequence(run: Path, stage: str, how: str) -> str:

@@ -11,6 +11,9 @@ import yaml
 
 from expo_ft_ros.configuration import ConfigError, nearest
 from expo_ft_ros.control.safety_filter import SafetyConfig
+from expo_ft_ros.devices.drivers import DRIVERS
+from expo_ft_ros.devices.teleop import CONFIG_FILES, TeleopConfig
+from expo_ft_ros.devices.view_frame import require_frame
 from expo_ft_ros.experiment.bench_options import LearnOptions
 from expo_ft_ros.experiment.options import CollectOptions, RunOptions, TaskOptions, TrainOptions
 from expo_ft_ros.rl.config import ALGORITHM_NAMES, PRESET, load_preset
@@ -37,6 +40,9 @@ def check_options(options: TaskOptions) -> None:
         _require_possible_reset(options, task)
         camera_topics(options)
         _require_deadlines(options, task)
+        if (driver := DRIVERS.get(options.operator)) is not None:
+            frame = TeleopConfig.load(device=driver.device).frame
+            require_frame(frame, load_robot(options.robot), CONFIG_FILES[driver.device])
         _require_parameters(options.params_file)
     elif isinstance(options, LearnOptions):
         _require_simulated(options, task)

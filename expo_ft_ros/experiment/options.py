@@ -234,6 +234,13 @@ class TrainOptions(CollectOptions):
         SIZE, min_length=1, description="Sizes for a machine: a file of config/sizes/, or a path."
     )
 
+    wandb: str | None = Field(
+        None,
+        min_length=1,
+        description="Project of Weights & Biases that the run's scalars are sent to while it goes "
+        "on (needs the extra wandb; WANDB_MODE=offline keeps them in the run's folder).",
+    )
+
     @field_validator("demonstrations")
     @classmethod
     def _from_anywhere(cls, value: str | None) -> str | None:

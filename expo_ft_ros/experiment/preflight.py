@@ -23,6 +23,7 @@ from expo_ft_ros.experiment.environment import (
     require_environment,
     require_room_on_disk,
     require_spacenav_library,
+    require_wandb,
 )
 from expo_ft_ros.experiment.options import (
     DemoOptions,
@@ -33,6 +34,7 @@ from expo_ft_ros.experiment.options import (
     TrainOptions,
 )
 from expo_ft_ros.experiment.progress import SUMMARY_FILE, finite
+from expo_ft_ros.experiment.progress_line import ProgressLine, counted
 from expo_ft_ros.experiment.run_files import WallClock, load_progress
 from expo_ft_ros.experiment.run_folder import (
     RunFinished,
@@ -194,6 +196,8 @@ def check_machine(prepared: Prepared[Any]) -> None:
     _choose_renderer()
     if options.rviz:
         find_rviz()
+    if isinstance(options, TrainOptions) and options.wandb is not None:
+        require_wandb(options.wandb)
     if options.operator == "spacemouse" and options.spacemouse == "libspnav":
         require_spacenav_library()
     require_room_on_disk(prepared.path, _bytes_needed(prepared))
@@ -245,7 +249,8 @@ def _given(options: RunOptions, task: TaskConfig) -> tuple[int, int]:
     try:
         robot, folder = load_robot(options.robot), Path(options.demonstrations)
         limits = robot.limits.model_dump(mode="json")
-        size = check_dataset(folder, task.control_hz, robot.view_names, limits)
+        with ProgressLine("demonstrations checked") as line:
+            size = check_dataset(folder, task.control_hz, robot.view_names, limits, line.tell)
         return size.episodes, size.frames
     except (DatasetError, OSError) as error:
         raise ConfigError(f"demonstrations:={error}") from None
@@ -272,11 +277,13 @@ def _require_books(prepared: Prepared[Any], command: str) -> None:
 
 def _require_episodes(path: Path) -> None:
     """Checks that replay can be rebuilt from what the run has recorded."""
-    from expo_ft_ros.recording.episode_store import load_episodes
+    from expo_ft_ros.recording.episode_store import files_before, load_episode
 
+    files = files_before(path / "episodes", first_uncounted(path))
     try:
-        for _ in load_episodes(path / "episodes", first_uncounted(path), _TINY):
-            pass
+        with counted(files, "recorded episodes checked") as paths:
+            for file in paths:
+                load_episode(file, _TINY)
     except (OSError, ValueError) as error:
         raise ConfigError(f"resume:={error}") from None
 

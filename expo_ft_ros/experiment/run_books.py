@@ -137,6 +137,14 @@ class RunBooks:
         self.calibration = ValueCalibration()
         run_files.append_metrics(self._folder, line)
 
+    def take_back(self, number: int) -> bool:
+        """Counts a demonstration no more that the operator wants again; False where it wasn't the
+        last that was counted."""
+        counted = self.session.take_back(number)
+        if counted:
+            run_files.discard_in_metrics(self._folder, number, "done again")
+        return counted
+
     def save(self) -> None:
         """Writes where the run is."""
         if self._kept:

@@ -118,6 +118,21 @@ def trim_metrics(folder: Path, before: int) -> None:
             partial.write_text("".join(kept))
 
 
+def discard_in_metrics(folder: Path, number: int, cause: str) -> None:
+    """Says of an episode that was counted that it is discarded, and why."""
+    path = folder / METRICS_FILE
+    if not path.exists():
+        return
+    lines = path.read_text().splitlines(keepends=True)
+    for place, line in enumerate(lines):
+        if _episode_of(line) == number:
+            told = {**json.loads(line), "discarded": True, "cause": cause}
+            lines[place] = json.dumps(told) + "\n"
+    partial = path.with_suffix(".partial")
+    with replacing(partial, path):
+        partial.write_text("".join(lines))
+
+
 def _episode_of(line: str) -> float:
     """Number of a line's episode; infinite for a line that was cut off."""
     try:

@@ -154,6 +154,14 @@ class Tally:
         self.recent.append([int(outcome.success), outcome.steps, outcome.human_steps])
         del self.recent[:-RECENT]
 
+    def take_back(self, outcome: Outcome) -> None:
+        """Count one no more, the last that was added."""
+        self.finished -= 1
+        self.successes -= int(outcome.success)
+        self.steps -= outcome.steps
+        self.human_steps -= outcome.human_steps
+        del self.recent[-1:]
+
 
 class _SavedTally(BaseModel):
     """A Tally as it was saved."""
@@ -195,6 +203,8 @@ class Session:
         self._episode = 1
         self._discarded = 0
         self._refusal = ""
+        self._demonstration: Outcome | None = None
+        self._redone = 0
 
     @property
     def stage(self) -> Stage:
@@ -228,8 +238,8 @@ class Session:
         elif stage == "rl":
             policy = "sample" if config.learns else "mode"
             operator = "none" if config.operator == "none" else "correct"
-        learn = config.learns and stage == "rl"
-        return Plan(stage, self._episode, seed, config.max_steps, policy, operator, learn)
+        learn, redone = config.learns and stage == "rl", self._redone if stage == "collect" else 0
+        return Plan(stage, self._episode, seed, config.max_steps, policy, operator, learn, redone)
 
     def episode_finished(self, outcome: Outcome) -> bool:
         """Count an episode; False if it isn't the planned one (reported twice, or an old one).
@@ -251,11 +261,26 @@ class Session:
                     "what metrics.jsonl names as their causes, then go on with resume:=)"
                 )
             return True
-        self._discarded = 0
+        self._discarded = self._redone = 0
         tally = self._tallies[plan.stage]
         tally.add(outcome)
+        self._demonstration = outcome if plan.stage == "collect" else None
         if plan.stage == "collect" and not self._complete("collect"):
             self._refuse_endless_failure(tally)
+        return True
+
+    def take_back(self, number: int) -> bool:
+        """The operator wants a demonstration again: its scene comes with the next plan, which says
+        so (`Plan.redone`). False where it isn't the last that was counted: nothing changes in what
+        is counted then."""
+        if self._imitated:
+            return False
+        self._redone = number
+        last, self._demonstration = self._demonstration, None
+        if last is None or last.episode != number:
+            return False
+        self._tallies["collect"].take_back(last)
+        self._refusal = ""
         return True
 
     def stage_finished(self, stage: str) -> bool:

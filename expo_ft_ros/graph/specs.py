@@ -64,6 +64,7 @@ def train_graph(options: TrainOptions, run_dir: Path, given: int = 0) -> list[No
         "imitation_scale": work.imitation_scale,
         "warmup_episodes": work.warmup_episodes,
         "demonstrations": options.demonstrations or "",
+        "wandb": options.wandb or "",
     }
     specs += _learning(options, run_dir, learning, asynchronous=options.mode == "async")
     specs.append(_recorder(options, run_dir))

@@ -179,7 +179,7 @@ TOPICS: Mapping[str, Topic] = _table(
         f"camera/{VIEW}/mount",
         "geometry_msgs/TransformStamped",
         "sim",
-        "monitor",
+        "monitor teleop",
         "Where a simulated camera is, as on /tf_static: its optical frame in base or tool.",
     ),
     _driver(
@@ -223,7 +223,7 @@ TOPICS: Mapping[str, Topic] = _table(
             "/tf_static",
             _TF,
             ROBOT,
-            "recorder monitor",
+            "recorder monitor teleop",
             "The simulated cameras: optical frames in base or tool, where tf2_msgs is installed.",
         )
     ),
@@ -415,6 +415,13 @@ SERVICES: Mapping[str, Service] = _table(
     ),
     Service("episode/mark_success", _TRIGGER, "arbitration", "Ends the episode as a success."),
     Service("episode/mark_failure", _TRIGGER, "arbitration", "Ends the episode as a failure."),
+    Service(
+        "episode/redo",
+        _TRIGGER,
+        "arbitration",
+        "Discards the last demonstration, which comes again: the one that is being driven, else "
+        "the last that is over.",
+    ),
     Service("episode/pause", _TRIGGER, "arbitration", "Holds the arm still; the episode waits."),
     Service("episode/resume", _TRIGGER, "arbitration", "Goes on after a pause."),
     Service("estop", "std_srvs/SetBool", "arbitration", "true stops the arm, false frees it."),

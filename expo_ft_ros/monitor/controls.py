@@ -26,7 +26,7 @@ Action = Callable[[], str]
 """Asks for something and gives the words of the answer. It may take a second; raises where it
 failed."""
 
-_OF_AN_EPISODE = ("success", "failure", "reset")
+_OF_AN_EPISODE = ("success", "failure", "reset", "redo")
 _LATE = 2.5  # after which a press is an old one [s]
 _OLD = 10.0  # after which an answer is no news any more [s]
 _LAST = 1.0  # for the pages to hear of the run's end [s]
@@ -198,10 +198,12 @@ def _idle(view: View) -> dict[str, str]:
     on = state in (State.RUNNING, State.DECIDING, State.PAUSED, State.STOPPED)
     no_episode = "" if on else "no episode runs"
     stopped = "stopped: Release comes first" if state == State.STOPPED else ""
+    collecting = view.session.stage == "collect"
     why = {
         "success": no_episode,
         "failure": no_episode,
         "reset": stopped or ("" if episode.asked else no_episode),
+        "redo": stopped or ("" if collecting else "no demonstrations are collected"),
         "pause": "it is paused" if episode.paused else "",
         "resume": "" if episode.paused else "nothing is paused",
         "save_checkpoint": "" if view.learning.stage else "nothing learns in this run",

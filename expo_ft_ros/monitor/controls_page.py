@@ -36,6 +36,7 @@ BUTTONS: Mapping[str, Button] = MappingProxyType(
         "success": Button("Success", "Ends the episode as a success"),
         "failure": Button("Failure", "Ends the episode as a failure"),
         "reset": Button("Reset", "Ends the episode; or says that what was asked is done"),
+        "redo": Button("Redo", "Discards the last demonstration, which comes again"),
         "pause": Button("Pause", "Holds the arm; the episode waits"),
         "resume": Button("Resume", "Goes on after a pause"),
         "save_checkpoint": Button("Save", "Writes a checkpoint: now, or when the episode is over"),
@@ -74,7 +75,7 @@ button:active { filter: brightness(1.3); }
 #success { background: #24804e; } #failure { background: #a66300; }
 button:disabled { background: #333 !important; color: #777; cursor: default; }
 button.next { outline: 3px solid #ffd34d; }
-#others { display: grid; grid-template-columns: repeat(4, 1fr); gap: 8px; align-content: start; }
+#others { display: grid; grid-template-columns: repeat(5, 1fr); gap: 8px; align-content: start; }
 #lost { display: none; color: #ff5d55; padding: .4em .75em; }
 .lost iframe { visibility: hidden; } .lost #lost { display: block; }
 .over #lost { display: none; } .lost:not(.over) #cameras { visibility: hidden; }
@@ -92,6 +93,7 @@ button.next { outline: 3px solid #ffd34d; }
   #cameras img { display: block; width: 100%; aspect-ratio: 1; object-fit: contain; }
   #cameras figcaption { position: absolute; left: 6px; top: 2px; font-size: 12px; }
   iframe { order: 3; } #others { order: 4; gap: 6px; } #estop { order: 5; flex: none; }
+  #others { grid-template-columns: repeat(3, 1fr); }
   #others, #estop { margin: 6px 8px; } #estop { width: auto; height: 60px; }
   button { min-width: 0; height: 44px; }
 }

@@ -204,6 +204,7 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
         self.service("/reset_episode", self._trigger(episode.reset_requested))
         self.service("episode/mark_success", self._trigger(episode.mark_success))
         self.service("episode/mark_failure", self._trigger(episode.mark_failure))
+        self.service("episode/redo", self._trigger(episode.redo))
         self.service("episode/pause", self._trigger(episode.pause))
         self.service("episode/resume", self._trigger(episode.resume))
         self.service("estop", self._on_estop)

@@ -19,7 +19,7 @@ from sensor_msgs.msg import Joy
 from expo_ft_ros.control.arbiter import DEVICE_LOST
 from expo_ft_ros.control.thread_priority import DEVICE_PRIORITY
 from expo_ft_ros.devices.keyboard import Keyboard, KeyboardConfig, key_map
-from expo_ft_ros.devices.teleop import Takeover
+from expo_ft_ros.devices.teleop import FRAME, REDO, Takeover, TeleopConfig
 from expo_ft_ros.devices.terminal import Terminal
 from expo_ft_ros.ros.graph_node import GraphNode, NodeParameters, parameter
 from expo_ft_ros.ros.health import statuses_of_graph
@@ -60,10 +60,13 @@ class KeyboardNode(GraphNode[KeyboardParameters]):
         self._keyboard = Keyboard(config)
         self._out = self.publisher("joy", needed=1)
         self._said, self._heard_at = "", self.wall_time()
+        # Unknown yet: what was answered before anybody sat here is no news.
+        self._redo_said: str | None = None
         self.subscription("/diagnostics", self._on_diagnostics, needed=False)
         self._terminal = Terminal()
         self.wall_timer(1 / config.rate, self._read)
-        print(key_map(), flush=True)
+        self._frame = TeleopConfig.load(device="keyboard").frame
+        print(key_map(self._frame), flush=True)
         self._tell(_NOBODY)
 
     def _teardown(self) -> None:
@@ -92,6 +95,18 @@ class KeyboardNode(GraphNode[KeyboardParameters]):
             if name == "teleop":
                 self._heard_at = self.wall_time()
                 self._tell(_WORDS.get(status.message, status.message))
+                values = {each.key: each.value for each in status.values}
+                self._show_frame(values.get(FRAME, self._frame))
+                said = values.get(REDO, "")
+                if said != self._redo_said and self._redo_said is not None:
+                    print(said, flush=True)
+                self._redo_said = said
+
+    def _show_frame(self, frame: str) -> None:
+        """The graph may have another configuration than this terminal."""
+        if frame != self._frame:
+            self._frame = frame
+            print(key_map(frame), flush=True)
 
     def _tell(self, words: str) -> None:
         """A line for each change."""

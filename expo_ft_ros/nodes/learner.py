@@ -10,14 +10,16 @@ import queue
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from std_srvs.srv import Trigger
 
+from expo_ft_ros.configuration import ConfigError
 from expo_ft_ros.control.plan import LEARNED_STAGES
 from expo_ft_ros.data.episode import Episode
-from expo_ft_ros.data.files import writing
+from expo_ft_ros.experiment.episode_scalars import EpisodeScalars
 from expo_ft_ros.experiment.learner_report import LearnerReport
 from expo_ft_ros.experiment.run_folder import first_uncounted
 from expo_ft_ros.graph.topics import CALLBACK_TIMEOUT_LONG
@@ -25,6 +27,7 @@ from expo_ft_ros.msg import EpisodeState, SessionPlan
 from expo_ft_ros.recording.episode_builder import EpisodeGatherer
 from expo_ft_ros.recording.episode_store import load_episodes
 from expo_ft_ros.recording.lerobot import read_dataset
+from expo_ft_ros.report.scalar_log import ScalarLog
 from expo_ft_ros.rl.checkpoint_files import checkpoint_path, remove_older
 from expo_ft_ros.robots import load_robot
 from expo_ft_ros.ros.agent_handle import (
@@ -39,10 +42,9 @@ from expo_ft_ros.ros.process import main as run_nodes
 from expo_ft_ros.ros.session_messages import learner_to_msg, plan_from_msg
 from expo_ft_ros.tasks import load_task
 
-IDLE, IMITATION, UPDATE = "idle", "imitation", "update"
+IDLE, READING, IMITATION, UPDATE = "idle", "reading", "imitation", "update"
 AT_REST = (EpisodeState.IDLE, EpisodeState.ENDED, EpisodeState.STOPPED)
 """States in which no episode is on."""
-TENSORBOARD = "tensorboard"
 _STATUS_PERIOD = 0.25
 
 
@@ -94,8 +96,11 @@ class LearnerNode(GraphNode[LearnerParameters]):
         self._failure: Exception | None = None
         self._stopping = threading.Event()
         self._jobs: queue.Queue[Callable[[], None] | None] = queue.Queue()
+        # The newest demonstration: the operator may want it again.
+        self._demonstration: Episode | None = None
         self._arrived: queue.SimpleQueue[Episode] = queue.SimpleQueue()
-        self._tensorboard: Any = None
+        self._scalars = ScalarLog(self._folder)
+        self._of_episodes = EpisodeScalars(load_task(self.parameters.task).control_hz)
         self._status_out = self.publisher("learner/status")
         self._view_names = load_robot(self.parameters.robot).view_names
         gatherer = EpisodeGatherer(self._view_names, self._agent.config.image_size)
@@ -119,15 +124,17 @@ class LearnerNode(GraphNode[LearnerParameters]):
         worker.join()
         if self._dirty or self._save_asked.is_set():
             self._save()
-        if self._tensorboard is not None:
-            self._tensorboard.close()
+        self._scalars.close()
 
     def _is_ready(self) -> bool:
         return self._loaded
 
     # -- the executor's thread ------------------------------------------------------------------
     def _on_plan(self, message: SessionPlan) -> None:
-        if plan_from_msg(message).stage == IMITATION and not self._imitating:
+        plan = plan_from_msg(message)
+        if plan.redone:
+            self._jobs.put(partial(self._forget, plan.redone))
+        if plan.stage == IMITATION and not self._imitating:
             self._imitating = True
             self._jobs.put(self._imitate)
 
@@ -217,6 +224,8 @@ class LearnerNode(GraphNode[LearnerParameters]):
         counted = first_uncounted(self._folder)
         newest = 0
         size = self._agent.config.image_size
+        self._show(replace(self._progress, stage=READING))
+        self._open_wandb()
         for episode in self._given(size):
             if self._stopping.is_set():
                 return
@@ -226,6 +235,7 @@ class LearnerNode(GraphNode[LearnerParameters]):
             number, stage = episode.outcome.episode, episode.outcome.stage
             if self._stopping.is_set():
                 return
+            self._of_episodes.add(episode)
             if stage in LEARNED_STAGES:
                 with self._shared.lock:
                     self._agent.add_episode(episode)
@@ -236,7 +246,7 @@ class LearnerNode(GraphNode[LearnerParameters]):
         # Of an earlier start: what this one begins with is its checkpoint.
         (self._folder / LIVE_WEIGHTS).unlink(missing_ok=True)
         self._loaded = True
-        self._show(replace(self._progress, episode=newest))
+        self._show(replace(self._progress, stage=IDLE, episode=newest))
 
     def _given(self, image_size: int) -> Iterator[Episode]:
         folder = self.parameters.demonstrations
@@ -255,9 +265,11 @@ class LearnerNode(GraphNode[LearnerParameters]):
         while not self._arrived.empty():
             episode = self._arrived.get_nowait()
             number, stage = episode.outcome.episode, episode.outcome.stage
-            if stage in LEARNED_STAGES:
-                with self._shared.lock:
-                    self._agent.add_episode(episode)
+            self._keep_demonstration()
+            if stage == "collect":
+                self._demonstration = episode
+            else:
+                self._take(episode)
             online += stage == "rl"
         if online:
             self._update()
@@ -281,7 +293,25 @@ class LearnerNode(GraphNode[LearnerParameters]):
         newest = max(number, self._progress.episode)
         self._show(replace(self._progress, stage=IDLE, episode=newest))
 
+    def _keep_demonstration(self) -> None:
+        """What comes after it has begun: it is learned from."""
+        demonstration, self._demonstration = self._demonstration, None
+        if demonstration is not None:
+            self._take(demonstration)
+
+    def _take(self, episode: Episode) -> None:
+        if episode.outcome.stage in LEARNED_STAGES:
+            with self._shared.lock:
+                self._agent.add_episode(episode)
+        self._scalars.write(self._of_episodes.add(episode), episode.outcome.episode)
+
+    def _forget(self, number: int) -> None:
+        """The operator does that demonstration again."""
+        if self._demonstration is not None and self._demonstration.outcome.episode == number:
+            self._demonstration = None
+
     def _imitate(self) -> None:
+        self._keep_demonstration()
         self._learn_something(IMITATION, self._agent.imitate)
         if self._stopping.is_set():
             # Half of it counts for nothing: a restart begins it anew.
@@ -310,29 +340,26 @@ class LearnerNode(GraphNode[LearnerParameters]):
             metrics = learn(progress)
         if metrics:
             self._show(replace(self._progress, metrics=metrics))
-            self._plot(metrics)
+            agent = self._agent
+            more = {
+                "replay/steps": agent.replay_size,
+                "replay/human_steps": agent.replay_human_steps,
+                "update_ratio": agent.update_ratio,
+            }
+            self._scalars.write({**metrics, **more}, agent.critic_updates)
         if self.parameters.mode == "async":
             self._agent.save_weights(self._folder / LIVE_WEIGHTS)
         # Published only now: a subscriber that hears of a version finds its file.
         self._version = self._agent.version
 
-    def _plot(self, metrics: Mapping[str, float]) -> None:
-        with writing(self._folder / TENSORBOARD):
-            self._write_scalars(metrics)
-
-    def _write_scalars(self, metrics: Mapping[str, float]) -> None:
-        if self._tensorboard is None:
-            from torch.utils.tensorboard import SummaryWriter
-
-            self._tensorboard = SummaryWriter(str(self._folder / TENSORBOARD))
-        agent = self._agent
-        step = agent.critic_updates
-        for name, value in metrics.items():
-            self._tensorboard.add_scalar(name, value, step)
-        self._tensorboard.add_scalar("replay/steps", agent.replay_size, step)
-        self._tensorboard.add_scalar("replay/human_steps", agent.replay_human_steps, step)
-        self._tensorboard.add_scalar("update_ratio", agent.update_ratio, step)
-        self._tensorboard.flush()
+    def _open_wandb(self) -> None:
+        """Where it is asked for. A run whose curves can't be sent goes on all the same."""
+        if not self.parameters.wandb:
+            return
+        try:
+            self.get_logger().info(f"W&B: {self._scalars.open_wandb(self.parameters.wandb)}")
+        except ConfigError as error:
+            self.get_logger().error(f"{error}; the run goes on without")
 
     def _save(self) -> Path:
         """Writes a checkpoint and removes the oldest; the lock is held, or nobody else is left."""

@@ -154,6 +154,7 @@ class MonitorNode(GraphNode[MonitorParameters]):
             "success": "episode/mark_success",
             "failure": "episode/mark_failure",
             "reset": "/reset_episode",
+            "redo": "episode/redo",
             "pause": "episode/pause",
             "resume": "episode/resume",
             "save_checkpoint": "learner/save_checkpoint",

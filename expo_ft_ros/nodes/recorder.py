@@ -20,6 +20,7 @@ from expo_ft_ros.graph.topics import topic as topic_entry
 from expo_ft_ros.msg import EpisodeRecorded, Observation
 from expo_ft_ros.recording.episode_builder import PARTS, EpisodeGatherer
 from expo_ft_ros.recording.episode_store import (
+    DISCARDED,
     INCOMPLETE,
     UNCOUNTED,
     episode_path,
@@ -99,6 +100,8 @@ class RecorderNode(GraphNode[RecorderParameters]):
     # -- the executor's thread ------------------------------------------------------------------
     def _on_message(self, topic: str, message: Any) -> None:
         episode = int(message.episode)
+        if topic == "session/plan" and message.redone:
+            self._queue.put(partial(self._files.discard, int(message.redone)))
         if episode > self._newest:
             self._newest = episode
             self._open.add(episode)
@@ -209,6 +212,13 @@ class EpisodeFiles:
     def refresh(self) -> None:
         """Brings the folder's metadata up to date, by which rosbag2 opens it as one bag."""
         self._bag.refresh()
+
+    def discard(self, episode: int) -> None:
+        """Sets an episode aside that was whole, and is to be learned from no more."""
+        path = episode_path(self.folder, episode)
+        if path.is_file():
+            set_aside(path, DISCARDED)
+            self.refresh()
 
     def close(self, episode: int) -> Path | None:
         """Ends an episode's file; None where nothing of it came."""

@@ -99,6 +99,8 @@ class SessionNode(GraphNode[SessionParameters]):
         self._learned = 0
         self._recorded = 0
         self._ended: EpisodeSnapshot | None = None
+        # Number of the demonstration that the operator wants again.
+        self._redo = 0
         self._device_lost = False
         self._lines = StatusLines(LOG_PERIOD)
         self._plan_out = self.publisher("session/plan")
@@ -123,6 +125,8 @@ class SessionNode(GraphNode[SessionParameters]):
     def _on_episode(self, message: EpisodeState) -> None:
         episode, plan = episode_from_msg(message), self._books.plan
         self._books.hear_episode(episode, self.wall_time())
+        if episode.redo and (plan is None or episode.redo != plan.redone):
+            self._redo = episode.redo
         planned = plan is not None and episode.episode == plan.episode
         if episode.state == State.ENDED and planned and self._ended is None:
             self._ended = episode
@@ -160,6 +164,7 @@ class SessionNode(GraphNode[SessionParameters]):
             return
         plan = self._books.plan
         if plan is None:
+            self._take_back()
             if not self._learner_is_behind(self._session.stage):
                 self._publish_plan()
         elif plan.stage == "imitation":
@@ -167,6 +172,14 @@ class SessionNode(GraphNode[SessionParameters]):
             if learner.finished == "imitation" and self._session.stage_finished("imitation"):
                 self.get_logger().info("imitation finished")
                 self._next()
+            elif self._redo:
+                self.get_logger().warning(
+                    f"demonstration {self._redo} stays: it is imitated already"
+                )
+                self._redo = 0
+        elif self._redo and self._books.episode.episode < plan.episode:
+            # It was planned already, but arbitration begins no other one first.
+            self._next()
         elif self._ended is not None and not self._is_behind(self._ended):
             ended, self._ended = self._ended, None
             if self._session.episode_finished(ended):
@@ -189,7 +202,14 @@ class SessionNode(GraphNode[SessionParameters]):
         beside = stage == "rl" and not self.parameters.waits_for_learner
         return not beside and self._books.learner.episode < self._learned
 
+    def _take_back(self) -> None:
+        """Where the operator wants a demonstration again."""
+        number, self._redo = self._redo, 0
+        if number and self._books.take_back(number):
+            self.get_logger().info(f"demonstration {number} is discarded and comes again")
+
     def _next(self) -> None:
+        self._take_back()
         self._books.save()
         self._books.plan = None
         self._go_on()
@@ -249,7 +269,10 @@ class SessionNode(GraphNode[SessionParameters]):
                 f"one that publishes it ({driver.program})"
             )
         if self._missing:
-            return f"waiting for {', '.join(sorted(self._missing))}"
+            learner = self._books.learner
+            reads = f": {learner.transitions} recorded steps are read"
+            waited = f"waiting for {', '.join(sorted(self._missing))}"
+            return waited + (reads if learner.stage == "reading" else "")
         if self._device_lost:
             return f"held: {DEVICE_LOST}"
         if episode.state in (State.PAUSED, State.STOPPED):

@@ -7,12 +7,15 @@ is exactly one for each time of the simulation, so that a run doesn't depend on 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from geometry_msgs.msg import Twist
+from geometry_msgs.msg import TransformStamped, Twist
 from numpy.typing import NDArray
+from rclpy.task import Future
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Joy
 from std_srvs.srv import Trigger
@@ -24,13 +27,20 @@ from expo_ft_ros.data.types import GRIPPER
 from expo_ft_ros.devices.gripper_latch import GripperLatch
 from expo_ft_ros.devices.teleop import (
     CONFIG_FILES,
+    FRAME,
+    REDO,
     Takeover,
     TeleopConfig,
     TeleopMapper,
     TeleopState,
 )
+from expo_ft_ros.devices.view_frame import BASE, axes_of_picture, require_frame
+from expo_ft_ros.monitor.calibration import Calibrations, Lens
 from expo_ft_ros.msg import EpisodeState, Step, TeleopCommand
 from expo_ft_ros.recording.messages import BadMessage, nanoseconds, twist_array
+from expo_ft_ros.robots import load_robot
+from expo_ft_ros.ros.calibration import placed_of
+from expo_ft_ros.ros.frames import HAS_TF
 from expo_ft_ros.ros.graph_node import ERROR, OK, WARN, GraphNode, NodeParameters, parameter
 from expo_ft_ros.ros.messages import header_of, teleop_to_msg
 from expo_ft_ros.ros.process import main as run_nodes
@@ -79,6 +89,9 @@ class TeleopNode(GraphNode[TeleopParameters]):
         self._latch = GripperLatch(SafetyConfig.load().takeover_gripper)
         period = load_task(self.parameters.task).period
         self._mapper = TeleopMapper(self._config, period, self._latch)
+        self._frame_flaw = ""
+        if self._config.frame != BASE:
+            self._find_frame()
         self._buttons: list[int] = []
         self._sent: TeleopCommand | None = None
         self._sent_at = 0.0
@@ -94,10 +107,45 @@ class TeleopNode(GraphNode[TeleopParameters]):
         self.subscription("episode/state", self._on_episode)
         self.subscription("step", self._on_step, needed=False)
         self.service("teleop/acknowledge", self._on_acknowledge)
+        self._redo, self._redo_said = self.client("episode/redo"), ""
         if self.parameters.lockstep:
             self.subscription("/clock", self._on_clock)
         else:
             self.wall_timer(_LOOK, self._beat)
+
+    def _find_frame(self) -> None:
+        """Listens for where the view's camera is; until it is known nobody can push."""
+        robot, view = load_robot(self.parameters.robot), self._config.frame
+        require_frame(view, robot, self._file)
+        self._calibrations = Calibrations(robot.views, robot.frames)
+        # Where it is counts here, not how it sees.
+        lens = Lens(np.eye(3), (1, 1), np.zeros(0))
+        self._calibrations.take_lens(view, lens)
+        self._on_frame(None)
+        self.subscription(f"camera/{view}/mount", self._on_frame, needed=False)
+        if HAS_TF:
+            self.subscription("/tf_static", self._on_frames, needed=False)
+
+    def _on_frames(self, message: Any) -> None:
+        for each in message.transforms:
+            self._on_frame(each)
+
+    def _on_frame(self, message: TransformStamped | None) -> None:
+        view = self._config.frame
+        if message is not None:
+            placed, parent = placed_of(message.transform), message.header.frame_id
+            self._calibrations.take_fixed(parent, message.child_frame_id, placed)
+        camera = self._calibrations.cameras().get(view)
+        self._mapper.axes = None
+        if camera is None:
+            self._frame_flaw = self._calibrations.missing()[view]
+        elif camera.on_tool:
+            self._frame_flaw = "its camera moves with the tool"
+        else:
+            try:
+                self._mapper.axes, self._frame_flaw = axes_of_picture(camera.quaternion), ""
+            except ValueError as error:
+                self._frame_flaw = str(error)
 
     def _is_ready(self) -> bool:
         return not self.parameters.device_needed or self._device.get_publisher_count() > 0
@@ -187,9 +235,30 @@ class TeleopNode(GraphNode[TeleopParameters]):
         try:
             # Of a clock that nobody sets back.
             now = 1e-9 * self._time_ns if self.parameters.lockstep else self.wall_time()
-            return self._mapper.update(twist, buttons, now, lost)
+            state = self._mapper.update(twist, buttons, now, lost)
         except ValueError as error:
             raise BadMessage(str(error)) from error
+        if self._mapper.pop_redo():
+            self._ask_redo()
+        return state
+
+    def _ask_redo(self) -> None:
+        if self._redo.service_is_ready():
+            self.when_done(self._redo.call_async(Trigger.Request()), self._on_redo_answer)
+        else:
+            self._say_redo("nobody offers episode/redo")
+
+    def _on_redo_answer(self, answer: Future[Trigger.Response]) -> None:
+        response = answer.result()
+        if response is not None:
+            self._say_redo(("" if response.success else "refused: ") + response.message)
+
+    def _say_redo(self, words: str) -> None:
+        """In the log and, for the driver that has a screen, on /diagnostics."""
+        self.get_logger().info(f"redo: {words}")
+        self._redo_said = f"{time.strftime('%H:%M:%S')} redo: {words}"
+        self._report()
+        self.health.publish()
 
     def _now(self) -> int:
         return self._time_ns if self.parameters.lockstep else self.now_ns()
@@ -202,14 +271,24 @@ class TeleopNode(GraphNode[TeleopParameters]):
         self._sent = teleop_to_msg(state, header_of(self._now(), "base"), reading_ns)
         self._sent_at = self.wall_time()
         self._out.publish(self._sent)
-        if self._mapper.waits_for_rest:
-            self.report(WARN, _UNREST.format(self._file))
+        self._report()
+
+    def _report(self) -> None:
+        told: dict[str, object] = {FRAME: self._config.frame}
+        if self._redo_said:
+            told[REDO] = self._redo_said
+        if self._frame_flaw:
+            told_of = f"frame {self._config.frame} of config/{self._file}: {self._frame_flaw}"
+            self.report(WARN, f"nobody can push, {told_of} (frame: base needs none)", **told)
+        elif self._mapper.waits_for_rest:
+            self.report(WARN, _UNREST.format(self._file), **told)
         elif self._mapper.takeover is Takeover.LOST:
-            self.report(ERROR, DEVICE_LOST)
+            self.report(ERROR, DEVICE_LOST, **told)
         elif self._mapper.lost:
-            self.report(WARN, "the device is gone: nobody can correct")
+            self.report(WARN, "the device is gone: nobody can correct", **told)
         else:
-            self.report(OK, f"{self._mapper.takeover.value}", connected=state.connected)
+            connected = self._sent is not None and self._sent.connected
+            self.report(OK, self._mapper.takeover.value, connected=connected, **told)
 
 
 def main() -> None:

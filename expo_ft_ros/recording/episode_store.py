@@ -69,9 +69,14 @@ def load_episodes(
 ) -> Iterator[Episode]:
     """The episodes of a folder, in order, those with numbers below `before`; none when there is no
     such folder. Raises as `load_episode`."""
-    for path in whole_files(directory):
-        if before is None or int(path.stem) < before:
-            yield load_episode(path, image_size)
+    for path in files_before(directory, before):
+        yield load_episode(path, image_size)
+
+
+def files_before(directory: Path, before: int | None) -> list[Path]:
+    """As `whole_files`, those with numbers below `before`; None: all."""
+    files = whole_files(directory)
+    return [path for path in files if before is None or int(path.stem) < before]
 
 
 def relabel(path: Path, success: bool) -> None:
@@ -116,6 +121,12 @@ def set_aside(path: Path, why: str) -> Path:
     return place
 
 
+def set_aside_last(path: Path, why: str) -> Path | None:
+    """Where `set_aside` has put an episode's file, the last one of its number; None for none."""
+    found = path.parent.glob(f"{path.stem}.{why}*.mcap")
+    return max(found, key=lambda file: (len(file.name), file.name), default=None)
+
+
 def bring_back(path: Path, why: str) -> Path:
     """Takes back what `set_aside` did last to an episode's file, and gives the path that it had.
 
@@ -125,8 +136,7 @@ def bring_back(path: Path, why: str) -> Path:
     """
     if path.exists():
         raise FileExistsError(path)
-    found = path.parent.glob(f"{path.stem}.{why}*.mcap")
-    place = max(found, key=lambda file: (len(file.name), file.name), default=None)
+    place = set_aside_last(path, why)
     if place is None:
         raise FileNotFoundError(path)
     place.replace(path)

@@ -49,7 +49,7 @@ def write_comparison(runs: Sequence[RunData], path: Path) -> None:
         path.write_text(page.page("Runs side by side", body), encoding="utf-8")
     except OSError as error:
         raise ConfigError(
-            f"{path}: can't be written: {error.strerror} (give another --output)"
+            f"{path}: can't be written: {error.strerror} (give another output:=)"
         ) from error
 
 

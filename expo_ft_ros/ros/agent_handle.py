@@ -42,6 +42,9 @@ class LearningParameters(NodeParameters):
     demonstrations: str = parameter(
         "", "Folder of a LeRobot dataset that is learned from as demonstrations; empty: none."
     )
+    wandb: str = parameter(
+        "", "Project of Weights & Biases that scalars are sent to; empty: none is."
+    )
     checkpoint: str = parameter(
         "", "Weights to begin with; empty: the run's newest, where it has any."
     )

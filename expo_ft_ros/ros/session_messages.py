@@ -28,6 +28,7 @@ def plan_to_msg(plan: Plan) -> SessionPlan:
         policy=plan.policy,
         operator_mode=plan.operator,
         learn=plan.learn,
+        redone=plan.redone,
     )
 
 
@@ -58,6 +59,7 @@ def plan_from_msg(message: Any) -> Plan:
         policy=message.policy,
         operator=message.operator_mode,
         learn=message.learn,
+        redone=message.redone,
     )
 
 

@@ -33,7 +33,7 @@ def test_it_is_served_until_it_is_interrupted(run):
     command = [sys.executable, "-m", "expo_ft_ros.cli", "episodes", "browse", "a"]
     # As of a shell's background job, which is told to ignore it.
     ignoring = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    process = subprocess.Popen([*command, "--port", str(port)], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen([*command, f"port:={port}"], stdout=subprocess.PIPE, text=True)
     signal.signal(signal.SIGINT, ignoring)
     with process:
         try:
@@ -52,8 +52,8 @@ def test_it_is_served_until_it_is_interrupted(run):
 def test_what_cannot_be_browsed_is_refused(run, capsys):
     assert cli.main(["episodes", "browse", "none"]) == 2
     assert "no run there" in capsys.readouterr().err
-    assert cli.main(["episodes", "browse", "a", "port:=3"]) == 2
-    assert "write --port 3" in capsys.readouterr().err
+    assert cli.main(["episodes", "browse", "a", "--port", "3"]) == 2
+    assert "write port:=3" in capsys.readouterr().err
     config = run / "config.yaml"
     config.write_text("command: train\noptions: {}\n")
     assert cli.main(["episodes", "browse", "a"]) == 2

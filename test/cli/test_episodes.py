@@ -5,7 +5,7 @@ import pytest
 
 from expo_ft_ros.cli import main as cli
 from expo_ft_ros.data.types import Source
-from expo_ft_ros.recording.episode_store import load_episode
+from expo_ft_ros.recording.episode_store import DISCARDED, load_episode, set_aside
 from support.recordings import record
 from support.runs import make_run
 
@@ -98,6 +98,17 @@ def test_what_cannot_be_restored_is_refused(run, capsys, number, words):
     assert words in capsys.readouterr().err
 
 
+def test_what_was_discarded_as_it_ended_has_nothing_to_learn_from(run, capsys):
+    """Brought back it would stop the run that goes on."""
+    folder = run / "episodes"
+    path = record(folder, 5, [Source.HUMAN] * 3, stage="collect", discarded=True, cause="estop")
+    aside = set_aside(path, DISCARDED)
+    assert cli.main(["episodes", "restore", "5"]) == 2
+    assert "was discarded as it ended (estop)" in capsys.readouterr().err
+    assert aside.exists()
+    assert not path.exists()
+
+
 def test_a_list_says_what_its_columns_are(run, capsys):
     _, header, first, *_ = answer(capsys, "list").splitlines()
     assert header.split()[:3] == ["file", "stage", "outcome"]
@@ -110,7 +121,7 @@ def test_every_command_names_the_run_that_it_acts_on(run, tmp_path, capsys):
     for words in (["list"], ["show", "1"], ["relabel", "1", "failure"], ["discard", "1"]):
         assert str(run) in answer(capsys, *words), words
     video = str(tmp_path / "e.webm")
-    assert str(run) in answer(capsys, "play", "3", "--output", video)
+    assert str(run) in answer(capsys, "play", "3", f"output:={video}")
     assert cli.main(["export", str(tmp_path / "out")]) == 0
     assert str(run) in capsys.readouterr().out
     assert cli.main(["report"]) == 0

@@ -1,18 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Videos decoded back: their steps, and known colours at known places."""
 
-import io
-
 import cv2
 import numpy as np
 import pytest
-from rich.console import Console
 
 pytest.importorskip("rclpy", reason="ROS 2's rclpy is not installed")
 pytest.importorskip("expo_ft_ros.msg", reason="the messages are not built")
 
 from expo_ft_ros.cli import main as cli
-from expo_ft_ros.cli.play import counted, write_video
+from expo_ft_ros.cli.play import write_video
 from expo_ft_ros.data.types import Source
 from expo_ft_ros.monitor.paths import DRIVER_COLOURS, q_colours
 from expo_ft_ros.recording.recorded_episode import read_recorded
@@ -164,19 +161,9 @@ def test_a_frame_says_what_the_classifier_said(scene):
     assert (last != first).any()
 
 
-def test_a_terminal_shows_how_far_it_is():
-    for terminal in (True, False):
-        stream = io.StringIO()
-        console = Console(file=stream, force_terminal=terminal, width=80)
-        with counted(range(3), console) as steps:
-            assert list(steps) == [0, 1, 2]
-        assert ("100%" in stream.getvalue()) is terminal
-        assert bool(stream.getvalue()) is terminal
-
-
 def test_an_episode_without_a_policy_can_be_played(run, capsys):
     record(run / "episodes", 2, [H, H, H], stage="collect")
-    assert cli.main(["episodes", "play", "2", "a", "--output", "two.webm"]) == 0
+    assert cli.main(["episodes", "play", "2", "a", "output:=two.webm"]) == 0
     assert len(decoded("two.webm")[0]) == 3
 
 
@@ -193,8 +180,8 @@ def test_of_a_file_that_was_cut_off_the_whole_steps_are_played(run):
         (["x"], "'x' is not an episode's number"),
         (["9"], "no such episode (see expo-ft episodes list"),
         (["1", "lost"], "no run there"),
-        (["1", "--output", "a.mp4"], "a.mp4 is not a .webm"),
-        (["1", "--output", "no/such/a.webm"], "can't be written: No such file or directory"),
+        (["1", "output:=a.mp4"], "a.mp4 is not a .webm"),
+        (["1", "output:=no/such/a.webm"], "can't be written: No such file or directory"),
         (["4"], "000004.mcap"),
     ],
 )

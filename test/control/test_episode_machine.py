@@ -60,6 +60,94 @@ def test_a_verdict_that_comes_late_is_of_its_own_observation():
     assert machine.snapshot().success
 
 
+def demonstration(machine: EpisodeMachine, number: int, redone: int = 0) -> Reply:
+    """Begins one, whose scene is set; nobody has taken over yet."""
+    demo = replace(plan(number), stage="collect", policy="none", operator="demonstrate")
+    machine.hear_stage("collect")
+    reply = machine.start(replace(demo, redone=redone))
+    machine.reset_done()
+    return reply
+
+
+def demonstrated(machine: EpisodeMachine, number: int) -> None:
+    """One with two steps by the operator, a success."""
+    demonstration(machine, number)
+    for place in (1, 2):
+        step(machine, 100 * number + place, Source.HUMAN)
+    machine.verdict(True, 100 * number + 3)
+    machine.clock.pass_time()
+
+
+def test_redo_discards_the_demonstration_that_is_being_driven():
+    machine = make(SceneReset.AUTOMATIC)
+    demonstrated(machine, 1)
+    demonstration(machine, 2)
+    step(machine, 201, Source.HUMAN)
+    assert machine.redo().message == "demonstration 2 is discarded and comes again"
+    snapshot = machine.snapshot()
+    assert (snapshot.state, snapshot.discarded, snapshot.redo) == ("ended", True, 0)
+    assert machine.redo().accepted, "the same press again"
+    machine.clock.pass_time()
+    assert not machine.redo().accepted, "another press doesn't reach the one before"
+    assert machine.snapshot() == snapshot
+    assert demonstration(machine, 3).accepted
+
+
+@pytest.mark.parametrize("next_is", ["planned", "resetting", "waiting", "paused"])
+def test_redo_asks_for_the_last_one_where_the_next_has_not_begun(next_is):
+    machine = make(SceneReset.AUTOMATIC)
+    demonstrated(machine, 1)
+    if next_is == "resetting":
+        machine.start(replace(plan(2), stage="collect"))
+    elif next_is != "planned":
+        demonstration(machine, 2)
+    if next_is == "paused":
+        machine.pause()
+    assert machine.redo().message == "demonstration 1 is discarded and comes again"
+    snapshot = machine.snapshot()
+    assert (snapshot.state, snapshot.redo) == ("ended", 1)
+    assert snapshot.discarded is (next_is != "planned")
+    machine.resume()
+    assert not demonstration(machine, 3).accepted, "first the session takes it back"
+    assert demonstration(machine, 3, redone=1).accepted
+    assert machine.snapshot().redo == 0
+    machine.clock.pass_time()
+    assert not machine.redo().accepted, "it is not there any more"
+    assert machine.snapshot().state == "running"
+
+
+def test_redo_of_one_that_may_still_be_overruled_keeps_its_verdict_on_record():
+    machine = make(SceneReset.AUTOMATIC, DECISION_TIME)
+    demonstrated(machine, 1)
+    assert machine.state is State.DECIDING
+    assert machine.redo().accepted
+    snapshot = machine.snapshot()
+    assert (snapshot.state, snapshot.redo, snapshot.success) == ("ended", 1, True)
+    assert not snapshot.discarded
+
+
+def test_redo_is_refused_with_a_reason_where_there_is_nothing_to_redo():
+    machine = make(SceneReset.AUTOMATIC)
+    assert "no demonstrations are collected now" in machine.redo().message
+    demonstration(machine, 1)
+    before = machine.snapshot()
+    assert "no demonstration that counts is over" in machine.redo().message
+    assert machine.snapshot() == before, "nobody has driven yet"
+    step(machine, 101, Source.HUMAN)
+    machine.estop(True)
+    assert "release it first" in machine.redo().message
+    machine.estop(False)
+    # The stop has discarded it: it comes again by itself.
+    assert not machine.redo().accepted
+    demonstrated(machine, 2)
+    machine.hear_stage("imitation")
+    assert "no demonstrations are collected now" in machine.redo().message
+    assert machine.snapshot().redo == 0
+    rl = running()
+    assert not rl.redo().accepted
+    assert rl.state is State.RUNNING
+
+
 @pytest.mark.parametrize("stage", ["eval_before", "eval_after"])
 @pytest.mark.parametrize("end", ["success", "timeout", "mark_success", "mark_failure"])
 def test_a_trial_of_the_policy_in_which_the_operator_drove_is_void(stage, end):

@@ -20,6 +20,7 @@ from expo_ft_ros.control.actions import (
     Tick,
     WaitFor,
 )
+from expo_ft_ros.control.arbiter import DEVICE_LOST
 from expo_ft_ros.control.lockstep import RESEND_AFTER, Lockstep
 from expo_ft_ros.control.loop import ControlLoop
 from expo_ft_ros.control.plan import Plan
@@ -537,6 +538,40 @@ def test_a_device_that_is_gone_begins_no_demonstration():
     assert run.desk.steps == []
     run.tick(teleop=PUSHED)
     assert [step.source for step in run.desk.steps] == [Source.HUMAN]
+
+
+LOST = TeleopState(False, True, PUSHED.action)
+
+
+def test_no_clock_runs_while_a_demonstration_waits_for_a_lost_device():
+    run = RealtimeRun(plan=DEMONSTRATION, human=True)
+    run.tick(teleop=PUSHED)
+    run.tick(teleop=PUSHED)
+    before, steps = len(run.desk.sent), run.desk.loop.snapshot.steps
+    assert steps > 0
+    for _ in range(10 * DEMONSTRATION.max_steps):
+        run.tick(teleop=LOST)
+    assert run.desk.loop.snapshot.steps == steps
+    assert not any(action.any() for action in run.desk.sent[before:])
+    assert run.desk.complaints[-1] == DEVICE_LOST
+    while run.desk.loop.running:
+        run.tick(teleop=PUSHED)
+    assert {step.source for step in run.desk.steps} == {Source.HUMAN}
+    assert run.desk.loop.snapshot.steps == DEMONSTRATION.max_steps
+    assert not run.desk.loop.snapshot.discarded
+
+
+def test_no_clock_runs_in_lockstep_either():
+    run = LockstepRun(DEMONSTRATION, human=True)
+    run.world(PUSHED)
+    run.answer(1)
+    for _ in range(10 * DEMONSTRATION.max_steps):
+        run.world(LOST)
+    assert run.desk.loop.snapshot.steps == 1
+    assert run.desk.complaints[-1] == DEVICE_LOST
+    run.world(PUSHED)
+    run.answer(2)
+    assert run.desk.loop.snapshot.steps == 2
 
 
 def test_in_lockstep_the_world_goes_on_until_the_takeover_but_no_step_counts():

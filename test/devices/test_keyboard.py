@@ -15,7 +15,7 @@ from expo_ft_ros.devices.keyboard import KEYBOARD_FILE, Keyboard, KeyboardConfig
 from expo_ft_ros.devices.teleop import Takeover, TeleopConfig, TeleopMapper
 
 CONFIG = KeyboardConfig(rate=50, first_hold=0.5, repeat_hold=0.1, slow=0.25, fast=0.5, quiet=0.2)
-REST = ([0.0] * 6, [0, 0, 0])
+REST = ([0.0] * 6, [0, 0, 0, 0])
 KEYS = b"wsadrfouikjlvch"
 ARROWS = (b"\x1b[A", b"\x1bOB", b"\x1b[1;2C", b"\x1b[[A", b"\x1b[15~")
 
@@ -47,11 +47,18 @@ def axis(number: int, deflection: float) -> list[float]:
 def test_each_axis_has_a_key_either_way(key, number):
     deflection = CONFIG.slow * (-1 if number % 2 else 1)
     for letter in (bytes([key]), bytes([key]).upper()):
-        assert pressed((0.0, letter)).reading(0.1) == (axis(number // 2, deflection), [0, 0, 0])
+        assert pressed((0.0, letter)).reading(0.1) == (axis(number // 2, deflection), [0, 0, 0, 0])
 
 
 @pytest.mark.parametrize(
-    ("key", "buttons"), [(b"c", [1, 0, 0]), (b"v", [0, 1, 0]), (b"h", [0, 0, 1])]
+    ("key", "buttons"),
+    [
+        (b"c", [1, 0, 0, 0]),
+        (b"v", [0, 1, 0, 0]),
+        (b"h", [0, 0, 1, 0]),
+        (b"\x7f", [0, 0, 0, 1]),
+        (b"\x08", [0, 0, 0, 1]),
+    ],
 )
 def test_buttons(key, buttons):
     assert pressed((0.0, key)).reading(0.1) == ([0.0] * 6, buttons)
@@ -84,7 +91,7 @@ def test_two_keys_are_held_at_once_and_of_a_pair_the_last_one():
     assert pressed((0.0, b"wd")).reading(0.2)[0] == [0.25, -0.25, 0, 0, 0, 0]
     back = pressed((0.0, b"w"), (0.1, b"w"), (0.15, b"s"))
     assert back.reading(0.2)[0] == axis(0, -CONFIG.slow), "the other way is a press, not a repeat"
-    assert pressed((0.0, b"c"), (0.1, b"v")).reading(0.2)[1] == [0, 1, 0]
+    assert pressed((0.0, b"c"), (0.1, b"v")).reading(0.2)[1] == [0, 1, 0, 0]
 
 
 def test_after_space_a_key_is_a_press_at_once():
@@ -126,7 +133,7 @@ def test_readings_are_in_range_and_nothing_is_held_for_ever(typed):
         assert len(axes) == 6
         assert np.isfinite(axes).all()
         assert max(map(abs, axes)) <= CONFIG.fast <= 1
-        assert len(buttons) == 3
+        assert len(buttons) == 4
         assert set(buttons) <= {0, 1}
         assert not (buttons[0] and buttons[1]), "the gripper goes one way"
     assert keyboard.reading(now + CONFIG.first_hold) == REST

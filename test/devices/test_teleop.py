@@ -186,6 +186,33 @@ def test_a_button_that_is_held_is_no_word_on_a_device_that_was_lost():
     assert mapper.update(None, [0, 0, 1], 3.1).connected
 
 
+def test_redo_is_one_for_each_press_and_no_takeover():
+    mapper = TeleopMapper(TeleopConfig(redo_button=3))
+    for now, held, pressed in ((0.0, 1, True), (0.1, 1, False), (0.2, 0, False), (0.3, 1, True)):
+        assert not mapper.update(push(0.0), [0, 0, 0, held], now).engaged
+        assert mapper.pop_redo() is pressed
+        assert not mapper.pop_redo()
+    mapper = mapper.fresh()
+    mapper.update(push(0.0), [0, 0, 0, 1], 0.4)
+    assert not mapper.pop_redo(), "held into the next episode"
+    mapper.update(push(0.0), [0, 0], 0.5)
+    mapper.update(push(0.0), [0, 0, 0, 1], 0.6)
+    mapper.update(None, None, 0.7)
+    assert mapper.pop_redo()
+
+
+def test_what_was_held_before_anybody_listened_redoes_nothing():
+    mapper = TeleopMapper(TeleopConfig(redo_button=0, rests_first=True))
+    mapper.update(push(0.0), [1], 0.0)
+    assert not mapper.pop_redo()
+    mapper.update(push(0.0), [0], 0.1)
+    mapper.update(push(0.0), [1], 0.2)
+    assert mapper.pop_redo()
+    mapper = TeleopMapper(TeleopConfig())
+    mapper.update(push(0.0), [1] * 32, 0.0)
+    assert not mapper.pop_redo(), "no button is named"
+
+
 def test_one_button_toggles():
     mapper = TeleopMapper(TeleopConfig(close_button=0, open_button=0))
     grippers = []

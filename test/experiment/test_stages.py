@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 
 import pytest
 from hypothesis import given, settings
@@ -117,6 +118,41 @@ def test_a_discarded_episode_is_not_counted_and_its_scene_comes_again():
     assert again.seed == first.seed
     assert again.episode == first.episode + 1
     assert session.tally("collect").finished == 0
+
+
+@pytest.mark.parametrize("success", [True, False])
+@pytest.mark.parametrize("begun", [True, False])
+def test_a_demonstration_that_is_redone_comes_again_and_nothing_else_is_lost(success, begun):
+    session = Session(config(demos=3))
+    advance(session, human=20)
+    before, tally = session.stats(), deepcopy(session.tally("collect"))
+    done = advance(session, success, human=7, steps=9)
+    assert session.next_plan().seed == done.seed + 1
+    if begun:
+        # The next one was on already, and ended by that.
+        session.episode_finished(outcome(session.next_plan(), discarded=True))
+    assert session.take_back(done.episode)
+    again = session.next_plan()
+    assert (again.seed, again.redone) == (done.seed, done.episode)
+    assert again.episode == done.episode + 1 + begun, "no number is used twice"
+    assert session.stats() == before
+    assert session.tally("collect") == tally
+    assert not session.take_back(done.episode), "once"
+    assert session.tally("collect") == tally
+    advance(session)
+    assert session.next_plan().redone == 0
+
+
+def test_the_last_demonstration_of_all_may_be_redone_until_it_is_imitated():
+    session = Session(config(demos=1))
+    done = advance(session)
+    assert session.stage == "imitation"
+    assert session.take_back(done.episode)
+    assert session.next_plan().stage == "collect"
+    done = advance(session)
+    advance(session)
+    assert not session.take_back(done.episode)
+    assert session.tally("collect").successes == 1
 
 
 def test_failed_demonstrations_are_repeated_in_other_scenes_up_to_a_bound():

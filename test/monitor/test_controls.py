@@ -18,7 +18,7 @@ from expo_ft_ros.control.episode_machine import EpisodeSnapshot
 from expo_ft_ros.monitor.auth_proxy import AuthProxy
 from expo_ft_ros.monitor.controls import Controls, NotDone
 from expo_ft_ros.monitor.controls_page import BUTTONS, SOCKET, page
-from expo_ft_ros.monitor.view import Diagnostic, LearningView, Level
+from expo_ft_ros.monitor.view import Diagnostic, LearningView, Level, SessionView
 from support.views import make_view
 
 HOSTILE = '{"button": ["estop"], "beat": Infinity, "episode": 0}'
@@ -118,6 +118,9 @@ def test_a_button_that_would_do_nothing_is_told_with_why(served):
             idle = each.told["idle"]
             assert {*BUTTONS} - {*idle} == means | {"estop", "save_checkpoint"}
             assert all(idle.values())
+    served.controls.show(make_view(session=SessionView(stage="collect")))
+    with open_page(served) as each:
+        assert "redo" not in each.told["idle"]
     served.controls.show(make_view(learning=LearningView()))
     with open_page(served) as each:
         assert each.told["idle"]["save_checkpoint"] == "nothing learns in this run"

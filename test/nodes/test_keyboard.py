@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from geometry_msgs.msg import Quaternion, TransformStamped
 from rosgraph_msgs.msg import Clock
 
 from expo_ft_ros.bringup.process import child_environment
@@ -26,7 +27,7 @@ from expo_ft_ros.ros.messages import stamp_of
 from support.probe import PATIENCE
 
 CONFIG = KeyboardConfig.load()
-AT_REST = ([0.0] * 6, [0, 0, 0])
+AT_REST = ([0.0] * 6, [0, 0, 0, 0])
 COMMAND = ("-m", "expo_ft_ros.cli", "keyboard")
 LOCAL_MODES = 3
 PAUSE, REPEAT = 0.4, 0.033
@@ -41,6 +42,13 @@ def press(self, data, now):
 Keyboard.press = press
 main()
 """
+
+
+def quaternion_msg(axes: np.ndarray) -> Quaternion:
+    """Of a matrix whose columns are a frame's axes."""
+    w = 0.5 * np.sqrt(1 + np.trace(axes))
+    x, y, z = (axes[2, 1] - axes[1, 2], axes[0, 2] - axes[2, 0], axes[1, 0] - axes[0, 1])
+    return Quaternion(x=x / (4 * w), y=y / (4 * w), z=z / (4 * w), w=w)
 
 
 class Seat:
@@ -169,6 +177,37 @@ def test_keys_take_over_and_let_go(graph, sit, teleop):
     mark = len(seat.joys)
     probe.until(lambda: len(seat.joys) > mark + CONFIG.rate, "a second of readings")
     assert all((list(m.axes), list(m.buttons)) == AT_REST for m in seat.joys[mark:])
+
+
+def test_keys_are_in_the_frame_of_the_view_that_is_named(graph, sit):
+    probe = graph.probe
+    got, health = probe.gather("teleop/command"), probe.gather("/diagnostics")
+    probe.publisher("episode/state")
+    mounts = probe.publisher("camera/side/mount")
+    graph.start("teleop", module="support.teleop_of_side", device="keyboard", device_needed=True)
+    probe.until(lambda: len(got) > 2, "a heartbeat")
+    seat = sit(own=True)
+    seat.at_rest()
+    probe.until(lambda: got[-1].connected, "the keyboard")
+    seat.reads("nobody can push, frame side of config/teleop_keyboard.yaml: no fixed frame")
+    seat.reads("as the picture of side shows it")
+    seat.type("W")
+    probe.spin(1.0)
+    assert not got[-1].engaged, "nobody knows yet where that would lead"
+    # From the far side of the table, level: it looks along -x of the base.
+    mount = TransformStamped(child_frame_id="side_camera_optical_frame")
+    mount.header.frame_id = "base"
+    axes = np.array([[0.0, 0, -1], [1, 0, 0], [0, -1, 0]])
+    mount.transform.rotation = quaternion_msg(axes)
+    mounts.publish(mount)
+    seat.reads("any key takes over", last=True)
+    for key, axis, sign in (("W", 0, -1), ("A", 1, -1), ("R", 2, 1)):
+        seat.type(key)
+        probe.until(
+            lambda axis=axis, sign=sign: np.isclose(got[-1].action[axis], sign * CONFIG.slow), key
+        )
+        probe.until(lambda: not np.any(got[-1].action[:6]), "the key to be let go")
+    assert any("frame side" in each.message for m in health for each in m.status)
 
 
 @pytest.mark.realtime

@@ -207,9 +207,9 @@ def test_a_run_is_exported(tmp_path, monkeypatch, capsys):
     relabel(run / "episodes" / "000002.mcap", False)
     assert cli.main(["export", str(tmp_path / "out")]) == 0
     assert [e.outcome.success for e in read_dataset(tmp_path / "out", 10, VIEWS)] == [True, False]
-    assert cli.main(["export", "--only", "successes", str(tmp_path / "won"), "a"]) == 0
+    assert cli.main(["export", "only:=successes", str(tmp_path / "won"), "a"]) == 0
     assert len(list(read_dataset(tmp_path / "won", 10, VIEWS))) == 1
-    assert cli.main(["export", "--only", "demonstrations", str(tmp_path / "none")]) == 2
+    assert cli.main(["export", "only:=demonstrations", str(tmp_path / "none")]) == 2
     assert "no episode to export" in capsys.readouterr().err
     assert not list(tmp_path.glob("none*"))
-    assert cli.main(["export", "--format", "csv", str(tmp_path / "csv")]) == 2
+    assert cli.main(["export", "format:=csv", str(tmp_path / "csv")]) == 2

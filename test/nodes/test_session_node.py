@@ -107,6 +107,18 @@ def test_what_is_counted_is_on_disk(graph):
     assert [line["discarded"] for line in lines] == [False, True]
 
 
+def test_a_learner_that_reads_what_was_recorded_says_how_far_it_is(graph):
+    told, learner = (graph.probe.gather("session/status"), graph.probe.publisher("learner/status"))
+    graph.start("session", kind="train", required_nodes=["learner"])
+
+    def noted(words):
+        graph.probe.until(lambda: told and told[-1].note == words, words)
+
+    noted("waiting for learner")
+    learner.publish(LearnerStatus(stage="reading", transitions=1200))
+    noted("waiting for learner: 1200 recorded steps are read")
+
+
 def test_the_log_tells_what_is_waited_for_how_far_it_is_and_how_it_went(graph):
     """Under ros2 launch it is all that an operator sees of a run."""
     others, ready = Others(graph), graph.probe.publisher("nodes/ready")

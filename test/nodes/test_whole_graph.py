@@ -163,7 +163,7 @@ def test_a_run_of_each_kind_has_a_report_that_needs_no_network(
         assert f"expo-ft {kind} · task cube_pick" in words
         assert "The machine that the run was on" in words
     monkeypatch.chdir(train.parent)
-    assert main(["report", "--compare", *map(str, runs.values())]) == 0
+    assert main(["report", "compare:=true", *map(str, runs.values())]) == 0
     words = require_whole(browser, train.parent / "comparison.html", pictures=1)
     assert all(kind in words for kind in runs)
 

@@ -57,7 +57,10 @@ def test_what_is_written_is_read(tmp_path_factory, lengths, views, data):
     folder = written(tmp_path_factory.mktemp("exchange") / "dataset", *episodes)
     frames = sum(len(episode) for episode in episodes)
     order = data.draw(st.permutations(views))
-    assert check_dataset(folder, HZ, order) == DatasetSize(len(episodes), frames)
+    told: list[tuple[int, int]] = []
+    size = check_dataset(folder, HZ, order, told=lambda *counts: told.append(counts))
+    assert size == DatasetSize(len(episodes), frames)
+    assert told == [(done, len(episodes)) for done in range(1, len(episodes) + 1)]
     for before, after in zip(episodes, read_dataset(folder, HZ, order), strict=True):
         length = len(before)
         assert len(after) == length

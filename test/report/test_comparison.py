@@ -23,7 +23,7 @@ def runs(tmp_path, monkeypatch):
 
 
 def test_a_page_of_several_runs(runs, capsys):
-    assert cli.main(["report", "--compare", "a", "b", "c"]) == 0
+    assert cli.main(["report", "compare:=true", "a", "b", "c"]) == 0
     assert "Comparison of 3 runs: comparison.html" in capsys.readouterr().out
     page = (runs / "comparison.html").read_text()
     parsed = Parsed(page)
@@ -66,13 +66,13 @@ def test_runs_of_one_name_can_be_told_apart(runs):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--compare", "a"], "needs two runs at least, got 1"),
-        (["--compare"], "needs two runs at least, got 0"),
-        (["--compare", "a", "lost"], "no run there"),
-        (["--compare", "a", "b", "--output", "no/such/folder.html"], "can't be written"),
+        (["compare:=true", "a"], "needs two runs at least, got 1"),
+        (["compare:=true"], "needs two runs at least, got 0"),
+        (["compare:=true", "a", "lost"], "no run there"),
+        (["a", "b", "compare:=true", "output:=no/such/folder.html"], "can't be written"),
         (["a", "b"], "report takes one run, got 2"),
-        (["a", "--output", "x.html"], "--output is of --compare"),
-        (["a", "--wandbb"], "did you mean --wandb?"),
+        (["a", "output:=x.html"], "output:= is of compare:=true"),
+        (["a", "wandbb:=p"], "did you mean wandb?"),
     ],
 )
 def test_mistakes_are_one_line(runs, words, message, capsys):

@@ -42,6 +42,7 @@ def record(
     instruction: str = "pick up the cube",
     ended: bool = True,
     views: Sequence[str] = VIEWS,
+    discarded: bool = False,
 ) -> Path:
     """Writes an episode of a step for each source, 1 cm along x each; choices: step -> actions
     (K, C, 7), q (K,), kind (K,) and chosen of a choice on its observation."""
@@ -49,11 +50,21 @@ def record(
     files = EpisodeFiles(folder, "", views)
     said = _messages(number, sources, choices or {}, success, stage, cause, instruction, views)
     for now, (topic, message) in enumerate(said):
+        if topic == "episode/state":
+            message.discarded = discarded and message.state == "ended"
         if ended or topic != "episode/state" or message.state != "ended":
             files.write(number, topic, message, now)
     path = files.close(number)
     assert path is not None
     return path
+
+
+def said_of(
+    number: int, sources: Sequence[Source], *, stage: str = "collect", success: bool = True
+) -> list[tuple[str, Any]]:
+    """(topic, message) of such an episode, as the graph's nodes would publish them."""
+    words = ("success" if success else "timeout", "pick up the cube")
+    return list(_messages(number, sources, {}, success, stage, *words, VIEWS))
 
 
 def choice(*paths: Sequence[float], q: Sequence[float], edits: int = 0, chosen: int = 0) -> dict:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +38,7 @@ def check_dataset(
     fps: float,
     view_names: Sequence[str],
     limits: Mapping[str, float] | None = None,
+    told: Callable[[int, int], None] | None = None,
 ) -> DatasetSize:
     """Checks every cell that `read_dataset` would read; gives how much that would be.
 
@@ -46,11 +47,17 @@ def check_dataset(
         fps: The rate that the task is controlled at [Hz].
         view_names: The robot's views.
         limits: As in `read_info`.
+        told: Is called with the number of episodes that were checked, and of all.
 
     Raises:
         DatasetError: as `read_dataset`, in the same words, and for other limits.
     """
-    lengths = [len(rows) for rows in read_frames(read_info(folder, fps, view_names, limits))]
+    info = read_info(folder, fps, view_names, limits)
+    lengths: list[int] = []
+    for rows in read_frames(info):
+        lengths.append(len(rows))
+        if told is not None:
+            told(len(lengths), info.episodes)
     return DatasetSize(len(lengths), sum(lengths))
 
 
