@@ -37,7 +37,7 @@ pre { background: var(--ground); border-radius: 6px; padding: .7rem .9rem; overf
   overflow-wrap: anywhere; }
 td { font-variant-numeric: tabular-nums; }
 .state { font-weight: 600; } .running { color: #007a55; } .stopped { color: #a15c00; }
-.name { overflow-wrap: anywhere; }
+h1, .name { overflow-wrap: anywhere; }
 @media (max-width: 36em) {
   body { padding: .8rem .8rem 3rem; }
   label { grid-template-columns: 1fr; } label small { grid-column: 1; }
