@@ -21,7 +21,7 @@ import yaml
 pytest.importorskip("expo_ft_ros.msg", reason="the messages are not built")
 
 from expo_ft_ros.bringup.commands import GRAPH_COMMANDS
-from expo_ft_ros.cli import browse
+from expo_ft_ros.cli import browse, console
 from expo_ft_ros.cli import main as cli
 from expo_ft_ros.cli.bench import BENCHES
 from expo_ft_ros.data.types import Source
@@ -36,7 +36,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 # Run here, in a folder with two finished runs.
-QUICK = ("runs", "report", "episodes", "export")
+QUICK = ("runs", "console", "report", "episodes", "export")
 # What they do is looked at by tests of their own.
 ELSEWHERE = ("doctor", "test", "bench", "keyboard", "screenshots")
 SYSTEM = ("git", "pip", "colcon", "apt-get", "export", "echo", "cd", ".", "python", "python3")
@@ -99,6 +99,7 @@ def runs(recorded, tmp_path, monkeypatch):
     monkeypatch.setattr(drawing, "PNG_DPI", 72)
     # It has been opened by then.
     monkeypatch.setattr(browse, "until_interrupted", lambda: None)
+    monkeypatch.setattr(console, "until_interrupted", lambda: None)
     shutil.copytree(recorded, tmp_path / "runs")
     return tmp_path
 
@@ -127,7 +128,7 @@ def run_ours(words: list[str]) -> None:
     elif command in QUICK:
         if words[:2] == ["episodes", "restore"]:
             cli.main(["episodes", "discard", *words[2:]])
-        if words[:2] == ["episodes", "browse"]:
+        if words[:2] == ["episodes", "browse"] or words[0] == "console":
             words = [*words, f"port:={free_port()}"]
         assert cli.main(words) == 0
     elif command == "test":

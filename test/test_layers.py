@@ -26,6 +26,7 @@ LAYERS = (
     ("report", "ros"),
     ("doctor", "nodes"),
     ("bringup",),
+    ("dashboard",),
     ("cli",),
 )
 RANKS = {part: rank for rank, layer in enumerate(LAYERS) for part in layer}

@@ -89,6 +89,17 @@ def child_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     return environment
 
 
+def set_niceness(pid: int, nice: int) -> None:
+    """Of the leader of a session, over what it inherited; nothing where it is 0."""
+    if nice:
+        # More than normal priority takes a privilege; without it the normal one has to do.
+        with contextlib.suppress(PermissionError):
+            os.setpriority(os.PRIO_PROCESS, pid, nice)
+        # Where the kernel groups processes by session, niceness counts inside a session only.
+        with contextlib.suppress(OSError):
+            Path(f"/proc/{pid}/autogroup").write_text(str(nice))
+
+
 class NodeProcess:
     """A running node.
 
@@ -124,13 +135,7 @@ class NodeProcess:
             )
         self.pid = self._popen.pid
         self.pidfd = os.pidfd_open(self.pid)
-        if spec.nice:
-            # More than normal priority takes a privilege; without it the normal one has to do.
-            with contextlib.suppress(PermissionError):
-                os.setpriority(os.PRIO_PROCESS, self.pid, spec.nice)
-            # Where the kernel groups processes by session, niceness counts inside a session only.
-            with contextlib.suppress(OSError):
-                Path(f"/proc/{self.pid}/autogroup").write_text(str(spec.nice))
+        set_niceness(self.pid, spec.nice)
 
     @property
     def name(self) -> str:

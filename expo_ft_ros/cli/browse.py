@@ -14,6 +14,7 @@ from expo_ft_ros.cli.arguments import Parser, wants_help
 from expo_ft_ros.configuration import ConfigError
 from expo_ft_ros.experiment.operator_word import words_of
 from expo_ft_ros.experiment.run_folder import find_run, limits_of, option_of
+from expo_ft_ros.graph.parent_process import PARENT_PID_VARIABLE
 from expo_ft_ros.monitor.address import (
     CONSOLE_PORT,
     console_address,
@@ -27,6 +28,7 @@ from expo_ft_ros.tasks import load_task
 from expo_ft_ros.tasks.classifiers import make_classifier
 
 _HOST = "127.0.0.1"
+_LOOK = 1.0  # for a parent that is gone [s]
 
 
 def main(words: Sequence[str]) -> int:
@@ -45,17 +47,21 @@ def main(words: Sequence[str]) -> int:
     if name is None:
         raise ConfigError(f"{run}: its config.yaml doesn't say the task (bring back a whole one)")
     task = load_task(name)
-    require_openable_console(_HOST, wanted.port)
+    require_openable_console(wanted.host, wanted.port, "{}:={}")
     browser = EpisodeBrowser(
         run.name,
         task,
         RobotLimits.model_validate(limits_of(run)),
         Recordings(run / "episodes", words_of(run)),
+        host=wanted.host,
         port=wanted.port,
         token=console_token(),
         heights=make_classifier(task).heights,
     )
-    print(f"episodes of {run}: {console_address(_HOST, wanted.port)} (Ctrl-C ends it)", flush=True)
+    print(
+        f"episodes of {run}: {console_address(wanted.host, wanted.port)} (Ctrl-C ends it)",
+        flush=True,
+    )
     if sys.stdout.isatty() and any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY"))):
         webbrowser.open(browser.url)
     try:
@@ -67,11 +73,13 @@ def main(words: Sequence[str]) -> int:
 
 def until_interrupted() -> None:
     """Waits for Ctrl-C or SIGTERM, also where a shell that started it in the background has it
-    ignore Ctrl-C."""
+    ignore Ctrl-C; and for the end of a process that this one must not outlive."""
     ends = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ends.set())
-    ends.wait()
+    parent = os.environ.get(PARENT_PID_VARIABLE)
+    while not ends.wait(_LOOK if parent else None) and os.getppid() == int(parent or 0):
+        pass
 
 
 def _parser() -> Parser:
@@ -80,5 +88,6 @@ def _parser() -> Parser:
         description="Shows the episodes of a run in the browser, to play, relabel and discard.",
     )
     made.add_argument("run", nargs="?", default="latest", help="a run's folder, or `latest`")
+    made.add_argument("--host", default=_HOST, help="that it listens on")
     made.add_argument("--port", type=int, default=CONSOLE_PORT, help="of the page")
     return made

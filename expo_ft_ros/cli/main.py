@@ -23,6 +23,8 @@ usage: expo-ft <command> [words] [name:=value ...]
   collect   demonstrations only
   eval      trials of a trained policy
   sim       the simulated robot, to look at and to drive
+  console   a page of all runs: starts, stops and follows them, shows reports and recordings, \
+compares checkpoints
   report    summary and page of a run (default: the latest), or of several side by side
   runs      the runs that there are: runs list
   episodes  what a run has recorded: list, show, play, browse (in the browser), relabel, discard, \
@@ -48,6 +50,7 @@ COMMANDS = {
     "collect": "expo_ft_ros.cli.graph",
     "eval": "expo_ft_ros.cli.graph",
     "sim": "expo_ft_ros.cli.graph",
+    "console": "expo_ft_ros.cli.console",
     "report": "expo_ft_ros.cli.report",
     "runs": "expo_ft_ros.cli.runs",
     "episodes": "expo_ft_ros.cli.episodes",

@@ -6,14 +6,8 @@ from pathlib import Path
 
 from expo_ft_ros.cli.arguments import fitted, plain_words, wants_help
 from expo_ft_ros.configuration import ConfigError, nearest
-from expo_ft_ros.experiment.progress import evaluation_of, read_status, read_summary
-from expo_ft_ros.experiment.run_folder import (
-    command_of,
-    is_running,
-    option_of,
-    runs_by_start,
-    runs_dir,
-)
+from expo_ft_ros.experiment.run_folder import runs_by_start, runs_dir
+from expo_ft_ros.experiment.run_overview import overview
 
 USAGE = """\
 usage: expo-ft runs list    the runs, the one that was started last at the end: it is `latest`
@@ -47,16 +41,7 @@ def main(words: Sequence[str]) -> int:
 
 
 def _line(run: Path) -> str:
-    summary, status = read_summary(run), read_status(run)
-    ended = "stopped" if summary is None else "finished"
-    state = "running" if is_running(run) else ended
-    steps = (summary or status or {}).get("env_steps", _UNKNOWN)
-    found = [
-        f"{result[0]}/{result[1]}"
-        for stage in ("eval_before", "eval_after")
-        if summary is not None and (result := evaluation_of(summary, stage)) is not None
-    ]
-    task = Path(option_of(run, "task") or _UNKNOWN).stem
-    command = command_of(run) or _UNKNOWN
-    told = (run.name, command, task, state, steps, " -> ".join(found) or _UNKNOWN)
-    return _COLUMNS.format(*map(str, told))
+    seen = overview(run)
+    steps = None if seen.env_steps is None else str(seen.env_steps)
+    told = (seen.name, seen.command, seen.task, seen.state, steps, seen.success)
+    return _COLUMNS.format(*(word or _UNKNOWN for word in told))

@@ -23,6 +23,7 @@ from expo_ft_ros.experiment.changes import split_changes
 from expo_ft_ros.experiment.choice_agent import AgentSource
 from expo_ft_ros.experiment.learn_setup import file_hash, hash_of, make_trainer
 from expo_ft_ros.experiment.machine import git_revision, machine
+from expo_ft_ros.experiment.paired_trials import Trials
 from expo_ft_ros.experiment.run_folder import runs_dir
 from expo_ft_ros.experiment.stages import ABLATION_SEEDS, Session, SessionError
 from expo_ft_ros.experiment.trainer import make_session
@@ -30,7 +31,6 @@ from expo_ft_ros.experiment.trials import (
     BASE_CHUNKS_ONLY,
     SELECTION_RULES,
     SelectionRule,
-    Trials,
     play_trials,
 )
 from expo_ft_ros.experiment.weights import CHECKPOINTS, Weights

@@ -9,59 +9,17 @@ sign test can't tell more than p = 0.06.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 import numpy as np
 
 from expo_ft_ros.experiment.ablation import Study, StudyRun, read_run, trials_of
-from expo_ft_ros.experiment.trials import Trials
+from expo_ft_ros.experiment.paired_trials import Trials, compare
 
 Tested = Mapping[tuple[str, int], Mapping[int, Trials]]
 """(Arm and selection rule, online steps) -> seed -> trials."""
 
 _START = "start, vla"
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Two policies on the same scenes. better, worse: scenes that only the first, only the second
-    succeeded on; p: two-sided, of no difference; gain: mean difference of discounted return."""
-
-    better: int
-    worse: int
-    p: float
-    gain: float
-
-
-def mcnemar(better: int, worse: int) -> float:
-    """The exact two-sided p of so many discordant pairs under no difference (McNemar 1947): a
-    binomial of one half.
-
-    Raises:
-        ValueError: for negative numbers.
-    """
-    if better < 0 or worse < 0:
-        raise ValueError(f"{better} and {worse} are no numbers of pairs")
-    pairs = better + worse
-    tail = sum(math.comb(pairs, count) for count in range(min(better, worse) + 1))
-    return min(1.0, float(2 * tail / 2**pairs))
-
-
-def compare(first: Trials, second: Trials, gamma: float) -> Pair:
-    """Pair by pair.
-
-    Raises:
-        ValueError: for other numbers of trials.
-    """
-    if len(first.success) != len(second.success):
-        raise ValueError(f"{len(first.success)} and {len(second.success)} trials are no pairs")
-    pairs = list(zip(first.success, second.success, strict=True))
-    better = sum(one and not other for one, other in pairs)
-    worse = sum(other and not one for one, other in pairs)
-    gain = float(np.mean(first.returns(gamma) - second.returns(gamma)))
-    return Pair(better, worse, mcnemar(better, worse), gain)
 
 
 def as_text(study: Study) -> str:

@@ -90,12 +90,32 @@ class AgentSource:
 
 
 def find_source(options: ChoiceOptions) -> AgentSource:
-    """What `bench choice` is asked about: a run's newest weights, or a file's; with the run's task,
-    robot and changed fields where the options name no others.
+    """What `bench choice` is asked about, as `source_of`.
 
     Raises:
-        ConfigError: as `weights_to_evaluate`, for changes that can't be made, for an algorithm
-            whose critic says nothing of the policy's chunks, and for a refit without episodes.
+        ConfigError: as `source_of`, for an algorithm whose critic says nothing of the policy's
+            chunks, and for a refit without episodes.
+    """
+    source = source_of(options)
+    if source.weights.algorithm != "expo_ft":
+        raise ConfigError(
+            f"checkpoint:={options.checkpoint}: trained by {source.weights.algorithm}, whose "
+            "critic values no chunks of the policy (name a run of expo_ft)"
+        )
+    if options.refit and not (kept_episodes(source.run) or whole_files(source.run / "episodes")):
+        raise ConfigError(
+            f"refit:={options.refit}: {source.run} has no episodes to fit a critic to (bench learn "
+            "keeps them with checkpoints:=last)"
+        )
+    return source
+
+
+def source_of(options: ChoiceOptions) -> AgentSource:
+    """A run's newest weights, or a file's; with the run's task, robot and changed fields where the
+    options name no others.
+
+    Raises:
+        ConfigError: as `weights_to_evaluate`, and for changes that can't be made.
     """
     path = Path(options.checkpoint).expanduser()
     run: Path | None = None
@@ -113,24 +133,13 @@ def find_source(options: ChoiceOptions) -> AgentSource:
     task_name, robot_name = said("task"), said("robot")
     asked = EvalOptions(checkpoint=options.checkpoint, task=task_name, robot=robot_name)
     weights = weights_to_evaluate(asked)
-    if weights.algorithm != "expo_ft":
-        raise ConfigError(
-            f"checkpoint:={options.checkpoint}: trained by {weights.algorithm}, whose critic "
-            "values no chunks of the policy (name a run of expo_ft)"
-        )
     check_options(LearnOptions(task=task_name, robot=robot_name, size=weights.size))
     trained_with = option_of(weights.path.parent.parent, "change") or ""
     changes, of_task = split_changes(",".join(filter(None, (trained_with, options.change))))
     changes["threads"] = str(options.threads)
-    source = AgentSource(
+    return AgentSource(
         weights, task_name, robot_name, changes, of_task, options.seed, options.refit
     )
-    if options.refit and not (kept_episodes(source.run) or whole_files(source.run / "episodes")):
-        raise ConfigError(
-            f"refit:={options.refit}: {source.run} has no episodes to fit a critic to (bench learn "
-            "keeps them with checkpoints:=last)"
-        )
-    return source
 
 
 def make_agent(source: AgentSource) -> Agent:

@@ -5,6 +5,7 @@ import datetime
 import fcntl
 import json
 import os
+import time
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import IO, Any, TypeVar
@@ -28,6 +29,7 @@ RECORDING = ("train", "collect", "eval", "demo")
 """Commands whose runs have episodes; a look at the simulation has none."""
 
 _LOCK_FILE = ".lock"
+_ASKS_AGAIN_AFTER = (0.01, 0.03, 0.1)  # [s]
 # libyaml's, where it is there: ten times as fast, and `latest` reads every run.
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NEVER = datetime.datetime.fromtimestamp(0, datetime.UTC)
@@ -81,7 +83,20 @@ def runs_by_start() -> list[Path]:
     """The runs of `runs/` in the order of their newest starts, as written in them: times of files
     change with a copy."""
     found = [file.parent for file in runs_dir().glob(f"*/{CONFIG_FILE}")]
-    return sorted(found, key=lambda path: (_started(path), path.name))
+    return sorted(found, key=lambda path: (started_at(path), path.name))
+
+
+def started_at(path: Path) -> datetime.datetime:
+    """When a run was started last, by what is written in it; runs of older versions say it to the
+    second; 1970 where it doesn't say."""
+    try:
+        config = read_config(path)
+        said = config.get("started") or config["machine"]["time"]
+        # YAML reads what machine() writes as a time, too.
+        time = datetime.datetime.fromisoformat(str(said))
+    except (ConfigError, KeyError, TypeError, ValueError):
+        return _NEVER
+    return time if time.tzinfo else time.replace(tzinfo=datetime.UTC)
 
 
 def command_of(path: Path) -> str | None:
@@ -178,6 +193,17 @@ def is_running(path: Path) -> bool:
         return False
 
 
+def runner_of(path: Path) -> int | None:
+    """Process id of the runner that holds the folder now; None where nobody does, or it doesn't
+    say."""
+    try:
+        with (path / _LOCK_FILE).open() as stream:
+            said = stream.read().strip()
+    except OSError:
+        return None
+    return int(said) if said.isdecimal() and is_running(path) else None
+
+
 def read_config(path: Path) -> dict[str, Any]:
     """A run's config.yaml: `command`, `options` and what followed from them.
 
@@ -239,9 +265,7 @@ def lock_folder(path: Path) -> IO[str]:
         raise ConfigError(
             f"{path}: can't be written: {error.strerror} (give yourself the right to write there)"
         ) from None
-    try:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    if not _taken(stream):
         stream.seek(0)
         owner = stream.read().strip() or "unknown"
         stream.close()
@@ -250,6 +274,19 @@ def lock_folder(path: Path) -> IO[str]:
     stream.write(str(os.getpid()))
     stream.flush()
     return stream
+
+
+def _taken(stream: IO[str]) -> bool:
+    """Whether the lock is ours now. Who asks whether a run goes on (`is_running`) holds it for an
+    instant, and is no other runner."""
+    for wait in (*_ASKS_AGAIN_AFTER, None):
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if wait is not None:
+                time.sleep(wait)
+    return False
 
 
 def write_config(
@@ -276,18 +313,6 @@ def write_config(
             partial.write_text(yaml.safe_dump(content, sort_keys=False))
     except DiskError as error:
         raise ConfigError(str(error)) from None
-
-
-def _started(path: Path) -> datetime.datetime:
-    """When a run was started last; runs of older versions say it to the second."""
-    try:
-        config = read_config(path)
-        said = config.get("started") or config["machine"]["time"]
-        # YAML reads what machine() writes as a time, too.
-        time = datetime.datetime.fromisoformat(str(said))
-    except (ConfigError, KeyError, TypeError, ValueError):
-        return _NEVER
-    return time if time.tzinfo else time.replace(tzinfo=datetime.UTC)
 
 
 def _one_line(error: Exception) -> str:

@@ -8,15 +8,16 @@ torch's normal draws on a CPU come in blocks of that).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Literal, get_args
 
 import numpy as np
 
 from expo_ft_ros.control.plan import Plan
 from expo_ft_ros.experiment.branching import BranchCell
 from expo_ft_ros.experiment.choice_agent import AgentSource, make_agent
+from expo_ft_ros.experiment.paired_trials import Trials
 
 SelectionRule = Literal["agent", "choice", "random", "vla"]
 """agent: as it was trained; choice: the critic's, among base chunks alone; random: any of the
@@ -39,51 +40,19 @@ _CHANGES: dict[SelectionRule, dict[str, str]] = {
 }
 
 
-@dataclass(frozen=True)
-class Trials:
-    """What came of trials, in the order of their scenes.
-
-    success: by the classifier; truth: by the simulation's ground truth; steps: until the end.
-    """
-
-    success: tuple[bool, ...]
-    truth: tuple[bool, ...]
-    steps: tuple[int, ...]
-
-    def returns(self, gamma: float) -> np.ndarray[Any, np.dtype[np.float64]]:
-        """(n,) discounted to the start; 0 where there was no success."""
-        discounted = np.power(gamma, np.array(self.steps) - 1.0)
-        return np.where(self.success, discounted, 0.0)
-
-    def first(self, count: int) -> Trials:
-        """Those of the first scenes."""
-        return Trials(self.success[:count], self.truth[:count], self.steps[:count])
-
-    def as_json(self) -> dict[str, Any]:
-        """Short: a digit a trial."""
-        return {
-            "success": "".join(str(int(good)) for good in self.success),
-            "truth": "".join(str(int(good)) for good in self.truth),
-            "steps": list(self.steps),
-        }
-
-    @classmethod
-    def from_json(cls, saved: dict[str, Any]) -> Trials:
-        """What `as_json` gave."""
-        return cls(
-            tuple(digit == "1" for digit in saved["success"]),
-            tuple(digit == "1" for digit in saved["truth"]),
-            tuple(int(count) for count in saved["steps"]),
-        )
-
-
-def play_trials(source: AgentSource, scenes: Sequence[int], rule: SelectionRule) -> Trials:
+def play_trials(
+    source: AgentSource,
+    scenes: Sequence[int],
+    rule: SelectionRule,
+    told: Callable[[Trials], None] = lambda trials: None,
+) -> Trials:
     """Plays each scene once.
 
     Args:
         source: Of the weights.
         scenes: Seeds.
         rule: By which a chunk is selected.
+        told: Called after each with what came of those so far.
 
     Returns:
         What came of it, in the order of the scenes.
@@ -102,8 +71,13 @@ def play_trials(source: AgentSource, scenes: Sequence[int], rule: SelectionRule)
                 agent.begin_evaluation(_noise(scene, cell.steps))
                 cell.execute(agent.act(cell.observation(), mode).actions)
             played.append((cell.success, cell.truth, cell.steps))
+            told(_trials(played))
     finally:
         cell.close()
+    return _trials(played)
+
+
+def _trials(played: Sequence[tuple[bool, bool, int]]) -> Trials:
     success, truth, steps = zip(*played, strict=True) if played else ((), (), ())
     return Trials(success, truth, steps)
 

@@ -8,10 +8,10 @@ import contextlib
 from collections.abc import Mapping, Sequence
 
 import cv2
-from websockets.asyncio.server import ServerConnection
-from websockets.exceptions import ConnectionClosed
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from expo_ft_ros.data.types import ImageArray
+from expo_ft_ros.monitor.asgi_server import messages
 
 _QUALITY = 80
 
@@ -52,25 +52,23 @@ class CameraStream:
         with contextlib.suppress(RuntimeError):
             loop.call_soon_threadsafe(self._tell, frames)
 
-    async def talk(self, connection: ServerConnection) -> None:
+    async def talk(self, page: WebSocket) -> None:
         """Serves one page until it goes."""
         self._loop = asyncio.get_running_loop()
         news = asyncio.Event()
         news.set()
-        gone = asyncio.ensure_future(connection.wait_closed())
+        gone = asyncio.ensure_future(_leave(page))
         self._news.add(news)
         try:
-            with contextlib.suppress(ConnectionClosed):
-                await self._send(connection, news, gone)
+            with contextlib.suppress(WebSocketDisconnect):
+                await self._send(page, news, gone)
         finally:
             self._news.discard(news)
             gone.cancel()
             if not self._news:
                 self._frames, self._shown = {}, {}  # Old ones by the time that somebody looks.
 
-    async def _send(
-        self, connection: ServerConnection, news: asyncio.Event, gone: asyncio.Future[None]
-    ) -> None:
+    async def _send(self, page: WebSocket, news: asyncio.Event, gone: asyncio.Future[None]) -> None:
         sent: dict[int, bytes] = {}
         while not gone.done():
             waits = asyncio.ensure_future(news.wait())
@@ -79,13 +77,19 @@ class CameraStream:
             news.clear()
             for number, frame in list(self._frames.items()):
                 if sent.get(number) is not frame:
-                    await connection.send(frame)
+                    await page.send_bytes(frame)
                     sent[number] = frame
 
     def _tell(self, frames: Mapping[int, bytes]) -> None:
         self._frames |= frames
         for news in self._news:
             news.set()
+
+
+async def _leave(page: WebSocket) -> None:
+    """Waits until it goes; what it says is left out."""
+    async for _ in messages(page):
+        pass
 
 
 def _jpeg(number: int, image: ImageArray) -> bytes:

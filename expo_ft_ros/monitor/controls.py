@@ -5,20 +5,18 @@ takes a browser without a GPU seconds to draw."""
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import json
 import logging
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from websockets.asyncio.server import ServerConnection, broadcast
-from websockets.exceptions import ConnectionClosed
+from starlette.websockets import WebSocket
 
 from expo_ft_ros.control.episode_machine import State
 from expo_ft_ros.monitor import markup
 from expo_ft_ros.monitor.controls_page import BUTTONS
+from expo_ft_ros.monitor.feed import Feed
 from expo_ft_ros.monitor.headline import device_lost, headline
 from expo_ft_ros.monitor.view import View
 
@@ -55,60 +53,47 @@ class Controls:
             raise ValueError(f"console: buttons that do nothing: {', '.join(missing)}")
         self.episode = 0
         self._actions = actions
-        self._open: set[ServerConnection] = set()
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._asking: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._threads = ThreadPoolExecutor(2 * len(BUTTONS), "console")
-        self._told: dict[str, Any] = {**said_of(View()), "reply": "", "alarm": "", "beat": 0}
+        self._feed = Feed(self._heard)
+        self._shown = said_of(View())
+        self._reply = ""
         self._beats = {0: time.monotonic()}
+        self._feed.tell(**self._shown, reply="", alarm="", beat=0)
 
     def show(self, view: View) -> None:
         """How things stand; a sign of life as well. From any one thread; it waits for nobody."""
         what = said_of(view)
-        if self._loop is None:
-            self._told |= what
-        else:
-            # A loop that is closed has no pages any more.
-            with contextlib.suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(self._show, what)
+        news = {key: value for key, value in what.items() if self._shown[key] != value}
+        self._shown = what
+        newest, now = max(self._beats), time.monotonic()
+        if now - self._beats[newest] >= _BEAT:
+            news["beat"] = newest + 1
+            self._beats = {k: at for k, at in self._beats.items() if now - at < _LATE} | {
+                newest + 1: now
+            }
+        if news:
+            self._feed.tell(**news)
 
     def show_last(self, view: View) -> None:
         """How things stand in the end: every page that is open has been told once this returns, or
         was too slow."""
-        loop = self._loop
-        if loop is None:
-            return
-        with contextlib.suppress(TimeoutError, RuntimeError):
-            asyncio.run_coroutine_threadsafe(self._show_last(said_of(view)), loop).result(_LAST)
-
-    async def _show_last(self, what: Mapping[str, Any]) -> None:
-        self._told |= what
-        text = json.dumps(what)
-        await asyncio.gather(*(one.send(text) for one in self._open), return_exceptions=True)
+        self._feed.tell(**said_of(view))
+        self._feed.flush(_LAST)
 
     def close(self) -> None:
         """Lets its threads go; after the connections."""
-        self._loop = None
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def talk(self, connection: ServerConnection) -> None:
+    async def talk(self, page: WebSocket) -> None:
         """Serves one page until it goes; what it says that means nothing is left out."""
-        self._loop = asyncio.get_running_loop()
-        self._open.add(connection)
-        try:
-            with contextlib.suppress(ConnectionClosed):
-                await connection.send(json.dumps(self._told))
-                async for text in connection:
-                    self._heard(text)
-        finally:
-            self._open.discard(connection)
+        await self._feed.talk(page)
 
-    def _heard(self, text: str | bytes) -> None:
+    def _heard(self, said: Mapping[str, Any]) -> None:
         try:
-            said = json.loads(text)
             name, beat, episode = str(said["button"]), int(said["beat"]), int(said["episode"])
-        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
+        except (ValueError, TypeError, KeyError, OverflowError):
             return
         if name in BUTTONS:
             # While one answer is awaited another button may be pressed.
@@ -124,7 +109,7 @@ class Controls:
             return
         self._asking.add(name)
         label, failed = BUTTONS[name].label, True
-        self._tell(reply=markup.reply_html(f"{label} ..."))
+        self._answer(markup.reply_html(f"{label} ..."))
         try:
             if not stops:
                 self._require_meant(name, beat, episode)
@@ -140,14 +125,18 @@ class Controls:
         said = f"{time.strftime('%H:%M:%S')} {label}: {words}"
         if stops:
             # What anybody presses next doesn't wipe out that a stop has failed.
-            self._tell(alarm=markup.alarm_html(said) if failed else "")
+            self._feed.tell(alarm=markup.alarm_html(said) if failed else "")
         reply = markup.reply_html(said, failed=failed)
-        self._tell(reply=reply)
+        self._answer(reply)
         asyncio.get_running_loop().call_later(_OLD, self._forget, reply)
 
+    def _answer(self, reply: str) -> None:
+        self._reply = reply
+        self._feed.tell(reply=reply)
+
     def _forget(self, reply: str) -> None:
-        if self._told["reply"] == reply:
-            self._tell(reply="")
+        if self._reply == reply:
+            self._answer("")
 
     def _require_meant(self, name: str, beat: int, episode: int) -> None:
         """Raises NotDone for what came late, or on an episode that is no longer the newest."""
@@ -155,21 +144,6 @@ class Controls:
             raise NotDone("came too late to be meant now: press again")
         if name in _OF_AN_EPISODE and episode != self.episode:
             raise NotDone(f"meant for episode {episode}, which is over: press again if you mean it")
-
-    def _show(self, what: Mapping[str, Any]) -> None:
-        news = {key: value for key, value in what.items() if self._told[key] != value}
-        newest, now = self._told["beat"], time.monotonic()
-        if now - self._beats[newest] >= _BEAT:
-            news["beat"] = newest + 1
-            self._beats = {k: at for k, at in self._beats.items() if now - at < _LATE} | {
-                newest + 1: now
-            }
-        if news:
-            self._tell(**news)
-
-    def _tell(self, **what: Any) -> None:
-        self._told |= what
-        broadcast(self._open, json.dumps(what))
 
 
 def said_of(view: View) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from expo_ft_ros.tasks import TaskConfig
 
 
 class EpisodeBrowser:
-    """Open once it is made; `url` says where. Only this machine reaches it."""
+    """Open once it is made; `url` says where."""
 
     def __init__(
         self,
@@ -25,11 +25,12 @@ class EpisodeBrowser:
         limits: RobotLimits,
         recordings: Recordings,
         *,
+        host: str = "127.0.0.1",
         port: int,
         token: str = "",
         heights: Mapping[str, float],
     ) -> None:
-        """name: of the run; limits: what an action of 1 meant in it; port, token: as of
+        """name: of the run; limits: what an action of 1 meant in it; host, port, token: as of
         `auth_proxy.AuthProxy`; heights: as of a classifier, name -> [m].
 
         Raises ConfigError as `AuthProxy`.
@@ -51,7 +52,7 @@ class EpisodeBrowser:
             episodes_page.SOCKET: self._player.talk,
         }
         try:
-            self._gate = AuthProxy(pages, talks, port=port, token=token)
+            self._gate = AuthProxy(pages, talks, host, port, token)
         except ValueError:
             self._player.close()
             self._server.stop()

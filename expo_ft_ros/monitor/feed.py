@@ -10,8 +10,9 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from websockets.asyncio.server import ServerConnection
-from websockets.exceptions import ConnectionClosed
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from expo_ft_ros.monitor.asgi_server import messages
 
 
 class Feed:
@@ -24,7 +25,7 @@ class Feed:
         self._heard = heard
         self._told: dict[str, Any] = {}
         self._changing = threading.Lock()
-        self._pages: dict[ServerConnection, _Pending] = {}
+        self._pages: dict[WebSocket, _Pending] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
@@ -42,21 +43,30 @@ class Feed:
             with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(self._pass_on, what)
 
-    async def talk(self, connection: ServerConnection) -> None:
+    def flush(self, within: float) -> None:
+        """Waits until every page that is open has been told; for so long at most [s]. Not from the
+        thread of the connections."""
+        if self._loop is not None:
+            with contextlib.suppress(TimeoutError, RuntimeError):
+                asyncio.run_coroutine_threadsafe(self._flushed(), self._loop).result(within)
+
+    async def _flushed(self) -> None:
+        await asyncio.gather(*(pending.told.wait() for pending in self._pages.values()))
+
+    async def talk(self, page: WebSocket) -> None:
         """Serves one page until it goes."""
         with self._changing:
             self._loop = asyncio.get_running_loop()
-            pending = self._pages[connection] = _Pending(dict(self._told))
-        sending = asyncio.create_task(_send(connection, pending))
+            pending = self._pages[page] = _Pending(dict(self._told))
+        sending = asyncio.create_task(_send(page, pending))
         try:
-            with contextlib.suppress(ConnectionClosed):
-                async for text in connection:
-                    with contextlib.suppress(ValueError, RecursionError):
-                        said = json.loads(text)
-                        if isinstance(said, dict):
-                            self._heard(said)
+            async for text in messages(page):
+                with contextlib.suppress(ValueError, RecursionError):
+                    said = json.loads(text)
+                    if isinstance(said, dict):
+                        self._heard(said)
         finally:
-            del self._pages[connection]
+            del self._pages[page]
             sending.cancel()
             await asyncio.gather(sending, return_exceptions=True)
 
@@ -66,24 +76,27 @@ class Feed:
 
 
 class _Pending:
-    """What a page is still to be told."""
+    """What a page is still to be told. told: set while that is nothing."""
 
     def __init__(self, what: dict[str, Any]) -> None:
-        self._what, self._any = what, asyncio.Event()
+        self._what, self._any, self.told = what, asyncio.Event(), asyncio.Event()
         self._any.set()
 
     def add(self, what: Mapping[str, Any]) -> None:
         self._what |= what
+        self.told.clear()
         self._any.set()
 
     async def take(self) -> dict[str, Any]:
+        if not self._any.is_set():
+            self.told.set()
         await self._any.wait()
         self._any.clear()
         taken, self._what = self._what, {}
         return taken
 
 
-async def _send(connection: ServerConnection, pending: _Pending) -> None:
-    with contextlib.suppress(ConnectionClosed):
+async def _send(page: WebSocket, pending: _Pending) -> None:
+    with contextlib.suppress(WebSocketDisconnect):
         while True:
-            await connection.send(json.dumps(await pending.take()))
+            await page.send_text(json.dumps(await pending.take()))

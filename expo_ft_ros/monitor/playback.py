@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Protocol
 import cv2
 import numpy as np
 import viser
-from websockets.asyncio.server import ServerConnection
+from starlette.websockets import WebSocket
 
 from expo_ft_ros.data.types import ImageArray
 from expo_ft_ros.monitor.episode_list import EpisodeList, row
@@ -115,9 +115,9 @@ class Player:
         self._thread = threading.Thread(target=self._run, name="playback", daemon=True)
         self._thread.start()
 
-    async def talk(self, connection: ServerConnection) -> None:
+    async def talk(self, page: WebSocket) -> None:
         """Serves one page of `episodes_page`."""
-        await self._feed.talk(connection)
+        await self._feed.talk(page)
 
     def close(self) -> None:
         """Ends the thread."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
-from expo_ft_ros.report.drawing import Picture
+if TYPE_CHECKING:
+    from expo_ft_ros.report.drawing import Picture
 
 _CSS = """
 :root { --ink: #1d2126; --soft: #5c6570; --line: #dfe3e8; --ground: #f6f7f9; --accent: #0072b2; }

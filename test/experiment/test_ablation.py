@@ -23,11 +23,11 @@ from expo_ft_ros.experiment.ablation import (
     read_run,
     trials_of,
 )
-from expo_ft_ros.experiment.ablation_report import compare, mcnemar
 from expo_ft_ros.experiment.bench_options import AblationOptions
 from expo_ft_ros.experiment.kept_run import KeptRun
+from expo_ft_ros.experiment.paired_trials import Trials, compare, mcnemar
 from expo_ft_ros.experiment.stages import ABLATION_SEEDS, BRANCH_SEEDS, SEED_OFFSETS, SEEDS_PER_RUN
-from expo_ft_ros.experiment.trials import Trials, play_trials
+from expo_ft_ros.experiment.trials import play_trials
 
 TINY = (
     "imitation.steps=3,image_size=32,warmup_episodes=0,warmup_updates=0,critic_steps_per_update=2,"

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Creating, finding and resuming runs."""
 
+import fcntl
 import os
 import shutil
+import threading
 from dataclasses import replace
 
 import pytest
@@ -200,6 +202,17 @@ def test_one_runner_in_one_folder():
         train(f"resume:={run.path}")
     run.close()
     assert train(f"resume:={run.path}").resumed
+
+
+def test_who_only_asks_whether_a_run_goes_on_is_no_runner():
+    """A page of all runs asks again and again, and shares the lock for an instant."""
+    run = closed()
+    with (run.path / ".lock").open() as asked:
+        fcntl.flock(asked, fcntl.LOCK_SH)
+        answered = threading.Timer(0.02, fcntl.flock, (asked, fcntl.LOCK_UN))
+        answered.start()
+        assert train(f"resume:={run.path}").resumed
+        answered.join()
 
 
 def finished(*arguments):

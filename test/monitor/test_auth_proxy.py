@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
 import http.client
 import logging
@@ -12,12 +13,16 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from starlette.websockets import WebSocketDisconnect
 from websockets.asyncio.server import serve
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from expo_ft_ros.configuration import ConfigError
-from expo_ft_ros.monitor.auth_proxy import AuthProxy, address, checked_token, is_local, passed_on
+from expo_ft_ros.monitor import asgi_server
+from expo_ft_ros.monitor.asgi_server import MESSAGE_BYTES
+from expo_ft_ros.monitor.auth_proxy import AuthProxy, passed_on
+from expo_ft_ros.monitor.gate import address, checked_token, is_local
 
 PAGE, INNER = b"<!doctype html><title>console</title>", b"<!doctype html><title>scene</title>"
 PAGES = {"/": PAGE, "/scene": INNER}
@@ -107,9 +112,9 @@ def test_this_machine_gets_the_page_and_its_websocket(local):
 
 
 def test_a_path_may_have_somebody_else_to_talk_to(behind):
-    async def shout(connection):
-        async for message in connection:
-            await connection.send(message.upper())
+    async def shout(page):
+        async for message in page.iter_text():
+            await page.send_text(message.upper())
 
     gate = AuthProxy(PAGES, {"/": passed_on(behind), "/controls": shout}, token=TOKEN)
     try:
@@ -205,9 +210,12 @@ def test_tokens():
 
 def test_the_token_is_in_no_log(guarded, caplog):
     with caplog.at_level(logging.DEBUG):
-        cookie_of(guarded)
+        cookie = cookie_of(guarded)
         get(guarded, "/?token=wrong")
-    assert TOKEN not in caplog.text
+        assert reach(guarded, path=f"/?token={TOKEN}") == 403
+        assert reach(guarded, path=f"/?token={TOKEN}", Cookie=cookie) == 101
+    ours = [each for each in caplog.records if each.name != "websockets.client"]  # the test's own
+    assert not any(TOKEN in each.getMessage() for each in ours)
 
 
 def test_a_closed_gate_frees_its_port(behind):
@@ -217,3 +225,89 @@ def test_a_closed_gate_frees_its_port(behind):
     again = opened(behind, port=gate.port)
     assert reach(again) == 101
     again.close()
+
+
+def test_a_message_of_a_page_has_a_limit(local):
+    with connect(f"ws://127.0.0.1:{local.port}/", max_size=None, proxy=None) as page:
+        page.send(b"x" * MESSAGE_BYTES)
+        assert len(page.recv(timeout=10)) == MESSAGE_BYTES
+        page.send(b"x" * (MESSAGE_BYTES + 1))
+        with pytest.raises(ConnectionClosed) as closed:
+            page.recv(timeout=10)
+        assert closed.value.rcvd.code == 1009
+
+
+def test_a_request_has_a_limit(local):
+    endless = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX: " + b"a" * 1_000_000
+    with (
+        socket.create_connection(("127.0.0.1", local.port), timeout=10) as page,
+        contextlib.suppress(ConnectionError),
+    ):
+        page.sendall(endless)
+        assert page.recv(100).startswith(b"HTTP/1.1 400") or not page.recv(100)
+
+
+@pytest.mark.parametrize("begun", [b"", b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n"])
+def test_a_connection_that_comes_to_no_request_is_not_kept(behind, monkeypatch, begun):
+    monkeypatch.setattr(asgi_server, "PATIENCE", 0.5)
+    gate = opened(behind)
+    try:
+        with (
+            connect(f"ws://127.0.0.1:{gate.port}/", proxy=None) as through,
+            socket.create_connection(("127.0.0.1", gate.port), timeout=10) as slow,
+        ):
+            slow.sendall(begun)
+            with contextlib.suppress(ConnectionError):
+                assert slow.recv(100) == b""
+            # What has come to one is.
+            through.send("still there")
+            assert through.recv(timeout=10) == "still there"
+    finally:
+        gate.close()
+
+
+def test_a_page_that_does_not_read_fills_nobodys_memory():
+    sent, waits = [], threading.Event()
+
+    async def flood(page):
+        with contextlib.suppress(WebSocketDisconnect):
+            while len(sent) < 200:
+                sending = asyncio.ensure_future(page.send_bytes(b"x" * MESSAGE_BYTES))
+                done, _ = await asyncio.wait([sending], timeout=0.5)
+                if not done:
+                    waits.set()
+                    await sending
+                sent.append(1)
+
+    gate = AuthProxy(PAGES, {"/": flood})
+    try:
+        with connect(f"ws://127.0.0.1:{gate.port}/", max_queue=1, max_size=None, proxy=None):
+            assert waits.wait(20)
+            assert len(sent) < 64
+    finally:
+        gate.close()
+
+
+def test_a_server_behind_that_goes_takes_the_page_along():
+    said = []
+
+    async def hang_up(connection):
+        said.append(await connection.recv())
+
+    async def run(script):
+        async with serve(hang_up, "127.0.0.1", 0) as server:
+            port = next(iter(server.sockets)).getsockname()[1]
+            await asyncio.to_thread(script, port)
+
+    def script(port):
+        gate = AuthProxy(PAGES, {"/": passed_on(f"ws://127.0.0.1:{port}")})
+        try:
+            with connect(f"ws://127.0.0.1:{gate.port}/", proxy=None) as page:
+                page.send("bye")
+                with pytest.raises(ConnectionClosed):
+                    page.recv(timeout=10)
+        finally:
+            gate.close()
+
+    asyncio.run(run(script))
+    assert said == ["bye"]

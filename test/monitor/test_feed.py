@@ -7,21 +7,24 @@ import os
 from collections.abc import Awaitable, Callable
 
 from websockets.asyncio.client import connect
-from websockets.asyncio.server import serve
 
+from expo_ft_ros.monitor.auth_proxy import AuthProxy
 from expo_ft_ros.monitor.feed import Feed
 
 
 def served(feed: Feed, script: Callable[[str], Awaitable[None]]) -> None:
     """Runs a script against a server of the feed, whose address it gets."""
 
-    async def run() -> None:
-        async with serve(feed.talk, "127.0.0.1", 0) as server:
-            port = next(iter(server.sockets)).getsockname()[1]
-            async with asyncio.timeout(30):
-                await script(f"ws://127.0.0.1:{port}")
+    gate = AuthProxy({}, {"/": feed.talk})
 
-    asyncio.run(run())
+    async def run() -> None:
+        async with asyncio.timeout(30):
+            await script(f"ws://127.0.0.1:{gate.port}")
+
+    try:
+        asyncio.run(run())
+    finally:
+        gate.close()
 
 
 def test_a_page_is_told_what_was_said_before_and_what_is_said_from_now_on():

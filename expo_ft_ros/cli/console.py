@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`expo-ft console`: a page of all runs, which outlives them."""
+
+from __future__ import annotations
+
+import os
+import sys
+import webbrowser
+from collections.abc import Sequence
+
+from expo_ft_ros.cli.arguments import Parser, wants_help
+from expo_ft_ros.cli.browse import until_interrupted
+from expo_ft_ros.monitor.address import (
+    ALL_RUNS_PORT,
+    console_address,
+    console_token,
+    require_openable_console,
+)
+
+_HOST = "127.0.0.1"
+
+
+def main(words: Sequence[str]) -> int:
+    """Serves the pages until it is interrupted; returns the exit code.
+
+    Raises:
+        ConfigError: for wrong arguments, a port that is taken, or an address that others reach
+            without a token.
+    """
+    if wants_help(words):
+        print(_parser().format_help(), end="")
+        return 0
+    wanted = _parser().parse(words)
+    require_openable_console(wanted.host, wanted.port, "{}:={}")
+    from expo_ft_ros.dashboard.app import Dashboard
+    from expo_ft_ros.experiment.run_folder import runs_dir
+
+    dashboard = Dashboard(wanted.host, wanted.port, console_token())
+    where = console_address(wanted.host, wanted.port)
+    print(f"runs of {runs_dir()}: {where} (Ctrl-C ends it, runs go on)", flush=True)
+    if sys.stdout.isatty() and any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY"))):
+        webbrowser.open(dashboard.url)
+    try:
+        until_interrupted()
+    finally:
+        going_on = dashboard.running
+        dashboard.close()
+    for run in going_on:
+        print(f"goes on: {run}")
+    if going_on:
+        print("To stop one: ./expo-ft console again, and Stop on its page.")
+    return 0
+
+
+def _parser() -> Parser:
+    made = Parser(
+        prog="expo-ft console",
+        description="A page of all runs: starts, stops and follows them, shows their reports and "
+        "recordings, and compares checkpoints. Runs that it started go on when it ends.",
+    )
+    made.add_argument("--host", default=_HOST, help="that it listens on")
+    made.add_argument(
+        "--port", type=int, default=ALL_RUNS_PORT, help="of the page"
+    )
+    return made
