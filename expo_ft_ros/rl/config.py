@@ -48,6 +48,14 @@ class ImitationConfig(Config):
         description="decay of the weights' average that acts, online as well (openpi: 0.99); 0: "
         "the newest weights act",
     )
+    state_noise: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="standard deviation of what is added to the state that a window is imitated "
+        "from, in halves of the demonstrations' range: a handful of them is told apart by where "
+        "the tool is, and a policy that goes by this needn't look (docs/experiments.md)",
+    )
     keep_statistics: bool = Field(
         False,
         description="normalise by what came with pretrained weights; false: by the demonstrations",
@@ -85,6 +93,9 @@ class SizeConfig(Config, Generic[P]):
     imitation: ImitationConfig
     critic: CriticConfig
     vla_learning_rate: float = Field(3e-4, gt=0, description="AdamW, VLA during RL")
+    vla_state_noise: float = Field(
+        0.0, ge=0, le=1, description="imitation.state_noise, of the VLA's steps during RL"
+    )
     vla_steps_per_update: int = Field(1, ge=0, description="VLA steps an update call: [P] 1")
     freeze_vla_encoder: bool = Field(True, description="its image encoder during RL (paper, C.1)")
     vla_encoder_every: int = Field(

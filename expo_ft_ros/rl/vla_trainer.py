@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -87,6 +88,7 @@ class VLATrainer:
         for step in range(config.steps):
             window = self._memory.sample(vla.horizon, starts, config.batch)
             inputs = self._memory.images(window.start, augment=True)
+            inputs = self._from_elsewhere(inputs, config.state_noise)
             loss = self._step(optimiser, inputs, window)
             schedule.step()
             # The first steps are forgotten sooner.
@@ -160,12 +162,21 @@ class VLATrainer:
     def _online_step(
         self, stage: Stage, inputs: PolicyInput, window: Window, weights: Tensor | None = None
     ) -> float:
+        inputs = self._from_elsewhere(inputs, self._config.vla_state_noise)
         loss = self._step(self.optimiser, inputs, window, weights)
         self.updates += 1
         self._average(stage, self._config.imitation.ema)
         if self.target is not self._vla:
             _blend(self.target, self.trained, self._online, self._config.target_vla_tau)
         return loss
+
+    def _from_elsewhere(self, inputs: PolicyInput, share: float) -> PolicyInput:
+        """The same windows from a state with noise, in halves of the demonstrations' range."""
+        if not share:
+            return inputs
+        known = self._vla.statistics()
+        scale = share * (known.state_high - known.state_low) / 2
+        return replace(inputs, state=inputs.state + scale * torch.randn_like(inputs.state))
 
     def _average(self, stage: Stage, decay: float) -> None:
         if self.trained is not self._vla:

@@ -397,11 +397,11 @@ def test_features_may_be_kept_in_half_precision(monkeypatch):
     """A policy that says so takes them so; a critic that shares its encoder does, too."""
     encode, kept = FlowVLA.encode, set[torch.dtype]()
 
-    def encode_half(self: FlowVLA, observation: PolicyInput, *noise: float) -> torch.Tensor:
+    def encode_half(self: FlowVLA, observation: PolicyInput) -> torch.Tensor:
         if observation.features is not None:
             kept.add(observation.features.dtype)
             observation = observation.with_features(observation.features.float())
-        return encode(self, observation, *noise)
+        return encode(self, observation)
 
     monkeypatch.setattr(FlowVLA, "encode", encode_half)
     monkeypatch.setattr(FlowVLA, "feature_dtype", torch.float16)

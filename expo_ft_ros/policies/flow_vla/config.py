@@ -18,14 +18,6 @@ class FlowVLAConfig(PolicyConfig):
     depth: int = Field(3, ge=1, le=12, description="residual blocks of the action expert")
     channels: int = Field(32, ge=8, description="channels of the image encoder")
     euler_steps: int = Field(10, ge=1, le=100, description="denoising steps")
-    state_noise: float = Field(
-        0.0,
-        ge=0,
-        le=1,
-        description="standard deviation of what is added to the state of each window that is "
-        "imitated, in units of half of the demonstrations' range: a handful of them is told apart "
-        "by where the tool is, and a policy that goes by this alone needn't look",
-    )
     action_floor: float = Field(
         0.2, gt=0, description="least range of an action dimension, robot-normalised units"
     )

@@ -156,21 +156,14 @@ class FlowVLA(nn.Module):
         features = [encoder(images[:, v]) for v, encoder in enumerate(self.image_encoders)]
         return torch.cat(features, dim=-1)
 
-    def encode(self, observation: PolicyInput, state_noise: float = 0.0) -> Tensor:
-        """The prefix shared by all chunks of an observation: (B, width).
-
-        Args:
-            observation: B of them.
-            state_noise: See FlowVLAConfig.
-        """
+    def encode(self, observation: PolicyInput) -> Tensor:
+        """The prefix shared by all chunks of an observation: (B, width)."""
         features = observation.features
         if features is None:
             if observation.images is None:
                 raise ValueError("an observation needs images or features: it has neither")
             features = self.image_features(observation.images)
         state = self.state_stats.transform(observation.state).clamp(-3, 3)
-        if state_noise:
-            state = state + state_noise * torch.randn_like(state)
         words = self.words(observation.tokens)
         prefix: Tensor = self.fuse(torch.cat([features, state, words], dim=-1))
         return prefix
@@ -215,12 +208,11 @@ class FlowVLA(nn.Module):
         return x
 
     def imitation_loss(self, observation: PolicyInput, actions: Tensor) -> Tensor:
-        """Flow-matching loss on normalised chunks (B, H, 7), of a noisy state: (B,)."""
+        """Flow-matching loss on normalised chunks (B, H, 7): (B,)."""
         noise = torch.randn_like(actions)
         t = torch.rand(actions.shape[0], device=actions.device)
         x = t[:, None, None] * noise + (1 - t[:, None, None]) * actions
-        prefix = self.encode(observation, self.config.state_noise)
-        predicted = self.velocity(prefix, x[:, None], t).squeeze(1)
+        predicted = self.velocity(self.encode(observation), x[:, None], t).squeeze(1)
         return (predicted - (noise - actions)).square().mean(dim=(1, 2))
 
     def normalise(self, actions: Tensor) -> Tensor:
