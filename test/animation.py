@@ -60,7 +60,11 @@ def _chosen(run: RunData) -> Iterator[tuple[str, EpisodeLine]]:
         ("3  It practises; a person takes over where it fails", [x for x in online if _mended(x)]),
         (
             "4  It does it alone",
-            [x for x in reversed(lines) if x.stage != "collect" and x.success and not x.human_steps],
+            [
+                x
+                for x in reversed(lines)
+                if x.stage != "collect" and x.success and not x.human_steps
+            ],
         ),
     ]
     for words, found in parts:

@@ -59,7 +59,5 @@ def _parser() -> Parser:
         "recordings, and compares checkpoints. Runs that it started go on when it ends.",
     )
     made.add_argument("--host", default=_HOST, help="that it listens on")
-    made.add_argument(
-        "--port", type=int, default=ALL_RUNS_PORT, help="of the page"
-    )
+    made.add_argument("--port", type=int, default=ALL_RUNS_PORT, help="of the page")
     return made

@@ -410,3 +410,35 @@ def test_features_may_be_kept_in_half_precision(monkeypatch):
     assert agent.update(go_on)["critic/loss"] >= 0
     assert np.isfinite(agent.act(observation()).q)
     assert torch.float16 in kept
+
+
+@pytest.mark.parametrize("online", [False, True])
+def test_what_is_imitated_is_seen_from_a_state_with_noise(online, monkeypatch):
+    """Of the standard deviation that stage has, in halves of the demonstrations' range."""
+    seen: list[torch.Tensor] = []
+    loss = FlowVLA.imitation_loss
+
+    def heard(self: FlowVLA, observation: PolicyInput, actions: torch.Tensor) -> torch.Tensor:
+        seen.append(observation.state)
+        return loss(self, observation, actions)
+
+    imitation = PRESET.imitation.model_copy(
+        update={"steps": 5, "batch": 8, "state_noise": 0.0 if online else 0.3}
+    )
+    agent = fed(imitation=imitation, vla_state_noise=0.3 if online else 0.0)
+    monkeypatch.setattr(FlowVLA, "imitation_loss", heard)
+    one = torch.randn_like
+    monkeypatch.setattr(
+        torch, "randn_like", lambda x: torch.ones_like(x) if x.ndim == 2 else one(x)
+    )
+    agent.imitate(go_on)
+    imitated = torch.cat(seen)
+    seen.clear()
+    agent.update(go_on)
+    practised = torch.cat(seen)
+    known = agent.vla.statistics()
+    moved = 0.3 * (known.state_high - known.state_low) / 2
+    states = torch.from_numpy(agent.memory.replay.state[:])
+    for rows, noise in ((imitated, not online), (practised, online)):
+        apart = (rows[:, None] - noise * moved - states).abs().amax(dim=2).amin(dim=1)
+        assert apart.max() < 1e-5
