@@ -185,20 +185,20 @@ class EpisodeScene:
 
     def _key(self) -> None:
         """How things are drawn, below everything."""
-        x = 78
+        x = 16
         for source, words in _WORDS.items():
             _text(self._figure, x, _KEY, "■", color=_rgb(source), size=11)
             _text(self._figure, x + 16, _KEY, words, size=9)
-            x += 120
-        words = "Q: band of the candidates, line of the chosen; diamond: edited, square: gripper"
-        _text(self._figure, x - 20, _KEY, words, size=9)
-        bar = self._figure.add_axes(_box((930, _KEY - 5, 70, 9)))
+            x += 26 + 7 * len(words)
+        words = "Q: line of the chosen, band of all;  diamond: edited, square: gripper"
+        _text(self._figure, x, _KEY, words, size=9)
+        bar = self._figure.add_axes(_box((821, _KEY - 5, 70, 9)))
         bar.imshow(q_colours(np.linspace(0, 1, 64))[None], aspect="auto")
         bar.set_axis_off()
-        _text(self._figure, 924, _KEY, "Q low", ha="right", size=9)
+        _text(self._figure, 815, _KEY, "Q low", ha="right", size=9)
         _text(
             self._figure,
-            1006,
+            897,
             _KEY,
             "high;  thick: chosen,  dashed: edited,  dotted: gripper",
             size=9,
