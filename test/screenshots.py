@@ -7,6 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from animation import animate
 from support.browser import DESKTOP, PHONE, Visit, chromium, wait_until
 from support.console_run import graph_with_console
 
@@ -24,7 +25,7 @@ _WORDS = [
 
 
 def main() -> int:
-    """Writes console.png (the scene), console_curves.png and console_phone.png."""
+    """Writes console.png (the scene), console_curves.png, console_phone.png and training.webp."""
     with tempfile.TemporaryDirectory() as folder, graph_with_console(Path(folder), _WORDS,
             EXPO_FT_ISOLATE="1") as url, chromium() as browser:  # fmt: skip
         run = Path(folder) / "run"
@@ -38,6 +39,7 @@ def main() -> int:
         visit = Visit(browser, url, PHONE)
         visit.picture(IMAGES / "console_phone.png", _DRIVEN[0])
         visit.close()
+        animate(run)
     print(f"written to {IMAGES}")
     return 0
 

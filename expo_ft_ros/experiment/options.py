@@ -297,6 +297,7 @@ class DemoOptions(PolicyOptions):
     checkpoint: str = Field(
         DEMO_POLICY,
         min_length=1,
+        validate_default=True,
         description=f"Trained run: its folder, or `latest`. {DEMO_POLICY}: the policy that comes "
         "with the package, which has learned Cube Pick in simulation.",
     )

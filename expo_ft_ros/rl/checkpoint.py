@@ -33,7 +33,7 @@ def save_state(path: Path, state: dict[str, Any], version: int | None = None) ->
         DiskError: where it can't be written; the file is as it was.
     """
     tensors: dict[str, torch.Tensor] = {}
-    skeleton = _flatten(state, "", tensors)
+    skeleton = _flatten(state, "", tensors, {})
     partial = path.with_suffix(".partial")
     about = {SKELETON: json.dumps(skeleton), CHECKSUM: UNSEALED}
     if version is not None:
@@ -71,15 +71,20 @@ def load_state(path: Path) -> dict[str, Any]:
     return state
 
 
-def _flatten(value: Any, name: str, tensors: dict[str, torch.Tensor]) -> Any:
+def _flatten(value: Any, name: str, tensors: dict[str, torch.Tensor], names: dict[int, str]) -> Any:
+    """The skeleton of a value; its tensors go into `tensors`, one that stands in two places once
+    (`names`: id -> name)."""
     if isinstance(value, torch.Tensor):
-        tensors[name] = value.detach().cpu().contiguous().clone()
-        return {_TENSOR: name}
+        if id(value) not in names:
+            names[id(value)] = name
+            tensors[name] = value.detach().cpu().contiguous().clone()
+        return {_TENSOR: names[id(value)]}
     if isinstance(value, dict):
         # Optimiser states have integer keys, which JSON would turn into text: pairs keep them.
-        return {"pairs": [[k, _flatten(v, f"{name}/{k}", tensors)] for k, v in value.items()]}
+        pairs = [[k, _flatten(v, f"{name}/{k}", tensors, names)] for k, v in value.items()]
+        return {"pairs": pairs}
     if isinstance(value, list | tuple):
-        return [_flatten(v, f"{name}/{i}", tensors) for i, v in enumerate(value)]
+        return [_flatten(v, f"{name}/{i}", tensors, names) for i, v in enumerate(value)]
     if value is None or isinstance(value, bool | int | float | str):
         return value
     raise TypeError(f"checkpoint field {name} is a {type(value).__name__}: tensor or JSON needed")
