@@ -119,7 +119,7 @@ class Parser(argparse.ArgumentParser):
             else:
                 given[name] = value
         flags = [flag for name, value in given.items() if value for flag in self._flag(name, value)]
-        found, unknown = self.parse_known_args([*flags, "--", *plain])
+        found, unknown = self.parse_known_args([*flags, *(["--", *plain] if plain else [])])
         if unknown:
             self.error(f"unknown argument {unknown[-1]!r} (too much)")
         return found
