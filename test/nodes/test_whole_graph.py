@@ -17,6 +17,7 @@ import torch
 from expo_ft_ros.cli.main import main
 from expo_ft_ros.data.types import Source
 from expo_ft_ros.recording.episode_store import load_episodes
+from expo_ft_ros.report.wandb_sync import scalars
 from expo_ft_ros.rl.checkpoint import load_state
 from support.console_run import free_port
 from support.pages import require_whole
@@ -127,7 +128,10 @@ def test_train_learns_obeys_and_leaves_nothing_behind(graph, training, finished)
     _weights_changed(run)
     summary = json.loads((run / "summary.json").read_text())
     assert summary["eval_before"]["trials"] == summary["eval_after"]["trials"] == 1
-    assert list((run / "tensorboard").iterdir())
+    told = {name for values in scalars(run / "tensorboard").values() for name in values}
+    for stage in ("collect", "eval_before", "rl", "eval_after"):
+        assert {f"{stage}/success_rate", f"{stage}/intervention_rate"} <= told
+    assert {"rl/success_rate_without_help", "rl/episode_seconds", "replay/steps"} <= told
     assert (run / "config.yaml").is_file()
     assert not processes_naming(str(run))
     finished["train"] = run
