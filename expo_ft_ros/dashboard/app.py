@@ -83,7 +83,7 @@ class Dashboard(AsgiServer):
     @property
     def running(self) -> list[Path]:
         """Folders of the runs that were started here and go on."""
-        return self._control.running
+        return self._control.running()
 
     def close(self) -> None:
         """Ends every connection and what works for the pages; runs go on."""
@@ -92,7 +92,7 @@ class Dashboard(AsgiServer):
 
     # -- runs -----------------------------------------------------------------------------------
     def _list(self, request: Request) -> Response:
-        self._control.running  # noqa: B018 (takes exit codes)
+        self._control.running()
         found = [(run, self._runs.size(run.path)) for run in self._runs.runs]
         return _html(pages.runs_page(str(runs_dir()), found))
 

@@ -134,16 +134,17 @@ def play(path: Path) -> None:
         of = [ChoiceOptions(checkpoint=str(each), threads=1) for each in asked.checkpoints]
         sources = [source_of(each) for each in of]
         _require_one_task({str(each.weights.path): each.task_name for each in sources})
+        every = range(asked.first_scene, asked.first_scene + asked.scenes)
         for checkpoint, source in zip(asked.checkpoints, sources, strict=True):
-            done = len(asked.trials(checkpoint).success)
+            before = asked.trials(checkpoint)
 
-            def told(trials: Trials, file: str = str(checkpoint)) -> None:
+            def told(new: Trials, file: str = str(checkpoint), before: Trials = before) -> None:
                 _require_parent()
-                write(played={**content["played"], file: trials.as_json()})
+                write(played={**content["played"], file: before.then(new).as_json()})
 
-            if done < asked.scenes:
-                first = asked.first_scene
-                play_trials(source, range(first, first + asked.scenes), asked.rule, told)
+            left = every[len(before.success) :]
+            if left:
+                play_trials(source, left, asked.rule, told)
     except ConfigError as error:
         write(state="failed", why=str(error))
         raise

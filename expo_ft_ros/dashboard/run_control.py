@@ -77,7 +77,6 @@ class RunControl:
             self._begun[path] = process
         return Started(path, said)
 
-    @property
     def running(self) -> list[Path]:
         """Folders of those that go on; takes the exit status of those that have ended."""
         with self._changing:

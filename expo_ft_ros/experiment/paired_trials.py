@@ -30,6 +30,10 @@ class Trials:
         """Those of the first scenes."""
         return Trials(self.success[:count], self.truth[:count], self.steps[:count])
 
+    def then(self, more: Trials) -> Trials:
+        """These, and those of the scenes after them."""
+        return Trials(self.success + more.success, self.truth + more.truth, self.steps + more.steps)
+
     def as_json(self) -> dict[str, Any]:
         """Short: a digit a trial."""
         return {

@@ -23,6 +23,7 @@ _SECURITY = {
     "Cache-Control": "no-store",
     # One request a connection, so that one that is silent is known to have none.
     "Connection": "close",
+    # Under no-referrer a browser would not name the page that sends a form.
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
 }
