@@ -7,8 +7,8 @@ import numpy as np
 
 from expo_ft_ros.sim.world import World
 from expo_ft_ros.tasks.experts import IDLE, Expert, OperatorCommand, OperatorView
-from expo_ft_ros.tasks.flower_insert.expert import FlowerSight
 from expo_ft_ros.tasks.flower_insert.scene import BOTTLE, DEPTH, MOUTH_HEIGHT, STEM_LENGTH
+from expo_ft_ros.tasks.flower_insert.sight import FlowerSight
 from near_failures import Mistake, believing, shifted
 from near_failures import beside as offset_beside
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from expo_ft_ros.sim.world import World
 from expo_ft_ros.tasks.experts import Expert, OperatorCommand, OperatorView
-from expo_ft_ros.tasks.pool_shot.expert import PoolSight
 from expo_ft_ros.tasks.pool_shot.scene import BLACK
+from expo_ft_ros.tasks.pool_shot.sight import PoolSight
 from near_failures import Mistake, believing, shifted
 
 STEPS = 70

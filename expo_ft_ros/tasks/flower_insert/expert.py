@@ -5,84 +5,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import Enum
-from functools import cached_property
 
 import numpy as np
 
 from expo_ft_ros.tasks.expert import OperatorCommand, Vector
 from expo_ft_ros.tasks.failure_detector import Help, Signs, beside, too_high
-from expo_ft_ros.tasks.flower_insert.scene import (
-    BORE,
-    BOTTLE,
-    DEPTH,
-    MOUTH_HEIGHT,
-    STEM_LENGTH,
-    TIP,
-    stem_end,
-)
+from expo_ft_ros.tasks.flower_insert.scene import DEPTH, STEM_LENGTH
+from expo_ft_ros.tasks.flower_insert.sight import ALIGNED, CLEAR, FlowerSight
 from expo_ft_ros.tasks.habits import Habits, normal, uniform
 from expo_ft_ros.tasks.scripted_expert import ScriptedExpert
-from expo_ft_ros.tasks.sight import Sight
 
-_IN = 0.008  # of the stem's end below the mouth, from where on the neck guides it [m]
-_BESIDE = 0.010  # of the stem's end below the mouth while it is outside the bore: it has missed [m]
-_CLEAR = 0.012  # of the stem's end above the mouth while it goes sideways [m]
-_ALIGNED, _LOST = 0.004, 0.012  # of the stem's end beside where it is wanted [m]
+_LOST = 0.012  # of the stem's end beside where it is wanted [m]
 _BENT = 0.010  # the stem's end this far from under the tool [m]
 _PUSH_TO = DEPTH + 0.012  # of the stem's end below the mouth [m]
 _NUDGE = 0.14  # of full scale, the least that moves the tool
 _FACE = 0.012  # this near a side of the workspace is leaving it [m]
 Phase = Enum("Phase", ["REACH", "LOWER", "PUSH"])
-
-
-class FlowerSight(Sight):
-    """See Sight."""
-
-    @cached_property
-    def mouth(self) -> Vector:
-        """Middle of the bottle's mouth (3,) [m]."""
-        mouth: Vector = self.position(BOTTLE) + np.array([0.0, 0.0, MOUTH_HEIGHT])
-        return mouth
-
-    @cached_property
-    def end(self) -> Vector:
-        """The stem's free end (3,) [m]."""
-        return stem_end(self.position(TIP), self.quaternion(TIP))
-
-    @property
-    def depth(self) -> float:
-        """Of the stem's end below the mouth [m]."""
-        return float(self.mouth[2] - self.end[2])
-
-    def misplaced(self, offset: Vector | float = 0.0) -> float:
-        """Horizontal distance of the stem's end from the mouth's middle plus offset [m]."""
-        return float(np.linalg.norm((self.end - self.mouth)[:2] - offset))
-
-    @property
-    def bent(self) -> float:
-        """How far the stem's end is from under the tool [m]."""
-        return float(np.linalg.norm((self.end - self.tool)[:2]))
-
-    @property
-    def ready(self) -> bool:
-        """The stem's end is over the mouth."""
-        return 0.0 < -self.depth < 2 * _CLEAR and self.misplaced() < _ALIGNED
-
-    @property
-    def secured(self) -> bool:
-        """The stem's end is in the mouth."""
-        return self.depth > _IN and self.misplaced() < BORE
-
-    @property
-    def missed(self) -> bool:
-        """The stem's end is beside the bottle's neck."""
-        return self.depth > _BESIDE and not self.secured
-
-    def remaining(self) -> float:
-        """See Sight."""
-        if self.secured:
-            return -self.depth
-        return self.misplaced() + abs(self.depth) + self.bent
 
 
 @dataclass(frozen=True)
@@ -111,22 +49,30 @@ class Expert(ScriptedExpert[FlowerSight, FlowerHabits, Phase]):
     SIGHT, HABITS, FIRST, SALT = FlowerSight, FlowerHabits, Phase.REACH, 0xF10E
     CLOSED, SLOW = tuple(Phase), (Phase.LOWER, Phase.PUSH)
 
+    def _forget(self) -> None:
+        self._was_secured = False
+
     def _signs(self, sight: FlowerSight) -> Signs:
+        pulled_out = self._was_secured and not sight.secured
+        self._was_secured = self._was_secured or sight.secured
         at_mouth = abs(sight.depth) < 0.03
         leaves = beside(self._workspace, sight.tool, _FACE)
         leaves = leaves or too_high(self._workspace, sight.tool, _FACE)
         return {
             "beside": (sight.missed, 3),
-            "bent": (sight.bent > _BENT and not sight.secured, 4),
+            "bent": (sight.bent > (2.0 if sight.secured else 1.0) * _BENT, 3),
+            "pulled out": (pulled_out, 2),
             "misaligned": (at_mouth and sight.misplaced() > _LOST and sight.depth > -0.01, 6),
             "leaving": (leaves and not sight.secured, 3),
         }
 
     def _needed(self, sight: FlowerSight, sign: str) -> Help:
-        return Help.SECURED if sight.misplaced() < _LOST else Help.READY
+        if sight.secured or sign == "pulled out":
+            return Help.FINISHED
+        return Help.READY if sign == "misaligned" else Help.SECURED
 
     def _entry(self, sight: FlowerSight) -> Phase:
-        return Phase.PUSH if sight.secured else Phase.REACH
+        return Phase.PUSH if sight.secured and sight.bent < _BENT else Phase.REACH
 
     def _target(self, sight: FlowerSight, habits: FlowerHabits) -> Vector:
         """Where the tool (3,) should be so that the stem's straight end is where it is wanted."""
@@ -134,7 +80,7 @@ class Expert(ScriptedExpert[FlowerSight, FlowerHabits, Phase]):
         if self._phase is Phase.REACH:
             target[2] += habits.hover
             target[:2] += habits.detour * np.exp(-self._ticks / 8.0)
-            if sight.depth > -_CLEAR and sight.misplaced(habits.offset) > _ALIGNED:
+            if sight.depth > -CLEAR and sight.misplaced(habits.offset) > ALIGNED:
                 target[:2] = sight.tool[:2]  # up first: sideways would bend the stem at the neck
         else:
             target[2] -= _PUSH_TO
@@ -147,7 +93,7 @@ class Expert(ScriptedExpert[FlowerSight, FlowerHabits, Phase]):
             # Less than this the device doesn't feel: the hand nudges.
             linear = linear * max(1.0, _NUDGE / max(float(np.linalg.norm(linear)), 1e-6))
         else:
-            linear = np.array([*linear[:2], -habits.push])
+            linear = np.array([*linear[:2], 0.0 if sight.depth > _PUSH_TO else -habits.push])
         return replace(command, twist=np.r_[linear, command.twist[3:]])
 
     def _next(self, sight: FlowerSight, habits: FlowerHabits) -> Phase | None:
@@ -159,6 +105,6 @@ class Expert(ScriptedExpert[FlowerSight, FlowerHabits, Phase]):
                 return Phase.PUSH
             case Phase.LOWER if off > _LOST or sight.missed or sight.bent > _BENT:
                 return Phase.REACH
-            case Phase.PUSH if not sight.secured or sight.depth > _PUSH_TO:
+            case Phase.PUSH if not sight.secured:
                 return Phase.REACH
         return None

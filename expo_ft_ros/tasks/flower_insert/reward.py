@@ -19,7 +19,9 @@ from expo_ft_ros.tasks.colours import (
     WHOLE,
     ColourRange,
     Colours,
+    MaskArray,
     Region,
+    part,
     part_of_image,
     part_outside,
 )
@@ -49,6 +51,13 @@ class Parameters(Config):
     seen: float = Field(
         default=1e-4, gt=0, lt=1, description="part of a view's pixels that is a stem in sight"
     )
+    lost: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="part of above_region in the stem's colour under which the flower isn't in the "
+        "gripper any more, so that a person is asked to put it back; 0: never",
+    )
     hold_steps: HoldSteps = 2
 
     @model_validator(mode="after")
@@ -72,12 +81,19 @@ class Classifier:
 
     def __call__(self, obs: Observation) -> Verdict:
         """See reward.Classifier; reason says what is missing."""
-        missing = self._missing(obs)
+        config = self._config
+        in_hand = self._stem(obs.views[config.hand_view])
+        held = part(in_hand, config.above_region)
+        if held < config.lost:
+            self._hold.reset()
+            words = f"no flower in the gripper: stem over {held:.1%}, not {config.lost:.1%}"
+            return Verdict(0.0, False, words, "put the flower into the gripper")
+        missing = self._missing(obs, in_hand)
         if self._hold(missing):
             return Verdict(1.0, True, "the stem is in the bottle")
         return Verdict(0.0, False, missing or "in the bottle, to be confirmed")
 
-    def _missing(self, obs: Observation) -> str:
+    def _missing(self, obs: Observation, in_hand: MaskArray) -> str:
         config = self._config
         outside = config.tool_region.missing(obs.proprio)
         if outside:
@@ -86,7 +102,7 @@ class Classifier:
         share = part_of_image(below, config.below_region)
         if share >= config.seen:
             return f"stem below the mouth: {share:.2%} of {config.scene_view}"
-        beside = part_outside(self._stem(obs.views[config.hand_view]), [config.above_region])
+        beside = part_outside(in_hand, [config.above_region])
         if beside >= config.seen:
             return f"stem beside the mouth: {beside:.2%} of {config.hand_view}"
         return ""
