@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import mujoco
 import numpy as np
@@ -43,6 +43,15 @@ class Scene(Protocol):
         """Returns name -> position (3,) [m], quaternion x, y, z, w in the base frame."""
 
 
+@runtime_checkable
+class WatchingScene(Scene, Protocol):
+    """A scene whose success depends on what happened on the way."""
+
+    def watch(self, model: mujoco.MjModel, data: mujoco.MjData) -> None:
+        """Looks at the contacts of each physics step; keeps what it notes in data.userdata, which
+        is part of the state and zero after a reset."""
+
+
 def add_table(spec: mujoco.MjSpec) -> None:
     """Adds a table, whose top is at z = 0."""
     spec.worldbody.add_geom(
@@ -63,6 +72,25 @@ def add_side_camera(
     quat = np.zeros(4)
     mujoco.mju_mat2Quat(quat, matrix.ravel())
     spec.worldbody.add_camera(name="side", pos=position, quat=quat, fovy=fovy_degrees)
+
+
+def add_held_tool(spec: mujoco.MjSpec, name: str, half_width: float) -> mujoco.MjsBody:
+    """Adds a body that is fixed to the hand, and holds the fingers closed on it.
+
+    Its frame has its origin in the tool centre point; with the tool pointing down its axes are the
+    base's. Whatever the gripper is told, it stays in it.
+
+    Args:
+        spec: The cell, with the robot in it.
+        name: Of the body.
+        half_width: Of what is between the fingers [m].
+    """
+    for finger in franka.FINGERS:
+        spec.actuator(finger).ctrlrange = [half_width, half_width + 1e-6]
+    tool_centre = spec.site(franka.TCP).pos
+    return spec.body(franka.HAND).add_body(
+        name=name, pos=tool_centre, quat=TOOL_DOWN_WXYZ, gravcomp=1
+    )
 
 
 def body_pose(model: mujoco.MjModel, data: mujoco.MjData, body: str) -> ObjectPose:

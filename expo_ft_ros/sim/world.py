@@ -16,7 +16,7 @@ from expo_ft_ros.robots import RobotConfig, RobotLimits
 from expo_ft_ros.sim import franka
 from expo_ft_ros.sim.ik import CartesianServo, ServoState
 from expo_ft_ros.sim.render import Renderer, make_renderer
-from expo_ft_ros.sim.scene import ObjectPose, Scene
+from expo_ft_ros.sim.scene import ObjectPose, Scene, WatchingScene
 
 CAMERAS = ("side", "wrist")
 """The cameras that are drawn where nothing else is said; there is one above the table, too: top."""
@@ -141,10 +141,19 @@ class World:
             references = self._servo.step(self.data, command[:3], command[3:6], dt)
             self.data.ctrl[self._arm_ctrl] = references
             self._move_gripper(command[6] * dt)
-            mujoco.mj_step(self.model, self.data, nstep=count)
+            self._advance(count)
             self._steps += count
             left -= count
             self._refresh()
+
+    def _advance(self, steps: int) -> None:
+        """Takes so many physics steps."""
+        if not isinstance(self._scene, WatchingScene):
+            mujoco.mj_step(self.model, self.data, nstep=steps)
+            return
+        for _ in range(steps):
+            mujoco.mj_step(self.model, self.data)
+            self._scene.watch(self.model, self.data)
 
     def state(self) -> WorldState:
         """The whole state; a world restored to it goes on as this one, bit for bit."""

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from expo_ft_ros.configuration import Config
 from expo_ft_ros.data.types import ImageArray
@@ -43,6 +43,20 @@ class ColourRange(Config):
     )
     min_saturation: float = Field(default=0.6, ge=0, le=1, description="of a pixel, 0 to 1")
     min_value: float = Field(default=0.25, ge=0, le=1, description="its brightness, 0 to 1")
+    max_saturation: float = Field(
+        default=1.0, ge=0, le=1, description="below 1 for white, grey and black, which have no hue"
+    )
+    max_value: float = Field(default=1.0, ge=0, le=1, description="below 1 for black")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> ColourRange:
+        for least, most, of in (
+            (self.min_saturation, self.max_saturation, "saturation"),
+            (self.min_value, self.max_value, "value"),
+        ):
+            if least >= most:
+                raise ValueError(f"min_{of} {least} must lie below max_{of} {most}")
+        return self
 
 
 class Colours:
@@ -52,8 +66,8 @@ class Colours:
         of_byte = 2.0 * np.arange(180)  # as OpenCV keeps a hue
         apart = np.abs(of_byte[:, None] - np.array(wanted.hues))
         self._known = (np.minimum(apart, 360.0 - apart) <= wanted.tolerance).any(axis=-1)
-        self._saturation = 255.0 * wanted.min_saturation
-        self._value = 255.0 * wanted.min_value
+        self._saturation = 255.0 * wanted.min_saturation, 255.0 * wanted.max_saturation
+        self._value = 255.0 * wanted.min_value, 255.0 * wanted.max_value
 
     def __call__(self, image: ImageArray) -> MaskArray:
         """(h, w) True where the image (h, w, 3) RGB has one of the colours."""
@@ -61,25 +75,31 @@ class Colours:
 
         hue, saturation, value = cv2.split(cv2.cvtColor(image, cv2.COLOR_RGB2HSV))
         mask: MaskArray = self._known[hue]
-        mask &= (saturation >= self._saturation) & (value >= self._value)
+        for channel, (least, most) in ((saturation, self._saturation), (value, self._value)):
+            mask &= (channel >= least) & (channel <= most)
         return mask
 
 
 def part(mask: MaskArray, region: Box) -> float:
     """Part of the region's pixels that the mask has, in [0, 1]."""
-    return float(mask[_window(mask, region)].mean())
+    return float(mask[window(mask, region)].mean())
+
+
+def part_of_image(mask: MaskArray, region: Box) -> float:
+    """Part of the whole image that the mask has inside of the region, in [0, 1]."""
+    return float(mask[window(mask, region)].sum() / mask.size)
 
 
 def part_outside(mask: MaskArray, regions: Sequence[Box]) -> float:
     """Part of the image that the mask has outside of the regions, in [0, 1]."""
     rest = mask.copy()
     for region in regions:
-        rest[_window(rest, region)] = False
+        rest[window(rest, region)] = False
     return float(rest.mean())
 
 
-def _window(mask: MaskArray, region: Box) -> tuple[slice, slice]:
-    """The region's pixels, one at least."""
+def window(mask: MaskArray, region: Box) -> tuple[slice, slice]:
+    """The rows and columns of the region, one of each at least."""
     height, width = mask.shape
     left, right = (round(edge * width) for edge in region[::2])
     top, bottom = (round(edge * height) for edge in region[1::2])

@@ -161,7 +161,7 @@ def test_a_control_step_is_far_cheaper_than_its_period(world: World) -> None:
     assert best < 0.03
 
 
-@pytest.mark.parametrize("name", ["cube_pick", "candy_scoop"])
+@pytest.mark.parametrize("name", ["cube_pick", "candy_scoop", "flower_insert", "pool_shot"])
 def test_a_restored_world_goes_on_bit_for_bit(name: str) -> None:
     """Also from another world's state, and after other things have happened."""
     task = load_task(name)

@@ -8,7 +8,7 @@ import colorsys
 import numpy as np
 import pytest
 
-from expo_ft_ros.tasks.colours import ColourRange, Colours, part, part_outside
+from expo_ft_ros.tasks.colours import ColourRange, Colours, part, part_of_image, part_outside
 
 HUES, TOLERANCE, SATURATION, VALUE = (5.0, 120.0, 352.0), 12.0, 0.6, 0.25
 
@@ -46,3 +46,24 @@ def test_what_lies_outside_is_a_part_of_the_whole_image() -> None:
     outside = part_outside(mask, [(0.0, 0.0, 0.5, 1.0), (0.4, 0.0, 0.6, 0.5)])
     assert outside == pytest.approx(0.45)
     assert mask.all(), "the mask itself stays"
+
+
+def test_white_and_black_are_known_by_little_saturation_and_little_value() -> None:
+    image = np.array([[(240, 240, 236), (10, 11, 9), (120, 120, 120), (240, 20, 20)]], np.uint8)
+    grey = {"hues": (0,), "tolerance": 180, "min_saturation": 0}
+    white = Colours(ColourRange(**grey, max_saturation=0.2, min_value=0.7))
+    black = Colours(ColourRange(**grey, min_value=0, max_value=0.15))
+    assert white(image).tolist() == [[True, False, False, False]]
+    assert black(image).tolist() == [[False, True, False, False]]
+
+
+def test_a_range_without_room_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"min_saturation 0\.6 must lie below max_saturation 0\.3"):
+        ColourRange(hues=(0,), max_saturation=0.3)
+
+
+def test_part_of_the_image_inside_and_outside_add_up() -> None:
+    mask = np.random.default_rng(1).random((30, 50)) < 0.3
+    region = (0.2, 0.1, 0.7, 0.6)
+    both = part_of_image(mask, region) + part_outside(mask, [region])
+    assert both == pytest.approx(mask.mean())

@@ -37,6 +37,17 @@ def test_candy_scoop_is_the_paper_s():
     assert task.control_hz == 10
 
 
+@pytest.mark.parametrize(
+    ("name", "demonstrations", "execute_steps", "updates", "env_steps"),
+    [("flower_insert", 25, 4, 1, 8000), ("pool_shot", 30, 8, 1, 10000)],
+)
+def test_precise_tasks_are_the_paper_s(name, demonstrations, execute_steps, updates, env_steps):
+    task = load_task(name)
+    assert (task.edit_scale, task.gripper_is_free, task.eval_trials) == (0.05, False, 30)
+    assert (task.demonstrations, task.execute_steps) == (demonstrations, execute_steps)
+    assert (task.updates_per_episode, task.env_steps) == (updates, env_steps)
+
+
 def test_an_unknown_task_lists_the_known_ones():
     with pytest.raises(ConfigError, match=r"no task 'cube_pik' \(did you mean cube_pick\?.*known:"):
         load_task("cube_pik")
