@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Egg Flip's expert: slides the blade under the egg, turns it over at the wall, or mends that."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import Enum
+
+import numpy as np
+
+from expo_ft_ros.data.rotation import turn_to
+from expo_ft_ros.tasks.egg_flip.scene import BEND, PAN_RADIUS, RADIUS, tip_offset, tool_quaternion
+from expo_ft_ros.tasks.egg_flip.sight import LOW, EggSight, level_tilt
+from expo_ft_ros.tasks.expert import OperatorCommand, Vector
+from expo_ft_ros.tasks.failure_detector import Help, Signs, beside, too_high
+from expo_ft_ros.tasks.habits import Habits, normal, uniform
+from expo_ft_ros.tasks.scripted_expert import ScriptedExpert, limited
+
+_OVER = 0.05  # of the tip above the floor on the way to the egg [m]
+_NEAREST = 0.045  # behind the pan's middle: the blade goes down there at least [m]
+_MOST_ASIDE = 0.5  # of the heading [rad]
+_LOST = 0.04  # the egg this far beside the blade isn't under it any more [m]
+_CLEAR = (-0.02, 0.0, 0.10)  # the tip once the egg has been turned: ahead, across, up [m]
+_CLEAR_TICKS = 22  # after which it tries again, since the episode isn't over
+_FACE = 0.012  # this near a side of the workspace is leaving it [m]
+
+Phase = Enum("Phase", ["REACH", "LOWER", "SLIDE", "TURN", "BACK", "CLEAR"])
+
+
+@dataclass(frozen=True)
+class EggHabits(Habits):
+    """slide, turn: speeds under the egg and of turning it, of full scale; dip: of the blade as it
+    slides [rad]; over: how far it turns [rad]; short: it begins to turn so far before the wall
+    [m]; aside: how far beside the egg it goes in, and behind it [m]."""
+
+    speed: float = uniform(0.5, 0.75)
+    slide: float = uniform(0.32, 0.5)
+    turn: float = uniform(0.75, 1.0)
+    gain: float = uniform(2.3, 3.0)
+    dip: float = uniform(0.06, 0.14)
+    over: float = uniform(1.65, 1.85)
+    short: float = uniform(0.004, 0.014)
+    aside: Vector = normal(0.005, most=0.01)
+    detour: Vector = normal(0.015, most=0.03)
+    tremor: float = uniform(0.01, 0.03)
+
+    def brisk(self) -> EggHabits:
+        """See Habits."""
+        return replace(self, speed=1.2 * self.speed, detour=np.zeros(2), aside=np.zeros(2))
+
+
+class Expert(ScriptedExpert[EggSight, EggHabits, Phase]):
+    """See the module. It thinks of the blade's tip; the tool goes where that has to be."""
+
+    SIGHT, HABITS, FIRST, SALT = EggSight, EggHabits, Phase.REACH, 0xE66F
+    LATE, STUCK = 0.4, 15
+
+    def _forget(self) -> None:
+        self._was_flipped, self._heading = False, 0.0
+
+    def _signs(self, sight: EggSight) -> Signs:
+        back = self._was_flipped and not sight.flipped
+        self._was_flipped = self._was_flipped or (sight.flipped and sight.lies)
+        across, ahead, _ = sight.seen_from_blade
+        beside_it = sight.tip[2] < LOW and abs(across) > _LOST and ahead < RADIUS
+        leaves = beside(self._workspace, sight.tool, _FACE)
+        leaves = leaves or too_high(self._workspace, sight.tool, _FACE)
+        return {
+            "turned back": (back, 2),
+            "beside": (beside_it and sight.lies and not sight.flipped, 4),
+            "too deep": (sight.tip[2] < -0.015, 8),
+            "leaving": (leaves, 3),
+        }
+
+    def _needed(self, sight: EggSight, sign: str) -> Help:
+        if sight.flipped or sign == "turned back":
+            return Help.FINISHED
+        return Help.SECURED if sight.loaded else Help.READY
+
+    def _entry(self, sight: EggSight) -> Phase:
+        if sight.flipped or not sight.in_pan:
+            return Phase.BACK
+        if sight.secured or sight.up < 0.5:
+            self._heading = sight.heading
+            return Phase.TURN
+        if sight.loaded:
+            self._heading = sight.heading
+            return Phase.SLIDE
+        return Phase.REACH
+
+    def _drive(self, sight: EggSight, habits: EggHabits) -> OperatorCommand:
+        fastest = habits.slide if self._phase in (Phase.SLIDE, Phase.BACK) else habits.speed
+        pull = habits.gain * (self._target(sight, habits) - sight.tip)
+        velocity = limited(pull, fastest * self._limits.linear_velocity)
+        wanted = tool_quaternion(self._heading, self._tilt(sight, habits))
+        turn = turn_to(sight.view.proprio.quaternion, wanted)
+        angular = self._turning(turn, gain=2.5, dead_zone=0.02, most=habits.turn)
+        lever = sight.axes @ tip_offset(0.0, 0.0)
+        velocity -= np.cross(angular * self._limits.angular_velocity, lever)
+        linear = velocity / self._limits.linear_velocity
+        slower = max(1.0, float(np.abs(linear).max()))
+        return self._command(linear / slower + self._tremor(), angular / slower)
+
+    def _tilt(self, sight: EggSight, habits: EggHabits) -> float:
+        """Of the tool in this phase [rad]."""
+        if self._phase is Phase.TURN:
+            return BEND - habits.over
+        if self._phase is Phase.BACK and not sight.flipped:
+            return BEND - habits.over + 0.2
+        if self._phase in (Phase.BACK, Phase.CLEAR):
+            return BEND - 0.6
+        return level_tilt(self._target(sight, habits), self._heading, habits.dip)
+
+    def _target(self, sight: EggSight, habits: EggHabits) -> Vector:
+        """Where the tip (3,) should be, from the middle of the pan's floor [m]."""
+        if self._phase is Phase.REACH:
+            aim = float(np.arctan2(-sight.egg[0], max(sight.egg[1] + 0.03, 0.03)))
+            self._heading = float(np.clip(aim, -_MOST_ASIDE, _MOST_ASIDE))
+        sin, cos = np.sin(self._heading), np.cos(self._heading)
+        ahead, across = np.array([-sin, cos, 0.0]), np.array([cos, sin, 0.0])
+        aside, on, height = float(across @ sight.egg), float(ahead @ sight.egg), 0.001
+        if self._phase in (Phase.REACH, Phase.LOWER):
+            on = min(-_NEAREST, on - RADIUS - 0.015) + habits.aside[1]
+            aside += habits.aside[0]
+            if self._phase is Phase.REACH:
+                height = _OVER
+                on, aside = np.array([on, aside]) + habits.detour * np.exp(-self._ticks / 6.0)
+                if sight.tip[2] < _OVER / 2 and np.hypot(*(sight.tip - sight.egg)[:2]) < 0.05:
+                    return np.array([*sight.tip[:2], _OVER])  # up first: it would drag the egg
+        elif self._phase in (Phase.SLIDE, Phase.TURN):
+            if self._phase is Phase.TURN:
+                aside, height = float(across @ sight.tip), 0.004
+            on = float(np.sqrt(max(PAN_RADIUS**2 - aside**2, 0.0))) - habits.short
+        else:
+            on, aside, height = (0.04, 0.0, 0.07) if self._phase is Phase.BACK else _CLEAR
+        target: Vector = on * ahead + aside * across
+        return target + [0.0, 0.0, height]
+
+    def _next(self, sight: EggSight, habits: EggHabits) -> Phase | None:
+        off = sight.tip - self._target(sight, habits)
+        near, level = np.hypot(*off[:2]) < 0.012, abs(off[2]) < 0.015
+        wanted = tool_quaternion(self._heading, self._tilt(sight, habits))
+        turn = turn_to(sight.view.proprio.quaternion, wanted)
+        turned = bool(np.linalg.norm(turn) < 0.12)
+        lost = abs(sight.seen_from_blade[0]) > _LOST and not sight.loaded
+        match self._phase:
+            case Phase.SLIDE | Phase.TURN if sight.flipped and sight.lies:
+                return Phase.BACK
+            case Phase.REACH if near and level and turned:
+                return Phase.LOWER
+            case Phase.LOWER if off[2] < 0.006 or self._ticks > 8:
+                return Phase.SLIDE
+            case Phase.SLIDE if lost:
+                return Phase.REACH
+            case Phase.SLIDE if near or self._ticks > 35:
+                return Phase.TURN
+            case Phase.TURN if turned or self._ticks > 28:
+                return Phase.BACK
+            case Phase.BACK if near or self._ticks > 14:
+                return Phase.CLEAR
+            case Phase.CLEAR if self._ticks > (_CLEAR_TICKS if sight.flipped else 5):
+                return Phase.REACH
+        return None
