@@ -18,7 +18,8 @@ from expo_ft_ros.tasks.scripted_expert import ScriptedExpert, limited
 
 _OVER = 0.05  # of the tip above the floor on the way to the egg [m]
 _NEAREST = 0.045  # behind the pan's middle: the blade goes down there at least [m]
-_MOST_ASIDE = 0.5  # of the heading [rad]
+_NARROW = 0.035  # from the pan's middle to where the blade goes down, across it, at most [m]
+_HEADINGS = (-0.55, 0.7)  # in which the arm can turn the blade over [rad]
 _LOST = 0.04  # the egg this far beside the blade isn't under it any more [m]
 _CLEAR = (-0.02, 0.0, 0.10)  # the tip once the egg has been turned: ahead, across, up [m]
 _CLEAR_TICKS = 22  # after which it tries again, since the episode isn't over
@@ -31,15 +32,16 @@ Phase = Enum("Phase", ["REACH", "LOWER", "SLIDE", "TURN", "BACK", "CLEAR"])
 class EggHabits(Habits):
     """slide, turn: speeds under the egg and of turning it, of full scale; dip: of the blade as it
     slides [rad]; over: how far it turns [rad]; short: it begins to turn so far before the wall
-    [m]; aside: how far beside the egg it goes in, and behind it [m]."""
+    [m]; press: how far below the floor it holds the blade, which bends [m]; aside: how far beside the egg it goes in, and behind it [m]."""
 
     speed: float = uniform(0.5, 0.75)
     slide: float = uniform(0.32, 0.5)
     turn: float = uniform(0.75, 1.0)
     gain: float = uniform(2.3, 3.0)
     dip: float = uniform(0.06, 0.14)
-    over: float = uniform(1.65, 1.85)
+    over: float = uniform(1.7, 1.9)
     short: float = uniform(0.004, 0.014)
+    press: float = uniform(0.002, 0.006)
     aside: Vector = normal(0.005, most=0.01)
     detour: Vector = normal(0.015, most=0.03)
     tremor: float = uniform(0.01, 0.03)
@@ -91,7 +93,8 @@ class Expert(ScriptedExpert[EggSight, EggHabits, Phase]):
     def _drive(self, sight: EggSight, habits: EggHabits) -> OperatorCommand:
         fastest = habits.slide if self._phase in (Phase.SLIDE, Phase.BACK) else habits.speed
         pull = habits.gain * (self._target(sight, habits) - sight.tip)
-        velocity = limited(pull, fastest * self._limits.linear_velocity)
+        most = fastest * self._limits.linear_velocity
+        velocity = np.array([*limited(pull[:2], most), np.clip(pull[2], -most, most)])
         wanted = tool_quaternion(self._heading, self._tilt(sight, habits))
         turn = turn_to(sight.view.proprio.quaternion, wanted)
         angular = self._turning(turn, gain=2.5, dead_zone=0.02, most=habits.turn)
@@ -115,13 +118,14 @@ class Expert(ScriptedExpert[EggSight, EggHabits, Phase]):
         """Where the tip (3,) should be, from the middle of the pan's floor [m]."""
         if self._phase is Phase.REACH:
             aim = float(np.arctan2(-sight.egg[0], max(sight.egg[1] + 0.03, 0.03)))
-            self._heading = float(np.clip(aim, -_MOST_ASIDE, _MOST_ASIDE))
+            self._heading = float(np.clip(aim, *_HEADINGS))
         sin, cos = np.sin(self._heading), np.cos(self._heading)
         ahead, across = np.array([-sin, cos, 0.0]), np.array([cos, sin, 0.0])
-        aside, on, height = float(across @ sight.egg), float(ahead @ sight.egg), 0.001
+        aside, on, height = float(across @ sight.egg), float(ahead @ sight.egg), -habits.press
         if self._phase in (Phase.REACH, Phase.LOWER):
             on = min(-_NEAREST, on - RADIUS - 0.015) + habits.aside[1]
-            aside += habits.aside[0]
+            # Where the pan is narrow the blade goes in further inside.
+            aside = float(np.clip(aside, -_NARROW, _NARROW)) + habits.aside[0]
             if self._phase is Phase.REACH:
                 height = _OVER
                 on, aside = np.array([on, aside]) + habits.detour * np.exp(-self._ticks / 6.0)
@@ -142,7 +146,8 @@ class Expert(ScriptedExpert[EggSight, EggHabits, Phase]):
         wanted = tool_quaternion(self._heading, self._tilt(sight, habits))
         turn = turn_to(sight.view.proprio.quaternion, wanted)
         turned = bool(np.linalg.norm(turn) < 0.12)
-        lost = abs(sight.seen_from_blade[0]) > _LOST and not sight.loaded
+        across, ahead, _ = sight.seen_from_blade
+        lost = abs(across) > _LOST and ahead < RADIUS / 2 and not sight.loaded
         match self._phase:
             case Phase.SLIDE | Phase.TURN if sight.flipped and sight.lies:
                 return Phase.BACK

@@ -21,7 +21,7 @@ EGG, PAN, SPATULA, BLADE = "egg", "pan", "spatula", "blade"
 # The egg lies around its frame's origin, its yolk towards +z.
 RADIUS, THICKNESS = 0.040, 0.012  # [m]
 # Middle of the pan's floor, which is the table's top; its radius, height of the wall [m].
-PAN_AT, PAN_RADIUS, PAN_HEIGHT = np.array([0.47, 0.05, 0.0]), 0.120, 0.045
+PAN_AT, PAN_RADIUS, PAN_HEIGHT = np.array([0.42, 0.01, 0.0]), 0.120, 0.045
 WALL_SLOPE = 0.35  # of the wall, outwards from upright [rad]
 BEND = 0.55  # between the tool's axis and the blade's normal [rad]
 HANDLE = 0.120  # from the tool centre point to the blade's heel [m]
@@ -63,7 +63,7 @@ class Scene:
         _add_pan(spec)
         _add_egg(spec)
         _add_spatula(spec)
-        add_side_camera(spec, np.array([0.98, 0.12, 0.62]), np.array([0.46, 0.05, 0.05]), 36.0)
+        add_side_camera(spec, np.array([0.93, 0.06, 0.62]), np.array([0.41, 0.01, 0.06]), 32.0)
 
     def reset(self, model: mujoco.MjModel, data: mujoco.MjData, rng: np.random.Generator) -> Start:
         """See sim.scene.Scene. Egg in the far two thirds of the pan, spatula in the near third."""
@@ -172,7 +172,7 @@ def _add_egg(spec: mujoco.MjSpec) -> None:
         end = (RADIUS - THICKNESS / 2) * np.array([np.cos(angle), np.sin(angle), 0.0])
         egg.add_geom(
             type=mujoco.mjtGeom.mjGEOM_CAPSULE, fromto=[*end, *-end],
-            size=[THICKNESS / 2, 0.0, 0.0], mass=0.030 / _SPOKES, rgba=[0.98, 0.92, 0.74, 1.0],
+            size=[THICKNESS / 2, 0.0, 0.0], mass=0.030 / _SPOKES, rgba=[0.0, 0.0, 0.0, 0.0],
             contype=franka.OBJECT_BIT, conaffinity=franka.TABLE_BIT | franka.OBJECT_BIT,
             condim=3, **_EGG_SLIDES, **_CONTACT,
         )  # fmt: skip
@@ -182,7 +182,7 @@ def _add_egg(spec: mujoco.MjSpec) -> None:
         rgba=[0.98, 0.92, 0.74, 1.0], **looks,
     )  # fmt: skip
     egg.add_geom(
-        type=mujoco.mjtGeom.mjGEOM_ELLIPSOID, pos=[0.004, 0.003, 0.002], size=[0.021, 0.021, 0.007],
+        type=mujoco.mjtGeom.mjGEOM_ELLIPSOID, pos=[0.004, 0.003, 0.0015], size=[0.021, 0.021, 0.006],
         rgba=[1.0, 0.62, 0.02, 1.0], **looks,
     )  # fmt: skip
 

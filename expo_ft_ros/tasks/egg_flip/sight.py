@@ -77,7 +77,7 @@ class EggSight(Sight):
     def loaded(self) -> bool:
         """The egg lies on the blade."""
         across, ahead, above = self.seen_from_blade
-        on = abs(across) < 0.03 and ahead < -0.005 and abs(above) < 0.025
+        on = abs(across) < 0.03 and -BLADE_LENGTH < ahead < -0.005 and abs(above) < 0.025
         return bool(on and self.in_pan)
 
     @property
