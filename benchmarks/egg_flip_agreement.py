@@ -103,7 +103,7 @@ def turned_back(rng: np.random.Generator) -> Mistake:
     start: list[Vector] = []
 
     def meddle(world: World, sight: EggSight) -> bool:
-        place, quaternion = pose(world)
+        place, _ = pose(world)
         start.append(_level(world) if not start else start[0])
         if sight.up < -0.2:
             put(world, np.array([*place[:2] * 0.7 + PAN_AT[:2] * 0.3, THICKNESS / 2]), start[0])

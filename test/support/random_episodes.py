@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Random actions in a task's scene: what must hold whatever the policy does.
 
-    PYTHONPATH=test ./expo-ft python -m support.random_episodes egg_flip 1000
+PYTHONPATH=test ./expo-ft python -m support.random_episodes egg_flip 1000
 """
 
 from __future__ import annotations

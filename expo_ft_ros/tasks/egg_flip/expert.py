@@ -31,8 +31,9 @@ Phase = Enum("Phase", ["REACH", "LOWER", "SLIDE", "TURN", "BACK", "CLEAR"])
 @dataclass(frozen=True)
 class EggHabits(Habits):
     """slide, turn: speeds under the egg and of turning it, of full scale; dip: of the blade as it
-    slides [rad]; over: how far it turns [rad]; short: it begins to turn so far before the wall
-    [m]; press: how far below the floor it holds the blade, which bends [m]; aside: how far beside the egg it goes in, and behind it [m]."""
+    slides [rad]; over: how far it turns [rad]; short: it begins to turn so far before the wall [m];
+    press: how far below the floor it holds the blade, which bends [m]; aside: how far beside the
+    egg it goes in, and behind it [m]; detour: the same of the first heading [m]."""
 
     speed: float = uniform(0.5, 0.75)
     slide: float = uniform(0.32, 0.5)
@@ -137,8 +138,8 @@ class Expert(ScriptedExpert[EggSight, EggHabits, Phase]):
             on = float(np.sqrt(max(PAN_RADIUS**2 - aside**2, 0.0))) - habits.short
         else:
             on, aside, height = (0.04, 0.0, 0.07) if self._phase is Phase.BACK else _CLEAR
-        target: Vector = on * ahead + aside * across
-        return target + [0.0, 0.0, height]
+        target: Vector = on * ahead + aside * across + np.array([0.0, 0.0, height])
+        return target
 
     def _next(self, sight: EggSight, habits: EggHabits) -> Phase | None:
         off = sight.tip - self._target(sight, habits)

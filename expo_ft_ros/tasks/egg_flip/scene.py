@@ -146,9 +146,7 @@ def _add_pan(spec: mujoco.MjSpec) -> None:
         type=box, pos=[0.0, 0.0, 0.0], size=[0.20, 0.22, 0.0004], rgba=[0.22, 0.23, 0.26, 1.0],
         contype=0, conaffinity=0,
     )  # fmt: skip
-    pan.add_geom(
-        type=disc, size=[PAN_RADIUS, 0.0008, 0.0], rgba=_DARK, contype=0, conaffinity=0
-    )
+    pan.add_geom(type=disc, size=[PAN_RADIUS, 0.0008, 0.0], rgba=_DARK, contype=0, conaffinity=0)
     slant = PAN_HEIGHT / np.cos(WALL_SLOPE) / 2
     middle = PAN_RADIUS + PAN_HEIGHT * np.tan(WALL_SLOPE) / 2 + _WALL
     width = (PAN_RADIUS + PAN_HEIGHT * np.tan(WALL_SLOPE)) * np.tan(np.pi / _WALLS) + 0.001
@@ -182,8 +180,8 @@ def _add_egg(spec: mujoco.MjSpec) -> None:
         rgba=[0.98, 0.92, 0.74, 1.0], **looks,
     )  # fmt: skip
     egg.add_geom(
-        type=mujoco.mjtGeom.mjGEOM_ELLIPSOID, pos=[0.004, 0.003, 0.0015], size=[0.021, 0.021, 0.006],
-        rgba=[1.0, 0.62, 0.02, 1.0], **looks,
+        type=mujoco.mjtGeom.mjGEOM_ELLIPSOID, pos=[0.004, 0.003, 0.0015],
+        size=[0.021, 0.021, 0.006], rgba=[1.0, 0.62, 0.02, 1.0], **looks,
     )  # fmt: skip
 
 
