@@ -36,9 +36,9 @@ from expo_ft_ros.tasks.egg_flip.scene import (
     RADIUS,
     THICKNESS,
     WALL_SLOPE,
-    Vector,
 )
 from expo_ft_ros.tasks.egg_flip.sight import EggSight
+from expo_ft_ros.tasks.expert import Vector
 from expo_ft_ros.tasks.experts import IDLE, Mode, OperatorView, make_expert
 from expo_ft_ros.tasks.scenes import make_world
 

@@ -29,7 +29,7 @@ from expo_ft_ros.tasks.egg_flip.scene import (
     tool_of_tip,
     tool_quaternion,
 )
-from expo_ft_ros.tasks.egg_flip.sight import EggSight, level_tilt
+from expo_ft_ros.tasks.egg_flip.sight import EggSight, along, level_tilt, on_course
 from expo_ft_ros.tasks.experts import Mode, OperatorView, make_expert
 from expo_ft_ros.tasks.scenes import make_world
 from support.driving import Policy, episode, expert_policy, frozen, seeded_expert, view
@@ -106,7 +106,7 @@ def test_same_seed_and_actions_give_the_same_bits(task: TaskConfig, world: World
         for step in range(50):
             action = operator.act(view(world, step, Mode.DEMONSTRATE)).action()
             world.step(action * LIMITS.scale())
-        return world.data.qpos.tobytes() + world.data.qvel.tobytes()
+        return bytes(world.data.qpos.tobytes() + world.data.qvel.tobytes())
 
     first = states()
     world.reset(6)
@@ -166,6 +166,11 @@ def test_the_tip_turns_with_the_tool(heading: float, tilt: float, other: float, 
     tool = tool_of_tip(tip, heading, tilt)
     still = matrix_of(tool_quaternion(other, dip)) @ matrix_of(tool_quaternion(heading, tilt)).T
     assert still @ (tip - tool) == pytest.approx(tip_offset(other, dip), abs=1e-9)
+
+
+@given(angles, st.floats(-0.1, 0.1), st.floats(-0.1, 0.1))
+def test_on_course_undoes_along(heading: float, on: float, aside: float) -> None:
+    assert along(heading, on_course(heading, on, aside, 0.3)) == pytest.approx((on, aside))
 
 
 def test_the_tip_is_where_the_blade_ends(world: World) -> None:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import cv2
@@ -117,7 +117,9 @@ def test_the_other_side_up_is_success_once_it_lasts(start: Observation, end: Obs
         lambda turned: [empty()] * 4,  # out of the pan
     ],
 )
-def test_what_resembles_a_success_is_none(start: bool, track) -> None:
+def test_what_resembles_a_success_is_none(
+    start: bool, track: Callable[[bool], list[Observation]]
+) -> None:
     assert first_success([seen(start), *track(not start)]) is None
 
 
@@ -212,14 +214,21 @@ def put(world: World, place: np.ndarray, turned: bool, tilt: np.ndarray | None =
     mujoco.mj_forward(world.model, world.data)
 
 
-def verdict(task: TaskConfig, world: World, seed: int, place: np.ndarray, **how) -> bool:
+def verdict(
+    task: TaskConfig,
+    world: World,
+    seed: int,
+    place: np.ndarray,
+    turned: bool,
+    tilt: np.ndarray | None = None,
+) -> bool:
     """What it says of an egg that was seen at the start and then put there, the blade raised."""
     world.reset(seed)
     classifier = make_classifier(task)
     classifier.reset(observe(world, images=True))
     for _ in range(20):
         world.step([0.0, -0.1, 0.1, 0.0, 0.0, 0.0, 0.0])
-    put(world, place, **how)
+    put(world, place, turned, tilt)
     seen = observe(world, images=True)
     return [classifier(seen).success for _ in range(5)][-1]
 

@@ -27,6 +27,8 @@ from expo_ft_ros.tasks.sight import Sight
 
 LOW = 0.012  # the tip below this can go under the egg [m]
 AT_WALL = 0.024  # the tip nearer to the wall than this is at it [m]
+_LOST = 0.04  # the egg this far beside the blade isn't under it [m]
+_HEADINGS = (-0.55, 0.70)  # in which the arm can turn the blade over [rad]
 _RAISED = 0.03  # of the tip above the pan's edge [m]
 _ROOM = 0.025  # the heel nearer to the near wall than this has to be raised [m]
 _RAISE = 6.0  # so much for each metre [rad/m]
@@ -41,10 +43,15 @@ class EggSight(Sight):
         return matrix_of(self.quaternion(SPATULA))
 
     @cached_property
+    def lever(self) -> Vector:
+        """From the tool centre point to the tip (3,)."""
+        lever: Vector = self.axes @ tip_offset(0.0, 0.0)
+        return lever
+
+    @cached_property
     def tip(self) -> Vector:
         """Middle of the blade's edge, were the blade not bent."""
-        tip: Vector = self.tool + self.axes @ tip_offset(0.0, 0.0) - self.position(PAN)
-        return tip
+        return self.tool + self.lever - self.position(PAN)
 
     @cached_property
     def egg(self) -> Vector:
@@ -72,6 +79,25 @@ class EggSight(Sight):
         blade = self.axes @ _dipped(-BEND)
         seen: Vector = blade.T @ (self.egg - self.tip)
         return seen
+
+    @property
+    def aim(self) -> float:
+        """Heading towards the wall behind the egg, square to it as far as the arm allows [rad]."""
+        square = np.arctan2(-self.egg[0], max(self.egg[1] + 0.03, 0.03))
+        return float(np.clip(square, *_HEADINGS))
+
+    @property
+    def passed(self) -> bool:
+        """The blade goes by the egg."""
+        across, ahead, _ = self.seen_from_blade
+        return bool(abs(across) > _LOST and ahead < RADIUS / 2 and not self.loaded)
+
+    @property
+    def beside(self) -> bool:
+        """The blade is on the floor where it can't get under the egg, which lies."""
+        across, ahead, _ = self.seen_from_blade
+        misses = abs(across) > _LOST and ahead < RADIUS
+        return bool(misses and self.tip[2] < LOW and self.lies)
 
     @property
     def loaded(self) -> bool:
@@ -126,13 +152,28 @@ class EggSight(Sight):
         return 0.4 + float(np.linalg.norm(self.tip - self.egg))
 
 
+def along(heading: float, place: Vector) -> tuple[float, float]:
+    """How far a place (3,) is on and aside, seen in a heading from the pan's middle [m]."""
+    sin, cos = np.sin(heading), np.cos(heading)
+    return float(cos * place[1] - sin * place[0]), float(cos * place[0] + sin * place[1])
+
+
+def on_course(heading: float, on: float, aside: float, height: float) -> Vector:
+    """(3,) the place that is so far on and aside in a heading [m]; the inverse of `along`."""
+    sin, cos = np.sin(heading), np.cos(heading)
+    return np.array([cos * aside - sin * on, sin * aside + cos * on, height])
+
+
+def far_wall(aside: float) -> float:
+    """How far on the foot of the wall is [m]."""
+    return float(np.sqrt(max(PAN_RADIUS**2 - aside**2, 0.0)))
+
+
 def level_tilt(tip: Vector, heading: float, dip: float) -> float:
     """Of the tool [rad], for a blade that dips by `dip`, or by more where its heel would hit the
     near wall. tip (3,): from the middle of the pan's floor [m]."""
-    forward = np.array([-np.sin(heading), np.cos(heading)])
-    across = np.array([forward[1], -forward[0]]) * BLADE_HALF_WIDTH
-    heel = tip[:2] - BLADE_LENGTH * forward
-    far = max(float(np.linalg.norm(heel + across)), float(np.linalg.norm(heel - across)))
+    on, aside = along(heading, tip)
+    far = float(np.hypot(on - BLADE_LENGTH, abs(aside) + BLADE_HALF_WIDTH))
     more = _RAISE * max(far - (PAN_RADIUS - _ROOM), 0.0)
     return BEND - min(dip + more, 0.7)
 
