@@ -76,7 +76,8 @@ def down(world: World, step: int) -> np.ndarray:
 
 
 def pushing(world: World, step: int) -> np.ndarray:
-    return np.array([0.0, 0.3, -0.1 if step < 20 else 0.0, 0.0, 0.0, 0.0, 0.0])
+    """Ahead over the egg, then nothing any more."""
+    return np.array([0.0, 0.3, -0.1, 0.0, 0.0, 0.0, 0.0]) * (step < 25)
 
 
 def test_episodes_start_at_rest_egg_and_spatula_in_their_parts_of_the_pan(world: World) -> None:

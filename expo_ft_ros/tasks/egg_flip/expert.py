@@ -47,14 +47,14 @@ class EggHabits(Habits):
 
     def brisk(self) -> EggHabits:
         """See Habits."""
-        return replace(self, speed=1.2 * self.speed, detour=np.zeros(2), off=np.zeros(2))
+        return replace(self, speed=1.4 * self.speed, detour=np.zeros(2), off=np.zeros(2))
 
 
 class Expert(ScriptedExpert[EggSight, EggHabits, Phase]):
     """See the module. It thinks of the blade's tip; the tool goes where that has to be."""
 
     SIGHT, HABITS, FIRST, SALT = EggSight, EggHabits, Phase.REACH, 0xE66F
-    LATE, STUCK, SLOW = 0.4, 15, (Phase.SLIDE, Phase.BACK)
+    LATE, STUCK, SLOW = 0.3, 12, (Phase.SLIDE, Phase.BACK)
 
     def _forget(self) -> None:
         self._was_flipped, self._heading = False, 0.0
