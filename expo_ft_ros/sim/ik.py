@@ -17,6 +17,8 @@ _DAMPING = 0.03
 _NULLSPACE = 0.5  # pull of the elbow towards home [1/s]
 _MAX_LEAD = 0.02  # how far the target may run ahead of the tool [m]
 _MAX_TURN = 0.15  # the same for its orientation [rad]
+_SOLVED_TURN = 0.2  # by which solve() turns the tool at once [rad]
+_ITERATIONS_A_TURN = 10
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,22 @@ class CartesianServo:
         self._q, self._pos, self._quat = state.q.copy(), state.pos.copy(), state.quat.copy()
 
     def solve(self, pos: Vector, quat_wxyz: Vector, iterations: int = 100) -> Vector:
-        """Returns joints (7,) that put the tool at a pose, from home; raises if out of reach."""
-        self._q, self._pos, self._quat = franka.HOME.copy(), pos.copy(), quat_wxyz.copy()
+        """Returns joints (7,) that put the tool at a pose, from home; raises if out of reach.
+
+        A tool that is turned far from home's goes there first and then turns bit by bit, so that
+        the arm stays in home's posture: shoulder, elbow and wrist aren't turned over.
+        """
+        self._q = franka.HOME.copy()
+        self._forward()
+        _, upright = self._pose(self._kin)
+        turn = rotation_between(upright, quat_wxyz)
+        turns = int(np.linalg.norm(turn) // _SOLVED_TURN)
+        for number in range(turns):
+            self._pos, self._quat = pos.copy(), upright.copy()
+            mujoco.mju_quatIntegrate(self._quat, angular_local(upright, turn), number / turns)
+            for _ in range(_ITERATIONS_A_TURN):
+                self._track(0.1)
+        self._pos, self._quat = pos.copy(), quat_wxyz.copy()
         for _ in range(iterations):
             self._track(0.1)
         self._forward()

@@ -11,7 +11,8 @@ import pytest
 
 from expo_ft_ros.robots import load_robot
 from expo_ft_ros.sim import franka
-from expo_ft_ros.sim.ik import rotation_between
+from expo_ft_ros.sim.ik import CartesianServo, rotation_between
+from expo_ft_ros.sim.scene import TOOL_DOWN_WXYZ
 from expo_ft_ros.sim.world import World
 from expo_ft_ros.tasks import TaskConfig, load_task
 from expo_ft_ros.tasks.cube_pick.scene import CUBE_HIGH, CUBE_LOW
@@ -161,7 +162,31 @@ def test_a_control_step_is_far_cheaper_than_its_period(world: World) -> None:
     assert best < 0.03
 
 
-@pytest.mark.parametrize("name", ["cube_pick", "candy_scoop", "flower_insert", "pool_shot"])
+@pytest.mark.parametrize("yaw", [-1.2, 0.0, 1.5])
+@pytest.mark.parametrize("lean", [-0.5, 0.6])
+@pytest.mark.parametrize("y", [-0.22, 0.0])
+def test_a_start_with_a_turned_tool_keeps_the_arm_in_home_s_posture(
+    world: World, yaw: float, lean: float, y: float
+) -> None:
+    """About the base's z, then leaning about its x: the wrist turns, elbow and shoulder don't."""
+    turned, upright, quat = np.zeros(4), np.zeros(4), np.zeros(4)
+    mujoco.mju_axisAngle2Quat(upright, [0.0, 0.0, 1.0], yaw)
+    mujoco.mju_mulQuat(turned, upright, TOOL_DOWN_WXYZ)
+    mujoco.mju_axisAngle2Quat(upright, [1.0, 0.0, 0.0], lean)
+    mujoco.mju_mulQuat(quat, upright, turned)
+    joints = CartesianServo(world.model).solve(np.array([0.43, y, 0.18]), quat)
+    data = mujoco.MjData(world.model)
+    data.qpos[[world.model.joint(name).qposadr[0] for name in franka.JOINTS]] = joints
+    mujoco.mj_kinematics(world.model, data)
+    reached = np.zeros(4)
+    mujoco.mju_mat2Quat(reached, data.site(franka.TCP).xmat)
+    assert np.linalg.norm(rotation_between(reached, quat)) < 0.01
+    assert np.abs(joints - franka.HOME)[:4].max() < 1.3
+
+
+@pytest.mark.parametrize(
+    "name", ["cube_pick", "candy_scoop", "egg_flip", "flower_insert", "pool_shot"]
+)
 def test_a_restored_world_goes_on_bit_for_bit(name: str) -> None:
     """Also from another world's state, and after other things have happened."""
     task = load_task(name)
