@@ -30,8 +30,8 @@ _FACE = 0.012  # this near a side of the workspace is leaving it [m]
 _BEFORE = 0.020  # the feature is carried to this far before the goal [m]
 _AT_GOAL = 0.004  # before it, where the aim must be right [m]
 _ON_LINE, _NEAR_LINE = 0.0018, 0.012  # feature beside the goal's line [m]
-_PUSH = 0.020  # how far ahead of the tool a push aims [m]
 _BLOCKED = 11  # ticks of pushing without getting in after which it is tried anew
+_LOWERING, _AWAY = 10, 0.05  # ticks of lowering at most, way up after letting go [m]
 _IN = 0.003  # the feature this far beyond the goal is in [m]
 _QUIET = 0.3  # what is left of a pull in the phases with a quiet hand
 _CREEP = 0.05  # speed while aiming, of full scale: less would let the device go
@@ -67,9 +67,9 @@ class PlacingSight(Sight):
         """(3,) [m]."""
 
     @property
-    def placed(self) -> bool:
-        """Nothing is left to do but let go."""
-        return self.entered > self.DEPTH
+    def lowered(self) -> bool:
+        """Where the part is let go at the end: it would hang."""
+        return True
 
     @property
     def above(self) -> float:
@@ -115,7 +115,8 @@ class PlacingSight(Sight):
     def remaining(self) -> float:
         """See Sight."""
         if self.held or self.inside:
-            return self.aside + max(-self.entered, 0.0) - 3.0 * max(self.entered, 0.0)
+            done = 3.0 * self.entered + self.width if self.inside else 0.0
+            return self.aside + max(-self.entered, 0.0) - done
         closing = 0.5 * self.width if self.above < _LOW else 0.04
         return 1.0 + float(np.linalg.norm(self.tool - self.grip)) + closing
 
@@ -145,8 +146,7 @@ S = TypeVar("S", bound=PlacingSight)
 
 
 class PlacingExpert(ScriptedExpert[S, PlacingHabits, Phase]):
-    """See the module. LETS_GO: whether the part is let go at the end, and how far it is lowered
-    before, until it hangs [m]."""
+    """See the module. LETS_GO: whether the part is lowered and let go at the end."""
 
     HABITS, FIRST = PlacingHabits, Phase.REACH
     CLOSED = (Phase.CLOSE, Phase.LIFT, Phase.CARRY, Phase.AIM, Phase.ADVANCE, Phase.LOWER)
@@ -182,7 +182,7 @@ class PlacingExpert(ScriptedExpert[S, PlacingHabits, Phase]):
 
     def _entry(self, sight: S) -> Phase:
         if not sight.held:
-            return Phase.LEAVE if sight.placed and self.LETS_GO else Phase.REACH
+            return Phase.LEAVE if sight.inside and self.LETS_GO else Phase.REACH
         return Phase.ADVANCE if sight.inside else Phase.LIFT
 
     def _target(self, sight: S, habits: PlacingHabits) -> Vector:
@@ -206,6 +206,11 @@ class PlacingExpert(ScriptedExpert[S, PlacingHabits, Phase]):
                 speed = _CREEP if self._phase is Phase.AIM else habits.push
                 ahead = speed * self._limits.linear_velocity / habits.gain
                 return tool + np.array([ahead, *(on_line - tool)[1:]]) / _QUIET
+            case Phase.LOWER:
+                down = habits.push * self._limits.linear_velocity / habits.gain
+                return tool - np.array([0.0, 0.0, down / _QUIET])
+            case Phase.LEAVE:
+                return tool + np.array([0.0, 0.0, _AWAY])
         return tool
 
     def _aim(self, habits: PlacingHabits) -> Vector:
@@ -246,4 +251,12 @@ class PlacingExpert(ScriptedExpert[S, PlacingHabits, Phase]):
             case Phase.ADVANCE if ticks > _BLOCKED and not sight.inside:
                 self._tries += 1
                 return Phase.CARRY
+            case Phase.ADVANCE if self.LETS_GO and sight.entered > sight.DEPTH:
+                return Phase.LOWER
+            case Phase.LOWER if sight.lowered or ticks > _LOWERING:
+                return Phase.OPEN
+            case Phase.OPEN if sight.width > _OPEN:
+                return Phase.LEAVE
+            case Phase.LEAVE if not sight.inside and ticks > 4:
+                return Phase.REACH
         return None

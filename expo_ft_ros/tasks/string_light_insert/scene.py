@@ -21,7 +21,7 @@ from expo_ft_ros.sim.scene import (
     add_table,
     body_pose,
 )
-from expo_ft_ros.tasks.string_light.cable import Cable
+from expo_ft_ros.tasks.string_light.cable import Cable, hold_arm
 
 PLUG, SOCKET, CONTACT, GLOW = "plug", "socket", "contact", "glow"
 # Half sizes of handle and prong; middle of the prong in the plug's frame [m].
@@ -86,7 +86,7 @@ class Scene:
         axes = np.array([[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]])
         bulge = np.array([-1.0, -0.3, 0.0])
         _CABLE.lay(model, data, _TIED, middle + axes @ BACK, bulge, (np.eye(3), axes))
-        _hold_arm(model, data)
+        hold_arm(model, data)
         mujoco.mj_step(model, data, nstep=_SETTLING_STEPS)
         data.qvel[:] = 0.0
         return Start(rng.uniform(TOOL_LOW, TOOL_HIGH), TOOL_DOWN_WXYZ, franka.MAX_WIDTH)
@@ -110,13 +110,6 @@ def _prong() -> Vector:
     return np.array(
         [[x, *(corner * (PRONG[1:] - less))] for x, less in rings for corner in corners]
     )
-
-
-def _hold_arm(model: mujoco.MjModel, data: mujoco.MjData) -> None:
-    """The arm stays at home while things come to rest."""
-    for name, angle in zip(franka.JOINTS, franka.HOME, strict=True):
-        data.qpos[model.joint(name).qposadr[0]] = angle
-        data.ctrl[model.actuator(name).id] = angle
 
 
 def _add_socket(spec: mujoco.MjSpec) -> None:
