@@ -114,7 +114,9 @@ def test_reason_says_what_is_missing_and_marks_where_it_looks() -> None:
         ("lid", 0.2, "lid: no such field (did you mean lit?)"),
     ],
 )
-def test_a_bad_parameter_is_refused_while_the_task_is_loaded(field, value, message) -> None:
+def test_a_bad_parameter_is_refused_while_the_task_is_loaded(
+    field: str, value: float, message: str
+) -> None:
     with pytest.raises(ConfigError) as caught:
         load_task("string_light_insert", {f"classifier.parameters.{field}": value})
     assert message in str(caught.value)
@@ -145,7 +147,7 @@ def test_same_seed_and_actions_give_the_same_bits(task: TaskConfig, world: World
         operator = seeded_expert(task, 5)
         for step in range(30):
             world.step(operator.act(view(world, step, Mode.DEMONSTRATE)).action() * LIMITS.scale())
-        return world.data.qpos.tobytes() + world.data.qvel.tobytes()
+        return bytes(world.data.qpos.tobytes() + world.data.qvel.tobytes())
 
     first = states()
     world.images()
@@ -172,7 +174,9 @@ def test_the_expert_turns_the_light_on_and_the_classifier_sees_it(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("shift", [(0.0, 0.02, 0.0), (0.0, 0.0, 0.025)], ids=["side", "over"])
-def test_near_failures_are_no_success(task: TaskConfig, world: World, shift: tuple) -> None:
+def test_near_failures_are_no_success(
+    task: TaskConfig, world: World, shift: tuple[float, ...]
+) -> None:
     world.reset(3)
     policy = expert_policy(task, 3, SOCKET, shift)
     classifier = make_classifier(task)

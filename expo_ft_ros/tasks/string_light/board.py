@@ -2,8 +2,8 @@
 """The scene of both routing tasks: a board with two nails, two bulbs on a cable that hang there.
 
 A bulb stands on the table, or hangs on its nail by the eyelet over its cap. Its frame: origin in
-the middle of the eyelet, z up, the eyelet's hole along x, the cable to both sides along y. Above the
-eyelet is a tab for fingers that close along y. The nails stick out of the board towards -x.
+the middle of the eyelet, z up, the eyelet's hole along x, the cable to both sides along y. Above
+the eyelet is a tab for fingers that close along y. The nails stick out of the board towards -x.
 """
 
 from __future__ import annotations
@@ -74,8 +74,9 @@ class RouteScene:
         )  # fmt: skip
         _add_board(spec)
         world.add_geom(
-            name="post", type=box, pos=_POST + [0.0, 0.012, 0.0], size=[0.02, 0.012, 0.012],
-            rgba=[0.2, 0.2, 0.22, 1.0], contype=franka.TABLE_BIT, conaffinity=0,
+            name="post", type=box, pos=_POST + np.array([0.0, 0.012, 0.0]),
+            size=[0.02, 0.012, 0.012], rgba=[0.2, 0.2, 0.22, 1.0],
+            contype=franka.TABLE_BIT, conaffinity=0,
         )  # fmt: skip
         parent, at = world, _POST
         for name, cable, rgba in zip(BULBS, _CABLES, _COLOURS, strict=True):
@@ -103,9 +104,7 @@ class RouteScene:
         hold_arm(model, data)
         mujoco.mj_step(model, data, nstep=_SETTLING_STEPS)
         data.qvel[:] = 0.0
-        return Start(
-            rng.uniform(self.TOOL_LOW, self.TOOL_HIGH), TOOL_DOWN_WXYZ, franka.MAX_WIDTH
-        )
+        return Start(rng.uniform(self.TOOL_LOW, self.TOOL_HIGH), TOOL_DOWN_WXYZ, franka.MAX_WIDTH)
 
     def success(self, model: mujoco.MjModel, data: mujoco.MjData) -> bool:
         """True while the bulb hangs by its eyelet on its nail, and no finger touches it."""
@@ -182,8 +181,8 @@ def _add_bulb(body: mujoco.MjsBody, rgba: list[float]) -> None:
         type=cylinder, pos=[0.0, 0.0, cap - 0.009], size=[0.012, 0.009, 0.0], mass=0.006,
         rgba=dark, **felt,
     )  # fmt: skip
-    half = (cap - 0.018 - foot) / 2
+    glass = (cap - 0.018 - foot) / 2
     body.add_geom(
-        type=cylinder, pos=[0.0, 0.0, foot + half], size=[0.019, half, 0.0], mass=0.03,
+        type=cylinder, pos=[0.0, 0.0, foot + glass], size=[0.019, glass, 0.0], mass=0.03,
         rgba=rgba, **felt,
     )  # fmt: skip

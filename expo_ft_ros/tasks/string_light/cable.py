@@ -92,9 +92,7 @@ class Cable:
         )  # fmt: skip
         return body
 
-    def _set(
-        self, model: mujoco.MjModel, data: mujoco.MjData, number: int, matrix: Vector
-    ) -> None:
+    def _set(self, model: mujoco.MjModel, data: mujoco.MjData, number: int, matrix: Vector) -> None:
         address = model.joint(f"{self.name}_{number}").qposadr[0]
         quaternion = np.zeros(4)
         mujoco.mju_mat2Quat(quaternion, matrix.ravel())

@@ -11,7 +11,8 @@ import numpy as np
 from expo_ft_ros.data.rotation import matrix_of
 from expo_ft_ros.tasks.expert import Vector
 from expo_ft_ros.tasks.string_light.board import EYELET, NAIL_RADIUS, NAIL_SLOPE, TAB, TAB_AT
-from expo_ft_ros.tasks.string_light.placing import PlacingExpert, PlacingSight
+from expo_ft_ros.tasks.string_light.placing import PlacingExpert
+from expo_ft_ros.tasks.string_light.sight import PlacingSight
 
 _UNDER = np.array([0.0, 0.0, -0.002])  # the eyelet's middle passes the nail's tip so far below [m]
 _LOOSE = 0.0015  # of the nail under the eyelet's upper edge while it hangs [m]
@@ -21,7 +22,7 @@ class BulbSight(PlacingSight):
     """See Sight: the part is a bulb, its feature the eyelet's middle, the goal the nail's tip."""
 
     HELD = (2 * TAB[1] - 0.004, 2 * TAB[1] + 0.008)
-    DEPTH = 0.024
+    DEPTH, RISE = 0.024, float(TAB_AT[2])
     BULB: ClassVar[str]
     NAIL: ClassVar[str]
 
@@ -39,7 +40,8 @@ class BulbSight(PlacingSight):
     @cached_property
     def goal(self) -> Vector:
         """See PlacingSight."""
-        return self.position(self.NAIL) + _UNDER
+        tip: Vector = self.position(self.NAIL) + _UNDER
+        return tip
 
     @property
     def lowered(self) -> bool:

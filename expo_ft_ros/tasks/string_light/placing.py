@@ -8,7 +8,6 @@ x. What is blocked there is taken back and tried again a little beside, as peopl
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import ClassVar, TypeVar
@@ -19,20 +18,24 @@ from expo_ft_ros.tasks.expert import Vector
 from expo_ft_ros.tasks.failure_detector import Help, Signs, beside, too_high
 from expo_ft_ros.tasks.habits import Habits, normal, uniform
 from expo_ft_ros.tasks.scripted_expert import ScriptedExpert
-from expo_ft_ros.tasks.sight import Sight
+from expo_ft_ros.tasks.string_light.sight import (
+    ALIGNED,
+    BEFORE,
+    LOW,
+    NEAR_LINE,
+    ON_LINE,
+    OPEN,
+    PlacingSight,
+)
 
-_OPEN = 0.060  # opening that passes over a part [m]
-_ALIGNED, _MISALIGNED = 0.010, 0.024  # the tool over the grip, horizontally [m]
+_MISALIGNED = 0.024  # the tool over the grip, horizontally [m]
 _FUNNEL, _FUNNEL_LOST = 0.010, 0.020  # misplacement that allows going down, that sends it up [m]
 _AT_GRIP = 0.006  # height error that allows closing [m]
-_LOW = 0.045  # tool this little above the grip is at it [m]
 _FACE = 0.012  # this near a side of the workspace is leaving it [m]
-_BEFORE = 0.020  # the feature is carried to this far before the goal [m]
-_AT_GOAL = 0.004  # before it, where the aim must be right [m]
-_ON_LINE, _NEAR_LINE = 0.0018, 0.012  # feature beside the goal's line [m]
+_AT_GOAL = 0.004  # before the goal, where the aim must be right [m]
+_SLIPPED = 0.009  # of a part that is in: it is gripped anew where it should be [m]
 _BLOCKED = 11  # ticks of pushing without getting in after which it is tried anew
 _LOWERING, _AWAY = 10, 0.05  # ticks of lowering at most, way up after letting go [m]
-_IN = 0.003  # the feature this far beyond the goal is in [m]
 _QUIET = 0.3  # what is left of a pull in the phases with a quiet hand
 _CREEP = 0.05  # speed while aiming, of full scale: less would let the device go
 _SEARCH, _TURN = 0.0012, 2.4  # the next try is so far beside [m], and so far round [rad]
@@ -41,84 +44,6 @@ Phase = Enum(
     "Phase",
     ["REACH", "DESCEND", "CLOSE", "LIFT", "CARRY", "AIM", "ADVANCE", "LOWER", "OPEN", "LEAVE"],
 )
-
-
-class PlacingSight(Sight):
-    """See Sight and the module."""
-
-    HELD: ClassVar[tuple[float, float]]
-    """Least and greatest opening over a part that is held [m]."""
-    DEPTH: ClassVar[float]
-    """How far beyond the goal the feature goes [m]."""
-
-    @property
-    @abstractmethod
-    def grip(self) -> Vector:
-        """Where the tool (3,) grips the part [m]."""
-
-    @property
-    @abstractmethod
-    def feature(self) -> Vector:
-        """(3,) [m]."""
-
-    @property
-    @abstractmethod
-    def goal(self) -> Vector:
-        """(3,) [m]."""
-
-    @property
-    def lowered(self) -> bool:
-        """Where the part is let go at the end: it would hang."""
-        return True
-
-    @property
-    def above(self) -> float:
-        """Tool height above the grip [m]."""
-        return float(self.tool[2] - self.grip[2])
-
-    @property
-    def entered(self) -> float:
-        """How far the feature is beyond the goal along its line [m]; negative before it."""
-        return float((self.feature - self.goal)[0])
-
-    @property
-    def aside(self) -> float:
-        """How far the feature is beside the goal's line [m]."""
-        return float(np.linalg.norm((self.feature - self.goal)[1:]))
-
-    @property
-    def inside(self) -> bool:
-        """The feature has passed the goal, on its line."""
-        return self.entered > _IN and self.aside < _NEAR_LINE
-
-    def misplaced(self, offset: Vector | float = 0.0) -> float:
-        """Horizontal distance of the tool from the grip plus offset [m]."""
-        return float(np.linalg.norm(self.tool[:2] - self.grip[:2] - offset))
-
-    @property
-    def held(self) -> bool:
-        """The part is between closed fingers, by eye."""
-        near = float(np.linalg.norm(self.tool - self.grip)) < 0.03
-        return near and self.HELD[0] < self.width < self.HELD[1]
-
-    @property
-    def ready(self) -> bool:
-        """See Sight: open, over the part, on the way down."""
-        return self.width > _OPEN and self.misplaced() < _ALIGNED and self.above < _LOW
-
-    @property
-    def secured(self) -> bool:
-        """See Sight: held, before the goal and on its line, or in it."""
-        before = self.entered < 0 and self.aside < 2 * _ON_LINE and self.entered > -2 * _BEFORE
-        return self.held and (before or self.inside)
-
-    def remaining(self) -> float:
-        """See Sight."""
-        if self.held or self.inside:
-            done = 3.0 * self.entered + self.width if self.inside else 0.0
-            return self.aside + max(-self.entered, 0.0) - done
-        closing = 0.5 * self.width if self.above < _LOW else 0.04
-        return 1.0 + float(np.linalg.norm(self.tool - self.grip)) + closing
 
 
 @dataclass(frozen=True)
@@ -159,12 +84,12 @@ class PlacingExpert(ScriptedExpert[S, PlacingHabits, Phase]):
         self._tries = 0
 
     def _signs(self, sight: S) -> Signs:
-        low, held, inside = sight.above < _LOW, sight.held, sight.inside
+        low, held, inside = sight.above < LOW, sight.held, sight.inside
         dropped = self._was_held and not held and not inside
         self._was_held = self._was_held or sight.secured
         leaves = beside(self._workspace, sight.tool, _FACE)
         leaves = leaves or too_high(self._workspace, sight.tool, _FACE)
-        astray = held and sight.entered > -0.004 and sight.aside > 2 * _ON_LINE
+        astray = held and sight.entered > -0.004 and sight.aside > 2 * ON_LINE
         return {
             "dropped": (dropped, 2),
             "missed": (not held and not inside and sight.width < sight.HELD[0], 3),
@@ -177,7 +102,7 @@ class PlacingExpert(ScriptedExpert[S, PlacingHabits, Phase]):
     def _needed(self, sight: S, sign: str) -> Help:
         if sign in ("dropped", "beside"):
             return Help.FINISHED
-        at_grip = sight.misplaced() < _ALIGNED and sight.above < _LOW
+        at_grip = sight.misplaced() < ALIGNED and sight.above < LOW
         return Help.SECURED if at_grip or sight.held else Help.READY
 
     def _entry(self, sight: S) -> Phase:
@@ -187,7 +112,9 @@ class PlacingExpert(ScriptedExpert[S, PlacingHabits, Phase]):
 
     def _target(self, sight: S, habits: PlacingHabits) -> Vector:
         tool, grip, to_goal = sight.tool, sight.grip, sight.goal - sight.feature
-        on_line = tool + to_goal + self._aim(habits)
+        on_line: Vector = tool + to_goal + self._aim(habits)
+        if sight.inside:  # a part that is in turns about its place: the hand's height counts
+            on_line[2] = sight.goal[2] + sight.RISE
         match self._phase:
             case Phase.REACH:
                 target = np.array([*(grip[:2] + habits.offset), grip[2] + habits.hover])
@@ -198,19 +125,21 @@ class PlacingExpert(ScriptedExpert[S, PlacingHabits, Phase]):
             case Phase.DESCEND | Phase.CLOSE:
                 return np.array([*(grip[:2] + habits.offset), grip[2]])
             case Phase.LIFT:
-                back = min(0.0, to_goal[0] - _BEFORE)  # out of where it may be stuck
-                return tool + np.array([back, 0.0, max(to_goal[2], 0.0) + habits.lift])
+                back = min(0.0, to_goal[0] - BEFORE)  # out of where it may be stuck
+                lift = max(float(to_goal[2]), 0.0) + habits.lift
+                return np.array([tool[0] + back, tool[1], tool[2] + lift])
             case Phase.CARRY:
-                return on_line - [_BEFORE, 0.0, 0.0]
+                return np.array([on_line[0] - BEFORE, *on_line[1:]])
             case Phase.AIM | Phase.ADVANCE:
                 speed = _CREEP if self._phase is Phase.AIM else habits.push
                 ahead = speed * self._limits.linear_velocity / habits.gain
-                return tool + np.array([ahead, *(on_line - tool)[1:]]) / _QUIET
+                pull = np.array([ahead, *(on_line - tool)[1:]])
+                return np.asarray(tool + pull / _QUIET)
             case Phase.LOWER:
                 down = habits.push * self._limits.linear_velocity / habits.gain
-                return tool - np.array([0.0, 0.0, down / _QUIET])
+                return np.array([*tool[:2], tool[2] - down / _QUIET])
             case Phase.LEAVE:
-                return tool + np.array([0.0, 0.0, _AWAY])
+                return np.array([*tool[:2], tool[2] + _AWAY])
         return tool
 
     def _aim(self, habits: PlacingHabits) -> Vector:
@@ -228,25 +157,27 @@ class PlacingExpert(ScriptedExpert[S, PlacingHabits, Phase]):
         if carries and not sight.held and ticks > 2:
             return Phase.REACH
         match self._phase:
-            case Phase.REACH if off < _FUNNEL and low_enough and sight.width > _OPEN:
+            case Phase.REACH if off < _FUNNEL and low_enough and sight.width > OPEN:
                 return Phase.DESCEND
             case Phase.DESCEND if off > _FUNNEL_LOST:
                 return Phase.REACH
             case Phase.DESCEND if abs(sight.above) < _AT_GRIP:
                 return Phase.CLOSE
             case Phase.CLOSE if sight.held and ticks >= 6:
-                return Phase.LIFT
+                return Phase.ADVANCE if sight.inside else Phase.LIFT
             case Phase.CLOSE if ticks > 12:
                 return Phase.REACH
-            case Phase.LIFT if to_goal[2] < 0.01 and sight.entered < -0.5 * _BEFORE:
+            case Phase.LIFT if to_goal[2] < 0.01 and sight.entered < -0.5 * BEFORE:
                 return Phase.CARRY
-            case Phase.CARRY if sight.aside < _NEAR_LINE and abs(to_goal[0] - _BEFORE) < 0.012:
+            case Phase.CARRY if sight.aside < NEAR_LINE and abs(to_goal[0] - BEFORE) < 0.012:
                 return Phase.AIM
-            case Phase.AIM if off_line < _ON_LINE:
+            case Phase.AIM if off_line < ON_LINE:
                 return Phase.ADVANCE
             case Phase.AIM if sight.entered > -_AT_GOAL:
                 return Phase.CARRY
             case Phase.ADVANCE if not sight.held and not sight.inside:
+                return Phase.REACH
+            case Phase.ADVANCE if sight.inside and sight.misplaced() > _SLIPPED:
                 return Phase.REACH
             case Phase.ADVANCE if ticks > _BLOCKED and not sight.inside:
                 self._tries += 1
@@ -255,7 +186,7 @@ class PlacingExpert(ScriptedExpert[S, PlacingHabits, Phase]):
                 return Phase.LOWER
             case Phase.LOWER if sight.lowered or ticks > _LOWERING:
                 return Phase.OPEN
-            case Phase.OPEN if sight.width > _OPEN:
+            case Phase.OPEN if sight.width > OPEN:
                 return Phase.LEAVE
             case Phase.LEAVE if not sight.inside and ticks > 4:
                 return Phase.REACH

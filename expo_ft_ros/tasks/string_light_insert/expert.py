@@ -9,8 +9,9 @@ import numpy as np
 
 from expo_ft_ros.data.rotation import matrix_of
 from expo_ft_ros.tasks.expert import Vector
-from expo_ft_ros.tasks.string_light.placing import PlacingExpert, PlacingSight
-from expo_ft_ros.tasks.string_light_insert.scene import HANDLE, PLUG, PRONG, SEATED, SOCKET, TIP
+from expo_ft_ros.tasks.string_light.placing import PlacingExpert
+from expo_ft_ros.tasks.string_light.sight import PlacingSight
+from expo_ft_ros.tasks.string_light_insert.scene import DEEPEST, HANDLE, PLUG, SEATED, SOCKET, TIP
 
 _GRIP = np.array([-0.006, 0.0, 0.004])  # of the tool from the plug, base frame [m]
 
@@ -19,12 +20,13 @@ class PlugSight(PlacingSight):
     """See Sight: the part is the plug, its feature the prong's tip, the goal the hole's mouth."""
 
     HELD = (2 * HANDLE[1] - 0.004, 2 * HANDLE[1] + 0.006)
-    DEPTH = 2 * PRONG[0] - SEATED
+    DEPTH, RISE = DEEPEST - SEATED, float(_GRIP[2])
 
     @cached_property
     def grip(self) -> Vector:
         """See PlacingSight."""
-        return self.position(PLUG) + _GRIP
+        grip: Vector = self.position(PLUG) + _GRIP
+        return grip
 
     @cached_property
     def feature(self) -> Vector:

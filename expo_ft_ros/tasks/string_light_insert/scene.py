@@ -32,7 +32,8 @@ BACK = np.array([-HANDLE[0], 0.0, 0.0])
 LEAD = 0.002  # of its edges that is taken off at the tip [m]
 CLEARANCE = 0.0015  # the hole is wider and higher than the prong by so much [m]
 HOLE = np.array([0.60, 0.06, 0.055])  # middle of its mouth [m]
-SEATED = 0.0007  # the tip this near to the depth of a plug that is all the way in [m]
+DEEPEST = 2 * float(PRONG[0]) - 0.0015  # where the contact stops the tip, from the mouth [m]
+SEATED = 0.0007  # the tip this near to it is all the way in [m]
 PRESS = 0.005  # way of the contact [m]
 # Where the middle of the plug may start (x, y) [m], its yaw [rad], and the tool (x, y, z) [m].
 PLUG_LOW, PLUG_HIGH = np.array([0.38, -0.08]), np.array([0.47, 0.10])
@@ -44,7 +45,7 @@ _STAND = np.array([0.073, 0.019, 0.019])  # half sizes of the bulbs' stand [m]
 _STAND_AT = np.array([0.55, -0.21, 0.019])
 _RISE = 0.036  # of the glow [m]
 _WALL = 0.020  # of the socket around its hole [m]
-_DEPTH = 2 * PRONG[0] + PRESS + 0.004  # of the hole [m]
+_DEPTH = 2 * float(PRONG[0]) + 0.005  # of the hole [m]
 _HARD = {"solref": [0.006, 1.0], "solimp": [0.95, 0.99, 0.001, 0.5, 2.0]}
 _SLIPPERY = {"friction": [0.25, 0.005, 0.0001], **_HARD}
 _SETTLING_STEPS = 250
@@ -96,7 +97,7 @@ class Scene:
         plug = data.body(PLUG)
         tip = plug.xpos + plug.xmat.reshape(3, 3) @ TIP
         within = np.abs(tip - HOLE)[1:] < PRONG[1]  # nothing but the hole lets it in so deep
-        return bool(within.all() and tip[0] - HOLE[0] > 2 * PRONG[0] - SEATED)
+        return bool(within.all() and tip[0] - HOLE[0] > DEEPEST - SEATED)
 
     def objects(self, model: mujoco.MjModel, data: mujoco.MjData) -> dict[str, ObjectPose]:
         """The plug and the socket, whose position is the middle of the hole's mouth."""
@@ -132,9 +133,9 @@ def _add_socket(spec: mujoco.MjSpec) -> None:
             type=box, pos=position, size=size, rgba=[0.93, 0.93, 0.90, 1.0],
             contype=franka.TABLE_BIT, conaffinity=0, **_SLIPPERY,
         )  # fmt: skip
-    contact = socket.add_body(name=CONTACT, pos=[2 * PRONG[0] - PRESS, 0.0, 0.0], gravcomp=1)
+    contact = socket.add_body(name=CONTACT, pos=[DEEPEST - PRESS, 0.0, 0.0], gravcomp=1)
     contact.add_joint(
-        name=CONTACT, type=mujoco.mjtJoint.mjJNT_SLIDE, axis=[1, 0, 0], range=[0.0, PRESS + 0.002],
+        name=CONTACT, type=mujoco.mjtJoint.mjJNT_SLIDE, axis=[1, 0, 0], range=[0.0, PRESS],
         stiffness=300.0, damping=2.0,
     )  # fmt: skip
     contact.add_geom(
