@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import pytest
@@ -207,6 +208,10 @@ def test_a_plug_in_the_hole_that_doesn_t_press_the_contact_lights_nothing(
     assert not world.success()
 
 
+def never_closing(act: Policy, world: World, step: int) -> np.ndarray:
+    return np.append(act(world, step)[:6], 1.0)
+
+
 @pytest.mark.slow
 def test_a_good_policy_is_left_alone(task: TaskConfig, world: World) -> None:
     for seed in range(2):
@@ -226,7 +231,7 @@ def test_rescues_a_bad_policy(task: TaskConfig, world: World, kind: str) -> None
         policies: dict[str, Policy] = {
             "frozen": frozen,
             "aside": lambda world, step: np.array([0.0, 0.6, 0.0, 0.0, 0.0, 0.0, 0.0]),
-            "never closing": lambda world, step, act=act: np.r_[act(world, step)[:6], 1.0],
+            "never closing": partial(never_closing, act),
             "beside the hole": expert_policy(task, seed, SOCKET, (0.0, -0.02, 0.0)),
         }
         world.reset(seed + 20)
