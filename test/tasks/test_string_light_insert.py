@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from expo_ft_ros.configuration import ConfigError
+from expo_ft_ros.control.reset_script import ResetScript
 from expo_ft_ros.data.types import Observation, Proprio
 from expo_ft_ros.robots import load_robot
 from expo_ft_ros.sim.world import World
@@ -206,6 +207,28 @@ def test_a_plug_in_the_hole_that_doesn_t_press_the_contact_lights_nothing(
         world.step(np.zeros(7))
         assert not classifier(observe(world, images=True)).success
     assert not world.success()
+
+
+@pytest.mark.slow
+def test_the_reset_script_pulls_the_plug_out_and_drops_it_within_reach(
+    task: TaskConfig, world: World
+) -> None:
+    low, high = (np.array(side)[:2] for side in (task.workspace.low, task.workspace.high))
+    for seed in range(2):
+        world.reset(seed)
+        shown = seeded_expert(task, seed)
+        assert episode(task, world, shown, Mode.DEMONSTRATE, done=World.success).success
+        script = ResetScript(task.reset_script, LIMITS, task.period, seed=seed)
+        while not script.done:
+            world.step(script.advance(world.proprio()) * LIMITS.scale(), task.period)
+            assert not script.failed, script.failed
+        plug, quaternion = world.objects()[PLUG]
+        assert plug[2] == pytest.approx(HANDLE[2], abs=0.003)
+        assert np.all((plug[:2] > low) & (plug[:2] < high))
+        assert abs(2 * np.arctan2(quaternion[2], quaternion[3])) < 0.6
+        assert episode(
+            task, world, seeded_expert(task, seed + 50), Mode.DEMONSTRATE, done=World.success
+        ).success
 
 
 def never_closing(act: Policy, world: World, step: int) -> np.ndarray:
