@@ -156,6 +156,14 @@ class Study:
             return [0]
         return [*(steps for steps in self.options.steps_to_test_at if steps < self.last), self.last]
 
+    def tests(self, run: StudyRun) -> Iterator[tuple[int, SelectionRule]]:
+        """Online steps and selection rule of each test: of the last weights by every rule of the
+        run's, of those before by the agent's and the VLA's alone."""
+        for steps in self.tested_at(run):
+            for rule in run.rules:
+                if steps in (0, self.last) or rule in ("agent", "vla"):
+                    yield steps, rule
+
     @property
     def scenes(self) -> range:
         """The scenes' seeds of a test, the same for every run."""
@@ -256,8 +264,7 @@ def do_run(study: Study, run: StudyRun) -> str:
         return f"{run.name}: {content['failed']} (move {study.path(run)} away: it starts over)"
     due = [
         (steps, rule)
-        for steps in study.tested_at(run)
-        for rule in run.rules
+        for steps, rule in study.tests(run)
         if trials_of(study, content, steps, rule) is None
     ]
     if not due:

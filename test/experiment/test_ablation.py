@@ -103,6 +103,11 @@ def test_there_is_a_run_for_each_arm_share_and_seed(tmp_path):
     assert [run.name for run in study.starts] == [f"start_seed{seed}" for seed in range(3, 8)]
     assert study.tested_at(study.runs[0]) == [2000, 4000, 8000]
     assert study.tested_at(study.starts[0]) == [0]
+    full = StudyRun("full", 0.0, 3)
+    early = [(steps, rule) for steps in (2000, 4000) for rule in ("agent", "vla")]
+    last = [(8000, rule) for rule in ("agent", "choice", "random", "vla")]
+    assert [*study.tests(full)] == early + last
+    assert [*study.tests(StudyRun("start", 0.0, 3))] == [(0, "vla")]
     of_arm = {arm: study.config(arm) for arm in study.options.arm_names}
     assert of_arm["imitation"].candidates == 1
     assert of_arm["choice"].candidates == of_arm["full"].candidates
