@@ -5,7 +5,8 @@
     ./expo-ft python benchmarks/tables.py curves.png [part of a name ...]  (needs matplotlib)
 
 Each row is one seed of one result file in benchmarks/results/. "differs" names the fields that were
-other than what the preset, the size and the task say today, whatever they said then.
+other than what the preset, the size and the task say today, whatever they said then; of results
+from before CHANGED, other than what they said on the day before.
 """
 
 import json
@@ -19,6 +20,27 @@ from expo_ft_ros.tasks import load_task
 
 RESULTS = Path(__file__).resolve().parent / "results"
 WINDOW = 20
+CHANGED = "2026-11-30"
+SMALL_BEFORE = {
+    "vla_encoder_every": "10",
+    "vla_encoder_steps": "300",
+    "vla_encoder_batch": "32",
+    "vla_steps_per_update": "10",
+    "replay_capacity": "16000",
+}
+RECOMMENDED_BEFORE = {
+    "acting_candidates": "0",
+    "critic_steps_per_update": "20",
+    "edit.gripper_decisions": "0",
+    "edits_after": "2000",
+    "explore_share": "0",
+    "explore_share_warmup": "0",
+    "minimum_of": "10",
+    "refresh_per_update": "64",
+    "value.members": "10",
+    "warmup_updates": "40",
+}
+"""What size and preset said before CHANGED."""
 RENAMED = {"unmended": "exclude_pre_intervention", "gripper_lift": "cube_pick"}
 """Values of results -> what they are called today."""
 HEAD = (
@@ -78,7 +100,12 @@ def differences(result: dict[str, Any]) -> str:
     ignored = ["threads="]
     if options["algorithm"] != "expo_ft" or not result["config"]["edits"]:
         ignored += ["edit.", "edits_after="]
-    today = load_preset(options["preset"], options["size"]).model_dump()
+    before: dict[str, str] = {}
+    if result.get("machine", {}).get("time", "") < CHANGED and options["size"] == "small":
+        before = dict(SMALL_BEFORE)
+    if before and options["preset"] == "recommended":
+        before |= RECOMMENDED_BEFORE
+    today = load_preset(options["preset"], options["size"], before).model_dump()
     loaded = load_task(options["task"])
     task = loaded.model_dump(mode="json")
     # Results name the code of a task, also where it is the task's own.

@@ -114,7 +114,9 @@ class SizeConfig(Config, Generic[P]):
     augmented_features: int = Field(
         4, ge=0, description="augmented draws whose features are kept, beside the plain image's"
     )
-    replay_capacity: int = Field(16000, ge=100, description="slots")
+    replay_capacity: int = Field(
+        26000, ge=100, description="slots: the longest task's steps (Table 4) and demonstrations"
+    )
     cache_bytes: int = Field(
         4_000_000_000,
         ge=0,

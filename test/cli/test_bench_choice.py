@@ -20,8 +20,8 @@ from support.kept_runs import kept_run
 
 pytestmark = pytest.mark.slow
 
-DRAWN = "change:=minimum_of=2"
-"""Of ten members: which are drawn matters."""
+DRAWN = "change:=minimum_of=2,value.acting_value=minimum,acting_candidates=0"
+"""Of five members: which are drawn matters."""
 FEW = ["episodes:=2", "decisions:=2", "random_edits:=1", "gripper:=1", DRAWN]
 
 

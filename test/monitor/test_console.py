@@ -19,7 +19,7 @@ from expo_ft_ros.experiment.operator_word import words_of
 from expo_ft_ros.monitor.console import Console
 from expo_ft_ros.monitor.controls_page import BUTTONS
 from expo_ft_ros.monitor.playback import Recordings
-from expo_ft_ros.monitor.view import Diagnostic, LearningView, Level, View
+from expo_ft_ros.monitor.view import Diagnostic, LearningView, Level, SessionView, View
 from expo_ft_ros.recording.episode_store import load_episode
 from expo_ft_ros.robots import load_robot
 from expo_ft_ros.tasks import load_task
@@ -159,10 +159,11 @@ def test_every_button_reaches_its_action_and_its_reply_is_shown(visit, played):
     # There is nothing to go on from, or to release, before.
     for name in ("resume", "acknowledge", "release"):
         assert visit.button(BUTTONS[name].label).is_disabled()
-    running = EpisodeSnapshot(12, "running", "rl")
+    running = EpisodeSnapshot(12, "running", "collect")
     stopped = EpisodeSnapshot(12, "stopped", "rl", cause="estop", paused=True)
     for episode in (running, stopped):
-        played.view = make_view(episode=episode, cause=DEVICE_LOST)
+        collecting = SessionView("collect", 1, 10, 0, 0)
+        played.view = make_view(episode=episode, session=collecting, cause=DEVICE_LOST)
         visit.read(f"{episode.state}")
         for name, (label, _) in BUTTONS.items():
             if name in played.calls or name not in offered(episode):
