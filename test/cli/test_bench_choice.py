@@ -20,7 +20,10 @@ from support.kept_runs import kept_run
 
 pytestmark = pytest.mark.slow
 
-DRAWN = "change:=minimum_of=2,value.acting_value=minimum,acting_candidates=0"
+DRAWN = (
+    "change:=minimum_of=2,value.acting_value=minimum,acting_candidates=0,"
+    "edit.gripper_decisions=0,explore_share=0,explore_share_warmup=0"
+)
 """Of five members: which are drawn matters."""
 FEW = ["episodes:=2", "decisions:=2", "random_edits:=1", "gripper:=1", DRAWN]
 

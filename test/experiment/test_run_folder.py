@@ -96,7 +96,7 @@ def test_a_folder_that_cannot_be_made_is_one_clear_line(tmp_path):
 
 def test_a_run_whose_replay_would_forget_its_demonstrations_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="the demonstrations would be forgotten"):
-        train("steps:=20000", f"run_dir:={tmp_path / 'run'}")
+        train("steps:=40000", f"run_dir:={tmp_path / 'run'}")
     assert not (tmp_path / "run").exists()
 
 

@@ -124,4 +124,4 @@ def test_replay_holds_every_task_s_run(size, task):
     config, wanted = load_preset(size=size), load_task(task)
     require_room(config, wanted.env_steps, wanted.demonstrations, wanted.max_steps)
     with pytest.raises(ConfigError, match="the demonstrations would be forgotten"):
-        require_room(config, 20_000, 10, wanted.max_steps)
+        require_room(config, 40_000, 10, wanted.max_steps)

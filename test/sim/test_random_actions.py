@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pytest
 
@@ -37,16 +35,3 @@ def test_random_actions_leave_every_thing_finite_and_on_the_table(name: str) -> 
             for thing, (position, _) in world.objects().items():
                 over = np.all((position[:2] > TABLE_LOW) & (position[:2] < TABLE_HIGH))
                 assert not over or position[2] > -0.004, thing
-
-
-@pytest.mark.realtime
-@pytest.mark.parametrize("name", known_tasks())
-def test_a_scene_steps_at_ten_times_real_time(name: str) -> None:
-    world = make_world(load_task(name), LIMITS)
-    world.reset(0)
-    best = float("inf")
-    for _ in range(20):
-        began = time.process_time()
-        world.step(np.zeros(7))
-        best = min(best, time.process_time() - began)
-    assert best < 0.01
