@@ -97,6 +97,8 @@ def examine(name: str, episodes: int, first: int) -> dict[str, object]:
             if found := fault(world):
                 faults.setdefault(found, []).append(seed)
                 break
+        if (seed - first + 1) % 100 == 0:
+            print(f"{name}: {seed - first + 1} of {episodes}, faults {faults}", flush=True)
     world.close()
     return {
         "task": name,

@@ -123,7 +123,7 @@ def test_a_person_is_told_what_matters_at_each_moment(graph, browser, seat):
         pages.tell("A PERSON DRIVES", "demonstration 1 of 1", until=drive)
         pages.press("success")
         pages.tell("IMITATING", "%")
-        pages.tell("HANDS OFF", "trial 1 of 1", patience=180)
+        pages.tell("HANDS OFF", "trial 1 of 1", patience=400)
         pages.tell("POLICY DRIVES", "online steps", patience=120)
         pages.tell("A PERSON DRIVES", until=drive)
         pages.tell("POLICY DRIVES")
