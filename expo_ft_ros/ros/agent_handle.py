@@ -46,7 +46,7 @@ class LearningParameters(NodeParameters):
         "", "Project of Weights & Biases that scalars are sent to; empty: none is."
     )
     checkpoint: str = parameter(
-        "", "Weights to begin with; empty: the run's newest, where it has any."
+        "", "Weights to act with; empty: those of the run's newest, with all that learns from them."
     )
 
 
@@ -86,12 +86,13 @@ def make_agent(wanted: LearningParameters) -> Agent:
     config = config.model_copy(update=changed)
     views = load_robot(wanted.robot).views
     agent = Agent(load_task(wanted.task), config, views, wanted.seed, wanted.algorithm)
-    weights = Path(wanted.checkpoint) if wanted.checkpoint else None
-    if weights is None and wanted.run_dir:
+    if wanted.checkpoint:
+        # Nothing is learned from them.
+        agent.load_weights(Path(wanted.checkpoint))
+    elif wanted.run_dir:
         newest, skipped = newest_whole(Path(wanted.run_dir) / CHECKPOINTS)
         for path in skipped:
             _log.warning("%s is cut off or damaged, and was skipped", path)
-        weights = newest.path if newest else None
-    if weights is not None:
-        agent.load(weights)
+        if newest:
+            agent.load(newest.path)
     return agent
