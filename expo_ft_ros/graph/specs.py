@@ -17,6 +17,7 @@ from expo_ft_ros.experiment.environment import find_rviz
 from expo_ft_ros.experiment.option_checks import camera_topics
 from expo_ft_ros.experiment.options import (
     CollectOptions,
+    DemoOptions,
     PolicyOptions,
     RunOptions,
     SimOptions,
@@ -164,7 +165,8 @@ def _world(options: RunOptions, run_dir: Path) -> list[NodeSpec]:
     driver = DRIVERS.get(options.operator)
     teleop: dict[str, Parameter] = {
         "device": driver.device if driver else "spacenav",
-        "device_needed": driver is not None,
+        # Of a demonstration of what has been learned the policy doesn't wait for anybody.
+        "device_needed": driver is not None and not isinstance(options, DemoOptions),
     }
     own_driver = options.operator == "spacemouse" and options.spacemouse == "libspnav"
     specs = [
