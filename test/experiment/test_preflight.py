@@ -15,6 +15,7 @@ from expo_ft_ros.experiment.environment import claim_domain
 from expo_ft_ros.experiment.options import CollectOptions, SimOptions, TrainOptions
 from expo_ft_ros.experiment.preflight import open_run
 from expo_ft_ros.recording.lerobot import DatasetWriter
+from expo_ft_ros.rl.config import SizeConfig
 from support.episodes import make_episode
 
 
@@ -151,10 +152,10 @@ def test_a_cell_that_cannot_be_learned_from_is_named_before_there_is_a_folder(ru
 
 def test_a_dataset_that_replay_has_no_room_for_is_refused(tmp_path, monkeypatch):
     folder = dataset(tmp_path / "dataset", 30)
-    refused(
-        r"30 steps of the dataset .*would be forgotten", f"demonstrations:={folder}", "steps:=15980"
-    )
-    open_run("train", [f"demonstrations:={folder}", "steps:=15000"], TrainOptions).close()
+    room = SizeConfig.model_fields["replay_capacity"].default
+    words = [f"demonstrations:={folder}", f"steps:={room - 20}"]
+    refused(r"30 steps of the dataset .*would be forgotten", *words)
+    open_run("train", [words[0], f"steps:={room - 1000}"], TrainOptions).close()
 
 
 def test_options_of_a_run_that_goes_on_count_when_new_ones_are_checked():
