@@ -19,19 +19,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from driving import LIMITS, drive
 from near_failures import Mistake, near_failures, right
 
-from expo_ft_ros.control.safety_filter import SafetyConfig, SafetyFilter
 from expo_ft_ros.data.types import Observation
 from expo_ft_ros.experiment.machine import machine
-from expo_ft_ros.robots import load_robot
 from expo_ft_ros.sim.world import World
 from expo_ft_ros.tasks import TaskConfig, known_tasks, load_task
 from expo_ft_ros.tasks.classifiers import make_classifier
-from expo_ft_ros.tasks.experts import IDLE, Mode, OperatorView, make_expert
+from expo_ft_ros.tasks.experts import make_expert
 from expo_ft_ros.tasks.scenes import make_world
 
-LIMITS = load_robot("sim").limits
 RESULTS = Path(__file__).parent / "results"
 SUCCESS = "success"
 
@@ -61,27 +59,19 @@ class Played:
 def play(
     task: TaskConfig, world: World, seed: int, kind: str, mistake: Mistake, steps: int
 ) -> Played:
-    """Plays one episode as the cell does: a command reaches the robot on the next tick."""
-    classifier = make_classifier(task)
-    safety = SafetyFilter(SafetyConfig.load(), LIMITS, task.workspace)
+    """Plays one episode, to where the classifier sees success or for so many steps."""
+    classifier, reason = make_classifier(task), ""
     world.reset(seed)
     expert = make_expert(task, LIMITS, np.random.default_rng(0))
     expert.reset(seed)
-    command, reason = IDLE, ""
-    for step in range(steps + 1):
-        proprio = world.proprio()
-        seen = Observation(step, world.time, world.images(), proprio, "")
-        if step == 0:
+    for view in drive(task, world, lambda view: mistake(world, view, expert), steps + 1):
+        seen = Observation(view.step, world.time, world.images(), view.proprio, "")
+        if view.step == 0:
             classifier.reset(seen)
         verdict = classifier(seen)
         reason = verdict.reason
         if verdict.success:
-            return Played(kind, seed, True, world.success(), step, reason)
-        view = OperatorView(proprio, world.objects(), step, Mode.DEMONSTRATE)
-        upcoming = mistake(world, view, expert)
-        action = safety.filter(command.action(), proprio, task.period).action
-        world.step(action * LIMITS.scale(), task.period)
-        command = upcoming
+            return Played(kind, seed, True, world.success(), view.step, reason)
     return Played(kind, seed, False, world.success(), steps, reason)
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from expo_ft_ros.tasks import known_tasks
+
 pytestmark = pytest.mark.process
 
 ROOT = Path(__file__).parents[1]
@@ -36,3 +38,8 @@ def test_every_committed_result_is_in_the_tables():
     documented = (ROOT / "docs" / "experiments.md").read_text()
     for path in listed.stdout.splitlines():
         assert Path(path).stem.removeprefix("learn_") in documented
+
+
+def test_every_task_has_near_failures():
+    files = {path.stem for path in (ROOT / "benchmarks" / "near_failures").glob("*.py")}
+    assert set(known_tasks()) <= files

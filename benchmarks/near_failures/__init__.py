@@ -2,7 +2,8 @@
 """How an operator nearly does each task: a file a task, found by its name.
 
 A file has NEAR_FAILURES, functions that make one mistake of a kind from a random generator, and
-STEPS, ticks within which all that can go wrong has.
+STEPS, ticks within which all that can go wrong has. A mistake may also meddle with the things
+themselves (World.place, world.data): the next reset sets them anew, but not the model.
 """
 
 from __future__ import annotations
@@ -53,9 +54,26 @@ def believing(view: OperatorView, objects: Objects, expert: Expert) -> OperatorC
     return expert.act(replace(view, objects=objects))
 
 
+def mistaking(name: str, offset: tuple[float, float, float]) -> Mistake:
+    """Takes the object of that name to be somewhere else."""
+    return lambda world, view, expert: believing(view, shifted(view.objects, name, offset), expert)
+
+
 def right(world: World, view: OperatorView, expert: Expert) -> OperatorCommand:
     """No mistake."""
     return expert.act(view)
+
+
+def right_until(happens: Callable[[OperatorView], bool], command: OperatorCommand) -> Mistake:
+    """No mistake until something happens; from then on one command."""
+    has_happened = False
+
+    def act(world: World, view: OperatorView, expert: Expert) -> OperatorCommand:
+        nonlocal has_happened
+        has_happened = has_happened or happens(view)
+        return command if has_happened else expert.act(view)
+
+    return act
 
 
 def beside(rng: np.random.Generator, least: float, most: float) -> tuple[float, float, float]:

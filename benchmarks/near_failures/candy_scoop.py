@@ -18,7 +18,7 @@ from expo_ft_ros.tasks.candy_scoop.scene import (
 )
 from expo_ft_ros.tasks.candy_scoop.sight import CandySight
 from expo_ft_ros.tasks.experts import IDLE, Expert, OperatorCommand, OperatorView
-from near_failures import Mistake, Objects, believing, shifted
+from near_failures import Mistake, Objects, believing, mistaking, shifted
 
 STEPS = 115
 
@@ -33,9 +33,7 @@ def beside(rng: np.random.Generator) -> Mistake:
     """Pours on the table, on one of three sides of the target."""
     sides = ((0.0, -0.10, 0.0), (0.11, 0.0, 0.0), (-0.11, 0.0, 0.0))
     offset = sides[rng.integers(len(sides))]
-    return lambda world, view, expert: believing(
-        view, shifted(view.objects, TARGET, offset), expert
-    )
+    return mistaking(TARGET, offset)
 
 
 def empty(rng: np.random.Generator) -> Mistake:
@@ -62,9 +60,8 @@ def few(rng: np.random.Generator) -> Mistake:
             held = in_bowl(places, scene.tool, scene.axes)
             for i in np.flatnonzero(held)[keep:]:
                 across = rng.uniform(-0.7, 0.7, 2) * BIN_HALF
-                start = world.model.joint(names[i]).qposadr[0]
-                height = 0.05 + 0.024 * (i % 5)
-                world.data.qpos[start : start + 3] = BIN_AT + np.array([*across, height])
+                place = BIN_AT + np.array([*across, 0.05 + 0.024 * (i % 5)])
+                world.place(names[i], place, view.objects[names[i]][1])
         return believing(view, all_scooped(view.objects, scene) if lost else view.objects, expert)
 
     return act

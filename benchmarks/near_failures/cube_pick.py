@@ -10,7 +10,7 @@ import numpy as np
 from expo_ft_ros.sim.world import World
 from expo_ft_ros.tasks.cube_pick.expert import CubeSight
 from expo_ft_ros.tasks.experts import Expert, OperatorCommand, OperatorView
-from near_failures import Mistake, believing, shifted
+from near_failures import Mistake, believing, right_until, shifted
 from near_failures import beside as offset_beside
 
 STEPS = 80
@@ -44,15 +44,13 @@ def low(rng: np.random.Generator) -> Mistake:
 
 def dropped(rng: np.random.Generator) -> Mistake:
     """Lifts the cube, opens the gripper, and goes on up."""
-    at, gone = rng.uniform(0.03, 0.05), False
+    at = rng.uniform(0.03, 0.05)
 
-    def act(world: World, view: OperatorView, expert: Expert) -> OperatorCommand:
-        nonlocal gone
+    def lifted(view: OperatorView) -> bool:
         sight = CubeSight(view)
-        gone = gone or (sight.held and bool(sight.cube[2] > at))
-        return OperatorCommand(_UP, "open", True) if gone else expert.act(view)
+        return sight.held and bool(sight.cube[2] > at)
 
-    return act
+    return right_until(lifted, OperatorCommand(_UP, "open", True))
 
 
 def in_the_air(rng: np.random.Generator) -> Mistake:

@@ -9,7 +9,7 @@ from expo_ft_ros.sim.world import World
 from expo_ft_ros.tasks.experts import IDLE, Expert, OperatorCommand, OperatorView
 from expo_ft_ros.tasks.flower_insert.scene import BOTTLE, DEPTH, MOUTH_HEIGHT, STEM_LENGTH
 from expo_ft_ros.tasks.flower_insert.sight import FlowerSight
-from near_failures import Mistake, believing, shifted
+from near_failures import Mistake, believing, mistaking, shifted
 from near_failures import beside as offset_beside
 
 STEPS = 70
@@ -36,10 +36,7 @@ def beside(rng: np.random.Generator) -> Mistake:
 
 def far_beside(rng: np.random.Generator) -> Mistake:
     """Goes down well beside the bottle."""
-    offset = offset_beside(rng, 0.045, 0.08)
-    return lambda world, view, expert: believing(
-        view, shifted(view.objects, BOTTLE, offset), expert
-    )
+    return mistaking(BOTTLE, offset_beside(rng, 0.045, 0.08))
 
 
 def shallow(rng: np.random.Generator) -> Mistake:
@@ -73,10 +70,7 @@ def on_the_rim(rng: np.random.Generator) -> Mistake:
 
 def above(rng: np.random.Generator) -> Mistake:
     """Holds the stem over the mouth."""
-    height = rng.uniform(0.0, 0.03)
-    return lambda world, view, expert: believing(
-        view, shifted(view.objects, BOTTLE, (0.0, 0.0, 0.08 + height)), expert
-    )
+    return mistaking(BOTTLE, (0.0, 0.0, 0.08 + rng.uniform(0.0, 0.03)))
 
 
 NEAR_FAILURES = (beside, far_beside, shallow, on_the_rim, above)

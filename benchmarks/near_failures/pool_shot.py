@@ -11,7 +11,7 @@ from expo_ft_ros.sim.world import World
 from expo_ft_ros.tasks.experts import Expert, OperatorCommand, OperatorView
 from expo_ft_ros.tasks.pool_shot.scene import BLACK
 from expo_ft_ros.tasks.pool_shot.sight import PoolSight
-from near_failures import Mistake, believing, shifted
+from near_failures import Mistake, mistaking
 
 STEPS = 70
 
@@ -44,14 +44,12 @@ def too_hard(rng: np.random.Generator) -> Mistake:
 
 def misjudged(rng: np.random.Generator) -> Mistake:
     """Takes the black ball to lie elsewhere on its line: it goes past the pocket."""
-    offset = (0.0, float(rng.choice([-1, 1]) * rng.uniform(0.006, 0.016)), 0.0)
-    return lambda world, view, expert: believing(view, shifted(view.objects, BLACK, offset), expert)
+    return mistaking(BLACK, (0.0, float(rng.choice([-1, 1]) * rng.uniform(0.006, 0.016)), 0.0))
 
 
 def past(rng: np.random.Generator) -> Mistake:
     """The white ball misses the black one."""
-    offset = (0.0, float(rng.choice([-1, 1]) * rng.uniform(0.035, 0.05)), 0.0)
-    return lambda world, view, expert: believing(view, shifted(view.objects, BLACK, offset), expert)
+    return mistaking(BLACK, (0.0, float(rng.choice([-1, 1]) * rng.uniform(0.035, 0.05)), 0.0))
 
 
 def at_the_black(rng: np.random.Generator) -> Mistake:

@@ -5,11 +5,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from expo_ft_ros.sim.world import World
-from expo_ft_ros.tasks.experts import Expert, OperatorCommand, OperatorView
+from expo_ft_ros.tasks.experts import OperatorCommand, OperatorView
 from expo_ft_ros.tasks.string_light.board import NAILS
 from expo_ft_ros.tasks.string_light.hanging import BulbSight
-from near_failures import Kind, Mistake, believing, shifted
+from near_failures import Kind, Mistake, mistaking, right_until
 
 STEPS = 115
 _STILL = OperatorCommand(active=True)
@@ -21,10 +20,7 @@ def kinds(sight_of: type[BulbSight]) -> tuple[Kind, ...]:
     """Those of the bulb and the nail of a view."""
 
     def at(offset: tuple[float, float, float]) -> Mistake:
-        def act(world: World, view: OperatorView, expert: Expert) -> OperatorCommand:
-            return believing(view, shifted(view.objects, sight_of.NAIL, offset), expert)
-
-        return act
+        return mistaking(sight_of.NAIL, offset)
 
     def beside(rng: np.random.Generator) -> Mistake:
         """Takes the bulb past the nail, on either side or under it, and lets go there."""
@@ -38,39 +34,32 @@ def kinds(sight_of: type[BulbSight]) -> tuple[Kind, ...]:
 
     def short(rng: np.random.Generator) -> Mistake:
         """Lets go before the eyelet is over the nail."""
-        before, gone = rng.uniform(0.003, 0.015), False
+        before = rng.uniform(0.003, 0.015)
 
-        def act(world: World, view: OperatorView, expert: Expert) -> OperatorCommand:
-            nonlocal gone
+        def near(view: OperatorView) -> bool:
             sight = sight_of(view)
-            gone = gone or (sight.held and sight.entered > -before)
-            return _LET_GO if gone else expert.act(view)
+            return sight.held and sight.entered > -before
 
-        return act
+        return right_until(near, _LET_GO)
 
     def kept(rng: np.random.Generator) -> Mistake:
         """Hangs it and doesn't let go."""
-        hangs = False
 
-        def act(world: World, view: OperatorView, expert: Expert) -> OperatorCommand:
-            nonlocal hangs
+        def hangs(view: OperatorView) -> bool:
             sight = sight_of(view)
-            hangs = hangs or (sight.inside and sight.lowered)
-            return _STILL if hangs else expert.act(view)
+            return sight.inside and sight.lowered
 
-        return act
+        return right_until(hangs, _STILL)
 
     def thrown(rng: np.random.Generator) -> Mistake:
         """Lets go on the way, going up: for a moment the bulb is high and the gripper open."""
-        before, gone = rng.uniform(0.04, 0.07), False
+        before = rng.uniform(0.04, 0.07)
 
-        def act(world: World, view: OperatorView, expert: Expert) -> OperatorCommand:
-            nonlocal gone
+        def on_the_way(view: OperatorView) -> bool:
             sight = sight_of(view)
-            gone = gone or (sight.held and sight.aside < 0.02 and sight.entered > -before)
-            return _THROW if gone else expert.act(view)
+            return sight.held and sight.aside < 0.02 and sight.entered > -before
 
-        return act
+        return right_until(on_the_way, _THROW)
 
     def between(rng: np.random.Generator) -> Mistake:
         """Takes it between the nails, at their height, and lets go there."""

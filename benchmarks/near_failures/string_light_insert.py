@@ -5,11 +5,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from expo_ft_ros.sim.world import World
-from expo_ft_ros.tasks.experts import Expert, OperatorCommand, OperatorView
+from expo_ft_ros.tasks.experts import OperatorCommand, OperatorView
 from expo_ft_ros.tasks.string_light_insert.expert import PlugSight
 from expo_ft_ros.tasks.string_light_insert.scene import SOCKET
-from near_failures import Mistake, believing, shifted
+from near_failures import Mistake, mistaking, right_until
 
 STEPS = 115
 _STILL = OperatorCommand(active=True)
@@ -17,9 +16,7 @@ _LET_GO = OperatorCommand(np.zeros(6), "open", True)
 
 
 def _at(offset: tuple[float, float, float]) -> Mistake:
-    return lambda world, view, expert: believing(
-        view, shifted(view.objects, SOCKET, offset), expert
-    )
+    return mistaking(SOCKET, offset)
 
 
 def beside(rng: np.random.Generator) -> Mistake:
@@ -34,28 +31,24 @@ def over(rng: np.random.Generator) -> Mistake:
 
 def short(rng: np.random.Generator) -> Mistake:
     """Stops in the hole, before the contact or while the prong presses it."""
-    depth, stopped = rng.uniform(0.008, 0.0185), False
+    depth = rng.uniform(0.008, 0.0185)
 
-    def act(world: World, view: OperatorView, expert: Expert) -> OperatorCommand:
-        nonlocal stopped
+    def inside(view: OperatorView) -> bool:
         sight = PlugSight(view)
-        stopped = stopped or (sight.inside and sight.entered > depth)
-        return _STILL if stopped else expert.act(view)
+        return sight.inside and sight.entered > depth
 
-    return act
+    return right_until(inside, _STILL)
 
 
 def dropped(rng: np.random.Generator) -> Mistake:
     """Lets go before the socket."""
-    before, gone = rng.uniform(0.010, 0.05), False
+    before = rng.uniform(0.010, 0.05)
 
-    def act(world: World, view: OperatorView, expert: Expert) -> OperatorCommand:
-        nonlocal gone
+    def near(view: OperatorView) -> bool:
         sight = PlugSight(view)
-        gone = gone or (sight.held and sight.entered > -before)
-        return _LET_GO if gone else expert.act(view)
+        return sight.held and sight.entered > -before
 
-    return act
+    return right_until(near, _LET_GO)
 
 
 def at_the_bulbs(rng: np.random.Generator) -> Mistake:

@@ -16,7 +16,7 @@ from expo_ft_ros.robots import RobotConfig, RobotLimits
 from expo_ft_ros.sim import franka
 from expo_ft_ros.sim.ik import CartesianServo, ServoState
 from expo_ft_ros.sim.render import Renderer, make_renderer
-from expo_ft_ros.sim.scene import ObjectPose, Scene, WatchingScene
+from expo_ft_ros.sim.scene import ObjectPose, Scene, Vector, WatchingScene, place_body
 
 CAMERAS = ("side", "wrist")
 """The cameras that are drawn where nothing else is said; there is one above the table, too: top."""
@@ -210,6 +210,15 @@ class World:
     def objects(self) -> dict[str, ObjectPose]:
         """Returns name -> position (3,) [m], quaternion x, y, z, w in the base frame."""
         return self._scene.objects(self.model, self.data)
+
+    def place(self, body: str, position: Vector, quaternion: Vector) -> None:
+        """Puts a thing at position (3,) [m] with quaternion x, y, z, w, at rest.
+
+        Raises:
+            ValueError: for one that isn't free to move.
+        """
+        place_body(self.model, self.data, body, position, quaternion)
+        self._refresh()
 
     def success(self) -> bool:
         """True where the task is done, by ground truth."""

@@ -26,6 +26,9 @@ def _has_area(region: Box) -> Box:
     return region
 
 
+Share = Annotated[float, Field(ge=0, le=1)]
+"""Part of a whole, in [0, 1]."""
+
 Region = Annotated[Box, AfterValidator(_has_area)]
 """left, top, right, bottom, as parts of an image's width and height in [0, 1]."""
 
@@ -78,6 +81,14 @@ class Colours:
         for channel, (least, most) in ((saturation, self._saturation), (value, self._value)):
             mask &= (channel >= least) & (channel <= most)
         return mask
+
+
+def inside(mask: MaskArray, region: Box) -> MaskArray:
+    """(h, w) what the mask (h, w) has inside of the region."""
+    kept = np.zeros_like(mask)
+    at = window(mask, region)
+    kept[at] = mask[at]
+    return kept
 
 
 def part(mask: MaskArray, region: Box) -> float:

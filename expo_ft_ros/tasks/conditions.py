@@ -68,6 +68,11 @@ class Hold:
         self._count = 0 if missing else self._count + 1
         return self._count >= self._steps
 
+    @property
+    def count(self) -> int:
+        """Observations in a row in which nothing was missing, up to now."""
+        return self._count
+
     def reset(self) -> None:
         """Begins anew."""
         self._count = 0

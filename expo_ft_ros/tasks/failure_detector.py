@@ -94,3 +94,8 @@ def beside(workspace: Workspace, tool: Vector, margin: float) -> bool:
 def too_high(workspace: Workspace, tool: Vector, margin: float) -> bool:
     """Whether the tool (3,) is at the workspace's top, or this near to it [m]."""
     return bool(tool[2] > workspace.high[2] - margin)
+
+
+def leaving(workspace: Workspace, tool: Vector, margin: float) -> bool:
+    """Whether the tool (3,) is at a side of the workspace or at its top, or this near to it [m]."""
+    return beside(workspace, tool, margin) or too_high(workspace, tool, margin)

@@ -4,23 +4,22 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from expo_ft_ros.configuration import Config
+from expo_ft_ros.tasks.colours import Share
 
 Point = tuple[float, float]
-Part = Annotated[float, Field(ge=0, le=1)]
 _SMALL = 1e-9
 
 
 class HeightScale(Config):
     """Rows of an image as heights, for what moves in a plane that faces the camera."""
 
-    rows: tuple[Part, Part] = Field(description="of two points, as parts of the image's height")
+    rows: tuple[Share, Share] = Field(description="of two points, as parts of the image's height")
     heights: tuple[float, float] = Field(description="of the same points above the base [m]")
 
     @model_validator(mode="after")

@@ -26,6 +26,10 @@ S = TypeVar("S", bound=Sight)
 H = TypeVar("H", bound=Habits)
 P = TypeVar("P", bound=Enum)
 
+NUDGE = 0.14
+"""Of full scale, the least that moves the tool: less than this the device doesn't feel."""
+_NOTHING = 1e-6
+
 
 class ScriptedExpert(ABC, Generic[S, H, P]):
     """Satisfies Expert: a machine of phases under a watch for failure.
@@ -157,3 +161,10 @@ def limited(vector: Vector, most: float) -> Vector:
     """The vector, made shorter where it is longer than `most`."""
     size = float(np.linalg.norm(vector))
     return vector * (most / size) if size > most else vector
+
+
+def nudged(vector: Vector) -> Vector:
+    """The velocity, of full scale, made as great as moves the tool where it is less; nothing stays
+    nothing."""
+    size = float(np.linalg.norm(vector))
+    return vector * max(1.0, NUDGE / max(size, _NOTHING))

@@ -12,7 +12,7 @@ import pytest
 from expo_ft_ros.robots import load_robot
 from expo_ft_ros.sim import franka
 from expo_ft_ros.sim.ik import CartesianServo, rotation_between
-from expo_ft_ros.sim.scene import TOOL_DOWN_WXYZ
+from expo_ft_ros.sim.scene import TOOL_DOWN_WXYZ, UNTURNED
 from expo_ft_ros.sim.world import World
 from expo_ft_ros.tasks import TaskConfig, load_task
 from expo_ft_ros.tasks.cube_pick.scene import CUBE_HIGH, CUBE_LOW
@@ -144,6 +144,22 @@ def test_time_counts_control_periods_and_survives_reset(world: World) -> None:
     world.reset(5)
     world.step(np.zeros(7), duration=0.05)
     assert world.time - before == pytest.approx(0.15)
+
+
+def test_a_thing_is_placed_at_rest(world: World) -> None:
+    world.reset(0)
+    place, quaternion = np.array([0.5, 0.1, 0.3]), np.array([0.0, 0.6, 0.0, 0.8])
+    run(world, [0.0] * 7, 2)
+    world.place("cube", place, quaternion)
+    at, turned = world.objects()["cube"]
+    assert at == pytest.approx(place)
+    assert turned == pytest.approx(quaternion)
+    assert not world.data.joint("cube").qvel.any()
+
+
+def test_what_is_not_free_to_move_is_not_placed(world: World) -> None:
+    with pytest.raises(ValueError, match="body hand isn't free"):
+        world.place("hand", np.zeros(3), UNTURNED)
 
 
 @pytest.mark.parametrize("action", [[0.0] * 6, [float("nan")] + [0.0] * 6])

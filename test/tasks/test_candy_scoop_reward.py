@@ -12,6 +12,7 @@ import pytest
 from expo_ft_ros.configuration import ConfigError
 from expo_ft_ros.data.types import Observation, Proprio
 from expo_ft_ros.robots import load_robot
+from expo_ft_ros.sim.scene import UNTURNED
 from expo_ft_ros.sim.world import World
 from expo_ft_ros.tasks import TaskConfig, load_task
 from expo_ft_ros.tasks.candy_scoop.reward import Classifier, Parameters
@@ -188,8 +189,7 @@ def test_it_sees_what_the_scene_needs(
         side = i < spilled
         at = np.array([0.40, -0.03, 0.0]) if side else np.array([0.44, 0.11, 0.0])
         place = at + np.array([i % 5, i // 5 % 3, 0]) * 0.026 + [0, 0, 0.012 + 0.025 * (i // 15)]
-        start = world.model.joint(f"{CANDY}_{i}").qposadr[0]
-        world.data.qpos[start : start + 3] = place
+        world.place(f"{CANDY}_{i}", place, UNTURNED)
     for _ in range(20):
         world.step(np.zeros(7))
     classifier = make_classifier(task)

@@ -8,7 +8,14 @@ import colorsys
 import numpy as np
 import pytest
 
-from expo_ft_ros.tasks.colours import ColourRange, Colours, part, part_of_image, part_outside
+from expo_ft_ros.tasks.colours import (
+    ColourRange,
+    Colours,
+    inside,
+    part,
+    part_of_image,
+    part_outside,
+)
 
 HUES, TOLERANCE, SATURATION, VALUE = (5.0, 120.0, 352.0), 12.0, 0.6, 0.25
 
@@ -67,3 +74,10 @@ def test_part_of_the_image_inside_and_outside_add_up() -> None:
     region = (0.2, 0.1, 0.7, 0.6)
     both = part_of_image(mask, region) + part_outside(mask, [region])
     assert both == pytest.approx(mask.mean())
+
+
+def test_inside_of_a_region_a_mask_is_itself_and_nothing_outside() -> None:
+    mask = np.random.default_rng(2).random((30, 50)) < 0.3
+    kept = inside(mask, (0.2, 0.1, 0.7, 0.6))
+    assert np.array_equal(kept[3:18, 10:35], mask[3:18, 10:35])
+    assert kept.sum() == mask[3:18, 10:35].sum()

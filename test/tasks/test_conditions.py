@@ -42,5 +42,6 @@ def test_what_lasts_is_counted_anew_after_each_gap() -> None:
     hold = Hold(3)
     missing = ["", "", "x", "", "", "", "", "x", ""]
     assert [hold(word) for word in missing] == [False] * 5 + [True, True, False, False]
+    assert hold.count == 1
     hold.reset()
     assert not hold("")

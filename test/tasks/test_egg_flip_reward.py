@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import cv2
-import mujoco
 import numpy as np
 import pytest
 
@@ -207,11 +206,9 @@ def test_a_bad_parameter_is_refused_while_the_task_is_loaded(
 
 def put(world: World, place: np.ndarray, turned: bool, tilt: np.ndarray | None = None) -> None:
     """Puts the egg there, from the pan's middle [m]; turned: from how it lay at the start."""
-    start = world.model.joint(EGG).qposadr[0]
     over = rotation_of(np.array([np.pi * (turned != bool(world.data.userdata[0])), 0.0, 0.0]))
     quaternion = over if tilt is None else compose(rotation_of(tilt), over)
-    world.data.qpos[start : start + 7] = [*(PAN_AT + place), *np.roll(quaternion, 1)]
-    mujoco.mj_forward(world.model, world.data)
+    world.place(EGG, PAN_AT + place, quaternion)
 
 
 def verdict(
@@ -257,7 +254,7 @@ def test_it_does_not_see_one_that_leans_or_lies_beside(task: TaskConfig, world: 
 
 @pytest.mark.slow
 def test_agrees_with_ground_truth_on_demonstrations(task: TaskConfig, world: World) -> None:
-    """benchmarks/egg_flip_agreement.py has more of them, and near-failures."""
+    """benchmarks/near_failures/egg_flip.py has what isn't one."""
     for seed in range(2):
         world.reset(seed)
         operator = make_expert(task, LIMITS, np.random.default_rng(seed))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from expo_ft_ros.robots import load_robot
+from expo_ft_ros.sim.scene import UNTURNED
 from expo_ft_ros.sim.world import World
 from expo_ft_ros.tasks import TaskConfig, load_task
 from expo_ft_ros.tasks.experts import Mode
@@ -49,8 +50,7 @@ def ball(world: World, name: str) -> np.ndarray:
 
 
 def place(world: World, name: str, at: tuple[float, float, float]) -> None:
-    start = world.model.joint(name).qposadr[0]
-    world.data.qpos[start : start + 3] = at
+    world.place(name, np.array(at), UNTURNED)
 
 
 def push(world: World, name: str, velocity: tuple[float, float]) -> None:

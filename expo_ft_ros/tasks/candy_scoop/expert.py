@@ -11,7 +11,7 @@ import numpy as np
 from expo_ft_ros.tasks.candy_scoop.scene import BIN_HALF, BIN_HEIGHT, ENOUGH, TARGET_HEIGHT
 from expo_ft_ros.tasks.candy_scoop.sight import LEVEL, CandySight
 from expo_ft_ros.tasks.expert import OperatorCommand, Vector
-from expo_ft_ros.tasks.failure_detector import Help, Signs, beside, too_high
+from expo_ft_ros.tasks.failure_detector import Help, Signs, leaving
 from expo_ft_ros.tasks.habits import Habits, normal, uniform
 from expo_ft_ros.tasks.scripted_expert import ScriptedExpert, limited
 
@@ -66,8 +66,7 @@ class Expert(ScriptedExpert[CandySight, CandyHabits, Phase]):
         astray = loaded and unpoured and not sight.over_target
         sinks = self._carried and astray and not sight.raised
         self._carried = loaded and (self._carried or sight.raised)
-        leaves = beside(self._workspace, sight.tool, _FACE)
-        leaves = leaves or too_high(self._workspace, sight.tool, _FACE)
+        leaves = leaving(self._workspace, sight.tool, _FACE)
         return {
             "pours beside": (astray and sight.raised and sight.tilt > LEVEL, 2),
             "sinks": (sinks, 3),

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from typing import Annotated
 
 from pydantic import Field, model_validator
 
@@ -27,12 +26,12 @@ from expo_ft_ros.tasks.colours import (
     Colours,
     MaskArray,
     Region,
+    Share,
     part,
     part_outside,
 )
+from expo_ft_ros.tasks.conditions import Hold
 from expo_ft_ros.tasks.reward import HoldSteps, Marks, ViewName
-
-Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Parameters(Config):
@@ -90,7 +89,7 @@ class Classifier:
         self._upkeep = _Upkeep(config)
         self._before = 0.0
         self._scooped = False
-        self._count = 0
+        self._hold = Hold(config.hold_steps)
 
     def reset(self, obs: Observation) -> None:
         """See reward.Classifier."""
@@ -98,7 +97,7 @@ class Classifier:
         candies = self._candies(obs.views[config.scene_view])
         self._before = part(candies, config.target_region)
         self._scooped = False
-        self._count = 0
+        self._hold.reset()
         self._upkeep = _Upkeep(self._config)
 
     def __call__(self, obs: Observation) -> Verdict:
@@ -137,11 +136,10 @@ class Classifier:
 
     def _held(self, reason: str) -> bool:
         """True once nothing has been missing for hold_steps observations; starts anew then."""
-        self._count = 0 if reason else self._count + 1
-        if self._count < self._config.hold_steps:
-            return False
-        self._count = 0
-        return True
+        held = self._hold(reason)
+        if held:
+            self._hold.reset()
+        return held
 
     def _not_scooped(self, scoop: float, z: float) -> str:
         config = self._config

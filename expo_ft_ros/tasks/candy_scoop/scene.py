@@ -16,12 +16,18 @@ from numpy.typing import NDArray
 from expo_ft_ros.sim import franka
 from expo_ft_ros.sim.scene import (
     TOOL_DOWN_WXYZ,
+    UNTURNED,
     ObjectPose,
     Start,
     Vector,
+    add_backdrop,
+    add_held_tool,
     add_side_camera,
     add_table,
     body_pose,
+    coarsen_physics,
+    hold_arm,
+    place_body,
 )
 
 SCOOP, BIN, TARGET, CANDY = "scoop", "bin", "target", "candy"
@@ -59,19 +65,11 @@ class Scene:
     """See the module; satisfies sim.scene.Scene."""
 
     def build(self, spec: mujoco.MjSpec) -> None:
-        """See sim.scene.Scene. Physics as coarse as the candies bear: dozens touch at once."""
-        spec.option.timestep = 0.004
-        spec.option.cone, spec.option.impratio = mujoco.mjtCone.mjCONE_PYRAMIDAL, 1.0
-        for name in franka.JOINTS:
-            # At this step lighter joints swing between a stiff servo's two torque limits.
-            spec.joint(name).armature = 0.4
+        """See sim.scene.Scene."""
+        coarsen_physics(spec)
         world = spec.worldbody
-        box = mujoco.mjtGeom.mjGEOM_BOX
         add_table(spec)
-        world.add_geom(
-            name="backdrop", type=box, pos=[-0.9, 0.0, 0.5], size=[0.02, 3.0, 2.5],
-            rgba=[0.55, 0.62, 0.7, 1.0], contype=0, conaffinity=0,
-        )  # fmt: skip
+        add_backdrop(spec, [-0.9, 0.0, 0.5], [0.02, 3.0, 2.5])
         _add_container(spec, BIN, BIN_AT, BIN_HALF, BIN_HEIGHT, (0.60, 0.52, 0.45, 1.0))
         _add_container(spec, TARGET, TARGET_AT, TARGET_HALF, TARGET_HEIGHT, (0.16, 0.17, 0.20, 1.0))
         _add_scoop(spec)
@@ -88,15 +86,12 @@ class Scene:
 
     def reset(self, model: mujoco.MjModel, data: mujoco.MjData, rng: np.random.Generator) -> Start:
         """See sim.scene.Scene. Pours the candies into the bin and lets them come to rest."""
-        for name, angle in zip(franka.JOINTS, franka.HOME, strict=True):
-            data.qpos[model.joint(name).qposadr[0]] = angle
-            data.ctrl[model.actuator(name).id] = angle
+        hold_arm(model, data)
         for name in franka.FINGERS:
             data.qpos[model.joint(name).qposadr[0]] = _HANDLE
         places = _heap(rng)
         for i, place in enumerate(places):
-            start = model.joint(f"{CANDY}_{i}").qposadr[0]
-            data.qpos[start : start + 7] = [*place, 1.0, 0.0, 0.0, 0.0]
+            place_body(model, data, f"{CANDY}_{i}", place, UNTURNED)
         mujoco.mj_step(model, data, nstep=_SETTLING_STEPS)
         data.qvel[:] = 0.0
         return Start(rng.uniform(TOOL_LOW, TOOL_HIGH), TOOL_DOWN_WXYZ, 2 * _HANDLE)
@@ -176,10 +171,8 @@ def _add_container(
 
 
 def _add_scoop(spec: mujoco.MjSpec) -> None:
-    """Adds the scoop to the hand and holds the fingers on its handle."""
-    hand = spec.body(franka.HAND)
-    tcp = spec.site(franka.TCP).pos
-    scoop = hand.add_body(name=SCOOP, pos=tcp, quat=TOOL_DOWN_WXYZ, gravcomp=1)
+    """Adds the scoop to the hand."""
+    scoop = add_held_tool(spec, SCOOP, _HANDLE)
     (x, y, top), floor = BOWL_HIGH, BOWL_LOW[2]
     middle, depth = (floor + top) / 2, (top - floor) / 2
     sheets = (
@@ -196,5 +189,3 @@ def _add_scoop(spec: mujoco.MjSpec) -> None:
             conaffinity=franka.TABLE_BIT | franka.OBJECT_BIT,
             friction=[0.25, 0.005, 0.0001], **_CONTACT,
         )  # fmt: skip
-    for name in franka.FINGERS:
-        spec.actuator(name).ctrlrange = [_HANDLE, _HANDLE + 1e-6]

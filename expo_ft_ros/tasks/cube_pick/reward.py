@@ -16,6 +16,7 @@ from pydantic import Field, model_validator
 
 from expo_ft_ros.configuration import Config
 from expo_ft_ros.data.types import Observation, Verdict
+from expo_ft_ros.tasks.conditions import Hold
 from expo_ft_ros.tasks.reward import HoldSteps, Marks
 
 
@@ -63,13 +64,13 @@ class Classifier:
         self._parameters = parameters
         self._width = float("inf")
         self._grasped = False
-        self._count = 0
+        self._hold = Hold(parameters.hold_steps)
 
     def reset(self, obs: Observation) -> None:
         """See reward.Classifier."""
         self._width = obs.proprio.gripper_width
         self._grasped = False
-        self._count = 0
+        self._hold.reset()
 
     def __call__(self, obs: Observation) -> Verdict:
         """See reward.Classifier; reason says which condition is missing."""
@@ -84,12 +85,11 @@ class Classifier:
             self._grasped = z < wanted.grasp_height
         self._width = width
         reason = self._missing(z, width, partial, stalled)
-        self._count = 0 if reason else self._count + 1
-        if reason:
-            return Verdict(0.0, False, reason)
-        if self._count < wanted.hold_steps:
-            return Verdict(0.0, False, f"lifted for {self._count} of {wanted.hold_steps} steps")
-        return Verdict(1.0, True, f"lifted to {z:.3f} m, {1000 * width:.0f} mm between the fingers")
+        if self._hold(reason):
+            reason = f"lifted to {z:.3f} m, {1000 * width:.0f} mm between the fingers"
+            return Verdict(1.0, True, reason)
+        lasting = f"lifted for {self._hold.count} of {wanted.hold_steps} steps"
+        return Verdict(0.0, False, reason or lasting)
 
     def _missing(self, z: float, width: float, partial: bool, stalled: bool) -> str:
         wanted = self._parameters

@@ -11,9 +11,11 @@ from expo_ft_ros.sim.scene import (
     TOOL_DOWN_WXYZ,
     ObjectPose,
     Start,
+    add_backdrop,
     add_side_camera,
     add_table,
     body_pose,
+    place_body,
 )
 
 CUBE = "cube"
@@ -41,10 +43,7 @@ class Scene:
             name="plane", type=box, pos=[*middle, 0.0], size=[*extent, 0.0006],
             rgba=[0.05, 0.05, 0.06, 1.0], contype=0, conaffinity=0,
         )  # fmt: skip
-        world.add_geom(
-            name="backdrop", type=box, pos=[-0.9, 0.9, 0.5], size=[0.02, 3.0, 2.5],
-            quat=[0.924, 0.0, 0.0, -0.383], rgba=[0.55, 0.62, 0.7, 1.0], contype=0, conaffinity=0,
-        )  # fmt: skip
+        add_backdrop(spec, [-0.9, 0.9, 0.5], [0.02, 3.0, 2.5], [0.924, 0.0, 0.0, -0.383])
         cube = world.add_body(name=CUBE, pos=[*middle, HALF_SIDE])
         cube.add_freejoint(name=CUBE)
         cube.add_geom(
@@ -57,10 +56,9 @@ class Scene:
     def reset(self, model: mujoco.MjModel, data: mujoco.MjData, rng: np.random.Generator) -> Start:
         """See sim.scene.Scene."""
         yaw = rng.uniform(-CUBE_YAW, CUBE_YAW)
-        address = model.joint(CUBE).qposadr[0]
-        data.qpos[address : address + 2] = rng.uniform(CUBE_LOW, CUBE_HIGH)
-        data.qpos[address + 2] = HALF_SIDE
-        data.qpos[address + 3 : address + 7] = [np.cos(yaw / 2), 0.0, 0.0, np.sin(yaw / 2)]
+        position = np.array([*rng.uniform(CUBE_LOW, CUBE_HIGH), HALF_SIDE])
+        quaternion = np.array([0.0, 0.0, np.sin(yaw / 2), np.cos(yaw / 2)])
+        place_body(model, data, CUBE, position, quaternion)
         return Start(rng.uniform(TOOL_LOW, TOOL_HIGH), TOOL_DOWN_WXYZ, franka.MAX_WIDTH)
 
     def success(self, model: mujoco.MjModel, data: mujoco.MjData) -> bool:

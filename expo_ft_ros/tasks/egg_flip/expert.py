@@ -12,7 +12,7 @@ from expo_ft_ros.data.rotation import turn_to
 from expo_ft_ros.tasks.egg_flip.scene import BEND, RADIUS, tool_quaternion
 from expo_ft_ros.tasks.egg_flip.sight import EggSight, along, far_wall, level_tilt, on_course
 from expo_ft_ros.tasks.expert import OperatorCommand, Vector
-from expo_ft_ros.tasks.failure_detector import Help, Signs, beside, too_high
+from expo_ft_ros.tasks.failure_detector import Help, Signs, leaving
 from expo_ft_ros.tasks.habits import Habits, normal, uniform
 from expo_ft_ros.tasks.scripted_expert import ScriptedExpert, limited
 
@@ -62,12 +62,11 @@ class Expert(ScriptedExpert[EggSight, EggHabits, Phase]):
     def _signs(self, sight: EggSight) -> Signs:
         back = self._was_flipped and not sight.flipped
         self._was_flipped = self._was_flipped or (sight.flipped and sight.lies)
-        at = self._workspace, sight.tool, _FACE
         return {
             "turned back": (back, 2),
             "beside": (sight.beside and not sight.flipped, 4),
             "too deep": (sight.tip[2] < -0.015, 8),
-            "leaving": (beside(*at) or too_high(*at), 3),
+            "leaving": (leaving(self._workspace, sight.tool, _FACE), 3),
         }
 
     def _needed(self, sight: EggSight, sign: str) -> Help:

@@ -22,10 +22,10 @@ from pydantic import Field, model_validator
 
 from expo_ft_ros.configuration import Config
 from expo_ft_ros.data.types import ImageArray, Observation, Verdict
-from expo_ft_ros.tasks.colours import WHOLE, Box, ColourRange, Colours, MaskArray, Region
+from expo_ft_ros.tasks.colours import WHOLE, Box, ColourRange, Colours, MaskArray, Region, Share
+from expo_ft_ros.tasks.conditions import Hold
 from expo_ft_ros.tasks.reward import HoldSteps, Marks, ViewName
 
-Share = Annotated[float, Field(ge=0, le=1)]
 Ratio = Annotated[float, Field(gt=0)]
 
 
@@ -96,7 +96,7 @@ class Classifier:
         self._yolk_was_up = False
         self._before: MaskArray | None = None
         self._shares: deque[float] = deque(maxlen=parameters.recent)
-        self._count = 0
+        self._hold = Hold(parameters.hold_steps)
 
     def reset(self, obs: Observation) -> None:
         """See reward.Classifier. Here the egg has to be seen: its side up is remembered."""
@@ -105,7 +105,7 @@ class Classifier:
         self._yolk_was_up = egg.yolk >= (config.yolk_up + config.yolk_down) / 2
         self._before = None
         self._shares.clear()
-        self._count = 0
+        self._hold.reset()
 
     def __call__(self, obs: Observation) -> Verdict:
         """See reward.Classifier; reason says what is missing."""
@@ -114,13 +114,11 @@ class Classifier:
         human_reset = "put the egg into the pan" if max(self._shares) < config.lost else ""
         reason = self._missing(egg, float(obs.proprio.position[2]))
         self._before = egg.mask
-        self._count = 0 if reason else self._count + 1
-        if reason:
-            return Verdict(0.0, False, reason, human_reset)
-        if self._count < config.hold_steps:
-            reason = f"flipped for {self._count} of {config.hold_steps} steps"
-            return Verdict(0.0, False, reason, human_reset)
-        return Verdict(1.0, True, f"flipped: yolk over {egg.yolk:.0%} of the egg", human_reset)
+        if self._hold(reason):
+            reason = f"flipped: yolk over {egg.yolk:.0%} of the egg"
+            return Verdict(1.0, True, reason, human_reset)
+        lasting = f"flipped for {self._hold.count} of {config.hold_steps} steps"
+        return Verdict(0.0, False, reason or lasting, human_reset)
 
     def marks(self, obs: Observation) -> Mapping[str, Marks]:
         """See reward.Classifier."""

@@ -15,7 +15,18 @@ import numpy as np
 
 from expo_ft_ros.data.rotation import compose, rotation_of
 from expo_ft_ros.sim import franka
-from expo_ft_ros.sim.scene import ObjectPose, Start, Vector, add_side_camera, add_table, body_pose
+from expo_ft_ros.sim.scene import (
+    ObjectPose,
+    Start,
+    Vector,
+    add_backdrop,
+    add_held_tool,
+    add_side_camera,
+    add_table,
+    body_pose,
+    coarsen_physics,
+    place_body,
+)
 
 EGG, PAN, SPATULA, BLADE = "egg", "pan", "spatula", "blade"
 # The egg lies around its frame's origin, its yolk towards +z.
@@ -50,16 +61,9 @@ class Scene:
     def build(self, spec: mujoco.MjSpec) -> None:
         """See sim.scene.Scene."""
         spec.nuserdata = 1
-        spec.option.timestep = 0.004
-        spec.option.cone, spec.option.impratio = mujoco.mjtCone.mjCONE_PYRAMIDAL, 1.0
-        for name in franka.JOINTS:
-            # At this step lighter joints swing between a stiff servo's two torque limits.
-            spec.joint(name).armature = 0.4
+        coarsen_physics(spec)
         add_table(spec)
-        spec.worldbody.add_geom(
-            name="backdrop", type=mujoco.mjtGeom.mjGEOM_BOX, pos=[-0.9, 0.0, 0.5],
-            size=[0.02, 3.0, 2.5], rgba=[0.55, 0.62, 0.7, 1.0], contype=0, conaffinity=0,
-        )  # fmt: skip
+        add_backdrop(spec, [-0.9, 0.0, 0.5], [0.02, 3.0, 2.5])
         _add_pan(spec)
         _add_egg(spec)
         _add_spatula(spec)
@@ -67,11 +71,6 @@ class Scene:
 
     def reset(self, model: mujoco.MjModel, data: mujoco.MjData, rng: np.random.Generator) -> Start:
         """See sim.scene.Scene. Egg in the far two thirds of the pan, spatula in the near third."""
-        for name, angle in zip(franka.JOINTS, franka.HOME, strict=True):
-            data.qpos[model.joint(name).qposadr[0]] = angle
-            data.ctrl[model.actuator(name).id] = angle
-        for name in franka.FINGERS:
-            data.qpos[model.joint(name).qposadr[0]] = _GRIP
         free = PAN_RADIUS - RADIUS
         while True:
             place = rng.uniform([-free, RADIUS - PAN_RADIUS / 3], [free, free])
@@ -80,10 +79,8 @@ class Scene:
         spin, turned = rng.uniform(-np.pi, np.pi), rng.random() < 0.5
         about = rotation_of(np.array([0.0, 0.0, spin]))
         over = rotation_of(np.array([np.pi * turned, 0.0, 0.0]))
-        address = model.joint(EGG).qposadr[0]
-        data.qpos[address : address + 2] = PAN_AT[:2] + place
-        data.qpos[address + 2] = THICKNESS / 2
-        data.qpos[address + 3 : address + 7] = np.roll(compose(about, over), 1)
+        position = np.array([*(PAN_AT[:2] + place), THICKNESS / 2])
+        place_body(model, data, EGG, position, compose(about, over))
         data.userdata[_TURNED] = turned
         tip = PAN_AT + rng.uniform([-0.05, -0.085, 0.06], [0.05, -0.045, 0.10])
         heading = rng.uniform(-0.15, 0.15)
@@ -186,11 +183,10 @@ def _add_egg(spec: mujoco.MjSpec) -> None:
 
 
 def _add_spatula(spec: mujoco.MjSpec) -> None:
-    """Adds the spatula to the hand and holds the fingers on its handle."""
+    """Adds the spatula to the hand."""
     box = mujoco.mjtGeom.mjGEOM_BOX
-    hand, tcp = spec.body(franka.HAND), spec.site(franka.TCP).pos
     x, y, z, w = UPRIGHT
-    spatula = hand.add_body(name=SPATULA, pos=tcp, quat=[w, -x, -y, -z], gravcomp=1)
+    spatula = add_held_tool(spec, SPATULA, _GRIP, np.array([w, -x, -y, -z]))
     touches = {"contype": 0, "conaffinity": franka.TABLE_BIT | franka.OBJECT_BIT, **_SPATULA_SLIDES}
     spatula.add_geom(
         type=box, pos=[0.0, 0.0, (0.012 - HANDLE) / 2], size=[_GRIP, 0.006, (HANDLE + 0.012) / 2],
@@ -209,5 +205,3 @@ def _add_spatula(spec: mujoco.MjSpec) -> None:
         size=[BLADE_HALF_WIDTH, BLADE_LENGTH / 2, _SHEET], mass=0.02, rgba=[0.55, 0.57, 0.60, 1.0],
         **touches, **_CONTACT,
     )  # fmt: skip
-    for name in franka.FINGERS:
-        spec.actuator(name).ctrlrange = [_GRIP, _GRIP + 1e-6]

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from expo_ft_ros.data.rotation import matrix_of
+from expo_ft_ros.data.rotation import matrix_of, rotation_of
 from expo_ft_ros.tasks.egg_flip.scene import (
     BEND,
     BLADE_HALF_WIDTH,
@@ -32,6 +32,7 @@ _HEADINGS = (-0.55, 0.70)  # in which the arm can turn the blade over [rad]
 _RAISED = 0.03  # of the tip above the pan's edge [m]
 _ROOM = 0.025  # the heel nearer to the near wall than this has to be raised [m]
 _RAISE = 6.0  # so much for each metre [rad/m]
+_BENT = matrix_of(rotation_of(np.array([-BEND, 0.0, 0.0])))  # the blade in the spatula's frame
 
 
 class EggSight(Sight):
@@ -76,7 +77,7 @@ class EggSight(Sight):
     @cached_property
     def seen_from_blade(self) -> Vector:
         """The egg's middle from the tip: across the blade, ahead of the tip, above the blade."""
-        blade = self.axes @ _dipped(-BEND)
+        blade = self.axes @ _BENT
         seen: Vector = blade.T @ (self.egg - self.tip)
         return seen
 
@@ -176,9 +177,3 @@ def level_tilt(tip: Vector, heading: float, dip: float) -> float:
     far = float(np.hypot(on - BLADE_LENGTH, abs(aside) + BLADE_HALF_WIDTH))
     more = _RAISE * max(far - (PAN_RADIUS - _ROOM), 0.0)
     return BEND - min(dip + more, 0.7)
-
-
-def _dipped(angle: float) -> Vector:
-    """(3, 3) turn about x."""
-    cos, sin = np.cos(angle), np.sin(angle)
-    return np.array([[1.0, 0.0, 0.0], [0.0, cos, -sin], [0.0, sin, cos]])

@@ -9,16 +9,15 @@ from enum import Enum
 import numpy as np
 
 from expo_ft_ros.tasks.expert import OperatorCommand, Vector
-from expo_ft_ros.tasks.failure_detector import Help, Signs, beside, too_high
+from expo_ft_ros.tasks.failure_detector import Help, Signs, leaving
 from expo_ft_ros.tasks.flower_insert.scene import DEPTH, STEM_LENGTH
 from expo_ft_ros.tasks.flower_insert.sight import ALIGNED, CLEAR, FlowerSight
 from expo_ft_ros.tasks.habits import Habits, normal, uniform
-from expo_ft_ros.tasks.scripted_expert import ScriptedExpert
+from expo_ft_ros.tasks.scripted_expert import ScriptedExpert, nudged
 
 _LOST = 0.012  # of the stem's end beside where it is wanted [m]
 _BENT = 0.010  # the stem's end this far from under the tool [m]
 _PUSH_TO = DEPTH + 0.012  # of the stem's end below the mouth [m]
-_NUDGE = 0.14  # of full scale, the least that moves the tool
 _FACE = 0.012  # this near a side of the workspace is leaving it [m]
 Phase = Enum("Phase", ["REACH", "LOWER", "PUSH"])
 
@@ -56,8 +55,7 @@ class Expert(ScriptedExpert[FlowerSight, FlowerHabits, Phase]):
         pulled_out = self._was_secured and not sight.secured
         self._was_secured = self._was_secured or sight.secured
         at_mouth = abs(sight.depth) < 0.03
-        leaves = beside(self._workspace, sight.tool, _FACE)
-        leaves = leaves or too_high(self._workspace, sight.tool, _FACE)
+        leaves = leaving(self._workspace, sight.tool, _FACE)
         return {
             "beside": (sight.missed, 3),
             "bent": (sight.bent > (2.0 if sight.secured else 1.0) * _BENT, 3),
@@ -90,8 +88,7 @@ class Expert(ScriptedExpert[FlowerSight, FlowerHabits, Phase]):
         command = super()._drive(sight, habits)
         linear = command.twist[:3]
         if self._phase is Phase.REACH:
-            # Less than this the device doesn't feel: the hand nudges.
-            linear = linear * max(1.0, _NUDGE / max(float(np.linalg.norm(linear)), 1e-6))
+            linear = nudged(linear)
         else:
             linear = np.array([*linear[:2], 0.0 if sight.depth > _PUSH_TO else -habits.push])
         return replace(command, twist=np.r_[linear, command.twist[3:]])

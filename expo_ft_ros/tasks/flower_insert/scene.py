@@ -17,6 +17,7 @@ from expo_ft_ros.sim.scene import (
     ObjectPose,
     Start,
     Vector,
+    add_backdrop,
     add_held_tool,
     add_side_camera,
     add_table,
@@ -48,11 +49,7 @@ class Scene:
     def build(self, spec: mujoco.MjSpec) -> None:
         """See sim.scene.Scene."""
         add_table(spec)
-        spec.worldbody.add_geom(
-            name="backdrop", type=mujoco.mjtGeom.mjGEOM_BOX, pos=[-0.9, 0.9, 0.5],
-            size=[0.02, 3.0, 2.5], quat=[0.924, 0.0, 0.0, -0.383], rgba=[0.55, 0.62, 0.7, 1.0],
-            contype=0, conaffinity=0,
-        )  # fmt: skip
+        add_backdrop(spec, [-0.9, 0.9, 0.5], [0.02, 3.0, 2.5], [0.924, 0.0, 0.0, -0.383])
         _add_bottle(spec)
         _add_flower(spec)
         add_side_camera(spec, np.array([1.00, -0.42, 0.40]), np.array([0.49, 0.0, 0.27]), 36.0)

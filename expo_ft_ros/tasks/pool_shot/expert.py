@@ -12,11 +12,10 @@ from expo_ft_ros.tasks.expert import IDLE, OperatorCommand, Vector
 from expo_ft_ros.tasks.failure_detector import Help, Signs, beside
 from expo_ft_ros.tasks.habits import Habits, normal, uniform
 from expo_ft_ros.tasks.pool_shot.sight import READY, TOUCH, PoolSight
-from expo_ft_ros.tasks.scripted_expert import ScriptedExpert, limited
+from expo_ft_ros.tasks.scripted_expert import ScriptedExpert, limited, nudged
 
 _WRONG = 0.007  # the same, this near to the ball: the shot would miss [m]
 _NEAR = 0.018  # of the tip from touching the ball [m]
-_NUDGE = 0.14  # of full scale, the least that moves the tool
 _FACE = 0.008  # this near a side of the workspace is leaving it [m]
 Phase = Enum("Phase", ["ADDRESS", "STRIKE", "WATCH"])
 
@@ -77,8 +76,7 @@ class Expert(ScriptedExpert[PoolSight, PoolHabits, Phase]):
             return IDLE
         command = super()._drive(sight, habits)
         if self._phase is Phase.ADDRESS:
-            size = float(np.linalg.norm(command.twist[:3]))
-            linear = command.twist[:3] * max(1.0, _NUDGE / max(size, 1e-6))
+            linear = nudged(command.twist[:3])
         else:
             aim = sight.aim(habits.error)
             _, beside_it = sight.off_line(aim)

@@ -17,13 +17,16 @@ import numpy as np
 from expo_ft_ros.sim import franka
 from expo_ft_ros.sim.scene import (
     TOOL_DOWN_WXYZ,
+    UNTURNED,
     ObjectPose,
     Start,
     Vector,
+    add_backdrop,
     add_held_tool,
     add_side_camera,
     add_table,
     body_pose,
+    place_body,
 )
 
 WHITE, BLACK, CUE = "white", "black", "cue"
@@ -60,10 +63,7 @@ class Scene:
         spec.option.timestep = 0.001
         spec.nuserdata = 1
         add_table(spec)
-        spec.worldbody.add_geom(
-            name="backdrop", type=mujoco.mjtGeom.mjGEOM_BOX, pos=[-0.9, 0.0, 0.5],
-            size=[0.02, 3.0, 2.5], rgba=[0.55, 0.62, 0.7, 1.0], contype=0, conaffinity=0,
-        )  # fmt: skip
+        add_backdrop(spec, [-0.9, 0.0, 0.5], [0.02, 3.0, 2.5])
         _add_pool_table(spec)
         _add_cue(spec)
         for name, colour in ((WHITE, (0.95, 0.95, 0.93, 1)), (BLACK, (0.03, 0.03, 0.035, 1))):
@@ -84,8 +84,7 @@ class Scene:
             (WHITE, WHITE_AT),
             (BLACK, BLACK_LOW + along * (BLACK_HIGH - BLACK_LOW)),
         ):
-            address = model.joint(name).qposadr[0]
-            data.qpos[address : address + 7] = [*place, BED + RADIUS, 1.0, 0.0, 0.0, 0.0]
+            place_body(model, data, name, np.array([*place, BED + RADIUS]), UNTURNED)
         return Start(START, TOOL_DOWN_WXYZ, 2 * _HANDLE)
 
     def watch(self, model: mujoco.MjModel, data: mujoco.MjData) -> None:

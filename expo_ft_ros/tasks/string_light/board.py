@@ -19,11 +19,13 @@ from expo_ft_ros.sim.scene import (
     ObjectPose,
     Start,
     Vector,
+    add_backdrop,
     add_side_camera,
     add_table,
     body_pose,
+    hold_arm,
 )
-from expo_ft_ros.tasks.string_light.cable import Cable, hold_arm
+from expo_ft_ros.tasks.string_light.cable import Cable
 
 BULBS = ("bulb_1", "bulb_2")
 NAILS = ("nail_1", "nail_2")
@@ -68,10 +70,7 @@ class RouteScene:
         world, box = spec.worldbody, mujoco.mjtGeom.mjGEOM_BOX
         spec.option.timestep = 0.0025
         add_table(spec)
-        world.add_geom(
-            name="backdrop", type=box, pos=[0.9, 0.9, 0.5], size=[3.0, 0.02, 2.5],
-            quat=[0.966, 0.0, 0.0, -0.259], rgba=[0.55, 0.62, 0.7, 1.0], contype=0, conaffinity=0,
-        )  # fmt: skip
+        add_backdrop(spec, [0.9, 0.9, 0.5], [3.0, 0.02, 2.5], [0.966, 0.0, 0.0, -0.259])
         _add_board(spec)
         world.add_geom(
             name="post", type=box, pos=_POST + np.array([0.0, 0.012, 0.0]),

@@ -119,13 +119,6 @@ class Cable:
             yield np.cos(angle) * straight + np.sin(angle) * aside
 
 
-def hold_arm(model: mujoco.MjModel, data: mujoco.MjData) -> None:
-    """Sets the arm to its home, where it stays while cables come to rest."""
-    for name, angle in zip(franka.JOINTS, franka.HOME, strict=True):
-        data.qpos[model.joint(name).qposadr[0]] = angle
-        data.ctrl[model.actuator(name).id] = angle
-
-
 def _turned(axes: Vector, along: Vector) -> Vector:
     """Axes (3, 3) whose x points along (3,), by the least turn from the given ones."""
     x = axes[:, 0]

@@ -15,7 +15,7 @@ from typing import ClassVar, TypeVar
 import numpy as np
 
 from expo_ft_ros.tasks.expert import Vector
-from expo_ft_ros.tasks.failure_detector import Help, Signs, beside, too_high
+from expo_ft_ros.tasks.failure_detector import Help, Signs, leaving
 from expo_ft_ros.tasks.habits import Habits, normal, uniform
 from expo_ft_ros.tasks.scripted_expert import ScriptedExpert
 from expo_ft_ros.tasks.string_light.sight import (
@@ -87,8 +87,7 @@ class PlacingExpert(ScriptedExpert[S, PlacingHabits, Phase]):
         low, held, inside = sight.above < LOW, sight.held, sight.inside
         dropped = self._was_held and not held and not inside
         self._was_held = self._was_held or sight.secured
-        leaves = beside(self._workspace, sight.tool, _FACE)
-        leaves = leaves or too_high(self._workspace, sight.tool, _FACE)
+        leaves = leaving(self._workspace, sight.tool, _FACE)
         astray = held and sight.entered > -0.004 and sight.aside > 2 * ON_LINE
         return {
             "dropped": (dropped, 2),

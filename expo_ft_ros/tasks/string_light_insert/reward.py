@@ -15,6 +15,7 @@ from pydantic import Field, model_validator
 from expo_ft_ros.configuration import Config
 from expo_ft_ros.data.types import Observation, Verdict
 from expo_ft_ros.tasks.colours import WHOLE, ColourRange, Colours, Region, part
+from expo_ft_ros.tasks.conditions import Hold
 from expo_ft_ros.tasks.reward import HoldSteps, Marks, ViewName
 
 
@@ -46,29 +47,27 @@ class Classifier:
         self._config = parameters
         self._light = Colours(parameters.light)
         self._before = 0.0
-        self._count = 0
+        self._hold = Hold(parameters.hold_steps)
 
     def reset(self, obs: Observation) -> None:
         """See reward.Classifier."""
         self._before = self._lit(obs)
-        self._count = 0
+        self._hold.reset()
 
     def __call__(self, obs: Observation) -> Verdict:
         """See reward.Classifier; reason says how much of the light is seen."""
         config = self._config
         rise = self._lit(obs) - self._before
-        self._count = self._count + 1 if rise >= config.lit else 0
-        if self._count >= config.hold_steps:
+        missing = ""
+        if rise < config.lit:
+            missing = f"light off: over {rise:.0%} more of the bulbs' region, not {config.lit:.0%}"
+        if self._hold(missing):
             return Verdict(1.0, True, f"light over {rise:.0%} more of the bulbs' region")
-        if self._count:
-            return Verdict(0.0, False, f"light on for {self._count} of {config.hold_steps} steps")
-        on_before = self._before >= config.lit
-        return Verdict(
-            0.0,
-            False,
-            f"light off: over {rise:.0%} more of the bulbs' region, not {config.lit:.0%}",
-            "take the plug out of the socket: the light was on at the start" if on_before else "",
-        )
+        asked = ""
+        if missing and self._before >= config.lit:
+            asked = "take the plug out of the socket: the light was on at the start"
+        lasting = f"light on for {self._hold.count} of {config.hold_steps} steps"
+        return Verdict(0.0, False, missing or lasting, asked)
 
     def marks(self, obs: Observation) -> Mapping[str, Marks]:
         """See reward.Classifier."""

@@ -17,11 +17,13 @@ from expo_ft_ros.sim.scene import (
     ObjectPose,
     Start,
     Vector,
+    add_backdrop,
     add_side_camera,
     add_table,
     body_pose,
+    hold_arm,
 )
-from expo_ft_ros.tasks.string_light.cable import Cable, hold_arm
+from expo_ft_ros.tasks.string_light.cable import Cable
 
 PLUG, SOCKET, CONTACT, GLOW = "plug", "socket", "contact", "glow"
 # Half sizes of handle and prong; middle of the prong in the plug's frame [m].
@@ -60,10 +62,7 @@ class Scene:
         """See sim.scene.Scene."""
         world, box = spec.worldbody, mujoco.mjtGeom.mjGEOM_BOX
         add_table(spec)
-        world.add_geom(
-            name="backdrop", type=box, pos=[0.9, 0.9, 0.5], size=[3.0, 0.02, 2.5],
-            quat=[0.966, 0.0, 0.0, -0.259], rgba=[0.55, 0.62, 0.7, 1.0], contype=0, conaffinity=0,
-        )  # fmt: skip
+        add_backdrop(spec, [0.9, 0.9, 0.5], [3.0, 0.02, 2.5], [0.966, 0.0, 0.0, -0.259])
         _add_lights(spec)
         _add_socket(spec)
         plug = _CABLE.add(world, _TIED, BACK)

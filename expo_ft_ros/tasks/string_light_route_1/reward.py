@@ -15,7 +15,8 @@ from pydantic import Field
 
 from expo_ft_ros.configuration import Config
 from expo_ft_ros.data.types import Observation, Verdict
-from expo_ft_ros.tasks.colours import WHOLE, ColourRange, Colours, MaskArray, Region
+from expo_ft_ros.tasks.colours import WHOLE, ColourRange, Colours, MaskArray, Region, inside
+from expo_ft_ros.tasks.conditions import Hold
 from expo_ft_ros.tasks.reward import HoldSteps, Marks, ViewName
 
 
@@ -51,22 +52,20 @@ class Classifier:
     def __init__(self, parameters: Parameters) -> None:
         self._config = parameters
         self._bulb = Colours(parameters.bulb)
-        self._count = 0
+        self._hold = Hold(parameters.hold_steps)
 
     def reset(self, obs: Observation) -> None:
         """See reward.Classifier."""
-        self._count = 0
+        self._hold.reset()
 
     def __call__(self, obs: Observation) -> Verdict:
         """See reward.Classifier; reason says what is missing."""
         config = self._config
         reason = self._missing(self._mask(obs), obs.proprio.gripper_width)
-        self._count = 0 if reason else self._count + 1
-        if self._count >= config.hold_steps:
+        if self._hold(reason):
             return Verdict(1.0, True, "the bulb hangs, the gripper is open")
-        return Verdict(
-            0.0, False, reason or f"hangs for {self._count} of {config.hold_steps} steps"
-        )
+        lasting = f"hangs for {self._hold.count} of {config.hold_steps} steps"
+        return Verdict(0.0, False, reason or lasting)
 
     def marks(self, obs: Observation) -> Mapping[str, Marks]:
         """See reward.Classifier; the region `hung` ends at the height that counts."""
@@ -85,13 +84,7 @@ class Classifier:
 
     def _mask(self, obs: Observation) -> MaskArray:
         """Where the region has the bulb's colour."""
-        mask = self._bulb(obs.views[self._config.view])
-        height, width = mask.shape
-        left, top, right, bottom = self._config.region
-        inside = np.zeros_like(mask)
-        rows = slice(round(top * height), round(bottom * height))
-        inside[rows, round(left * width) : round(right * width)] = True
-        return mask & inside
+        return inside(self._bulb(obs.views[self._config.view]), self._config.region)
 
     def _missing(self, mask: MaskArray, width: float) -> str:
         config = self._config
