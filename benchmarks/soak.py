@@ -3,7 +3,7 @@
 
     ./expo-ft python benchmarks/soak.py --steps 100000 --folder /var/tmp/soak
 
-Every node but the learning is at work: SFT acts, the scripted person corrects, every episode is
+Every node but the learning is at work: SFT acts, the scripted operator corrects, every episode is
 recorded and taken into replay. Called again with the same folder it goes on. It prints a verdict
 and writes benchmarks/results/soak_<date>.json: memory of each process once replay is full and
 at the end, episodes and steps of bags against the session's books, and replay rebuilt from the

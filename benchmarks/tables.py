@@ -56,7 +56,7 @@ HEAD = (
     "VLA alone",
     "steps of an episode",
     "online steps",
-    "of a person",
+    "of a human",
     "minutes",
     "commit",
     "file",

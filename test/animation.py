@@ -48,16 +48,19 @@ def animate(folder: Path, file: Path = FILE) -> int:
 
 def _chosen(run: RunData) -> Iterator[tuple[str, EpisodeLine]]:
     """Words and an episode for each part: the first demonstration, the first failure of the
-    imitated policy, the first episode that a person mended, and the last that succeeded alone."""
+    imitated policy, the first episode that the operator mended, the last that succeeded alone."""
     lines = [line for line in run.counted if run.bag(line.number) is not None]
     online = [line for line in lines if line.stage == "rl"]
     parts = [
-        ("1  A person demonstrates, ten times", [x for x in lines if x.stage == "collect"]),
+        ("1  The operator demonstrates, ten times", [x for x in lines if x.stage == "collect"]),
         (
             "2  The policy that imitates this often misses",
             [x for x in lines if x.stage in ("eval_before", "rl") and not x.success],
         ),
-        ("3  It practises; a person takes over where it fails", [x for x in online if _mended(x)]),
+        (
+            "3  It practises; the operator takes over where it fails",
+            [x for x in online if _mended(x)],
+        ),
         (
             "4  It does it alone",
             [

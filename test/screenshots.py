@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`./expo-ft screenshots`: what a person sees, from a real training, into docs/images/."""
+"""`./expo-ft screenshots`: what the operator sees, from a real training, into docs/images/."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who acts at this tick: where a person's correction is spliced into a chunk."""
+"""Who acts at this tick: where the operator's correction is spliced into a chunk."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DEVICE_LOST = "teleop device lost while engaged: push it again, or call teleop/a
 class ArbitrationResult:
     """Who acts and with what, before the safety filter. action: (7,) float32 normalised.
 
-    chunk, index: the slot that was due, also when a person's action takes its place.
+    chunk, index: the slot that was due, also when the operator's action takes its place.
     """
 
     source: Source
@@ -31,10 +31,10 @@ class ArbitrationResult:
 
 
 class Arbiter:
-    """Decides by rank: a reason to hold, a lost device, the person, the policy, nobody.
+    """Decides by rank: a reason to hold, a lost device, the operator, the policy, nobody.
 
     takeover_gripper: |gripper action| that counts as closing or opening. `latch`: the gripper
-    action of a person who hasn't chosen one.
+    action of the operator who hasn't chosen one.
     """
 
     def __init__(self, takeover_gripper: float = 0.5) -> None:

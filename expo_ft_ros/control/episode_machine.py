@@ -2,7 +2,7 @@
 """The life of an episode: an explicit table of transitions, and two things that hold it.
 
 idle -> resetting -> running -> deciding -> ended -> resetting ... An episode is over by the first
-reason. What the classifier or the time has ended a person may overrule while it is deciding; an
+reason. What the classifier or the time has ended the operator may overrule while it is deciding; an
 ended one is committed and final. What follows it in sync mode, the learner's update, is no state of
 the episode: session/status says so.
 A pause and an emergency stop lie over that: either keeps the robot still and the next episode
@@ -42,7 +42,7 @@ class SceneReset(StrEnum):
     AUTOMATIC = "automatic"
     ASKED = "asked"
     SCRIPTED = "scripted"
-    PERSON = "person"
+    OPERATOR = "operator"
 
 
 class Event(StrEnum):
@@ -90,7 +90,7 @@ CONFIRMS = (Event.COMMIT, Event.RESET_REQUESTED)
 # (success, terminated, discarded) of each way to end; what isn't terminated is truncated.
 # An episode in which nobody drove, or no step's outcome was seen, is discarded, however it ended,
 # and so is one that was kept from being driven for more than HELD_SHARE of its steps: where it
-# failed, or is an evaluation's, and no person has judged it. A trial of an evaluation in which the
+# failed, or is an evaluation's, and nobody has judged it. A trial of an evaluation in which the
 # operator drove is void, also where the operator judged it.
 OUTCOMES: dict[Event, tuple[bool, bool, bool]] = {
     Event.SUCCESS: (True, True, False),
@@ -109,7 +109,7 @@ HELD_SHARE = 0.25
 
 @dataclass(frozen=True)
 class Reply:
-    """Whether a request was taken, and what to tell the person who made it."""
+    """Whether a request was taken, and what to tell the operator who made it."""
 
     accepted: bool
     message: str
@@ -137,9 +137,9 @@ class EpisodeSnapshot:
     redo: int = 0
 
 
-def request_to_person(asked: str) -> str:
-    """The words for what a person is asked to do (`EpisodeSnapshot.asked`); "" for nothing."""
-    return f"asked of a person, then /reset_episode: {asked}" if asked else ""
+def request_to_operator(asked: str) -> str:
+    """The words for what the operator is asked to do (`EpisodeSnapshot.asked`); "" for nothing."""
+    return f"asked of the operator, then /reset_episode: {asked}" if asked else ""
 
 
 DEBOUNCE = 1.0
@@ -148,8 +148,8 @@ asked to so soon after an episode's end [s]."""
 
 
 class EpisodeMachine:
-    """The state machine. clock: steady time [s]; decision_time: how long a person may overrule how
-    an episode has ended [s], from 0.
+    """The state machine. clock: steady time [s]; decision_time: how long the operator may
+    overrule how an episode has ended [s], from 0.
 
     `revision` grows with every change but the count of steps: the publisher compares it.
     """
@@ -198,8 +198,8 @@ class EpisodeMachine:
         return self._driven_from < math.inf
 
     @property
-    def waits_for_person(self) -> bool:
-        """Whether the reset waits until a person has said that the scene is set."""
+    def waits_for_operator(self) -> bool:
+        """Whether the reset waits until the operator has said that the scene is set."""
         return self._state is State.RESETTING and bool(self._asked)
 
     def snapshot(self) -> EpisodeSnapshot:
@@ -225,10 +225,10 @@ class EpisodeMachine:
         return self._apply(Event.START, lambda: self._begin(plan))
 
     def reset_done(self) -> Reply:
-        """The simulation, or the robot's own reset, has set the scene; refused while a person is
-        asked to."""
-        if self.waits_for_person:
-            return Reply(False, f"{self.state.value}: {request_to_person(self.snapshot().asked)}")
+        """The simulation, or the robot's own reset, has set the scene; refused while the operator
+        is asked to."""
+        if self.waits_for_operator:
+            return Reply(False, f"{self.state.value}: {request_to_operator(self.snapshot().asked)}")
         return self._apply(Event.RESET_DONE)
 
     def observe(self, number: int) -> None:
@@ -260,7 +260,7 @@ class EpisodeMachine:
 
         Success ends the episode there. Where the last step's outcome is no success it times out.
         A verdict on the first observation is the reward of no action, so it is ignored.
-        human_reset: what a person must set right before the next episode; the last word counts.
+        human_reset: what the operator must set right before the next episode; the last word counts.
         """
         if self._state is not State.RUNNING or not 0 < self._record.first_observation < number:
             return Reply(False, f"{self.state.value}: no action led to observation {number}")
@@ -283,8 +283,8 @@ class EpisodeMachine:
         return self._apply(Event.TIMEOUT)
 
     def decide(self) -> None:
-        """Commits an episode that a person has had the time to overrule. To be called now and then;
-        while paused or stopped nothing is committed."""
+        """Commits an episode that the operator has had the time to overrule. To be called now and
+        then; while paused or stopped nothing is committed."""
         over = self._clock() - self._decided_at >= self._decision_time
         if self._state is State.DECIDING and over and not self._paused and not self._stop_cause:
             self._apply(Event.COMMIT)
@@ -301,14 +301,14 @@ class EpisodeMachine:
         self._told_at = self._clock()
         self.revision += 1
 
-    # What a person asks for.
+    # What the operator asks for.
 
     def mark_success(self) -> Reply:
-        """A person's verdict, until the episode is committed; an ended one is final."""
+        """The operator's verdict, until the episode is committed; an ended one is final."""
         return self._apply(Event.MARK_SUCCESS)
 
     def mark_failure(self) -> Reply:
-        """A person's verdict, until the episode is committed; an ended one is final."""
+        """The operator's verdict, until the episode is committed; an ended one is final."""
         return self._apply(Event.MARK_FAILURE)
 
     def reset_requested(self) -> Reply:
@@ -318,7 +318,7 @@ class EpisodeMachine:
         if self._stop_cause:
             return Reply(False, f"stopped: {self._stop_cause} (release it first)")
         now = self._clock()
-        still = request_to_person(self.snapshot().asked)
+        still = request_to_operator(self.snapshot().asked)
         if now - self._word_at < DEBOUNCE:
             return Reply(True, f"{self.state.value}: taken just now{still and '; '}{still}")
         if now - self._told_at < DEBOUNCE and still:
@@ -331,9 +331,9 @@ class EpisodeMachine:
         self._asked = ()
         self._word_at = now
         self.revision += 1
-        if self._state is State.RESETTING and self.scene_reset is SceneReset.PERSON:
+        if self._state is State.RESETTING and self.scene_reset is SceneReset.OPERATOR:
             return self._apply(Event.RESET_DONE)
-        return Reply(True, f"{self.state.value}: the next episode doesn't wait for a person")
+        return Reply(True, f"{self.state.value}: the next episode doesn't wait for the operator")
 
     def redo(self) -> Reply:
         """Discards the last demonstration, which comes again: the one that somebody drives, else
@@ -381,7 +381,7 @@ class EpisodeMachine:
             if not self._stop_cause:
                 return Reply(True, "not stopped")
             self._stop_cause = ""
-            self._decided_at = self._clock()  # the person has had no time to say anything
+            self._decided_at = self._clock()  # the operator has had no time to say anything
             self.revision += 1
             return Reply(True, f"released: {self.state.value}")
         if not self._stop_cause:
@@ -427,11 +427,11 @@ class EpisodeMachine:
         self.plan = plan
         self._record = EpisodeSnapshot(episode=plan.episode, stage=plan.stage)
         self._driven_from, self._held = math.inf, 0
-        if self.scene_reset is SceneReset.PERSON and not self._asked:
+        if self.scene_reset is SceneReset.OPERATOR and not self._asked:
             self._state = TRANSITIONS[self._state, Event.RESET_DONE]
 
     def _ask(self, what: str) -> None:
-        """Asks something of a person before the next episode, once; nothing where nobody is."""
+        """Asks something of the operator before the next episode, once; nothing where nobody is."""
         if self.scene_reset is not SceneReset.AUTOMATIC and what not in self._asked:
             self._asked = (*self._asked, what)
 
@@ -467,7 +467,7 @@ class EpisodeMachine:
             self._demonstration = 0 if self._record.discarded else self._record.episode
         if self._record.human_reset:
             self._ask(self._record.human_reset)
-        elif self.scene_reset is SceneReset.PERSON:
+        elif self.scene_reset is SceneReset.OPERATOR:
             self._ask("set the scene")
         if event is Event.ABORT:
             # What a death left behind nobody has judged.

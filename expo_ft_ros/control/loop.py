@@ -61,7 +61,7 @@ class TickResult:
 
 
 class ControlLoop:
-    """Chunks, person, safety and episode of one robot.
+    """Chunks, operator, safety and episode of one robot.
 
     lead: ticks before the end of a chunk at which the next one is asked for; 0 in lock-step, where
     the world waits for the answer. scene_reset, decision_time, clock: as of `EpisodeMachine`.
@@ -98,7 +98,7 @@ class ControlLoop:
         self._exhausted_at: float | None = None
         self._chunk_came = False
         self._chunk_at: float | None = None
-        self._person_drove = False
+        self._human_drove = False
         self._ticked_at: dict[int, float] = {}
         self._judged = 0
         self._script: ResetScript | None = None
@@ -147,12 +147,12 @@ class ControlLoop:
 
     @property
     def resets_itself(self) -> bool:
-        """Whether `reset_tick` drives now: not while a person is asked to look first."""
+        """Whether `reset_tick` drives now: not while the operator is asked to look first."""
         episode = self.episode
         return (
             self._script is not None
             and episode.state is State.RESETTING
-            and not episode.waits_for_person
+            and not episode.waits_for_operator
         )
 
     @property
@@ -168,8 +168,8 @@ class ControlLoop:
         stamps: Mapping[str, float | None],
         cause: str = "",
     ) -> TickResult:
-        """One period of the scripted reset, as `tick` but not a step of any episode. A person who
-        takes over drives; the script goes on after. Where it gets nowhere the operator is asked."""
+        """One period of the scripted reset, as `tick` but not a step of any episode. The operator
+        who takes over drives; the script goes on after. Where it gets nowhere he is asked."""
         script, plan = self._script, self.episode.plan
         if script is None or plan is None or not self.resets_itself:
             self.stand_still()
@@ -190,7 +190,7 @@ class ControlLoop:
         else:
             sent = self._filtered(choice.action, proprio, now, stamps)
         self._arbiter.latch.executed(float(sent.action[GRIPPER]))
-        why = choice.cause or f"{where}, a person drives"
+        why = choice.cause or f"{where}, a human drives"
         return TickResult(sent.action, None, ", ".join(filter(None, (why, sent.cause))))
 
     def waits_for_operator(self, teleop: TeleopState) -> str:
@@ -209,12 +209,12 @@ class ControlLoop:
         """Whether the policy is asked for a chunk from this observation; teleop: of its time.
 
         It is asked once, and again when it hasn't answered for as long as a chunk is executed.
-        Where the task says so it is also asked when a person has let go.
+        Where the task says so it is also asked when the operator has let go.
         """
         if not self.running or self._operator_alone:
             return False
-        if self._person_drove and not teleop.engaged:
-            self._person_drove = False
+        if self._human_drove and not teleop.engaged:
+            self._human_drove = False
             if self.task.replan_on_release:
                 self._executor.replan(number)
                 self._asked = None
@@ -248,7 +248,7 @@ class ControlLoop:
     def verdict(self, number: int, success: bool, human_reset: str = "") -> Reply:
         """The classifier's word on observation `number`: ends the episode, or lets it go on.
 
-        human_reset: what a person must set right in the scene before the next episode.
+        human_reset: what the operator must set right in the scene before the next episode.
         """
         self._judged = max(self._judged, number)
         return self.episode.verdict(success, number, human_reset)
@@ -289,7 +289,7 @@ class ControlLoop:
         stale = self._deadlines.check(now, self._with_answers(stamps or {}, number, now))
         hold_cause = cause or stale
         choice = self._arbiter.decide(proposal, teleop, hold_cause, self._operator_alone)
-        self._person_drove |= choice.source is Source.HUMAN
+        self._human_drove |= choice.source is Source.HUMAN
         if choice.source is Source.HOLD:
             sent = self._filter.stop("")
         else:
@@ -358,7 +358,7 @@ class ControlLoop:
             self._script.interrupt()
         self._asked = None
         self._chunk_came, self._chunk_at = False, None
-        self._person_drove = False
+        self._human_drove = False
         self._ticked_at = {}
 
     def _step(self, number: int, choice: ArbitrationResult, sent: Filtered) -> Step:

@@ -17,7 +17,7 @@ from expo_ft_ros.control.actions import (
     WaitFor,
 )
 from expo_ft_ros.control.arbiter import DEVICE_LOST
-from expo_ft_ros.control.episode_machine import SceneReset, State, request_to_person
+from expo_ft_ros.control.episode_machine import SceneReset, State, request_to_operator
 from expo_ft_ros.control.loop import ControlLoop
 from expo_ft_ros.control.plan import Plan
 from expo_ft_ros.control.snapshot import Inputs
@@ -131,8 +131,8 @@ class Scheduler(ABC):
             yield WaitFor(DEVICE_LOST)
         elif loop.episode.state is not State.RESETTING:
             return
-        elif loop.episode.waits_for_person:
-            yield WaitFor(request_to_person(loop.snapshot.asked))
+        elif loop.episode.waits_for_operator:
+            yield WaitFor(request_to_operator(loop.snapshot.asked))
         elif self._valid_from is None and self._by_world:
             yield ResetScene(plan)
         elif self._valid_from is None and loop.script_done:

@@ -15,8 +15,8 @@ SINCE = (6, 12)
 """The first Linux that keeps it."""
 
 TICK_PRIORITY, DEVICE_PRIORITY = 2, 1
-"""Real-time priorities of the control loop and of a person's way to it: below all that a robot's
-driver asks for (ros2_control: 50, libfranka: 99)."""
+"""Real-time priorities of the control loop and of the operator's way to it: below all that a
+robot's driver asks for (ros2_control: 50, libfranka: 99)."""
 
 # sched_setattr(2), of which glibc has had a function since 2.41 only.
 _SYSCALL = {"x86_64": 314, "aarch64": 274}

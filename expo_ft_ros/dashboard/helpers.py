@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from expo_ft_ros.bringup.process import child_environment, set_niceness
 
 BROWSER_NICE, REPORT_NICE, TRIALS_NICE = 5, 10, 19
-"""Of what a person looks at, waits for, and comes back to: a control loop on the same machine comes
-before all of them."""
+"""Of what the operator looks at, waits for, and comes back to: a control loop on the same machine
+comes before all of them."""
 
 _ENDS_WITHIN = 5.0  # [s]
 

@@ -21,7 +21,7 @@ from expo_ft_ros.data.types import FloatArray, ImageArray, Observation, Source, 
 class EpisodeOutcome:
     """How an episode ended. Observation numbers bound it, both inclusive; steps = last - first.
 
-    terminated: by a verdict, nothing follows (no bootstrap); truncated: by time or by a person,
+    terminated: by a verdict, nothing follows (no bootstrap); truncated: by time or by a human,
     the world goes on (bootstrap); discarded: not to be learned from.
     """
 
@@ -81,7 +81,7 @@ class Episode:
 
     @property
     def human_steps(self) -> int:
-        """Number of steps a person drove."""
+        """Number of steps a human drove."""
         return int((self.source == Source.HUMAN).sum())
 
     def steps_left_of(self, max_steps: int) -> NDArray[np.int32]:
@@ -94,7 +94,7 @@ class Episode:
         return np.maximum(0, max_steps - before).astype(np.int32)
 
     def labelled(self, success: bool) -> Episode:
-        """As if a person had ended it with this verdict: its last reward is 1 or 0."""
+        """As if the operator had ended it with this verdict: its last reward is 1 or 0."""
         outcome = replace(
             self.outcome,
             success=success,
@@ -266,7 +266,7 @@ def _build(parts: _Parts, outcome: EpisodeOutcome) -> Episode | None:
     steps = [parts.steps[n] for n in range(first, last)]
     rewards = [parts.verdicts[n].value for n in range(first + 1, last + 1)]
     left = [o.steps_left for o in observations]
-    # A person's word over the classifier's: the last reward follows the outcome.
+    # The operator's word over the classifier's: the last reward follows the outcome.
     rewards[-1] = 1.0 if outcome.success else 0.0
     return Episode(
         outcome=outcome,

@@ -185,8 +185,8 @@ class Step:
 class Verdict:
     """A reward classifier's word on one observation; the reward of the action before it.
 
-    human_reset: what a person has to set right in the scene before the next episode (appendix B:
-    too few candies, say); empty: nothing.
+    human_reset: what the operator has to set right in the scene before the next episode (appendix
+    B: too few candies, say); empty: nothing.
     """
 
     value: float

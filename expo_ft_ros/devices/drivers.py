@@ -14,7 +14,7 @@ class Driver:
     Attributes:
         device: What teleop calls it (`devices.teleop.CONFIG_FILES`).
         topics: What its driver publishes; the first is the one that teleop waits for.
-        program: The driver, as a person starts it.
+        program: The driver, as a user starts it.
     """
 
     device: str

@@ -39,7 +39,7 @@ _PAIRS: Sequence[tuple[str, str]] = (
 _SPACE = ord(" ")
 # Backspace, as terminals send it: far from the keys that move the arm.
 _REDO = frozenset({0x7F, 0x08})
-# Keys that a person presses between two readings; text that was pasted has more.
+# Keys that the operator presses between two readings; text that was pasted has more.
 _AT_ONCE = 2
 
 
@@ -179,7 +179,7 @@ _WIDTH = len(_FROM_BASE)
 
 
 def key_map(frame: str = BASE) -> str:
-    """What each key does, for the person at the keyboard; ends without a newline. frame: of
+    """What each key does, for the operator at the keyboard; ends without a newline. frame: of
     `TeleopConfig`."""
     if frame != BASE:
         return _explained(f"as the picture of {frame} shows it")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a device's readings to what the person asks for: takeover, twist, latched gripper."""
+"""From a device's readings to what the operator asks for: takeover, twist, latched gripper."""
 
 from __future__ import annotations
 
@@ -141,9 +141,9 @@ class TeleopConfig(Config):
 
 @dataclass(frozen=True)
 class TeleopState:
-    """What the person asks for now (msg/TeleopCommand).
+    """What the operator asks for now (msg/TeleopCommand).
 
-    action: (7,) float32 normalised; its gripper is 1 opening, -1 closing, or 0 when the person
+    action: (7,) float32 normalised; its gripper is 1 opening, -1 closing, or 0 when the operator
     hasn't chosen since the takeover: then the arbiter's latch decides.
     """
 
@@ -166,7 +166,7 @@ class Takeover(StrEnum):
 
 
 class Signal(StrEnum):
-    """What an update says about the person's hand."""
+    """What an update says about the operator's hand."""
 
     PUSH = "push"
     REST = "rest"
@@ -176,8 +176,8 @@ class Signal(StrEnum):
 
 # PUSH: past the engage threshold, or a button. FADE: below the release threshold for min_hold.
 # LOSS: the device is gone, hangs or sends no numbers. REST: anything else.
-# A device lost while the person drove leaves the robot to nobody, also when it is back, until the
-# person pushes again or says so (acknowledge).
+# A device lost while the human drove leaves the robot to nobody, also when it is back, until the
+# operator pushes again or says so (acknowledge).
 TRANSITIONS: dict[tuple[Takeover, Signal], Takeover] = {
     (Takeover.RELEASED, Signal.PUSH): Takeover.ENGAGED,
     (Takeover.RELEASED, Signal.REST): Takeover.RELEASED,
@@ -238,7 +238,7 @@ class TeleopMapper:
         return not self._connected and self._news_at > -np.inf
 
     def acknowledge(self) -> bool:
-        """A person knows that the device was lost: the policy may go on. False where none was."""
+        """The operator knows that the device was lost: the policy may go on. False: none was."""
         if self._takeover is not Takeover.LOST:
             return False
         self._takeover, self._gripper = Takeover.RELEASED, 0
@@ -265,7 +265,7 @@ class TeleopMapper:
         now: float,
         lost: bool = False,
     ) -> TeleopState:
-        """Take what is new and say what the person asks for.
+        """Take what is new and say what the operator asks for.
 
         twist: the device's readings, of a SpaceMouse linear then angular; buttons: those of Joy;
         None: no news, the last holds. now: [s], never going back. lost: the device is known to be
@@ -337,7 +337,7 @@ class TeleopMapper:
 
     def _hangs(self, now: float) -> bool:
         """A deflected device says so many times a second: one that is silent hangs, and is still in
-        a person's hand. So it is lost, and the policy doesn't go on."""
+        the operator's hand. So it is lost, and the policy doesn't go on."""
         deflected = self._takeover is Takeover.ENGAGED and self._beyond_dead_zone().any()
         return bool(deflected) and not 0 <= now - self._twist_at <= self._follow_for
 

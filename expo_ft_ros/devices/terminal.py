@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The terminal that a person sits at, read key by key."""
+"""The terminal that the operator sits at, read key by key."""
 
 from __future__ import annotations
 

@@ -149,7 +149,7 @@ def _require_demonstrator(options: TaskOptions) -> None:
 
 
 def _require_possible_reset(options: RunOptions, task: TaskConfig) -> None:
-    if options.scene_reset in ("scripted", "person") and not options.realtime:
+    if options.scene_reset in ("scripted", "operator") and not options.realtime:
         raise ConfigError(
             f"scene_reset:={options.scene_reset}: takes time between episodes, of which lock-step "
             "has none (add realtime:=true, or take scene_reset:=asked)"
@@ -217,8 +217,8 @@ def _require_fit(options: RunOptions, task: TaskConfig) -> None:
     if not can.resets_scene and options.scene_reset in ("automatic", "asked"):
         raise ConfigError(
             f"scene_reset:={options.scene_reset}: needs a robot that puts the scene in place, "
-            f"which robot:={options.robot} can't (take scene_reset:=person, or scripted where the "
-            "task has a reset_script)"
+            f"which robot:={options.robot} can't (take scene_reset:=operator, or scripted where "
+            "the task has a reset_script)"
         )
 
 

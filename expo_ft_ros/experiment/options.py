@@ -93,12 +93,12 @@ class RunOptions(TaskOptions):
         le=1.0,
         description="Share of the online episodes in which the scripted operator helps at all.",
     )
-    scene_reset: Literal["automatic", "asked", "scripted", "person"] = Field(
+    scene_reset: Literal["automatic", "asked", "scripted", "operator"] = Field(
         "automatic",
         description="asked: where the classifier finds the scene in need of the operator (too few "
         "candies left, say), and after a stop, the next episode waits for /reset_episode. "
-        "scripted: the same, and the arm resets the scene by the task's reset_script. person: each "
-        "time, for a robot without a reset of its own.",
+        "scripted: the same, and the arm resets the scene by the task's reset_script. operator: "
+        "each time, for a robot without a reset of its own.",
     )
     decision_time: float | None = Field(
         None,

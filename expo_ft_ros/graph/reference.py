@@ -94,7 +94,7 @@ def _takeover() -> Iterator[str]:
     yield f"push: a deflection of {config.engage_threshold:g} or a gripper button; fade: below"
     yield f"{config.release_threshold:g} for {config.min_hold:g} s; loss: the device is gone or"
     yield "sends no numbers; rest: anything else (`config/teleop.yaml`). A device lost while a"
-    yield "person drives leaves the arm to nobody, and so does one that is deflected and silent for"
+    yield "human drives leaves the arm to nobody, and so does one that is deflected and silent for"
     yield f"{config.deflection_timeout:g} s.\n"
     rows = [(a, signal, b) for (a, signal), b in teleop.TRANSITIONS.items()]
     yield from _table(("state", "signal", "next state"), rows)

@@ -243,7 +243,7 @@ def _placed(spec: NodeSpec, options: RunOptions) -> NodeSpec:
 
 
 def _first(spec: NodeSpec, options: RunOptions) -> NodeSpec:
-    """In real time the tick, and the person's way to it, come before all else."""
+    """In real time the tick, and the operator's way to it, come before all else."""
     return replace(spec, nice=_TICK_NICE) if options.realtime else spec
 
 

@@ -260,7 +260,7 @@ TOPICS: Mapping[str, Topic] = _table(
         f"{_OWN}/TeleopCommand",
         "teleop",
         "arbitration recorder",
-        "What the person asks for.",
+        "What the operator asks for.",
     ),
     _tick(
         "observation",

@@ -246,7 +246,7 @@ def page(title: str, view_names: Sequence[str] = ()) -> bytes:
 {markup.STYLE}<style>{_STYLE}</style></head>
 <body class="lost">
 <div id="headline" role="status"><b>CONNECTING</b><span></span><label title="A sound, and a
-notification where the page isn't seen, when a person is waited for"><input id="call"
+notification where the page isn't seen, when the operator is waited for"><input id="call"
 type="checkbox"> call me</label></div>
 <header>{estop}
 <div id="told"><div id="alarm" role="alert"></div><div id="state"></div><div id="reply"></div>

@@ -55,7 +55,7 @@ class EpisodeList:
 
 
 def row(summary: EpisodeSummary, period: float) -> dict[str, Any]:
-    """As plain JSON: number, file, stage, outcome, relabelled, cause, person (share of the steps),
+    """As plain JSON: number, file, stage, outcome, relabelled, cause, human (share of the steps),
     seconds. period: of a step [s]."""
     return {
         "number": summary.number,
@@ -64,7 +64,7 @@ def row(summary: EpisodeSummary, period: float) -> dict[str, Any]:
         "outcome": summary.outcome,
         "relabelled": summary.relabelled,
         "cause": summary.cause,
-        "person": summary.human_steps / summary.steps if summary.steps else 0.0,
+        "human": summary.human_steps / summary.steps if summary.steps else 0.0,
         "seconds": round(summary.steps * period, 3),
     }
 

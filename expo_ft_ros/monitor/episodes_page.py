@@ -68,7 +68,7 @@ tbody tr.chosen td { background: #406ebe55; }
 tr:focus-visible, #timeline:focus-visible { outline: 2px solid #5b9dff; outline-offset: -2px; }
 td i { display: inline-block; width: .62em; height: .62em; border-radius: 50%; margin-right: .5em;
   background: var(--c); }
-td.person { background-image: linear-gradient(#ff8c0066 0 0); background-repeat: no-repeat;
+td.human { background-image: linear-gradient(#ff8c0066 0 0); background-repeat: no-repeat;
   background-size: var(--w) 3px; background-position: 0 100%; }
 @media (max-width: 22em) { small { display: block; } }
 """
@@ -86,7 +86,7 @@ const element = (name, text, title) =>
 const FILTERS = {
   stage: (row, wanted) => row.stage === wanted,
   outcome: (row, wanted) => wanted === "relabelled" ? row.relabelled : row.outcome === wanted,
-  help: (row, wanted) => (row.person > 0) === (wanted === "helped"),
+  help: (row, wanted) => (row.human > 0) === (wanted === "helped"),
 };
 function options(select, names) {
   const had = [...select.options].slice(1).map((each) => each.value);
@@ -112,14 +112,14 @@ function list() {
 }
 function line(row) {
   const tr = element("tr", "", row.cause);
-  const outcome = element("td"), dot = element("i"), person = element("td");
+  const outcome = element("td"), dot = element("i"), human = element("td");
   dot.style.setProperty("--c", COLOURS[row.outcome] ?? "#777");
   outcome.append(dot, row.outcome);
   if (row.relabelled) outcome.append(" ", element("small", "relabelled"));
-  person.className = "person";
-  person.textContent = row.person ? `${Math.max(1, Math.round(100 * row.person))}%` : "0%";
-  person.style.setProperty("--w", `${100 * row.person}%`);
-  tr.append(element("td", row.number), element("td", row.stage), outcome, person,
+  human.className = "human";
+  human.textContent = row.human ? `${Math.max(1, Math.round(100 * row.human))}%` : "0%";
+  human.style.setProperty("--w", `${100 * row.human}%`);
+  tr.append(element("td", row.number), element("td", row.stage), outcome, human,
     element("td", row.seconds.toFixed(1)));
   tr.className = episode && row.file === episode.file ? "chosen" : "";
   tr.tabIndex = 0;
@@ -265,7 +265,7 @@ list</button><b id="title"></b>
 <option value="helped">helped</option><option value="alone">not helped</option></select></div>
 <div id="count" class="dim"></div>
 <div id="table"><table><thead><tr><th>no.</th><th>stage</th><th>outcome</th>
-<th title="share of the steps that a person drove">person</th>
+<th title="share of the steps that a human drove">human</th>
 <th title="length in seconds">s</th></tr></thead><tbody id="rows"></tbody></table></div></section>
 """
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a person needs to know first, in a few words: who drives, what is waited for, what to press.
+"""What the operator needs to know first: who drives, what is waited for, what to press.
 
 One rule a line, the most urgent first; the page shows it over its whole width.
 """
@@ -27,7 +27,7 @@ class Tone(StrEnum):
     GOOD = "good"
     BUSY = "busy"
     TURN = "turn"
-    """A person is waited for."""
+    """The operator is waited for."""
     HUMAN = "human"
     HELD = "held"
     BAD = "bad"
@@ -57,7 +57,7 @@ def headline(view: View) -> Headline:
 
 
 def device_lost(view: View) -> bool:
-    """Whether the device was lost while somebody drove: it is held until a person says so."""
+    """Whether the device was lost while somebody drove: it is held until the operator says so."""
     said = any(DEVICE_LOST in each.message for each in view.diagnostics)
     return said or view.cause == DEVICE_LOST
 
@@ -101,7 +101,7 @@ def _driven(view: View) -> Headline | None:
     if episode.state != State.RUNNING:
         return None
     if view.driver is Source.HUMAN:
-        return Headline("A PERSON DRIVES", number, Tone.HUMAN)
+        return Headline("A HUMAN DRIVES", number, Tone.HUMAN)
     waits = episode.stage == "collect" and not episode.steps and not view.cause
     if view.driver is Source.HOLD and (waits or view.cause == NOT_TAKEN_OVER):
         if view.human_operator and not episode.human_steps:

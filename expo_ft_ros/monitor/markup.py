@@ -54,18 +54,21 @@ _STATES: Mapping[str, str] = {
 _LEVELS = {Level.OK: _GOOD, Level.WARN: _WARN, Level.ERROR: _BAD, Level.STALE: _WARN}
 _WORST = (Level.ERROR, Level.STALE, Level.WARN, Level.OK)
 _SCALE = (1.0, 0.5, 0.0)  # of Q, which is a discounted success: marks on its axis, from above
-_DRIVERS = {Source.POLICY: "policy drives", Source.HUMAN: "person drives"}
+_DRIVERS = {Source.POLICY: "policy drives", Source.HUMAN: "human drives"}
 
 
 def state_html(view: View) -> str:
-    """Where the episode is, who drives, what holds the arm, and what a person is asked to do."""
+    """Where the episode is, who drives, what holds the arm, what the operator is asked to do."""
     episode = view.episode
     of = f"/{view.max_steps}" if view.max_steps else ""
     where = [episode.stage, f"episode {episode.episode}", f"step {episode.steps}{of}"]
     known = [escape(word) for word in where if word] if episode.episode else ["no episode yet"]
+    state, colour = episode.state, _STATES.get(episode.state, _CALM)
+    if state == State.RUNNING and view.driver is Source.HOLD and view.cause:
+        state, colour = "held", _WARN
     lines = [
-        f'<div class="xf-state" style="--c:{_STATES.get(episode.state, _CALM)}">'
-        f"<b>{escape(episode.state)}</b><span>{' · '.join(known)}</span></div>",
+        f'<div class="xf-state" style="--c:{colour}">'
+        f"<b>{escape(state)}</b><span>{' · '.join(known)}</span></div>",
         f"<div>{_dot(_css(DRIVER_COLOURS[view.driver]))}{_driver(view)}</div>",
     ]
     if view.reward:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A recorded episode as the views that a person had of it."""
+"""A recorded episode as the views that the operator had of it."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from expo_ft_ros.recording.recorded_episode import RecordedEpisode
 _TOP, _BOTTOM = 4.0, 84.0  # of the scale from 1 to 0
 _STRIP, _HEIGHT = 90.0, 100.0  # of who drove
 _CHOSEN, _RANGE, _CHOICE = "#fde725", "rgba(120,132,148,.35)", "#5a6472"
-_NAMES = {Source.POLICY: "policy", Source.HUMAN: "person", Source.HOLD: "held"}
+_NAMES = {Source.POLICY: "policy", Source.HUMAN: "human", Source.HOLD: "held"}
 
 
 def timeline_svg(recorded: RecordedEpisode) -> str:

@@ -24,7 +24,7 @@ class Training:
         minutes: (n,) online robot time at the end of each [min].
         success: (n,) mean success, with help or without.
         alone: (n,) as success, where an episode that was helped in counts as none.
-        person: (n,) share of the steps that a person drove.
+        human: (n,) share of the steps that a human drove.
         seconds: (n,) how long each was [s].
         mean_seconds: (n,) mean of that [s].
         evaluations: Stage, eval_before or eval_after -> (successes, trials) so far.
@@ -33,19 +33,19 @@ class Training:
     minutes: Floats = field(default_factory=_none)
     success: Floats = field(default_factory=_none)
     alone: Floats = field(default_factory=_none)
-    person: Floats = field(default_factory=_none)
+    human: Floats = field(default_factory=_none)
     seconds: Floats = field(default_factory=_none)
     mean_seconds: Floats = field(default_factory=_none)
     evaluations: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
     @property
     def shares(self) -> Floats:
-        """(m, 5) minutes, success, alone, person and success of an evaluation, NaN where there is
+        """(m, 5) minutes, success, alone, human and success of an evaluation, NaN where there is
         none: before the first episode, and after the last."""
         count = len(self.minutes)
         table = np.full((count + 1, 5), np.nan)
         table[0, 0] = 0.0
-        for column, values in enumerate((self.minutes, self.success, self.alone, self.person)):
+        for column, values in enumerate((self.minutes, self.success, self.alone, self.human)):
             table[1:, column] = values
         for place, stage in ((0, "eval_before"), (-1, "eval_after")):
             if stage in self.evaluations:

@@ -13,7 +13,7 @@ from expo_ft_ros.monitor.markup import rows_html
 from expo_ft_ros.monitor.training import Floats, Training
 
 _SHOWN = {"eval_before": "evaluation before", "eval_after": "evaluation after"}
-_HELPED, _ALONE, _PERSON, _EVALUATED = "#4cc38a", "#5b9dff", "#ff8c00", "#ffffff"
+_HELPED, _ALONE, _HUMAN, _EVALUATED = "#4cc38a", "#5b9dff", "#ff8c00", "#ffffff"
 _TIME = "#b48ead"
 _NO_POINTS: Any = {"show": False}
 _NO_TICKS: Any = {"show": False}
@@ -31,7 +31,7 @@ class TrainingTab:
             (
                 uplot.Series(label="success, with help", stroke=_HELPED, points=_NO_POINTS),
                 uplot.Series(label="without help", stroke=_ALONE, width=2, points=_NO_POINTS),
-                uplot.Series(label="steps by a person", stroke=_PERSON, points=_NO_POINTS),
+                uplot.Series(label="steps by a human", stroke=_HUMAN, points=_NO_POINTS),
                 _dots("evaluation", _EVALUATED, 9),
             ),
             uplot.Scale(range=(0, 1.08)),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a person sees of the graph at one moment, as plain values."""
+"""What the operator sees of the graph at one moment, as plain values."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class View:
         time: Of the run [s].
         session: Where the run is.
         learning: What the learner does; its stage is "" where nothing learns.
-        human_operator: Whether the operator is a person, and not scripted.
+        human_operator: Whether the operator is a human, and not scripted.
         result: What came of the run, once it is over; "" before.
         episode: Episode, stage, state, steps, cause, asked, paused ... of msg/EpisodeState.
         max_steps: After which the episode times out; 0: unknown.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Gathers what the graph says into what a person sees: from values of `data.types` to a `View`."""
+"""Gathers what the graph says into what the operator sees: from `data.types` to a `View`."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Watch:
             view_names: The robot's views, in order.
             classifier: One of its own, whose marks are drawn over the images; the words of the
                 newest verdict stand in the first.
-            human_operator: Whether the operator is a person, and not scripted.
+            human_operator: Whether the operator is a human, and not scripted.
         """
         self._task, self._limits, self._classifier = task, limits, classifier
         self._view_names = tuple(view_names)

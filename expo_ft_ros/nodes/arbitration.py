@@ -81,13 +81,13 @@ class ArbitrationParameters(NodeParameters):
     )
     scene_reset: str = parameter(
         SceneReset.AUTOMATIC.value,
-        "Who resets the scene: automatic (service sim/reset), asked (the same, after a person has "
-        "set right what the classifier asked for), scripted (as asked, and the arm by its task's "
-        "reset_script; in real time only) or person (each time, said by /reset_episode).",
+        "Who resets the scene: automatic (service sim/reset), asked (the same, after the operator "
+        "has set right what the classifier asked for), scripted (as asked, and the arm by its "
+        "task's reset_script; in real time only) or operator (each time, said by /reset_episode).",
     )
     decision_time: float = parameter(
         0.0,
-        "How long a person may overrule how an episode has ended before it is committed [s].",
+        "How long the operator may overrule how an episode has ended before it is committed [s].",
         low=0.0,
         high=60.0,
     )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a person sees: markers, overlays and plots for rviz, and the console in the browser.
+"""What the operator sees: markers, overlays and plots for rviz, and the console in the browser.
 
 Nobody waits for it: it listens, and its end is no reason to stop. The console's buttons are calls
 of the graph's services, as anybody could make them.
@@ -283,7 +283,7 @@ class MonitorNode(GraphNode[MonitorParameters]):
         words = {
             "learner": f"{message.stage or 'idle'}{progress}",
             "weights": f"version {message.version}, {message.critic_updates} critic updates",
-            "replay": f"{message.transitions} steps, {message.human_transitions} by a person",
+            "replay": f"{message.transitions} steps, {message.human_transitions} by a human",
         }
         pairs = zip(message.metric_names, message.metric_values, strict=False)
         metrics = {name: f"{value:.3g}" for name, value in pairs}
@@ -344,7 +344,7 @@ class MonitorNode(GraphNode[MonitorParameters]):
 
 
 def _words(view: View) -> str:
-    """The state in a few words, what a person is asked for first."""
+    """The state in a few words, what the operator is asked for first."""
     episode = view.episode
     words = f"episode {episode.episode}: {episode.state}, step {episode.steps}"
     nobody = view.driver is Source.HOLD

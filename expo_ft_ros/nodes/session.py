@@ -15,7 +15,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from std_msgs.msg import String
 
 from expo_ft_ros.control.arbiter import DEVICE_LOST
-from expo_ft_ros.control.episode_machine import EpisodeSnapshot, State, request_to_person
+from expo_ft_ros.control.episode_machine import EpisodeSnapshot, State, request_to_operator
 from expo_ft_ros.control.plan import LEARNED_STAGES, Operator
 from expo_ft_ros.devices.drivers import DRIVERS
 from expo_ft_ros.experiment.progress import StatusLines, format_summary
@@ -234,7 +234,7 @@ class SessionNode(GraphNode[SessionParameters]):
             outcome = "discarded"
         self.get_logger().info(
             f"{ended.stage} episode {ended.episode}: {outcome} ({ended.cause}), "
-            f"{ended.steps} steps, {ended.human_steps} by a person; "
+            f"{ended.steps} steps, {ended.human_steps} by a human; "
             f"now {self._session.stage} {done}/{total}"
         )
 
@@ -280,12 +280,12 @@ class SessionNode(GraphNode[SessionParameters]):
         if episode.paused:
             return "paused: the next episode waits for episode/resume"
         if episode.state == State.DECIDING:
-            return f"deciding: {episode.cause}, unless a person marks it otherwise"
+            return f"deciding: {episode.cause}, unless the operator marks it otherwise"
         if self._books.awaits_takeover and operator in DRIVERS:
             return f"waiting for the operator to take over ({operator})"
         learner = self._books.learner
         busy = f"learning {learner.progress:.0%}" if learner.stage == "update" else ""
-        asked = request_to_person(episode.asked)
+        asked = request_to_operator(episode.asked)
         if busy or asked:
             return "; ".join(filter(None, (busy, asked)))
         if self._ended is not None and self._recorder_is_behind(self._ended):

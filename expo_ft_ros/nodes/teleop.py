@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the person asks for: the topics of an input device through the teleop mapper.
+"""What the operator asks for: the topics of an input device through the teleop mapper.
 
 In real time a command goes out on every input and some ten times a second. In lock-step there
 is exactly one for each time of the simulation, so that a run doesn't depend on who was faster.
@@ -97,7 +97,7 @@ class TeleopNode(GraphNode[TeleopParameters]):
         self._sent_at = 0.0
         self._time_ns = 0
         self._out = self.publisher("teleop/command", needed=1)
-        # The person may come later: neither is needed.
+        # The operator may come later: neither is needed.
         if self.parameters.device == "spacenav":
             name = "spacenav/twist"
             self._device = self.subscription(name, self._on_twist, needed=False, timed=True)

@@ -25,7 +25,7 @@ class EpisodeSummary:
             "incomplete", "broken".
         relabelled: Whether the operator's label has overruled the classifier.
         steps: Control steps, from the first that anybody drove.
-        human_steps: Those that a person drove.
+        human_steps: Those that a human drove.
         cause: How it ended.
     """
 

@@ -71,7 +71,7 @@ class RecordedEpisode:
         """How it went, in one line."""
         outcome = self.episode.outcome
         ended = "discarded" if outcome.discarded else "success" if outcome.success else "no success"
-        human = f", {self.episode.human_steps} by a person" if self.episode.human_steps else ""
+        human = f", {self.episode.human_steps} by a human" if self.episode.human_steps else ""
         cause = f" ({outcome.cause})" if outcome.cause else ""
         return f"{outcome.stage}: {ended} after {len(self.episode)} steps{human}{cause}"
 

@@ -27,7 +27,7 @@ _HEAD = (
     "95% interval",
     "online steps",
     "robot minutes",
-    "by a person",
+    "by a human",
     "wall clock",
 )
 
@@ -102,7 +102,7 @@ def _trials(run: RunData, stage: str) -> tuple[str, str]:
 def _curves(runs: Sequence[RunData], names: Sequence[str]) -> Html:
     if not any(run.online or run.evaluations for run in runs):
         return page.absent("None of the runs has an online episode or a trial.")
-    words = "success, share of steps by a person, and episode time of each run over robot time"
+    words = "success, share of steps by a human, and episode time of each run over robot time"
     picture = render(compared_curves(runs, names), "comparison", words)
     return page.figure(
         picture,

@@ -53,7 +53,7 @@ def training_curves(run: RunData) -> Figure:
         seconds = [line.steps / run.control_hz for line in span.episodes]
         time.scatter(span.minutes, seconds, s=7, color=PURPLE, alpha=0.45, linewidths=0)
     share_axis(success, "success")
-    share_axis(human, "steps by a person")
+    share_axis(human, "steps by a human")
     time.set(ylabel="episode time [s]", xlabel="robot time [min]", ylim=(0, None))
     time.set_xlim(-0.01 * parts[-1].end, 1.01 * parts[-1].end)
     for axes in (success, human, time):
@@ -88,7 +88,7 @@ def compared_curves(runs: Sequence[RunData], names: Sequence[str]) -> Figure:
             if stage in run.evaluations:
                 _evaluation(success, place, *run.evaluations[stage], colour)
     share_axis(success, f"success, last {WINDOW}")
-    share_axis(human, f"steps by a person,\nlast {WINDOW}")
+    share_axis(human, f"steps by a human,\nlast {WINDOW}")
     time.set(ylabel=f"episode time [s],\nlast {WINDOW}", xlabel="online robot time [min]")
     time.set_ylim(0, None)
     figure.legend(handles=handles, loc="outside upper left", ncols=1)

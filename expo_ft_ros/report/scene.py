@@ -41,7 +41,7 @@ _CHOSEN_STYLES: Mapping[CandidateKind, Any] = {
     CandidateKind.GRIPPER: _DOTTED,
 }
 _NEAREST = 0.05  # what a view shows to each side at least [m]
-_WORDS = {Source.POLICY: "policy drives", Source.HUMAN: "a person drives", Source.HOLD: "held"}
+_WORDS = {Source.POLICY: "policy drives", Source.HUMAN: "a human drives", Source.HOLD: "held"}
 _Q_BOX, _ABOVE_BOX, _BESIDE_BOX = (78, 500, 738, 140), (896, 84, 368, 256), (896, 384, 368, 256)
 _KEY = 702  # height of what explains colours and lines [px]
 

@@ -106,7 +106,7 @@ def _cards(run: RunData) -> Html:
         driven = sum(line.steps for line in run.online)
         cards += [
             page.card(f"{minutes:.1f} min", "robot time online", f"{steps} steps"),
-            page.card(f"{helped / max(1, driven):.0%}", "online steps by a person"),
+            page.card(f"{helped / max(1, driven):.0%}", "online steps by a human"),
         ]
         ratio = run.online[-1].numbers.get("update_ratio")
         if ratio:
@@ -119,7 +119,7 @@ def _cards(run: RunData) -> Html:
 def _curves(run: RunData, writer: _Writer) -> list[Html]:
     if not run.counted:
         return [page.absent("No episode has been counted yet: there is nothing to draw.")]
-    words = "success, share of steps by a person, and episode time over robot time"
+    words = "success, share of steps by a human, and episode time over robot time"
     picture = render(training_curves(run), "curves", words)
     left = len(run.episodes) - len(run.counted)
     caption = (
@@ -147,7 +147,7 @@ def _strips(run: RunData, writer: _Writer) -> list[Html]:
         picture = render(figure, f"q_{name}", words, photographs=True)
         caption = (
             f"Episode {outcome.episode} ({outcome.stage}), a {name}: {outcome.cause}. Instruction: "
-            f"“{episode.instruction}”. {episode.human_steps} of {len(episode)} steps by a person "
+            f"“{episode.instruction}”. {episode.human_steps} of {len(episode)} steps by a human "
             "(orange)."
         )
         if not recorded.valued:
@@ -245,7 +245,7 @@ def _episodes(run: RunData) -> list[Html]:
         rows.append(
             (number, line.stage, outcome, str(line.steps), str(line.human_steps), line.cause)
         )
-    head = ("episode", "stage", "outcome", "steps", "by a person", "cause")
+    head = ("episode", "stage", "outcome", "steps", "by a human", "cause")
     return [page.folded(f"All {len(rows)} episodes", page.table(head, rows))]
 
 

@@ -36,7 +36,7 @@ def newest(run: RunData, *, success: bool) -> RecordedEpisode | None:
             found = read_recorded(path)
         except ValueError:
             continue
-        # A person may have labelled it otherwise since.
+        # The operator may have labelled it otherwise since.
         if found.episode.outcome.success is not success:
             continue
         if found.valued:
@@ -99,10 +99,10 @@ def _frame(axes: Axes, image: ImageArray, *, driven: bool) -> None:
 
 
 def _driven(axes: Axes, episode: Episode, control_hz: float) -> None:
-    """Shades the steps that a person drove."""
+    """Shades the steps that a human drove."""
     human = np.flatnonzero(np.diff(np.r_[0, episode.source == Source.HUMAN, 0]))
     for begin, end in human.reshape(-1, 2):
-        label = "a person drives" if begin == human[0] else None
+        label = "a human drives" if begin == human[0] else None
         axes.axvspan(
             begin / control_hz, end / control_hz, color=HUMAN, alpha=0.22, linewidth=0, label=label
         )

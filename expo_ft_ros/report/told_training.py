@@ -42,7 +42,7 @@ def training_of(lines: tuple[EpisodeLine, ...], control_hz: float) -> Training:
         minutes=np.array([line.online_steps for line in online], np.float64) / control_hz / 60,
         success=windows.success(online).value,
         alone=windows.success(online, windows.succeeded_alone).value,
-        person=windows.intervention(online).value,
+        human=windows.intervention(online).value,
         seconds=np.array([line.steps for line in online], np.float64) / control_hz,
         mean_seconds=windows.duration(online, control_hz).value,
         evaluations=evaluations_of(None, lines),

@@ -67,7 +67,7 @@ def succeeded(line: EpisodeLine) -> bool:
 
 
 def succeeded_alone(line: EpisodeLine) -> bool:
-    """Without any step by a person."""
+    """Without any step by a human."""
     return line.success and line.human_steps == 0
 
 
@@ -83,7 +83,7 @@ def success(
 
 
 def intervention(episodes: Episodes, size: int = WINDOW) -> Curve:
-    """Share of the window's steps that a person drove; the band: quartiles of its episodes."""
+    """Share of the window's steps that a human drove; the band: quartiles of its episodes."""
     rows = []
     for window in _windows(episodes, size):
         steps = max(1, sum(line.steps for line in window))

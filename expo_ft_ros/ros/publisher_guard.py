@@ -35,8 +35,8 @@ class PublisherGuard:
         """Accepts the publisher that is there alone, also before it has said anything; to be
         called now and then.
 
-        A person's device is silent for long, and of a command a zero is believed of anybody: when
-        the first other word comes, somebody else may be there as well.
+        The operator's device is silent for long, and of a command a zero is believed of anybody:
+        when the first other word comes, somebody else may be there as well.
         """
         there = list(self._identities()) if self._publishers() == 1 else []
         if len(there) == 1 and there[0] not in self._refused:

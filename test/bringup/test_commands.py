@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The real graph under the real runner, as a person starts it: it ends well, and leaves nothing."""
+"""The real graph under the real runner, as a user starts it: it ends well, and leaves nothing."""
 
 import json
 import os

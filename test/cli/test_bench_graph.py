@@ -70,7 +70,7 @@ def test_jumps_are_of_the_policy_alone_and_told_apart_at_a_chunks_begin():
     unit = LIMITS.linear_velocity / task.period
     proposed = np.zeros((6, 7), np.float32)
     executed = np.zeros((6, 7), np.float32)
-    # Two steps of a chunk, a new one that begins elsewhere along y, a person, the policy again.
+    # Two steps of a chunk, a new one that begins elsewhere along y, the operator, the policy again.
     executed[:, 1] = [0.1, 0.2, 0.5, 0.9, 0.0, 0.0]
     proposed[:, 1] = [0.1, 0.2, 0.6, 0.0, 0.0, 0.0]
     episode = replace(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command line as a person meets it: exit codes and one clear line."""
+"""The command line as a user meets it: exit codes and one clear line."""
 
 import os
 import subprocess
@@ -137,7 +137,7 @@ def test_the_help_of_a_command_lists_its_options(capsys):
 
 @pytest.mark.process
 def test_help_is_quick():
-    """No torch, no ROS, no MuJoCo for a person who only asks."""
+    """No torch, no ROS, no MuJoCo for a user who only asks."""
     code = (
         "import sys; from expo_ft_ros.cli.main import main\n"
         "main(['--help']); main(['train', '--help'])\n"

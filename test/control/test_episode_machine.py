@@ -219,7 +219,7 @@ def test_a_verdict_of_an_earlier_episode_changes_nothing():
 
 
 @pytest.mark.parametrize("success", [True, False])
-def test_a_person_s_verdict_ends_it_terminated(success):
+def test_the_operators_verdict_ends_it_terminated(success):
     machine = running()
     reply = machine.mark_success() if success else machine.mark_failure()
     snapshot = machine.snapshot()
@@ -369,7 +369,7 @@ def test_a_policy_that_was_kept_from_driving_has_not_failed(kept, success, stage
     assert ("held for 2 of 4 steps" in machine.snapshot().cause) is discarded
 
 
-def test_a_person_s_word_on_an_episode_counts_also_where_the_robot_was_held():
+def test_the_operators_word_on_an_episode_counts_also_where_the_robot_was_held():
     machine = EpisodeMachine()
     machine.start(plan())
     machine.reset_done()
@@ -383,7 +383,7 @@ def test_a_person_s_word_on_an_episode_counts_also_where_the_robot_was_held():
 
 @pytest.mark.parametrize("classified", [True, False])
 @pytest.mark.parametrize("said", [True, False, None])
-def test_a_person_may_overrule_the_classifier_until_the_episode_is_committed(classified, said):
+def test_the_operator_may_overrule_the_classifier_until_the_episode_is_committed(classified, said):
     machine = running(steps=MAX_STEPS, decision_time=DECISION_TIME)
     machine.verdict(classified, MAX_STEPS + 1)
     assert machine.snapshot().state == "deciding"
@@ -404,7 +404,7 @@ def test_a_person_may_overrule_the_classifier_until_the_episode_is_committed(cla
     assert machine.snapshot() == snapshot
 
 
-def test_nothing_is_committed_while_a_person_has_paused_or_stopped():
+def test_nothing_is_committed_while_the_operator_has_paused_or_stopped():
     machine = in_state(State.DECIDING)
     machine.pause()
     machine.clock.pass_time(DECISION_TIME)

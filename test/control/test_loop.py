@@ -33,7 +33,7 @@ def plan(episode: int = 1, policy: str = "sample", max_steps: int = 100) -> Plan
     return Plan("rl", episode, 0, max_steps, policy, "correct", True)
 
 
-def person(linear: float = -0.5, gripper: float = 0.0, connected: bool = True) -> TeleopState:
+def pushing(linear: float = -0.5, gripper: float = 0.0, connected: bool = True) -> TeleopState:
     return TeleopState(connected, True, np.array([linear] * 3 + [0] * 3 + [gripper], np.float32))
 
 
@@ -124,7 +124,7 @@ def test_a_correction_takes_its_slots_and_the_rest_of_the_chunk_stays():
     rig = running_rig()
     engaged = [False, True, True, False, False, False, True, True, True, False]
     for human in engaged:
-        rig.tick(person() if human else IDLE)
+        rig.tick(pushing() if human else IDLE)
     check_spliced(rig.steps, engaged)
     assert [(s.chunk, s.index) for s in rig.steps][:6] == [
         (1, 0), (1, 1), (1, 2), (1, 3), (5, 0), (5, 1),
@@ -143,7 +143,7 @@ def test_where_the_task_says_so_a_release_is_planned_anew(engaged, delay):
     released = 0
     for number, human in enumerate(engaged, start=1):
         rig.number = number
-        teleop = person() if human else IDLE
+        teleop = pushing() if human else IDLE
         if number > 1 and engaged[number - 2] and not human:
             released = number
             due = {}
@@ -160,10 +160,10 @@ def test_where_the_task_says_so_a_release_is_planned_anew(engaged, delay):
 
 @settings(deadline=None, max_examples=60)
 @given(st.lists(st.booleans(), max_size=40))
-def test_any_interleaving_of_a_person_keeps_the_chunks_at_their_slots(engaged):
+def test_any_interleaving_of_the_operator_keeps_the_chunks_at_their_slots(engaged):
     rig = running_rig()
     for human in engaged:
-        rig.tick(person(0.01) if human else IDLE)
+        rig.tick(pushing(0.01) if human else IDLE)
     check_spliced(rig.steps, engaged)
     assert rig.loop.snapshot.human_steps == sum(engaged)
 
@@ -221,7 +221,7 @@ def test_an_observation_is_executed_once():
         rig.loop.tick(rig.observation(), None, IDLE, 0.0)
 
 
-@pytest.mark.parametrize("teleop", [IDLE, person()])
+@pytest.mark.parametrize("teleop", [IDLE, pushing()])
 def test_a_stale_input_holds_with_its_cause_and_the_episode_goes_on(teleop):
     rig = running_rig()
     rig.tick()
@@ -237,14 +237,14 @@ def test_a_hold_is_zero_at_once_whatever_the_acceleration_limit():
     rig = Rig(ControlLoop(TASK, LIMITS, SAFETY.model_copy(update={"linear_acceleration": 0.5})))
     rig.start(plan())
     for _ in range(4):
-        rig.tick(person(0.9))
+        rig.tick(pushing(0.9))
     assert not rig.tick(stamps={"proprio": None}).executed.any()
 
 
 def test_a_lost_device_holds_until_it_is_back():
     rig = running_rig()
-    rig.tick(person())
-    result = rig.tick(person(connected=False))
+    rig.tick(pushing())
+    result = rig.tick(pushing(connected=False))
     assert result.step.source is Source.HOLD
     assert not result.executed.any()
     assert rig.tick(IDLE).step.source is Source.POLICY
@@ -252,7 +252,7 @@ def test_a_lost_device_holds_until_it_is_back():
 
 def test_in_a_demonstration_only_the_operator_drives_and_no_policy_is_asked():
     rig = running_rig(policy="none")
-    first, second = rig.tick(), rig.tick(person(gripper=-1.0))
+    first, second = rig.tick(), rig.tick(pushing(gripper=-1.0))
     assert first.step.source is Source.HOLD
     assert "operator" in first.cause
     assert second.step.source is Source.HUMAN
@@ -266,14 +266,14 @@ def test_a_takeover_keeps_the_gripper_as_the_policy_had_it():
     closing[:, 6] = -0.9
     rig.chunk = lambda number: ActionChunk(number, number, closing)
     rig.tick()
-    assert rig.tick(person()).executed[6] == -1
+    assert rig.tick(pushing()).executed[6] == -1
 
 
 def test_a_release_is_free_of_jumps():
     smooth = SAFETY.model_copy(update={"linear_acceleration": 0.5})
     rig = Rig(ControlLoop(TASK, LIMITS, smooth))
     rig.start(plan())
-    executed = [rig.tick(person(0.9) if i < 6 else IDLE).executed for i in range(20)]
+    executed = [rig.tick(pushing(0.9) if i < 6 else IDLE).executed for i in range(20)]
     jumps = np.abs(np.diff([[0.0] * 3, *[e[:3] for e in executed]], axis=0)).max()
     assert jumps * LIMITS.linear_velocity <= 0.5 * TASK.period + 1e-6
     assert np.allclose(executed[5][:3], 0.9)
@@ -285,7 +285,7 @@ def test_a_release_is_free_of_jumps():
 def test_the_box_holds_whoever_drives():
     rig = running_rig()
     for i in range(60):
-        rig.tick(person(-1.0) if i % 3 else person(1.0) if i % 7 == 0 else person(-0.7))
+        rig.tick(pushing(-1.0) if i % 3 else pushing(1.0) if i % 7 == 0 else pushing(-0.7))
         assert (rig.position >= np.array(TASK.workspace.low) - 1e-6).all()
     assert any("workspace" in step.cause for step in rig.steps)
     assert rig.position[2] == pytest.approx(TASK.workspace.low[2], abs=1e-3)
@@ -320,12 +320,12 @@ def test_in_real_time_the_last_verdict_is_waited_for_but_not_for_ever():
     rig.tick(), rig.tick()
     for number, now in ((3, 1.0), (4, 1.1), (5, 1.49)):
         rig.number = number
-        result = rig.loop.tick(rig.observation(), None, person(), now)
+        result = rig.loop.tick(rig.observation(), None, pushing(), now)
         assert result.step is None
         assert not result.executed.any()
         assert rig.loop.running
         assert result.cause == "waiting for the last verdict"
-    rig.loop.tick(rig.observation(), None, person(), 1.51)
+    rig.loop.tick(rig.observation(), None, pushing(), 1.51)
     assert rig.loop.snapshot.cause == "timeout"
     assert rig.loop.snapshot.steps == 2
 
@@ -363,8 +363,8 @@ def test_an_estop_stops_at_once_and_discards():
     assert rig.tick().step.episode == 2
 
 
-def test_a_person_resets_the_scene_and_says_so():
-    loop = ControlLoop(TASK, LIMITS, SAFETY, scene_reset=SceneReset.PERSON)
+def test_the_operator_resets_the_scene_and_says_so():
+    loop = ControlLoop(TASK, LIMITS, SAFETY, scene_reset=SceneReset.OPERATOR)
     assert loop.begin(plan()).accepted
     assert loop.snapshot.state == "resetting"
     assert loop.episode.reset_requested().accepted
@@ -404,7 +404,7 @@ def test_a_whole_session_without_ros():
         rig.succeed = lambda n, lucky=lucky, first=first: lucky and n == first + 7
         rig.position = np.array([0.475, 0.0, 0.2])
         rig.start(plan_now)
-        while rig.tick(person() if plan_now.stage == "collect" else IDLE) is not None:
+        while rig.tick(pushing() if plan_now.stage == "collect" else IDLE) is not None:
             pass
         snapshot = rig.loop.snapshot
         assert snapshot.last_observation - snapshot.first_observation == snapshot.steps

@@ -32,7 +32,7 @@ NEAR = 0.008
 POINTS = [{"position": [0.45, 0.0, 0.2], "within": 2.0}]
 
 
-def person(speed: float = 0.5, connected: bool = True) -> TeleopState:
+def pushing(speed: float = 0.5, connected: bool = True) -> TeleopState:
     return TeleopState(connected, True, np.array([speed] * 3 + [0.0] * 4, np.float32))
 
 
@@ -153,7 +153,7 @@ def lift(world: World, task) -> None:
         assert not script.failed
 
 
-def test_nothing_moves_before_a_person_has_looked_at_the_scene():
+def test_nothing_moves_before_the_operator_has_looked_at_the_scene():
     robot = Robot()
     start = robot.position.copy()
     assert not robot.loop.resets_itself
@@ -164,12 +164,12 @@ def test_nothing_moves_before_a_person_has_looked_at_the_scene():
     assert np.abs(robot.position - start).max() > NEAR
 
 
-def test_a_person_who_takes_over_drives_and_the_script_goes_on_after_him():
+def test_the_operator_who_takes_over_drives_and_the_script_goes_on_after_him():
     robot = Robot(reset_script=POINTS)
     robot.look()
     robot.tick()
     for _ in range(3):
-        result = robot.tick(person(0.4))
+        result = robot.tick(pushing(0.4))
         np.testing.assert_allclose(result.executed[:3], 0.4)
     robot.until_done()
     np.testing.assert_allclose(robot.position, [0.45, 0.0, 0.2], atol=2 * NEAR)
@@ -180,7 +180,7 @@ def test_a_person_who_takes_over_drives_and_the_script_goes_on_after_him():
     [
         ({"cause": "no sign of life from camera"}, "no sign of life"),
         ({"age": 1.0}, "stale"),
-        ({"teleop": person(connected=False)}, "lost"),
+        ({"teleop": pushing(connected=False)}, "lost"),
     ],
 )
 def test_what_holds_an_episode_holds_a_reset(held, word):
@@ -216,21 +216,21 @@ def test_pause_and_stop_hold_it_and_what_follows_goes_through_it(event):
     else:
         episode.estop(False)
         assert robot.loop.begin(replace(PLAN, episode=2)).accepted
-        assert not robot.loop.resets_itself, "a person looks first"
+        assert not robot.loop.resets_itself, "the operator looks first"
         robot.look()
     robot.until_done()
     np.testing.assert_allclose(robot.position, [0.45, 0.0, 0.2], atol=2 * NEAR)
     assert robot.loop.reset_done().accepted
 
 
-@pytest.mark.parametrize("by", ["person", "pause"])
+@pytest.mark.parametrize("by", ["human", "pause"])
 def test_what_a_waypoint_leaves_as_it_is_is_as_others_have_left_it(by):
     robot = Robot(reset_script=[{"position": [None, None, 0.35], "speed": 0.1}])
     robot.look()
     robot.tick()
-    if by == "person":
+    if by == "human":
         for _ in range(10):
-            robot.tick(person(-0.2))
+            robot.tick(pushing(-0.2))
     else:
         robot.loop.episode.pause()
         robot.loop.stand_still()  # as the schedule's hold does
@@ -257,14 +257,14 @@ def test_a_reset_says_why_it_does_what_it_does():
     robot = Robot(reset_script=[{**POINTS[0], "within": 20.0}])
     robot.look()
     assert robot.tick().cause == "scripted reset, waypoint 1 of 1"
-    causes = [robot.tick(person(1.0)).cause for _ in range(10)]
-    assert causes[0].startswith("scripted reset, waypoint 1 of 1, a person drives")
-    assert causes[-1].endswith("a person drives, workspace")
+    causes = [robot.tick(pushing(1.0)).cause for _ in range(10)]
+    assert causes[0].startswith("scripted reset, waypoint 1 of 1, a human drives")
+    assert causes[-1].endswith("a human drives, workspace")
     robot.until_done()
     assert "done" in robot.tick().cause
 
 
-def test_where_it_gets_nowhere_a_person_is_asked_and_then_it_tries_again():
+def test_where_it_gets_nowhere_the_operator_is_asked_and_then_it_tries_again():
     robot = Robot(reset_script=POINTS)
     robot.look()
     place = robot.position.copy()

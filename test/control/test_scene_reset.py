@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Between episodes: /reset_episode in each state, and what is asked of a person."""
+"""Between episodes: /reset_episode in each state, and what is asked of the operator."""
 
 import pytest
 
@@ -9,17 +9,17 @@ from support.machines import in_state, make, plan, running, step
 # What /reset_episode does: (state, who resets) -> (accepted, state after).
 RESETS = {
     (State.IDLE, SceneReset.AUTOMATIC): (True, State.IDLE),
-    (State.IDLE, SceneReset.PERSON): (True, State.IDLE),
+    (State.IDLE, SceneReset.OPERATOR): (True, State.IDLE),
     (State.RESETTING, SceneReset.AUTOMATIC): (True, State.RESETTING),
-    (State.RESETTING, SceneReset.PERSON): (True, State.RUNNING),
+    (State.RESETTING, SceneReset.OPERATOR): (True, State.RUNNING),
     (State.RUNNING, SceneReset.AUTOMATIC): (True, State.ENDED),
-    (State.RUNNING, SceneReset.PERSON): (True, State.ENDED),
+    (State.RUNNING, SceneReset.OPERATOR): (True, State.ENDED),
     (State.ENDED, SceneReset.AUTOMATIC): (True, State.ENDED),
-    (State.ENDED, SceneReset.PERSON): (True, State.ENDED),
+    (State.ENDED, SceneReset.OPERATOR): (True, State.ENDED),
     (State.PAUSED, SceneReset.AUTOMATIC): (True, State.ENDED),
-    (State.PAUSED, SceneReset.PERSON): (True, State.ENDED),
+    (State.PAUSED, SceneReset.OPERATOR): (True, State.ENDED),
     (State.STOPPED, SceneReset.AUTOMATIC): (False, State.STOPPED),
-    (State.STOPPED, SceneReset.PERSON): (False, State.STOPPED),
+    (State.STOPPED, SceneReset.OPERATOR): (False, State.STOPPED),
     (State.IDLE, SceneReset.ASKED): (True, State.IDLE),
     (State.RESETTING, SceneReset.ASKED): (True, State.RESETTING),
     (State.RUNNING, SceneReset.ASKED): (True, State.ENDED),
@@ -82,8 +82,8 @@ def test_a_first_word_that_comes_too_soon_is_none_and_says_so():
     assert machine.reset_requested().accepted
 
 
-def test_a_person_who_reset_the_scene_early_is_not_waited_for():
-    machine = running(SceneReset.PERSON)
+def test_the_operator_who_reset_the_scene_early_is_not_waited_for():
+    machine = running(SceneReset.OPERATOR)
     machine.mark_failure()
     assert machine.snapshot().asked == "set the scene"
     machine.reset_requested()
@@ -98,7 +98,7 @@ def test_a_person_who_reset_the_scene_early_is_not_waited_for():
 
 
 def asked(wanted: str, reset: SceneReset = SceneReset.ASKED) -> EpisodeMachine:
-    """After an episode of which the classifier said last what a person must set right."""
+    """After an episode of which the classifier said last what the operator must set right."""
     machine = running(reset)
     assert machine.snapshot().asked == ""
     machine.verdict(False, 2, "something else")
@@ -108,15 +108,15 @@ def asked(wanted: str, reset: SceneReset = SceneReset.ASKED) -> EpisodeMachine:
     return machine
 
 
-def test_the_next_episode_waits_for_what_a_person_is_asked_to_do():
+def test_the_next_episode_waits_for_what_the_operator_is_asked_to_do():
     machine = asked("refill the bin")
     assert machine.snapshot().human_reset == machine.snapshot().asked == "refill the bin"
     machine.start(plan(2))
-    assert machine.waits_for_person
+    assert machine.waits_for_operator
     assert (machine.snapshot().asked, machine.snapshot().human_reset) == ("refill the bin", "")
     refused = machine.reset_done()
     assert refused == Reply(
-        False, "resetting: asked of a person, then /reset_episode: refill the bin"
+        False, "resetting: asked of the operator, then /reset_episode: refill the bin"
     )
     revision = machine.revision
     assert machine.reset_requested().accepted
@@ -133,7 +133,7 @@ def test_nobody_is_asked_for_nothing_nor_where_the_world_resets_itself():
         assert machine.reset_done().accepted
 
 
-def test_what_a_person_did_early_is_not_asked_for_again():
+def test_what_the_operator_did_early_is_not_asked_for_again():
     machine = asked("refill the bin")
     assert machine.reset_requested().accepted
     machine.start(plan(2))
@@ -144,16 +144,16 @@ def test_what_a_person_did_early_is_not_asked_for_again():
     assert machine.snapshot().asked == "look at the scene after: camera died"
 
 
-@pytest.mark.parametrize("reset", [SceneReset.ASKED, SceneReset.PERSON])
+@pytest.mark.parametrize("reset", [SceneReset.ASKED, SceneReset.OPERATOR])
 def test_at_the_start_nobody_knows_the_scene(reset):
     machine = make(reset)
     assert machine.snapshot().asked == "look at the scene: the run starts"
     machine.start(plan())
-    assert machine.waits_for_person
+    assert machine.waits_for_operator
 
 
 @pytest.mark.parametrize("state", [State.ENDED, State.RUNNING])
-def test_after_a_stop_a_person_looks_at_the_scene(state):
+def test_after_a_stop_the_operator_looks_at_the_scene(state):
     machine = in_state(state, SceneReset.ASKED)
     machine.estop(True, "protective stop")
     machine.estop(False)
@@ -166,7 +166,7 @@ def test_after_a_stop_a_person_looks_at_the_scene(state):
     machine.verdict(False, 10)
     machine.mark_failure()
     machine.start(plan(3))
-    assert not machine.waits_for_person, "asked once"
+    assert not machine.waits_for_operator, "asked once"
 
 
 def test_what_nobody_has_done_yet_is_still_asked_for_after_a_stop():
@@ -179,7 +179,7 @@ def test_what_nobody_has_done_yet_is_still_asked_for_after_a_stop():
 
 
 def test_after_a_stop_a_manual_reset_is_asked_for_again():
-    machine = in_state(State.ENDED, SceneReset.PERSON)
+    machine = in_state(State.ENDED, SceneReset.OPERATOR)
     machine.reset_requested()
     machine.estop(True)
     machine.estop(False)

@@ -52,7 +52,7 @@ def page(browser, asking, request) -> Iterator[Any]:
     assert [each for each in complaints if refused not in each] == []
 
 
-def test_a_person_goes_from_the_list_to_a_run_and_stops_it(page, runs):
+def test_the_operator_goes_from_the_list_to_a_run_and_stops_it(page, runs):
     page.set_default_timeout(60_000)
     with lock_folder(runs / NAME) as lock:
         # Of nobody, so that nobody is stopped.

@@ -230,7 +230,7 @@ def test_a_joystick_with_fewer_buttons_is_fine():
     assert not TeleopMapper(CONFIG).update(None, [], 0.0).engaged
 
 
-def test_a_device_lost_while_engaged_stays_so_until_a_person_takes_it_again():
+def test_a_device_lost_while_engaged_stays_so_until_the_operator_takes_it_again():
     mapper = TeleopMapper(CONFIG)
     mapper.update(push(0.6), None, 0.0)
     lost = mapper.update(None, None, 0.1, lost=True)
@@ -249,7 +249,7 @@ def test_a_device_lost_while_engaged_stays_so_until_a_person_takes_it_again():
     assert not mapper.update(None, None, 40.6).engaged
 
 
-def test_a_person_may_say_that_the_device_is_gone():
+def test_the_operator_may_say_that_the_device_is_gone():
     mapper = TeleopMapper(CONFIG)
     mapper.update(push(0.6), CLOSE, 0.0)
     assert not mapper.acknowledge(), "nothing to acknowledge"

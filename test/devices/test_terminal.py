@@ -18,7 +18,7 @@ from expo_ft_ros.devices.terminal import Terminal
 
 @pytest.fixture
 def outside(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
-    """The person's end; the other one is standard input."""
+    """The operator's end; the other one is standard input."""
     outside, inside = pty.openpty()
     with os.fdopen(inside) as stream:
         monkeypatch.setattr("sys.stdin", stream)

@@ -42,7 +42,7 @@ def test_ros_from_wheels_is_pointed_to(tmp_path):
     assert "ROS_DOMAIN_ID" not in found
 
 
-def test_what_a_person_has_set_is_kept(tmp_path, monkeypatch):
+def test_what_the_operator_has_set_is_kept(tmp_path, monkeypatch):
     monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "SUBNET")
     monkeypatch.setenv("FASTRTPS_DEFAULT_PROFILES_FILE", "/mine.xml")
     found = ros_environment(tmp_path)

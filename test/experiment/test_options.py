@@ -67,7 +67,7 @@ def test_an_empty_value_is_the_default():
         ),
         ("mode:=fast", "mode:=fast"),
         ("scene_reset:=scripted", "scene_reset:=scripted: .*add realtime:=true"),
-        ("scene_reset:=person", "scene_reset:=person: .*add realtime:=true"),
+        ("scene_reset:=operator", "scene_reset:=operator: .*add realtime:=true"),
         ("robot:=ur5", r"robot:=ur5: .*known: external, sim"),
         ("robot:=simm", r"did you mean sim\?"),
         ("task:=cube_pik", "did you mean cube_pick"),
@@ -167,7 +167,7 @@ home: [0.0]
 workspace: {low: [0, -1, 0], high: [1, 1, 1]}
 views: [{name: top, topic: top/image_raw, frame: top_optical}]
 """
-ON_A_ROBOT = ("realtime:=true", "operator:=spacemouse", "scene_reset:=person")
+ON_A_ROBOT = ("realtime:=true", "operator:=spacemouse", "scene_reset:=operator")
 
 
 @pytest.fixture
@@ -195,7 +195,7 @@ def test_the_help_lists_the_robots(toy, monkeypatch):
     [
         ("realtime:=true", "no clock of its own"),
         ("operator:=spacemouse", "operator:=scripted: needs to be told where each object is"),
-        ("scene_reset:=person", "scene_reset:=automatic: needs a robot that puts the scene"),
+        ("scene_reset:=operator", "scene_reset:=automatic: needs a robot that puts the scene"),
     ],
 )
 def test_what_a_robot_can_t_do_is_said_before_anything_starts(toy, left_out, message):

@@ -159,11 +159,11 @@ def test_a_dataset_that_replay_has_no_room_for_is_refused(tmp_path, monkeypatch)
 
 
 def test_options_of_a_run_that_goes_on_count_when_new_ones_are_checked():
-    """scene_reset:=person needs realtime:=true, which the run has."""
+    """scene_reset:=operator needs realtime:=true, which the run has."""
     words = ["realtime:=true", "operator:=gamepad"]
     run = open_run("collect", words, CollectOptions)
     run.close()
-    again = [f"resume:={run.path}", "scene_reset:=person"]
+    again = [f"resume:={run.path}", "scene_reset:=operator"]
     open_run("collect", again, CollectOptions).close()
     refused(
         "add realtime:=true", *again, "realtime:=false", command="collect", model=CollectOptions

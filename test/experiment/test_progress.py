@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a person sees of a run."""
+"""What the operator sees of a run."""
 
 import io
 import json

@@ -34,7 +34,7 @@ def stand(observation: Observation) -> tuple[np.ndarray, Candidates]:
     return actions, only(observation.number, actions, kind=CandidateKind.EDITED)
 
 
-def test_a_demonstration_is_a_person_s_and_succeeds(cell):
+def test_a_demonstration_is_the_operators_and_succeeds(cell):
     played = cell.play(plan(1, "collect", "none", "demonstrate"), None)
     episode = played.episode
     assert episode is not None

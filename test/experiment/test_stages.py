@@ -103,7 +103,7 @@ def test_a_run_does_not_go_on_for_ever_with_what_comes_to_nothing():
         session.next_plan()
 
 
-def test_a_person_who_has_his_coffee_ends_no_run():
+def test_the_operator_who_has_his_coffee_ends_no_run():
     session = Session(config())
     for _ in range(2 * MOST_DISCARDED):
         session.episode_finished(outcome(session.next_plan(), discarded=True))

@@ -128,7 +128,7 @@ def test_sync_is_one_process_with_two_nodes_and_async_two():
     assert {"policy", "learner"} <= set(by_name(GRAPHS["async"]))
 
 
-def test_in_real_time_the_tick_and_the_persons_way_to_it_come_first():
+def test_in_real_time_the_tick_and_the_operators_way_to_it_come_first():
     for name, urgent in (("realtime", {"teleop", "arbitration"}), ("train", set())):
         assert {spec.name for spec in GRAPHS[name] if spec.nice < 0} == urgent
 
@@ -241,7 +241,7 @@ def on_robot(tmp_path):
         path = tmp_path / "arm.yaml"
         path.write_text(ROBOT.format(adapter=adapter))
         options = CollectOptions(
-            robot=str(path), realtime=True, operator="spacemouse", scene_reset="person"
+            robot=str(path), realtime=True, operator="spacemouse", scene_reset="operator"
         )
         return collect_graph(options, RUN)
 

@@ -252,7 +252,7 @@ def test_a_connection_that_is_lost_is_said_and_comes_back(browser):
         played.close()
 
 
-def test_what_a_person_is_asked_and_what_is_wrong_is_said(visit, played):
+def test_what_the_operator_is_asked_and_what_is_wrong_is_said(visit, played):
     asked = EpisodeSnapshot(13, "resetting", "rl", asked="put the candies back")
     gone = Diagnostic(Level.ERROR, "camera", "side: no image for 2.1 s")
     played.view = replace(make_view(), episode=asked, diagnostics=(gone,))

@@ -82,9 +82,9 @@ def test_a_folder_that_is_missing_has_none(tmp_path):
     assert listed.episodes == []
 
 
-def test_a_row_says_how_long_and_how_much_by_a_person(folder):
+def test_a_row_says_how_long_and_how_much_by_a_human(folder):
     listed = EpisodeList(folder)
     listed.refresh(9)
     said = row(listed.episodes[0], 0.1)
     assert (said["number"], said["stage"], said["outcome"]) == (3, "rl", "success")
-    assert (said["person"], said["seconds"]) == (0.75, 0.4)
+    assert (said["human"], said["seconds"]) == (0.75, 0.4)

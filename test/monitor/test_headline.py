@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The headline says what a person needs first, and names a button only where it can be pressed."""
+"""The headline says what the operator needs first, and names only buttons that can be pressed."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ MOMENTS = (
     (replace(COLLECTING, **HANDS, human_operator=True), "YOUR TURN", "take over", Tone.TURN, ""),
     (replace(COLLECTING, **HANDS), "WAITING", "for the scripted operator", Tone.CALM, ""),
     (replace(COLLECTING, human_operator=True), "YOUR TURN", "1 of 2: take over", Tone.TURN, ""),
-    (replace(COLLECTING, driver=Source.HUMAN), "A PERSON DRIVES", "1 of 2", Tone.HUMAN, ""),
+    (replace(COLLECTING, driver=Source.HUMAN), "A HUMAN DRIVES", "1 of 2", Tone.HUMAN, ""),
     (ONLINE, "POLICY DRIVES", "episode 9, 411 of 3000 online steps", Tone.GOOD, ""),
     (replace(ONLINE, cause="workspace"), "POLICY DRIVES", "altered: workspace", Tone.GOOD, ""),
-    (replace(ONLINE, driver=Source.HUMAN), "A PERSON DRIVES", "episode 9", Tone.HUMAN, ""),
+    (replace(ONLINE, driver=Source.HUMAN), "A HUMAN DRIVES", "episode 9", Tone.HUMAN, ""),
     (EVALUATING, "HANDS OFF", "trial 3 of 30", Tone.GOOD, ""),
     (replace(ONLINE, driver=Source.HOLD, cause="side is stale"), "HELD", "side is", Tone.HELD, ""),
     (replace(ONLINE, driver=Source.HOLD), "READY", "first chunk", Tone.CALM, ""),

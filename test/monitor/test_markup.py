@@ -27,9 +27,14 @@ def test_text_of_others_is_no_markup():
         assert "&lt;img src=x onerror=alert(1)&gt;" in html
 
 
-def test_what_a_person_must_know_is_said():
+def test_what_the_operator_must_know_is_said():
     assert "held: camera/side is 0.4 s old" in state_html(View(cause="camera/side is 0.4 s old"))
-    assert "person drives" in state_html(View(driver=Source.HUMAN))
+    assert "human drives" in state_html(View(driver=Source.HUMAN))
+    running = View(episode=EpisodeSnapshot(1, "running"), driver=Source.POLICY)
+    assert "<b>running</b>" in state_html(running)
+    held = state_html(replace(running, driver=Source.HOLD, cause="no chunk"))
+    assert "<b>held</b>" in held, "an arm that stands isn't called running"
+    assert "running" not in held
     assert "no episode yet" in state_html(View())
     altered = state_html(View(driver=Source.POLICY, cause="workspace", reward="gripper open"))
     assert "altered: workspace" in altered

@@ -77,7 +77,7 @@ def page(run) -> Iterator[Page]:
 
 
 def test_the_table_has_every_file_with_what_became_of_it(page):
-    said = [(row["file"], row["outcome"], round(row["person"], 2)) for row in page.told["rows"]]
+    said = [(row["file"], row["outcome"], round(row["human"], 2)) for row in page.told["rows"]]
     newest, aside, oldest = said
     assert newest == ("000002", "success", 0.67)
     assert aside == ("000002.uncounted", "uncounted", 0.0)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A file of the recorder gives back what a person saw."""
+"""A file of the recorder gives back what the operator saw."""
 
 from __future__ import annotations
 

@@ -30,10 +30,10 @@ def of(recorded: RecordedEpisode, kind: str) -> list[ElementTree.Element]:
 def test_who_drove_is_a_strip(tmp_path):
     recorded = read_recorded(record(tmp_path, 1, [P, P, H, H, H, P, N]))
     assert list(spans(recorded)) == [(P, 0, 2), (H, 2, 5), (P, 5, 6), (N, 6, 7)]
-    places = [(float(each.get("x")), float(each.get("width"))) for each in of(recorded, "person")]
+    places = [(float(each.get("x")), float(each.get("width"))) for each in of(recorded, "human")]
     assert places == [(2, 3)]
     assert len(of(recorded, "policy")) == 2
-    for words in ("policy 43%", "person 43%", "held 14%"):
+    for words in ("policy 43%", "human 43%", "held 14%"):
         assert words in legend_html(recorded)
     assert "Q" not in legend_html(recorded)
 

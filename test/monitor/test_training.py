@@ -9,7 +9,7 @@ ROWS = {
     "minutes": np.array([1.0, 2.0]),
     "success": np.array([1.0, 0.5]),
     "alone": np.array([0.0, 0.5]),
-    "person": np.array([0.4, 0.2]),
+    "human": np.array([0.4, 0.2]),
     "seconds": np.array([6.0, 8.0]),
     "mean_seconds": np.array([6.0, 7.0]),
 }

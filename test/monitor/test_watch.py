@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From what the graph says to what a person sees."""
+"""From what the graph says to what the operator sees."""
 
 from dataclasses import replace
 

@@ -18,7 +18,7 @@ def test_a_correction_takes_its_slots_and_the_chunk_goes_on(graph):
     world.begin()
     steps = []
     for i in range(10):
-        # The person's command is part of what is shown for the tick.
+        # The operator's command is part of what is shown for the tick.
         world.human = [0.2, 0.0, -0.1, 0.0, 0.0, 0.0, 0.0] if i in (3, 4) else None
         steps.append(world.tick())
     assert [s.source for s in steps] == [Source.POLICY] * 3 + [Source.HUMAN] * 2 + [
@@ -178,13 +178,13 @@ def test_sigint_twice_is_a_clean_stop_with_a_zero_command(graph):
 
 
 @pytest.mark.realtime
-def test_a_tick_keeps_how_fast_it_followed_the_person_and_how_early_its_chunk_came(graph):
+def test_a_tick_keeps_how_fast_it_followed_the_operator_and_how_early_its_chunk_came(graph):
     world = World(graph, lockstep=False)
     timer = world.probe.node.create_timer(0.05, world.show)
     world.begin()
     world.probe.until(lambda: len(world.chunks) > 2, "three chunks")
     world.human = [0.2, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]
-    world.probe.until(lambda: world.steps[-1].source == Source.HUMAN, "the person")
+    world.probe.until(lambda: world.steps[-1].source == Source.HUMAN, "the operator")
     world.human = None
     world.probe.until(lambda: world.steps[-1].source == Source.POLICY, "the policy")
     world.node.send(signal.SIGINT)
@@ -220,7 +220,7 @@ def test_an_exception_in_a_callback_ends_it_with_a_zero_command(graph, monkeypat
 
 
 @pytest.mark.parametrize("lockstep", [True, False])
-def test_the_next_episode_waits_for_a_person_whom_the_classifier_asked_for(graph, lockstep):
+def test_the_next_episode_waits_for_the_operator_whom_the_classifier_asked_for(graph, lockstep):
     world = World(graph, lockstep=lockstep, scene_reset="asked")
     world.human_reset = "refill the bin"
     if not lockstep:
@@ -238,7 +238,7 @@ def test_the_next_episode_waits_for_a_person_whom_the_classifier_asked_for(graph
     assert world.probe.call("episode/mark_failure").success
     world.probe.until(lambda: world.state.state == "ended", "the end")
     assert world.state.asked == "refill the bin"
-    assert "asked of a person" in world.probe.call("/reset_episode").message
+    assert "asked of the operator" in world.probe.call("/reset_episode").message
     assert world.state.asked == "refill the bin", "nobody is that fast"
     world.plan(2)
     world.probe.until(lambda: world.state.episode == 2, "the next episode")
@@ -248,7 +248,7 @@ def test_the_next_episode_waits_for_a_person_whom_the_classifier_asked_for(graph
         "the prompt on /diagnostics",
     )
     world.probe.spin(DEBOUNCE)
-    assert world.resets == 1, "the scene isn't reset under a person's hands"
+    assert world.resets == 1, "the scene isn't reset under the operator's hands"
     assert world.probe.call("/reset_episode").success
     world.probe.until(lambda: world.state.state == "running", "the episode")
     assert world.resets == 2
@@ -257,7 +257,7 @@ def test_the_next_episode_waits_for_a_person_whom_the_classifier_asked_for(graph
 @pytest.mark.parametrize(
     ("value", "cause"),
     [
-        ("nobody", "scene_reset is 'nobody' (known: automatic, asked, scripted, person)"),
+        ("nobody", "scene_reset is 'nobody' (known: automatic, asked, scripted, operator)"),
         ("scripted", "scene_reset is scripted, which is for real time"),
     ],
 )

@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.realtime, pytest.mark.slow]
 
 
 @pytest.mark.timeout(400)
-def test_a_person_watches_and_the_graph_obeys(graph, browser):
+def test_the_operator_watches_and_the_graph_obeys(graph, browser):
     probe = graph.probe
     states, status = probe.gather("episode/state"), probe.gather("session/status")
     words = ["collect", "demos:=1000", "seed:=3", "realtime:=true"]

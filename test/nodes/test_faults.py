@@ -102,7 +102,7 @@ class Run:
         raise AssertionError(f"{node} does not run")
 
     def until_moving(self) -> None:
-        """The policy, or a person, moves the arm in the rl stage."""
+        """The policy, or the operator, moves the arm in the rl stage."""
         mark, process = len(self.commands), self.process
 
         def moving() -> bool:

@@ -125,7 +125,7 @@ def test_sixteen_paths_the_best_is_chosen_and_the_better_is_the_brighter(graph):
     assert texts == ["lifted", "grasped below"]
 
 
-def test_the_executed_path_shows_a_persons_steps_where_the_records_say(graph):
+def test_the_executed_path_shows_the_operators_steps_where_the_records_say(graph):
     world = Monitored(graph)
     world.state(1)
     drivers = [Source.POLICY] * 3 + [Source.HUMAN] * 2 + [Source.HOLD, Source.POLICY]
@@ -213,18 +213,18 @@ def test_a_button_says_whether_it_was_obeyed(graph):
         with pytest.raises(NotDone, match="nobody offers"):
             ask()
         probe.serve("episode/pause", answer)
-        with ThreadPoolExecutor(1) as person:
+        with ThreadPoolExecutor(1) as human:
             probe.until(client.service_is_ready, "the service")
-            taken = person.submit(ask)
+            taken = human.submit(ask)
             probe.until(taken.done, "an answer")
             assert taken.result() == "taken"
-            refused = person.submit(ask)
+            refused = human.submit(ask)
             probe.until(refused.done, "a refusal")
             with pytest.raises(NotDone, match="refused: means nothing now"):
                 refused.result()
             # The probe isn't spun: nobody answers.
             with pytest.raises(NotDone, match="has not answered within 2 s"):
-                person.submit(ask).result()
+                human.submit(ask).result()
     finally:
         stop.set()
         spinner.join()

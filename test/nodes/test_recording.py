@@ -112,7 +112,7 @@ def test_a_discarded_episode_is_kept_and_not_learned_from(tmp_path):
     assert len(rescued) == 6
 
 
-def test_a_persons_label_holds_over_the_classifier(tmp_path):
+def test_the_operators_label_holds_over_the_classifier(tmp_path):
     said = list(messages(3, 6, np.random.default_rng(1)))
     record(tmp_path, 3, said)
     path = tmp_path / "000003.mcap"
@@ -139,7 +139,7 @@ def test_a_broken_label_is_named(tmp_path):
         load_episode(tmp_path / "000003.mcap")
 
 
-def test_a_person_looks_through_a_run_and_labels_it(tmp_path, capsys, monkeypatch):
+def test_the_operator_looks_through_a_run_and_labels_it(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("EXPO_FT_RUNS", str(tmp_path))
     episodes = tmp_path / "a" / "episodes"
     episodes.mkdir(parents=True)
@@ -193,7 +193,7 @@ def test_a_definition_has_every_message_in_it_once():
 
 
 def test_a_run_is_exported(tmp_path, monkeypatch, capsys):
-    """What the session counted, relabelled as a person did; nothing is left of what can't be."""
+    """What the session counted, relabelled as the operator did; nothing of what can't be."""
     monkeypatch.setenv("EXPO_FT_RUNS", str(tmp_path))
     run = tmp_path / "a"
     (run / "episodes").mkdir(parents=True)

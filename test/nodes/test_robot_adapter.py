@@ -278,7 +278,7 @@ def _collect(graph, robot, run):
         "robot": robot,
         "realtime": "true",
         "operator": "spacemouse",
-        "scene_reset": "person",
+        "scene_reset": "operator",
         "demos": 1,
         "run_dir": run,
     }

@@ -81,7 +81,7 @@ def follow(probe, process) -> tuple[dict[int, list[list[float]]], dict[int, list
     probe.until(lambda: states and states[-1].state == "resetting", "the reset", timeout=60)
     assert states[-1].asked == "look at the scene: the run starts"
     probe.spin(DEBOUNCE)
-    assert not resets, "nothing moves before a person has looked"
+    assert not resets, "nothing moves before the operator has looked"
     assert probe.call("/reset_episode").success
     probe.until(lambda: process.poll() is not None, "the run's end", timeout=150)
     # The scene is what the arm has made of it: nobody put anything in place.

@@ -218,7 +218,7 @@ def test_teleop_takes_over_and_lets_go(graph):
     probe.until(lambda: not got[-1].engaged, "the release", timeout=3.0)
 
 
-def test_a_device_that_was_pulled_out_holds_until_a_person_acknowledges_it(graph):
+def test_a_device_that_was_pulled_out_holds_until_the_operator_acknowledges_it(graph):
     """spacenav_node says nothing of it but zeros."""
     probe = graph.probe
     twist = probe.publisher("spacenav/twist")

@@ -47,7 +47,7 @@ def test_a_stop_outlives_the_process(graph):
     assert world.state.state != "stopped", "released is released"
 
 
-def test_a_robot_that_has_stopped_itself_is_released_by_a_person_once_it_has_recovered(graph):
+def test_a_robot_that_has_stopped_itself_is_released_by_the_operator_once_it_has_recovered(graph):
     world = World(graph, lockstep=True)
     fault = world.probe.publisher("robot/fault")
     world.begin()
@@ -135,7 +135,7 @@ def test_a_device_that_hangs_stops_the_arm_before_the_next_tick(graph):
     assert not world.twists[-1].twist.linear.x
 
 
-def test_a_person_overrules_the_classifier_before_the_episode_is_committed(graph):
+def test_the_operator_overrules_the_classifier_before_the_episode_is_committed(graph):
     world = World(graph, lockstep=True, decision_time=30.0)
     world.begin()
     world.tick()
@@ -186,8 +186,8 @@ def test_a_stamp_of_tomorrow_takes_no_input_away(graph):
 
 @pytest.mark.parametrize("name", ["camera/side/image_raw", "proprio"])
 def test_a_sensor_of_which_nothing_ever_came_is_named(graph, name):
-    """Where a person resets the scene the episode begins without anybody's frame."""
-    world = World(graph, lockstep=False, scene_reset="person")
+    """Where the operator resets the scene the episode begins without anybody's frame."""
+    world = World(graph, lockstep=False, scene_reset="operator")
     world.out[name] = _Nobody()
     world.probe.node.create_timer(0.05, world.show)
     world.plan(1)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A short training as a newcomer starts it, with a person who uses every service meanwhile."""
+"""A short training as a newcomer starts it, with the operator who uses every service meanwhile."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def test_an_episode_comes_with_all_that_was_considered(tmp_path):
     assert recorded.causes == ("speed", "speed", "speed", "chunk late")
     # As the reward, of the observation after each step.
     assert recorded.reasons == ("not lifted", "not lifted", "not lifted", "lifted")
-    assert recorded.summary == "rl: success after 4 steps, 1 by a person (success)"
+    assert recorded.summary == "rl: success after 4 steps, 1 by a human (success)"
 
 
 def test_the_choices_alone_are_the_same(tmp_path):

@@ -45,7 +45,7 @@ def test_the_numbers_of_a_training(reported):
         "1 demonstrations",
         "2.5 min robot time online 1500 steps",
         # Five episodes of 25 were helped in half of their steps.
-        "10% online steps by a person",
+        "10% online steps by a human",
         "0.80 critic updates an online step",
         "3:01 wall clock",
         "expo-ft train · task cube_pick · expo_ft, paper",

@@ -59,7 +59,7 @@ def test_the_newest_success_with_values_is_shown(run):
     assert newest(run, success=False).episode.outcome.episode == 3
 
 
-def test_a_label_of_a_person_counts(run):
+def test_a_label_of_the_operator_counts(run):
     relabel(run.bag(2), success=False)
     found = newest(run, success=True)
     assert found.episode.outcome.episode == 4
@@ -78,7 +78,7 @@ def test_the_strip_draws_q_and_marks_who_drove(run):
     assert edited.get_xdata() == pytest.approx([0.0, 1.2])
     (driven,) = below.patches
     assert (driven.get_x(), driven.get_width()) == pytest.approx((0.4, 0.4))
-    # Of eight frames of 16 steps, those of steps 5 and 7 are a person's.
+    # Of eight frames of 16 steps, those of steps 5 and 7 are the operator's.
     marked = [axes.spines["left"].get_visible() for axes in frames]
     assert marked == [False, False, True, True, False, False, False, False] * 2
     assert below.get_ylim()[0] < 0
@@ -105,7 +105,7 @@ def test_a_success_and_a_failure_share_their_limits(run):
 def test_the_page_has_strips_and_edits(run):
     page, parsed = report(run.path)
     assert "Episode 2 (rl), a success: success" in parsed.text
-    assert "4 of 16 steps by a person" in parsed.text
+    assert "4 of 16 steps by a human" in parsed.text
     assert "2 of 5 chosen chunks are edits (40%)" in parsed.text
     assert f"is {0.1 / 7:.3f} of the robot's limits" in parsed.text
     # What the recording says is text.

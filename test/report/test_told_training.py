@@ -22,7 +22,7 @@ def test_success_with_help_and_without_are_apart(tmp_path):
     helped = [place for place in range(10, 25) if place % 3 == 0]
     assert told.success[-1] == 15 / 20
     assert told.alone[-1] == (15 - len(helped)) / 20
-    np.testing.assert_allclose(told.person[-1], 30 * len(helped) / (20 * 60))
+    np.testing.assert_allclose(told.human[-1], 30 * len(helped) / (20 * 60))
     np.testing.assert_allclose(told.seconds, 6.0)
     np.testing.assert_allclose(told.mean_seconds, 6.0)
     assert dict(told.evaluations) == {"eval_before": (1, 2), "eval_after": (2, 3)}

@@ -215,7 +215,7 @@ def test_update_calls_are_due_by_schedule(schedule, calls):
         assert agent.critic_updates - before == 2 * expected
 
 
-def test_what_a_person_mended_is_not_imitated_within_the_horizon():
+def test_what_the_operator_mended_is_not_imitated_within_the_horizon():
     """The VLA's loss sees H = 16 steps of a window, not only the C = 8 that are executed."""
     agent = make_agent()
     assert agent.config.vla_data == "exclude_pre_intervention"
@@ -282,7 +282,7 @@ def test_the_baselines_learn_by_the_step(algorithm):
     assert agent.critic_updates == 2 * round(0.1 * 15)
 
 
-def test_half_of_a_batch_of_hil_serl_is_what_a_person_showed():
+def test_half_of_a_batch_of_hil_serl_is_what_the_operator_showed():
     """Demonstrations, and windows that hold a correction (HIL-SERL keeps these in both pools)."""
     agent = fed("hil_serl")
     replay, steps = agent.memory.replay, agent.task.execute_steps

@@ -148,7 +148,7 @@ def test_in_real_time_the_executor_of_who_is_urgent_comes_first_and_the_middlewa
     assert (str(node.process.pid) in first) == (may_set_fifo_priority() and not lockstep)
 
 
-def test_the_persons_way_to_the_tick_is_urgent():
+def test_the_operators_way_to_the_tick_is_urgent():
     from expo_ft_ros.nodes.arbitration import ArbitrationNode
     from expo_ft_ros.nodes.camera import CameraNode
     from expo_ft_ros.nodes.keyboard import KeyboardNode

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whom one arbitration node meets: sensors, person, classifier, policy and session."""
+"""Whom one arbitration node meets: sensors, operator, classifier, policy and session."""
 
 import time
 
@@ -15,7 +15,7 @@ LIMITS = np.array([0.25] * 3 + [1.0] * 3 + [0.12])
 
 
 class World:
-    """Sensors, person, classifier, policy, session and sim/reset of one arbitration node."""
+    """Sensors, operator, classifier, policy, session and sim/reset of one arbitration node."""
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class World:
         return response
 
     def show(self):
-        """Everything of the next time, as drivers and the person give it."""
+        """Everything of the next time, as drivers and the operator give it."""
         self.time = self.time + PERIOD if self.lockstep else time.time_ns()
         header = header_of(self.time, "base")
         image = Image(

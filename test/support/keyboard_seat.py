@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A person at a keyboard: `expo-ft keyboard` in a real terminal, and what is typed there."""
+"""The operator at a keyboard: `expo-ft keyboard` in a real terminal, and what is typed there."""
 
 from __future__ import annotations
 

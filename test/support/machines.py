@@ -48,7 +48,7 @@ def running(
     machine.start(plan())
     if reset is not SceneReset.AUTOMATIC:
         machine.reset_requested()
-    if reset is not SceneReset.PERSON:
+    if reset is not SceneReset.OPERATOR:
         machine.reset_done()
     machine.clock.pass_time()
     for number in range(1, steps + 1):

@@ -19,7 +19,7 @@ TRAINING = Training(
     minutes=MINUTES,
     success=1 - 0.4 * np.exp(-MINUTES / 2),
     alone=1 - 0.7 * np.exp(-MINUTES / 4),
-    person=0.5 * np.exp(-MINUTES / 4),
+    human=0.5 * np.exp(-MINUTES / 4),
     seconds=5 + 4 * np.exp(-MINUTES / 4) + np.sin(9 * MINUTES),
     mean_seconds=5 + 4 * np.exp(-MINUTES / 4),
     evaluations={"eval_before": (13, 30), "eval_after": (29, 30)},
@@ -63,7 +63,7 @@ def make_view(step: int = 34, **changes: object) -> View:
         "left": "about 7 min",
         "status": {
             "learner": "update, version 41",
-            "transitions": "5120 (1304 by a person)",
+            "transitions": "5120 (1304 by a human)",
             "control": "10.0 Hz",
             "ticks": "late by 0.4 ms at most (of 100)",
             "chunk": "61 ms after its observation",

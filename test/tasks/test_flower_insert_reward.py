@@ -103,7 +103,7 @@ def test_one_pixel_of_noise_is_no_stem() -> None:
     assert successes([noisy] * 2) == [False, True]
 
 
-def test_a_person_is_asked_where_the_flower_is_gone() -> None:
+def test_the_operator_is_asked_where_the_flower_is_gone() -> None:
     gone = seen(wrist=None)
     classifier = judge(lost=0.01)
     classifier.reset(gone)

@@ -88,7 +88,7 @@ def test_on_a_robot_its_reward_is_enough(tmp_path):
         "robot": "external",
         "operator": "spacemouse",
         "realtime": "true",
-        "scene_reset": "person",
+        "scene_reset": "operator",
     }
     assert make_options({"task": str(file), **options}, TrainOptions).task_name == NAME
     folder = file.parent

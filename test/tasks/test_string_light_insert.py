@@ -89,7 +89,7 @@ def test_success_is_light_that_turns_on_and_lasts(track: list[Observation], at: 
     assert first_success(track) == at
 
 
-def test_light_that_was_on_before_asks_for_a_person() -> None:
+def test_light_that_was_on_before_asks_for_the_operator() -> None:
     classifier = Classifier(Parameters.model_validate(SMALL))
     classifier.reset(ON)
     assert classifier(ON).human_reset.startswith("take the plug out")

@@ -8,7 +8,7 @@ side image; counted is the rise since the episode's first observation, so that c
 episodes may stay in it. While the scoop is still full its candies may be seen in front of the
 target; therefore the second part also asks for an empty scoop.
 
-A person is asked for where the bin holds too few candies or too many lie on the table (B.1).
+The operator is asked for where the bin holds too few candies or too many lie on the table (B.1).
 """
 
 from __future__ import annotations
@@ -159,7 +159,7 @@ class Classifier:
 
 
 class _Upkeep:
-    """What a person has to set right before the next episode.
+    """What the operator has to set right before the next episode.
 
     The arm may hide the bin, so what counts is the most that was seen in it lately. The scoop's
     candies look like spilled ones, so those count from when it was last emptied, and the least

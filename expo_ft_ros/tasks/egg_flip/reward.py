@@ -7,7 +7,7 @@ Therefore the egg counts as flipped only while the blade is raised, all of it is
 pan, it stands still, and it is as large and as flat in the image as an egg that lies: one that
 leans against the wall is smaller, or higher or narrower, and one on the raised blade is larger.
 
-A person is asked for where the egg isn't in the pan (B.1).
+The operator is asked for where the egg isn't in the pan (B.1).
 """
 
 from __future__ import annotations

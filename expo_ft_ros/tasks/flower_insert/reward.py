@@ -56,7 +56,7 @@ class Parameters(Config):
         ge=0,
         lt=1,
         description="part of above_region in the stem's colour under which the flower isn't in the "
-        "gripper any more, so that a person is asked to put it back; 0: never",
+        "gripper any more, so that the operator is asked to put it back; 0: never",
     )
     hold_steps: HoldSteps = 2
 

@@ -3,7 +3,8 @@
 
 From pixels alone: so much of the region of the bulbs has the colour of their light, for so long.
 Counted is the rise since the episode's first observation, so that light that was on before, or
-something of the same colour, is no success; where the light was on before, a person is asked for.
+something of the same colour, is no success; where the light was on before, the operator is
+asked for.
 """
 
 from __future__ import annotations
