@@ -15,16 +15,20 @@ class Driver:
         device: What teleop calls it (`devices.teleop.CONFIG_FILES`).
         topics: What its driver publishes; the first is the one that teleop waits for.
         program: The driver, as a user starts it.
+        take_over: What the operator does to take over.
     """
 
     device: str
     topics: tuple[str, ...]
     program: str
+    take_over: str
 
 
 DRIVERS: Mapping[str, Driver] = {
-    "spacemouse": Driver("spacenav", ("spacenav/twist", "spacenav/joy"), "spacenav_node"),
-    "gamepad": Driver("joy", ("joy",), "joy_node"),
-    "keyboard": Driver("keyboard", ("joy",), "./expo-ft keyboard"),
+    "spacemouse": Driver(
+        "spacenav", ("spacenav/twist", "spacenav/joy"), "spacenav_node", "push the SpaceMouse"
+    ),
+    "gamepad": Driver("joy", ("joy",), "joy_node", "push a stick of the gamepad"),
+    "keyboard": Driver("keyboard", ("joy",), "./expo-ft keyboard", "a key at ./expo-ft keyboard"),
 }
 """By the option `operator`; one that isn't here needs no driver."""

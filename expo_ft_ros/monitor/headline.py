@@ -52,7 +52,7 @@ def headline(view: View) -> Headline:
     """The first that holds: the run's end, what stops the arm, whom it waits for, who drives, and
     what goes on meanwhile."""
     if view.result:
-        return Headline("FINISHED", view.result, Tone.GOOD)
+        return Headline("FINISHED", f"{view.result}; nothing commands the arm now", Tone.CALM)
     return _silent(view) or _stopped(view) or _asked(view) or _driven(view) or _between(view)
 
 
@@ -74,14 +74,15 @@ def _silent(view: View) -> Headline | None:
 def _stopped(view: View) -> Headline | None:
     episode = view.episode
     if episode.state == State.STOPPED:
-        more = f"{episode.cause}: nothing moves before Release"
+        more = f"{episode.cause}: nothing moves before Release, which begins the next episode"
         return Headline("STOPPED", more, Tone.BAD, "release")
     if device_lost(view):
         more = "the device was lost while somebody drove: push it again, or press Go on alone"
         return Headline("HELD", more, Tone.HELD, "acknowledge")
     if episode.paused:
-        more = "the arm is held" if episode.state == State.PAUSED else "no episode starts"
-        return Headline("PAUSED", f"{more} before Resume", Tone.HELD, "resume")
+        paused = episode.state == State.PAUSED
+        more = "the arm is held before Resume" if paused else "no episode starts before Resume"
+        return Headline("PAUSED", more, Tone.HELD, "resume")
     return None
 
 
@@ -101,20 +102,21 @@ def _driven(view: View) -> Headline | None:
     if episode.state != State.RUNNING:
         return None
     if view.driver is Source.HUMAN:
-        return Headline("A HUMAN DRIVES", number, Tone.HUMAN)
+        then = "waits" if episode.stage == "collect" else "is the policy's again"
+        return Headline("A HUMAN DRIVES", f"{number}; let go, and the arm {then}", Tone.HUMAN)
     waits = episode.stage == "collect" and not episode.steps and not view.cause
     if view.driver is Source.HOLD and (waits or view.cause == NOT_TAKEN_OVER):
-        if view.human_operator and not episode.human_steps:
-            return Headline("YOUR TURN", f"{number}: take over", Tone.TURN)
-        if view.human_operator:
-            return Headline("WAITING", f"{number}: go on driving", Tone.CALM)
+        if view.take_over and not episode.human_steps:
+            return Headline("YOUR TURN", f"{number}: take over ({view.take_over})", Tone.TURN)
+        if view.take_over:
+            return Headline("WAITING", f"{number}: go on driving ({view.take_over})", Tone.CALM)
         return Headline("WAITING", f"{number}: for the scripted operator", Tone.CALM)
     if view.driver is Source.HOLD and view.cause:
         return Headline("HELD", view.cause, Tone.HELD)
     if view.driver is Source.HOLD:
         return Headline("READY", f"{number}: for the first chunk", Tone.CALM)
     if episode.stage in EVALUATIONS:
-        return Headline("HANDS OFF", number, Tone.GOOD)
+        return Headline("HANDS OFF", f"{number}, the policy drives", Tone.GOOD)
     more = f"{number}, altered: {view.cause}" if view.cause else number
     return Headline("POLICY DRIVES", more, Tone.GOOD)
 
@@ -126,12 +128,12 @@ def _between(view: View) -> Headline:
         return Headline("RESETTING", f"the scene, for {_number(view)}", Tone.BUSY)
     if learning.stage in ("imitation", "update"):
         words = "IMITATING" if learning.stage == "imitation" else "LEARNING"
-        left = _about(learning.seconds_left)
-        return Headline(f"{words} {learning.progress:.0%}", left, Tone.BUSY)
+        more = f"{_about(learning.seconds_left)}the robot waits, then goes on by itself"
+        return Headline(f"{words} {learning.progress:.0%}", more, Tone.BUSY)
     if not session.stage:
         return Headline("STARTING", session.note or "waiting for the nodes", Tone.BUSY)
     if session.stage == "done":
-        return Headline("FINISHED", "the run's nodes end", Tone.GOOD)
+        return Headline("FINISHED", "the run's nodes end", Tone.CALM)
     return Headline("NEXT", session.note or _number(view), Tone.CALM)
 
 
@@ -152,9 +154,9 @@ def _number(view: View) -> str:
 
 
 def _about(seconds: float) -> str:
-    """Words for a time that is only estimated; "" for none."""
+    """Words for a time that is only estimated, before what happens in it; "" for none."""
     if not math.isfinite(seconds):
         return ""
     if seconds < 60:
-        return f"about {max(_ABOUT, round(seconds / _ABOUT) * _ABOUT)} s"
-    return f"about {round(seconds / 60)} min"
+        return f"about {max(_ABOUT, round(seconds / _ABOUT) * _ABOUT)} s: "
+    return f"about {round(seconds / 60)} min: "

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from html import escape
 
@@ -53,6 +54,8 @@ _STATES: Mapping[str, str] = {
 }
 _LEVELS = {Level.OK: _GOOD, Level.WARN: _WARN, Level.ERROR: _BAD, Level.STALE: _WARN}
 _WORST = (Level.ERROR, Level.STALE, Level.WARN, Level.OK)
+# What a standard deviation of the critic's members, on Q's scale from 0 to 1, is called.
+_SURE = ((0.05, "sure"), (0.15, "fairly sure"), (math.inf, "unsure"))
 _SCALE = (1.0, 0.5, 0.0)  # of Q, which is a discounted success: marks on its axis, from above
 _DRIVERS = {Source.POLICY: "policy drives", Source.HUMAN: "human drives"}
 
@@ -64,8 +67,8 @@ def state_html(view: View) -> str:
     where = [episode.stage, f"episode {episode.episode}", f"step {episode.steps}{of}"]
     known = [escape(word) for word in where if word] if episode.episode else ["no episode yet"]
     state, colour = episode.state, _STATES.get(episode.state, _CALM)
-    if state == State.RUNNING and view.driver is Source.HOLD and view.cause:
-        state, colour = "held", _WARN
+    if state == State.RUNNING and view.driver is Source.HOLD:
+        state, colour = ("held", _WARN) if view.cause else ("waits", _CALM)
     lines = [
         f'<div class="xf-state" style="--c:{colour}">'
         f"<b>{escape(state)}</b><span>{' · '.join(known)}</span></div>",
@@ -108,7 +111,7 @@ def q_html(view: View, title: str = "Q") -> str:
         return _block(f'{title} <span class="xf-dim">{words}</span>')
     words = f"{float(np.nanmin(q)):.2f} to {float(np.nanmax(q)):.2f}"
     if 0 <= view.chosen < count and np.isfinite(q[view.chosen]):
-        words = f"<b>{q[view.chosen]:.2f}</b>{_sure(view)} of {words}; framed: executed"
+        words = f"<b>{q[view.chosen]:.2f}</b>{_sure(view)} (framed: executed), of {words}"
     colours, groups = q_colours(q), list[str]()
     for kind in CandidateKind:
         of_kind = np.flatnonzero(view.kind == kind)
@@ -125,7 +128,10 @@ def q_html(view: View, title: str = "Q") -> str:
 def _sure(view: View) -> str:
     spread = view.member_spread
     known = len(spread) == len(view.q) and np.isfinite(spread[view.chosen])
-    return f" (members differ by {spread[view.chosen]:.2f})" if known else ""
+    if not known:
+        return ""
+    said = next(words for most, words in _SURE if spread[view.chosen] <= most)
+    return f" ± {spread[view.chosen]:.2f}, <b>{said}</b>"
 
 
 def _mark(value: float) -> str:

@@ -68,7 +68,7 @@ class View:
         time: Of the run [s].
         session: Where the run is.
         learning: What the learner does; its stage is "" where nothing learns.
-        human_operator: Whether the operator is a human, and not scripted.
+        take_over: What the operator does to take over; "" where it is scripted, or nobody is there.
         result: What came of the run, once it is over; "" before.
         episode: Episode, stage, state, steps, cause, asked, paused ... of msg/EpisodeState.
         max_steps: After which the episode times out; 0: unknown.
@@ -102,7 +102,7 @@ class View:
     time: float = 0.0
     session: SessionView = field(default_factory=SessionView)
     learning: LearningView = field(default_factory=LearningView)
-    human_operator: bool = False
+    take_over: str = ""
     result: str = ""
     episode: EpisodeSnapshot = field(default_factory=EpisodeSnapshot)
     max_steps: int = 0

@@ -54,7 +54,7 @@ class Watch:
         view_names: Sequence[str],
         classifier: Classifier,
         *,
-        human_operator: bool = False,
+        take_over: str = "",
     ) -> None:
         """Begins without having heard anything.
 
@@ -64,11 +64,11 @@ class Watch:
             view_names: The robot's views, in order.
             classifier: One of its own, whose marks are drawn over the images; the words of the
                 newest verdict stand in the first.
-            human_operator: Whether the operator is a human, and not scripted.
+            take_over: As `View.take_over`.
         """
         self._task, self._limits, self._classifier = task, limits, classifier
         self._view_names = tuple(view_names)
-        self._view = View(max_steps=task.max_steps, human_operator=human_operator)
+        self._view = View(max_steps=task.max_steps, take_over=take_over)
         self._learning_from = 0.0, 0.0
         self._observation: Observation | None = None
         self._of = 0

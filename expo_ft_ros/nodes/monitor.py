@@ -102,12 +102,13 @@ class MonitorNode(GraphNode[MonitorParameters]):
         self._views = {view.name: view for view in robot.views}
         self._calibrations = Calibrations(robot.views, robot.frames)
         self._knows_objects = robot.capabilities.knows_objects
+        driver = DRIVERS.get(self.parameters.operator)
         self._watch = Watch(
             self._task,
             self._limits,
             robot.view_names,
             self._classifier,
-            human_operator=self.parameters.operator in DRIVERS,
+            take_over=driver.take_over if driver else "",
         )
         self._over = False
         self._plot, self._shown = QPlot(), 0

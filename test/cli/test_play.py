@@ -68,7 +68,7 @@ def test_a_video_has_a_frame_a_step_at_the_tasks_rate(run, capfd):
     out, err = capfd.readouterr()
     video = run / "videos" / "episode_000001.webm"
     assert out == f"6 steps of episode 1 of {run}: {video}\n"
-    assert err == ""
+    assert all(line.startswith("frames: ") for line in err.splitlines()), "its progress, if slow"
     frames, rate = decoded(video)
     assert (len(frames), rate) == (len(SOURCES), 10.0)
     for frame, source in zip(frames, SOURCES, strict=True):

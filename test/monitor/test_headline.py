@@ -30,6 +30,7 @@ EVALUATING = replace(
     session=SessionView("eval_after", 2, 30),
     episode=EpisodeSnapshot(9, "running", "eval_after"),
 )
+PUSH = "push it"
 HANDS = {"driver": Source.HOLD, "cause": NOT_TAKEN_OVER}
 ENDED = EpisodeSnapshot(9, "ended", "rl")
 LOST = (Diagnostic(Level.ERROR, "teleop", DEVICE_LOST),)
@@ -42,19 +43,19 @@ OVER = EpisodeSnapshot(9, "deciding", "rl", success=True, cause="classifier: lif
 MOMENTS = (
     (View(), "STARTING", "the nodes", Tone.BUSY, ""),
     (View(session=SessionView(note="waiting for camera")), "STARTING", "camera", Tone.BUSY, ""),
-    (replace(COLLECTING, **HANDS, human_operator=True), "YOUR TURN", "take over", Tone.TURN, ""),
+    (replace(COLLECTING, **HANDS, take_over=PUSH), "YOUR TURN", "(push it)", Tone.TURN, ""),
     (replace(COLLECTING, **HANDS), "WAITING", "for the scripted operator", Tone.CALM, ""),
-    (replace(COLLECTING, human_operator=True), "YOUR TURN", "1 of 2: take over", Tone.TURN, ""),
-    (replace(COLLECTING, driver=Source.HUMAN), "A HUMAN DRIVES", "1 of 2", Tone.HUMAN, ""),
+    (replace(COLLECTING, take_over=PUSH), "YOUR TURN", "1 of 2: take over", Tone.TURN, ""),
+    (replace(COLLECTING, driver=Source.HUMAN), "A HUMAN DRIVES", "the arm waits", Tone.HUMAN, ""),
     (ONLINE, "POLICY DRIVES", "episode 9, 411 of 3000 online steps", Tone.GOOD, ""),
     (replace(ONLINE, cause="workspace"), "POLICY DRIVES", "altered: workspace", Tone.GOOD, ""),
-    (replace(ONLINE, driver=Source.HUMAN), "A HUMAN DRIVES", "episode 9", Tone.HUMAN, ""),
+    (replace(ONLINE, driver=Source.HUMAN), "A HUMAN DRIVES", "policy's again", Tone.HUMAN, ""),
     (EVALUATING, "HANDS OFF", "trial 3 of 30", Tone.GOOD, ""),
     (replace(ONLINE, driver=Source.HOLD, cause="side is stale"), "HELD", "side is", Tone.HELD, ""),
     (replace(ONLINE, driver=Source.HOLD), "READY", "first chunk", Tone.CALM, ""),
     (replace(ONLINE, diagnostics=LOST), "HELD", "Go on alone", Tone.HELD, "acknowledge"),
     (replace(ONLINE, episode=ASKED), "YOUR TURN", "refill the bin", Tone.TURN, "reset"),
-    (replace(ONLINE, episode=STOPPED), "STOPPED", "estop", Tone.BAD, "release"),
+    (replace(ONLINE, episode=STOPPED), "STOPPED", "Release, which", Tone.BAD, "release"),
     (
         replace(ONLINE, episode=EpisodeSnapshot(9, "paused", "rl", paused=True)),
         "PAUSED", "the arm is held", Tone.HELD, "resume",
@@ -67,7 +68,7 @@ MOMENTS = (
     ),
     (
         replace(ONLINE, episode=ENDED, learning=LearningView("update", 0.37, 52.0)),
-        "LEARNING 37%", "about 50 s", Tone.BUSY, "",
+        "LEARNING 37%", "about 50 s: the robot waits, then goes on by itself", Tone.BUSY, "",
     ),
     (
         View(session=SessionView("imitation"), learning=LearningView("imitation", 0.1, 130.0)),
@@ -79,12 +80,12 @@ MOMENTS = (
     ),
     (replace(ONLINE, diagnostics=(SILENT,)), "NO WORD", "stop the robot", Tone.BAD, ""),
     (
-        replace(COLLECTING, **HANDS, human_operator=True, episode=RELEASED),
+        replace(COLLECTING, **HANDS, take_over=PUSH, episode=RELEASED),
         "WAITING", "go on driving", Tone.CALM, "",
     ),
     (replace(ONLINE, episode=replace(ENDED, state="resetting")), "RESETTING", "", Tone.BUSY, ""),
     (replace(ONLINE, episode=ENDED), "NEXT", "episode 9", Tone.CALM, ""),
-    (replace(ONLINE, result="27 of 30"), "FINISHED", "27 of 30", Tone.GOOD, ""),
+    (replace(ONLINE, result="27 of 30"), "FINISHED", "nothing commands", Tone.CALM, ""),
 )  # fmt: skip
 
 
@@ -106,11 +107,11 @@ def test_each_moment_has_its_headline(moment):
     flags=st.tuples(st.booleans(), st.booleans(), st.booleans()),
 )
 def test_what_it_says_to_press_can_be_pressed(state, stage, driver, cause, learning, asked, flags):
-    paused, human_operator, success = flags
+    paused, human, success = flags
     view = View(
         session=SessionView(stage, 1, 4),
         learning=LearningView(learning, 0.5),
-        human_operator=human_operator,
+        take_over=PUSH if human else "",
         episode=EpisodeSnapshot(
             3,
             str(state),

@@ -74,7 +74,7 @@ def test_each_candidate_has_a_bar_between_0_and_1_by_kind():
     for name in ("2 base", "1 edited", "1 gripper"):
         assert name in html
     assert html.count('class="chosen"') == 1
-    assert "<b>0.50</b> of -0.40 to 1.30" in html
+    assert "<b>0.50</b> (framed: executed), of -0.40 to 1.30" in html
 
 
 def test_how_far_the_members_are_apart_is_an_error_bar():
@@ -86,7 +86,7 @@ def test_how_far_the_members_are_apart_is_an_error_bar():
     )
     html = q_html(view)
     assert re.findall(r"--l:([\d.]+)%;--e:([\d.]+)%", html) == [("0.0", "30.0"), ("55.0", "10.0")]
-    assert "0.60</b> (members differ by 0.05)" in html
+    assert "0.60</b> ± 0.05, <b>sure</b> (framed: executed)" in html
     assert "<s style" not in q_html(replace(view, member_spread=np.zeros(0, np.float32)))
 
 
