@@ -174,9 +174,14 @@ class EditedCritic(ActorCritic):
         """Q of chunks (B, K, C * 7) by the target's members that are asked, (M, B, K), and what
         they are worth by these, (B, K); the other arguments are those of `select`."""
         features, ensemble = self.features(self.target, visual, state), self.target.ensemble
-        if acting and self.config.value.acting_value == "mean":
+        rule = self.config.value
+        if acting and rule.acting_value != "minimum":
             of_members: Tensor = ensemble(features, chunks)
-            return of_members, of_members.mean(dim=0)
+            worth = of_members.mean(dim=0)
+            if rule.acting_value == "agreed":
+                gain = of_members - of_members.mean(dim=2, keepdim=True)
+                worth = worth - rule.acting_doubt * gain.std(dim=0, correction=0)
+            return of_members, worth
         of_members = ensemble(features, chunks, ensemble.draw(generator))
         return of_members, of_members.amin(dim=0)
 
