@@ -20,6 +20,7 @@ from expo_ft_ros.experiment.options import (
     CollectOptions,
     PerturbedOptions,
     RunOptions,
+    SimOptions,
     TaskOptions,
     TrainOptions,
 )
@@ -47,6 +48,7 @@ def check_options(options: TaskOptions) -> None:
         _require_possible_reset(options, task)
         if isinstance(options, PerturbedOptions) and options.perturb:
             _require_perturbable(options, task)
+        _require_judge(options, task)
         camera_topics(options)
         _require_deadlines(options, task)
         if (driver := DRIVERS.get(options.operator)) is not None:
@@ -55,6 +57,7 @@ def check_options(options: TaskOptions) -> None:
         _require_parameters(options.params_file)
     elif isinstance(options, LearnOptions):
         _require_simulated(options, task)
+        _require_judge(options, task)
     _require_known(options, "algorithm", ALGORITHM_NAMES)
     _require_known(options, "preset", known_names("presets"))
     _require_size(options)
@@ -154,6 +157,24 @@ def _require_demonstrator(options: TaskOptions) -> None:
         raise ConfigError(
             "operator:=none: nobody is there to give demonstrations "
             "(name an operator; expo-ft train also takes demos:=0)"
+        )
+
+
+def _require_judge(options: RunOptions | LearnOptions, task: TaskConfig) -> None:
+    """Where the operator's word is the classifier, somebody is there to give it."""
+    from expo_ft_ros.tasks.classifiers import needs_operator
+
+    if isinstance(options, SimOptions) or not needs_operator(task):
+        return
+    if not isinstance(options, RunOptions):
+        raise ConfigError(
+            f"task:={task.name}: {task.file} leaves success to the operator, whom a run in one "
+            "process hasn't (name another classifier)"
+        )
+    if options.operator not in DRIVERS and not options.console:
+        raise ConfigError(
+            f"operator:={options.operator}: {task.file} leaves success to the operator, and nobody "
+            f"could mark it (take one of {', '.join(DRIVERS)}, or add console:=true)"
         )
 
 
