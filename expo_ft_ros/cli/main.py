@@ -30,7 +30,7 @@ compares checkpoints
   episodes  what a run has recorded: list, show, play, browse (in the browser), relabel, discard, \
 restore
   export    what a run has recorded as a LeRobot dataset
-  reward    a task's classifier made to fit what the cameras see: calibrate
+  reward    a task's classifier made to fit what the cameras see: calibrate, train
   bench     measurements: bench graph, core, learn (whole runs without ROS), choice (the \
 critic's), ablation (what of the algorithm does the work)
   keyboard  corrections by the keyboard of this terminal, for operator:=keyboard

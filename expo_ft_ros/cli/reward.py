@@ -7,13 +7,17 @@ from collections.abc import Sequence
 from expo_ft_ros.cli.arguments import fitted, wants_help
 from expo_ft_ros.configuration import ConfigError, nearest
 
-_COMMANDS = {"calibrate": "expo_ft_ros.cli.reward_calibrate"}
+_COMMANDS = {
+    "calibrate": "expo_ft_ros.cli.reward_calibrate",
+    "train": "expo_ft_ros.cli.reward_train",
+}
 """Name -> module with `main(words)`."""
 
 _USAGE = """\
 usage: expo-ft reward <command>
 
   calibrate task:=... region:=... [name:=value ...]   a colour's thresholds, from an image
+  train [run | dataset ...] task:=... [name:=value ...]   a classifier, from labelled episodes
 
 Options of one:  expo-ft reward <command> --help
 """

@@ -37,7 +37,7 @@ def main(words: Sequence[str]) -> int:
         print(_parser().format_help(), end="")
         return 0
     wanted = _parser().parse(words)
-    task = _task(wanted.task)
+    task = named_task("reward calibrate", wanted.task)
     colour = _colour(task, wanted.colour)
     if not wanted.region:
         raise ConfigError(
@@ -88,9 +88,14 @@ def _parser() -> Parser:
     return made
 
 
-def _task(name: str | None) -> TaskConfig:
+def named_task(command: str, name: str | None) -> TaskConfig:
+    """The task that `task:=` names.
+
+    Raises:
+        ConfigError: where it names none that there is.
+    """
     if name is None:
-        raise ConfigError("reward calibrate: no task is named (add task:=<name>)")
+        raise ConfigError(f"{command}: no task is named (add task:=<name>)")
     try:
         return load_task(TASKS.reference(name))
     except ConfigError as error:
