@@ -3,6 +3,7 @@
 
     ./expo-ft python benchmarks/classifier_agreement.py                       every task
     ./expo-ft python benchmarks/classifier_agreement.py --task pool_shot --episodes 100
+    ./expo-ft python benchmarks/classifier_agreement.py --perturb lighting,objects
 
 Plays so many successes, and as many near-failures of several kinds in turn (near_failures/), and
 writes what both said to benchmarks/results/classifier_<task>_<date>.json. An episode agrees where
@@ -22,6 +23,7 @@ import numpy as np
 from driving import LIMITS, drive
 from near_failures import Mistake, near_failures, right
 
+from expo_ft_ros.data.perturbations import parse_perturbations
 from expo_ft_ros.data.types import Observation
 from expo_ft_ros.experiment.machine import machine
 from expo_ft_ros.sim.world import World
@@ -75,7 +77,9 @@ def play(
     return Played(kind, seed, False, world.success(), steps, reason)
 
 
-def report(task: str, played: list[Played], seconds: float) -> dict[str, object]:
+def report(
+    task: str, played: list[Played], perturb: tuple[str, ...], seconds: float
+) -> dict[str, object]:
     """What to write: per kind and over all."""
     kinds: dict[str, object] = {}
     for kind in dict.fromkeys(episode.kind for episode in played):
@@ -89,6 +93,7 @@ def report(task: str, played: list[Played], seconds: float) -> dict[str, object]
         }
     return {
         "task": task,
+        "perturb": list(perturb),
         "machine": machine(),
         "agreement": float(np.mean([episode.agrees for episode in played])),
         "false_successes": float(np.mean([episode.false_success for episode in played])),
@@ -98,10 +103,12 @@ def report(task: str, played: list[Played], seconds: float) -> dict[str, object]
     }
 
 
-def compare(name: str, episodes: int, first: int) -> dict[str, object]:
+def compare(
+    name: str, episodes: int, first: int, perturb: tuple[str, ...] = ()
+) -> dict[str, object]:
     """Plays a task's episodes and writes its file."""
     task, failures = load_task(name), near_failures(name)
-    world = make_world(task, LIMITS)
+    world = make_world(task, LIMITS, perturbations=perturb)
     began, played = time.perf_counter(), []
     for i in range(episodes):
         seed, nearly = first + i, failures.kinds[i % len(failures.kinds)]
@@ -110,7 +117,7 @@ def compare(name: str, episodes: int, first: int) -> dict[str, object]:
         played.append(play(task, world, seed, nearly.__name__, mistake, failures.steps))
         print(*played[-2:], sep="\n", flush=True)
     world.close()
-    result = report(name, played, time.perf_counter() - began)
+    result = report(name, played, perturb, time.perf_counter() - began)
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"classifier_{name}_{time.strftime('%Y-%m-%d_%H-%M-%S')}.json"
     path.write_text(json.dumps(result, indent=1) + "\n")
@@ -123,9 +130,12 @@ def main() -> None:
     parser.add_argument("--task", choices=known_tasks(), action="append", help="default: all")
     parser.add_argument("--episodes", type=int, default=100, help="successes, and near-failures")
     parser.add_argument("--seed", type=int, default=10_000, help="of the first episode")
+    parser.add_argument("--perturb", default="", help="what disturbs the scenes, with commas")
     options = parser.parse_args()
+    perturb = parse_perturbations(options.perturb)
     results = [
-        compare(name, options.episodes, options.seed) for name in options.task or known_tasks()
+        compare(name, options.episodes, options.seed, perturb)
+        for name in options.task or known_tasks()
     ]
     print("\n| task | agreement | false successes |\n|---|---|---|")
     for result in results:

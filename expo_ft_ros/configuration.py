@@ -12,10 +12,17 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Annotated, Any, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic.fields import FieldInfo
 
 from expo_ft_ros.yaml_loader import Loader, is_number, number
@@ -23,6 +30,7 @@ from expo_ft_ros.yaml_loader import Loader, is_number, number
 T = TypeVar("T", bound=BaseModel)
 Location = tuple[int | str, ...]
 
+_FOLDER = "folder"  # of the YAML file, in the context of what is validated
 _SHOWN = 80  # characters of a refused value
 
 
@@ -47,6 +55,17 @@ class Config(BaseModel):
         if not kinds & {int, float} or kinds & {bool, str, Any}:
             return value
         return _as_numbers(value)
+
+
+def _beside(value: Any, info: ValidationInfo) -> Path:
+    if not isinstance(value, str | Path) or not str(value):
+        raise ValueError("should be a path")
+    folder = (info.context or {}).get(_FOLDER, Path())
+    return Path(folder, Path(value).expanduser())
+
+
+FileBeside = Annotated[Path, BeforeValidator(_beside)]
+"""A file that a YAML file names: an absolute path, or one from the YAML file's own folder on."""
 
 
 def _leaf_types(annotation: Any) -> Iterator[Any]:
@@ -125,7 +144,8 @@ class YamlFile:
             ConfigError: for an unknown field or a refused value.
         """
         try:
-            return model.model_validate(self.data)
+            context = {_FOLDER: self.path.parent.absolute()}
+            return model.model_validate(self.data, context=context)
         except ValidationError as error:
             raise self._explained(error, model) from None
 

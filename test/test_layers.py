@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "expo_ft_ros"
 
 # A part imports from earlier lines only; parts of one line don't know each other.
 LAYERS = (
-    ("yaml_loader",),
+    ("yaml_loader", "yaml_edit"),
     ("configuration", "data"),
     ("named_files",),
     ("robots",),

@@ -30,6 +30,7 @@ compares checkpoints
   episodes  what a run has recorded: list, show, play, browse (in the browser), relabel, discard, \
 restore
   export    what a run has recorded as a LeRobot dataset
+  reward    a task's classifier made to fit what the cameras see: calibrate, train
   bench     measurements: bench graph, core, learn (whole runs without ROS), choice (the \
 critic's), ablation (what of the algorithm does the work)
   keyboard  corrections by the keyboard of this terminal, for operator:=keyboard
@@ -55,6 +56,7 @@ COMMANDS = {
     "runs": "expo_ft_ros.cli.runs",
     "episodes": "expo_ft_ros.cli.episodes",
     "export": "expo_ft_ros.cli.export",
+    "reward": "expo_ft_ros.cli.reward",
     "bench": "expo_ft_ros.cli.bench",
     "keyboard": "expo_ft_ros.cli.keyboard",
     "doctor": "expo_ft_ros.doctor",

@@ -11,11 +11,19 @@ import yaml
 
 from expo_ft_ros.configuration import ConfigError, nearest
 from expo_ft_ros.control.safety_filter import SafetyConfig
+from expo_ft_ros.data.perturbations import parse_perturbations
 from expo_ft_ros.devices.drivers import DRIVERS
 from expo_ft_ros.devices.teleop import CONFIG_FILES, TeleopConfig
 from expo_ft_ros.devices.view_frame import require_frame
 from expo_ft_ros.experiment.bench_options import LearnOptions
-from expo_ft_ros.experiment.options import CollectOptions, RunOptions, TaskOptions, TrainOptions
+from expo_ft_ros.experiment.options import (
+    CollectOptions,
+    PerturbedOptions,
+    RunOptions,
+    SimOptions,
+    TaskOptions,
+    TrainOptions,
+)
 from expo_ft_ros.rl.config import ALGORITHM_NAMES, PRESET, load_preset
 from expo_ft_ros.rl.preset_files import known_names
 from expo_ft_ros.robots import RobotConfig, load_robot
@@ -38,6 +46,9 @@ def check_options(options: TaskOptions) -> None:
     if isinstance(options, RunOptions):
         _require_fit(options, task)
         _require_possible_reset(options, task)
+        if isinstance(options, PerturbedOptions) and options.perturb:
+            _require_perturbable(options, task)
+        _require_judge(options, task)
         camera_topics(options)
         _require_deadlines(options, task)
         if (driver := DRIVERS.get(options.operator)) is not None:
@@ -46,6 +57,7 @@ def check_options(options: TaskOptions) -> None:
         _require_parameters(options.params_file)
     elif isinstance(options, LearnOptions):
         _require_simulated(options, task)
+        _require_judge(options, task)
     _require_known(options, "algorithm", ALGORITHM_NAMES)
     _require_known(options, "preset", known_names("presets"))
     _require_size(options)
@@ -148,6 +160,24 @@ def _require_demonstrator(options: TaskOptions) -> None:
         )
 
 
+def _require_judge(options: RunOptions | LearnOptions, task: TaskConfig) -> None:
+    """Where the operator's word is the classifier, somebody is there to give it."""
+    from expo_ft_ros.tasks.classifiers import needs_operator
+
+    if isinstance(options, SimOptions) or not needs_operator(task):
+        return
+    if not isinstance(options, RunOptions):
+        raise ConfigError(
+            f"task:={task.name}: {task.file} leaves success to the operator, whom a run in one "
+            "process hasn't (name another classifier)"
+        )
+    if options.operator not in DRIVERS and not options.console:
+        raise ConfigError(
+            f"operator:={options.operator}: {task.file} leaves success to the operator, and nobody "
+            f"could mark it (take one of {', '.join(DRIVERS)}, or add console:=true)"
+        )
+
+
 def _require_possible_reset(options: RunOptions, task: TaskConfig) -> None:
     if options.scene_reset in ("scripted", "operator") and not options.realtime:
         raise ConfigError(
@@ -156,6 +186,25 @@ def _require_possible_reset(options: RunOptions, task: TaskConfig) -> None:
         )
     if options.scene_reset == "scripted" and not task.reset_script:
         raise ConfigError(f"scene_reset:=scripted: {task.file} has no reset_script (write one)")
+
+
+def _require_perturbable(options: PerturbedOptions, task: TaskConfig) -> None:
+    """The robot is simulated, and the scene has what is to be disturbed."""
+    if load_robot(options.robot).adapter != SIM:
+        raise ConfigError(
+            f"perturb:={options.perturb}: disturbs a simulated scene, which robot:={options.robot} "
+            "hasn't (leave perturb out, and do it by hand)"
+        )
+    # A second of imports, for whom it is asked.
+    from expo_ft_ros.sim.perturbations import require_perturbable
+    from expo_ft_ros.tasks.scenes import make_scene
+
+    try:
+        require_perturbable(make_scene(task), parse_perturbations(options.perturb))
+    except ConfigError as error:
+        raise ConfigError(
+            f"perturb:={options.perturb}: task:={task.name}: {error} (leave it out)"
+        ) from None
 
 
 def _robot_for(task: TaskConfig, name: str) -> RobotConfig:

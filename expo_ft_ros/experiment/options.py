@@ -13,6 +13,7 @@ from pydantic import Field, field_validator
 
 from expo_ft_ros.configuration import Config, config_dir
 from expo_ft_ros.control.plan import Operator
+from expo_ft_ros.data.perturbations import PERTURBATIONS, parse_perturbations
 from expo_ft_ros.experiment.budget import (
     DECISION_TIME,
     SHORT_DEMOS,
@@ -178,7 +179,22 @@ class RunOptions(TaskOptions):
         )
 
 
-class SimOptions(RunOptions):
+class PerturbedOptions(RunOptions):
+    """Options of every command whose scenes may be disturbed: none that anything learns from."""
+
+    perturb: str = Field(
+        "",
+        description="What disturbs the simulated scenes (docs/perturbations.md), with commas: "
+        f"{', '.join(PERTURBATIONS)}.",
+    )
+
+    @field_validator("perturb")
+    @classmethod
+    def _in_their_order(cls, value: str) -> str:
+        return ",".join(parse_perturbations(value))
+
+
+class SimOptions(PerturbedOptions):
     """`expo-ft sim`: the simulated robot, cameras and operator, without policy and learner."""
 
 
@@ -276,7 +292,7 @@ class PolicyOptions(RunOptions):
     size: str | None = Field(None, description="Default: the one that was trained with.")
 
 
-class EvalOptions(PolicyOptions):
+class EvalOptions(PolicyOptions, PerturbedOptions):
     """`expo-ft eval`: trials of a trained policy."""
 
     operator: Operator = Field("none", description=f"Who corrects during the trials: {_OPERATORS}.")

@@ -98,11 +98,14 @@ def format_summary(summary: Mapping[str, Any]) -> str:
 
     Of summary.json it takes `eval_before` and `eval_after` (each `successes` of `trials`),
     `demonstrations`, `env_steps`, `robot_seconds` and `wall_seconds` (what it was spent on ->
-    seconds); what is missing is left out. `kind` tells an evaluation alone.
+    seconds); what is missing is left out. `kind` tells an evaluation alone, `perturb` what its
+    scenes were disturbed by.
     """
     lines = []
     if summary.get("demonstrations"):
         lines.append(f"Demonstrations: {summary['demonstrations']}")
+    if summary.get("perturb"):
+        lines.append(f"Scenes disturbed by: {summary['perturb']}")
     after = "of the policy" if summary.get("kind") == "eval" else "after RL"
     for key, title in (("eval_before", "after imitation"), ("eval_after", after)):
         result = evaluation_of(summary, key)

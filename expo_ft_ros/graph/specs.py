@@ -18,6 +18,7 @@ from expo_ft_ros.experiment.option_checks import camera_topics
 from expo_ft_ros.experiment.options import (
     CollectOptions,
     DemoOptions,
+    PerturbedOptions,
     PolicyOptions,
     RunOptions,
     SimOptions,
@@ -202,6 +203,7 @@ def _adapter(options: RunOptions, run_dir: Path) -> list[NodeSpec]:
     world: dict[str, Parameter] = {
         "seed": options.seed,
         "wait_for_operator": options.operator == "scripted",
+        "perturb": _perturb(options),
     }
     return [
         replace(
@@ -212,6 +214,11 @@ def _adapter(options: RunOptions, run_dir: Path) -> list[NodeSpec]:
             remappings=_cameras(options),
         )
     ]
+
+
+def _perturb(options: RunOptions) -> str:
+    """What disturbs the scenes."""
+    return options.perturb if isinstance(options, PerturbedOptions) else ""
 
 
 def _cameras(options: RunOptions) -> tuple[tuple[str, str], ...]:
@@ -305,6 +312,7 @@ def _with_session(
         "demos": work.demos,
         "given": work.given,
         "eval_trials": work.eval_trials,
+        "perturb": _perturb(options),
         "waits_for_learner": getattr(options, "mode", "sync") == "sync",
         "gamma": load_preset(preset).gamma,
         "required_nodes": required_nodes(specs, robot),

@@ -51,6 +51,7 @@ class SessionParameters(NodeParameters):
         0, "Demonstrations that the learner has from elsewhere.", low=0, high=1_000_000
     )
     eval_trials: int = parameter(30, "Episodes of each evaluation.", low=0, high=10_000)
+    perturb: str = parameter("", "What disturbs the scenes of the evaluation, for its summary.")
     steps: int = parameter(3000, "Online steps of the rl stage.", low=0, high=10_000_000)
     max_steps: int = parameter(
         0, "Steps after which an episode times out; 0: the task's.", low=0, high=100_000
@@ -239,7 +240,10 @@ class SessionNode(GraphNode[SessionParameters]):
         )
 
     def _finish(self) -> None:
-        summary = self._books.write_summary(seed=self.parameters.seed, kind=self.parameters.kind)
+        wanted = self.parameters
+        summary = self._books.write_summary(
+            seed=wanted.seed, kind=wanted.kind, perturb=wanted.perturb
+        )
         for line in format_summary(summary).splitlines() if summary else ():
             self.get_logger().info(line)
         self.stop(0)

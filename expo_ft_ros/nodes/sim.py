@@ -16,6 +16,7 @@ from rosgraph_msgs.msg import Clock
 from std_msgs.msg import Header
 
 from expo_ft_ros.control.lockstep import RESEND_AFTER
+from expo_ft_ros.data.perturbations import PERTURBATIONS, parse_perturbations
 from expo_ft_ros.msg import SimState
 from expo_ft_ros.recording.messages import NANOSECONDS, nanoseconds
 from expo_ft_ros.ros.camera_info import pinhole_info
@@ -43,6 +44,9 @@ class SimParameters(AdapterParameters):
     seed: int = parameter(0, "Seed of the scene before the first reset.", low=0, high=2**31)
     render_size: int = parameter(224, "Side of the square camera images [px].", low=16, high=1024)
     wait_for_operator: bool = parameter(False, "Lock-step: time also waits for sim/operator_ready.")
+    perturb: str = parameter(
+        "", f"What disturbs each scene, with commas between: {', '.join(PERTURBATIONS)}."
+    )
 
 
 class SimNode(RobotAdapter[SimParameters]):
@@ -62,6 +66,7 @@ class SimNode(RobotAdapter[SimParameters]):
             self.parameters.render_size,
             self.parameters.seed,
             self.robot.view_names,
+            parse_perturbations(self.parameters.perturb),
         )
         self._world.images()
         self._resets = 1

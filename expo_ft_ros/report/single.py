@@ -82,6 +82,9 @@ def _head(run: RunData) -> list[Html]:
             title = "A simulation, which has no end of its own"
         words = f"{title}: {run.told}. What follows is what there is so far."
         parts.append(page.element("p", words, class_="notice"))
+    if disturbed := run.option("perturb"):
+        words = f"Scenes disturbed by {disturbed.replace(',', ', ')} (docs/perturbations.md)."
+        parts.append(page.element("p", words, class_="notice"))
     if run.unread:
         words = f"{run.unread} lines of metrics.jsonl are broken or cut off, and left out."
         parts.append(page.element("p", words, class_="notice"))

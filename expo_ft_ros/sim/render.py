@@ -119,15 +119,9 @@ class RayRenderer:
 
     backend = RAYCAST
     _BACKGROUND = np.array([0.55, 0.62, 0.7])
-    _LIGHT = np.array([0.15, -0.35, 0.92])
 
     def __init__(self, model: mujoco.MjModel, size: int) -> None:
         self._model, self._size = model, size
-        self._colours = np.where(
-            model.geom_matid[:, None] >= 0,
-            model.mat_rgba[np.maximum(model.geom_matid, 0)] if model.nmat else model.geom_rgba,
-            model.geom_rgba,
-        )[:, :3].astype(np.float64)
         self._rays: dict[int, NDArray[np.float64]] = {}
 
     def render(self, data: mujoco.MjData, camera: str) -> ImageArray:
@@ -140,14 +134,35 @@ class RayRenderer:
             self._model, data, data.cam_xpos[index], rays.ravel(), None, 1, -1,
             geoms, distances, normals, count, 10.0,
         )  # fmt: skip
-        shade = 0.55 + 0.45 * np.clip(normals.reshape(-1, 3) @ self._LIGHT, 0.0, 1.0)
-        image = self._colours[geoms] * shade[:, None]
+        image = self._colours()[geoms] * self._light(data, normals.reshape(-1, 3), rays)
         image[geoms < 0] = self._BACKGROUND
         pixels: ImageArray = np.clip(image * 255.0, 0, 255).astype(np.uint8)
         return pixels.reshape(self._size, self._size, 3)
 
     def close(self) -> None:
         """See Renderer; there is nothing to give back."""
+
+    def _colours(self) -> NDArray[np.float64]:
+        """(geoms, 3) as they are now: a perturbation may change them."""
+        model = self._model
+        if not model.nmat:
+            return np.asarray(model.geom_rgba[:, :3], dtype=np.float64)
+        of_material = model.mat_rgba[np.maximum(model.geom_matid, 0)]
+        chosen = np.where(model.geom_matid[:, None] >= 0, of_material, model.geom_rgba)
+        return np.asarray(chosen[:, :3], dtype=np.float64)
+
+    def _light(
+        self, data: mujoco.MjData, normals: NDArray[np.float64], rays: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """(pixels, 3) what OpenGL's diffuse shading multiplies colours by: headlight, lamps."""
+        head = self._model.vis.headlight
+        facing = np.clip(-np.sum(normals * rays, axis=1, keepdims=True), 0.0, 1.0)
+        light = head.ambient + head.diffuse * facing
+        for way, ambient, diffuse in zip(
+            data.light_xdir, self._model.light_ambient, self._model.light_diffuse, strict=True
+        ):
+            light = light + ambient + diffuse * np.clip(-normals @ way, 0.0, 1.0)[:, None]
+        return np.asarray(light, dtype=np.float64)
 
     def _camera_rays(self, index: int) -> NDArray[np.float64]:
         """Unit rays (size * size, 3) in the camera's axes, row by row from the top left."""

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -17,6 +17,8 @@ Vector = NDArray[np.float64]
 ObjectPose = tuple[Vector, Vector]
 
 UNTURNED = np.array([0.0, 0.0, 0.0, 1.0])  # x, y, z, w
+TABLE, BACKDROP, SIDE = "table", "backdrop", "side"
+"""Names of the table's and the wall's shape, and of the camera that every scene has."""
 TOOL_DOWN_WXYZ = np.array([0.0, 1.0, 0.0, 0.0])  # x forward, fingers open along y, z down
 
 
@@ -54,10 +56,32 @@ class WatchingScene(Scene, Protocol):
         is part of the state and zero after a reset."""
 
 
+@dataclass(frozen=True)
+class Looks:
+    """How else a body may look and still be the same thing to the task's classifier.
+
+    Attributes:
+        hue: So far to either side [degrees].
+        value: Least and greatest factor of its brightness.
+        smallest: Least factor of its size; the greatest is 1.
+    """
+
+    hue: float = 0.0
+    value: tuple[float, float] = (1.0, 1.0)
+    smallest: float = 1.0
+
+
+@runtime_checkable
+class VaryingScene(Scene, Protocol):
+    """A scene whose things may look otherwise. VARIES: body -> how."""
+
+    VARIES: Mapping[str, Looks]
+
+
 def add_table(spec: mujoco.MjSpec) -> None:
     """Adds a table, whose top is at z = 0."""
     spec.worldbody.add_geom(
-        name="table", type=mujoco.mjtGeom.mjGEOM_BOX, pos=[0.45, 0.0, -0.25],
+        name=TABLE, type=mujoco.mjtGeom.mjGEOM_BOX, pos=[0.45, 0.0, -0.25],
         size=[0.65, 0.7, 0.25], rgba=[0.72, 0.66, 0.56, 1.0], contype=franka.TABLE_BIT,
         conaffinity=0,
     )  # fmt: skip
@@ -71,7 +95,7 @@ def add_backdrop(
 ) -> None:
     """Adds a plain wall behind the cell, in the camera's view: seen, not felt."""
     spec.worldbody.add_geom(
-        name="backdrop", type=mujoco.mjtGeom.mjGEOM_BOX, pos=position, size=half_sizes,
+        name=BACKDROP, type=mujoco.mjtGeom.mjGEOM_BOX, pos=position, size=half_sizes,
         quat=quaternion_wxyz, rgba=[0.55, 0.62, 0.7, 1.0], contype=0, conaffinity=0,
     )  # fmt: skip
 
@@ -95,7 +119,7 @@ def add_side_camera(
     matrix = np.stack([right, np.cross(back, right), back], axis=1)
     quat = np.zeros(4)
     mujoco.mju_mat2Quat(quat, matrix.ravel())
-    spec.worldbody.add_camera(name="side", pos=position, quat=quat, fovy=fovy_degrees)
+    spec.worldbody.add_camera(name=SIDE, pos=position, quat=quat, fovy=fovy_degrees)
 
 
 def add_held_tool(

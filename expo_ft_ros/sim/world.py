@@ -15,6 +15,7 @@ from expo_ft_ros.data.types import ACTION_DIM, ImageArray, Proprio
 from expo_ft_ros.robots import RobotConfig, RobotLimits
 from expo_ft_ros.sim import franka
 from expo_ft_ros.sim.ik import CartesianServo, ServoState
+from expo_ft_ros.sim.perturbations import Perturbations
 from expo_ft_ros.sim.render import Renderer, make_renderer
 from expo_ft_ros.sim.scene import ObjectPose, Scene, Vector, WatchingScene, place_body
 
@@ -70,6 +71,7 @@ class World:
         render_size: int = 224,
         seed: int = 0,
         cameras: Sequence[str] = CAMERAS,
+        perturbations: Sequence[str] = (),
     ) -> None:
         """Builds it and resets it.
 
@@ -79,13 +81,19 @@ class World:
             render_size: Side of the square images [px].
             seed: Of the first reset.
             cameras: Those that are drawn.
+            perturbations: Names of what disturbs it, of `data.perturbations.PERTURBATIONS`.
 
         Raises:
-            ConfigError: for a camera that isn't there.
+            ConfigError: for a camera that isn't there, and for a perturbation that is unknown or
+                has nothing to disturb.
         """
         self._scene = scene
         self._max_width = min(limits.gripper_max_width, franka.MAX_WIDTH)
-        self.model: mujoco.MjModel = _spec_of(scene, cameras).compile()
+        self._perturbations = Perturbations(perturbations, scene)
+        spec = _spec_of(scene, cameras)
+        self._perturbations.build(spec)
+        self.model: mujoco.MjModel = spec.compile()
+        self._perturbations.bind(self.model)
         self._cameras = tuple(cameras)
         self.data = mujoco.MjData(self.model)
         model = self.model
@@ -114,6 +122,7 @@ class World:
     def reset(self, seed: int) -> None:
         """Sets objects and robot as drawn from seed, everything at rest."""
         mujoco.mj_resetData(self.model, self.data)
+        self._perturbations.vary(self.model, seed)
         start = self._scene.reset(self.model, self.data, np.random.default_rng(seed))
         joints = self._servo.solve(start.position, start.quaternion_wxyz)
         self._width_target = min(start.gripper_width, self._max_width)
@@ -122,6 +131,9 @@ class World:
         self.data.ctrl[self._arm_ctrl] = joints
         self.data.ctrl[self._finger_ctrl] = self._width_target / 2
         self._refresh()
+        if self._perturbations:
+            self._perturbations.begin(self.model, self.data)
+            self._refresh()
         self._servo.reset(self.data)
 
     def step(self, action: ArrayLike, duration: float = 0.1) -> None:
@@ -148,12 +160,16 @@ class World:
 
     def _advance(self, steps: int) -> None:
         """Takes so many physics steps."""
-        if not isinstance(self._scene, WatchingScene):
+        watching = self._scene if isinstance(self._scene, WatchingScene) else None
+        if watching is None and not self._perturbations:
             mujoco.mj_step(self.model, self.data, nstep=steps)
             return
         for _ in range(steps):
+            if self._perturbations:
+                self._perturbations.act(self.model, self.data)
             mujoco.mj_step(self.model, self.data)
-            self._scene.watch(self.model, self.data)
+            if watching is not None:
+                watching.watch(self.model, self.data)
 
     def state(self) -> WorldState:
         """The whole state; a world restored to it goes on as this one, bit for bit."""
@@ -163,7 +179,10 @@ class World:
         return WorldState(physics, self._servo.state(), self._width_target, self._steps)
 
     def restore(self, state: WorldState) -> None:
-        """Goes back, or on, to a `state` of a world of the same task; the clock goes with it."""
+        """Goes back, or on, to a `state` of a world of the same task; the clock goes with it.
+
+        Perturbations stay those of the last reset.
+        """
         kind = mujoco.mjtState.mjSTATE_INTEGRATION
         mujoco.mj_setState(self.model, self.data, state.physics, kind)
         self._servo.restore(state.servo)

@@ -16,6 +16,12 @@ def make_classifier(task: TaskConfig) -> Classifier:
     return made
 
 
+def needs_operator(task: TaskConfig) -> bool:
+    """Whether nobody but the operator tells a success: its Classifier says NEEDS_OPERATOR. Raises
+    ConfigError as `load_part`."""
+    return bool(getattr(load_part(task, "reward", "Classifier"), "NEEDS_OPERATOR", False))
+
+
 def require_views(task: TaskConfig, robot: RobotConfig) -> None:
     """Refuses a task whose classifier looks at a view that the robot hasn't.
 
@@ -23,6 +29,13 @@ def require_views(task: TaskConfig, robot: RobotConfig) -> None:
         ConfigError: with the robot's views.
     """
     parameters = task.classifier.parameters
+    for view in getattr(parameters, "views_seen", ()):
+        if view not in robot.view_names:
+            raise ConfigError(
+                f"{task.file}: classifier.parameters: it was trained with the view {view}, which "
+                f"the robot {robot.name} hasn't, its views are {', '.join(robot.view_names)} "
+                "(train it with these)"
+            )
     for name, field in type(parameters).model_fields.items():
         view = getattr(parameters, name)
         if names_a_view(field) and view not in robot.view_names:

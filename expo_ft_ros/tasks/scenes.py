@@ -24,6 +24,7 @@ def make_world(
     render_size: int = 224,
     seed: int = 0,
     cameras: Sequence[str] = CAMERAS,
+    perturbations: Sequence[str] = (),
 ) -> World:
     """The simulated cell with the task's scene in it; raises as `make_scene` and `World`."""
-    return World(limits, make_scene(task), render_size, seed, cameras)
+    return World(limits, make_scene(task), render_size, seed, cameras, perturbations)

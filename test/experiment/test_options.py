@@ -11,6 +11,7 @@ from expo_ft_ros.experiment.arguments import describe, parse_arguments
 from expo_ft_ros.experiment.budget import SHORT_FORM_STEPS
 from expo_ft_ros.experiment.options import (
     CollectOptions,
+    DemoOptions,
     EvalOptions,
     SimOptions,
     TrainOptions,
@@ -95,6 +96,34 @@ def test_options_of_another_command_are_unknown():
         parse_arguments(["steps:=3"], CollectOptions)
     with pytest.raises(ConfigError, match="unknown option 'demos'"):
         parse_arguments(["demos:=3"], SimOptions)
+
+
+def test_an_evaluation_may_be_disturbed_and_training_not():
+    assert parse_arguments(["perturb:=push,lighting"], EvalOptions).perturb == "lighting,push"
+    assert EvalOptions().perturb == ""
+    for model in (TrainOptions, CollectOptions, DemoOptions):
+        with pytest.raises(ConfigError, match="unknown option 'perturb'"):
+            parse_arguments(["perturb:=push"], model)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["perturb:=pusch"], "perturb:=pusch: no such perturbation 'pusch' .known: lighting"),
+        (["perturb:=push,push"], "perturb:=push,push: push is given twice"),
+        (
+            ["perturb:=nudge", "task:=flower_insert"],
+            "perturb:=nudge: task:=flower_insert: nudge: nothing lies loose: bottle",
+        ),
+        (
+            ["perturb:=push", "robot:=external", "realtime:=true", "scene_reset:=person"],
+            "perturb:=push: disturbs a simulated scene, which robot:=external hasn't",
+        ),
+    ],
+)
+def test_what_cannot_be_disturbed_is_refused_by_name(arguments, message):
+    with pytest.raises(ConfigError, match=message):
+        parse_arguments(arguments, EvalOptions)
 
 
 def test_demonstrations_need_somebody_to_give_them():

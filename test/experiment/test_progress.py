@@ -159,6 +159,12 @@ def test_the_summary_of_an_evaluation():
     assert format_summary(summary).startswith("Success of the policy: 1/2 = 50%")
 
 
+def test_the_summary_says_what_the_scenes_were_disturbed_by():
+    after = {"successes": 1, "trials": 2}
+    text = format_summary({"kind": "eval", "perturb": "lighting,push", "eval_after": after})
+    assert text.startswith("Scenes disturbed by: lighting,push\nSuccess of the policy: 1/2")
+
+
 def test_a_summary_without_evaluations():
     assert format_summary({"eval_before": {"successes": 0, "trials": 0}}) == ""
 

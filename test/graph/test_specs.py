@@ -111,6 +111,18 @@ def test_every_parameter_is_declared_by_its_node(specs):
         assert set(spec.parameters) - {"use_sim_time"} <= declared, spec.name
 
 
+def test_what_disturbs_the_scenes_is_told_to_the_robot_and_to_the_session():
+    disturbed = EvalOptions(perturb="lighting,push")
+    weights = Path("/weights.safetensors")
+    graphs = {"lighting,push": policy_graph("eval", disturbed, RUN, weights, TRAINED)}
+    graphs[""] = GRAPHS["eval"]
+    for wanted, specs in graphs.items():
+        nodes = by_name(specs)
+        assert nodes["sim"].parameters["perturb"] == wanted
+        assert nodes["session"].parameters["perturb"] == wanted
+    assert by_name(GRAPHS["train"])["sim"].parameters["perturb"] == ""
+
+
 def test_the_control_loop_is_never_niced_and_threads_are_limited(specs):
     assert by_name(specs)["arbitration"].nice <= 0
     assert all("OMP_NUM_THREADS" in spec.env for spec in specs)

@@ -139,3 +139,11 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path, capsys):
     err = capsys.readouterr().err
     assert err.count("\n") == 1
     assert "can't be written" in err
+
+
+def test_it_says_what_the_scenes_were_disturbed_by(tmp_path):
+    for name, perturb in (("plain", ""), ("disturbed", "lighting,push")):
+        run = make_run(tmp_path / name, [line(1, "eval_after")], kind="eval", perturb=perturb)
+        _, parsed = report(run)
+        said = "Scenes disturbed by lighting, push" in parsed.text
+        assert said is (name == "disturbed")

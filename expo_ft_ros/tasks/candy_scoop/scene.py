@@ -9,6 +9,9 @@ in and out: turning the tool about the base's -x lowers the lip.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +20,7 @@ from expo_ft_ros.sim import franka
 from expo_ft_ros.sim.scene import (
     TOOL_DOWN_WXYZ,
     UNTURNED,
+    Looks,
     ObjectPose,
     Start,
     Vector,
@@ -63,6 +67,13 @@ _CONTACT = {"solref": [0.008, 1.0], "solimp": [0.95, 0.99, 0.001, 0.5, 2.0]}
 
 class Scene:
     """See the module; satisfies sim.scene.Scene."""
+
+    VARIES: ClassVar[Mapping[str, Looks]] = {
+        **{f"{CANDY}_{i}": Looks(4.0, (0.9, 1.0), 0.97) for i in range(CANDIES)},
+        BIN: Looks(180.0, (0.6, 1.2)),
+        TARGET: Looks(180.0, (0.6, 2.0)),
+        SCOOP: Looks(180.0, (0.7, 1.0)),
+    }
 
     def build(self, spec: mujoco.MjSpec) -> None:
         """See sim.scene.Scene."""

@@ -3,12 +3,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 import mujoco
 import numpy as np
 
 from expo_ft_ros.sim import franka
 from expo_ft_ros.sim.scene import (
     TOOL_DOWN_WXYZ,
+    Looks,
     ObjectPose,
     Start,
     add_backdrop,
@@ -31,6 +35,8 @@ _PLANE_MARGIN = 0.04
 
 class Scene:
     """See the module; satisfies sim.scene.Scene."""
+
+    VARIES: ClassVar[Mapping[str, Looks]] = {CUBE: Looks(180.0, (0.5, 1.05), 0.94)}
 
     def build(self, spec: mujoco.MjSpec) -> None:
         """See sim.scene.Scene."""

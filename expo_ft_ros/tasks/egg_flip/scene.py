@@ -10,12 +10,16 @@ while the blade lifts the other one.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 import mujoco
 import numpy as np
 
 from expo_ft_ros.data.rotation import compose, rotation_of
 from expo_ft_ros.sim import franka
 from expo_ft_ros.sim.scene import (
+    Looks,
     ObjectPose,
     Start,
     Vector,
@@ -57,6 +61,12 @@ _DARK = [0.10, 0.10, 0.11, 1.0]
 
 class Scene:
     """See the module; satisfies sim.scene.Scene."""
+
+    VARIES: ClassVar[Mapping[str, Looks]] = {
+        EGG: Looks(4.0, (0.9, 1.0), 0.98),
+        SPATULA: Looks(15.0, (0.6, 1.2)),
+        PAN: Looks(180.0, (0.6, 1.4)),
+    }
 
     def build(self, spec: mujoco.MjSpec) -> None:
         """See sim.scene.Scene."""

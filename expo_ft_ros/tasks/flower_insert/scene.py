@@ -8,12 +8,16 @@ end is the body TIP.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 import mujoco
 import numpy as np
 
 from expo_ft_ros.sim import franka
 from expo_ft_ros.sim.scene import (
     TOOL_DOWN_WXYZ,
+    Looks,
     ObjectPose,
     Start,
     Vector,
@@ -45,6 +49,8 @@ _CONTACT = {"solref": [0.006, 1.0], "solimp": [0.95, 0.99, 0.001, 0.5, 2.0]}
 
 class Scene:
     """See the module; satisfies sim.scene.Scene."""
+
+    VARIES: ClassVar[Mapping[str, Looks]] = {BOTTLE: Looks(180.0, (0.5, 1.1))}
 
     def build(self, spec: mujoco.MjSpec) -> None:
         """See sim.scene.Scene."""

@@ -9,7 +9,8 @@ before anybody looks.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import mujoco
 import numpy as np
@@ -18,6 +19,7 @@ from expo_ft_ros.sim import franka
 from expo_ft_ros.sim.scene import (
     TOOL_DOWN_WXYZ,
     UNTURNED,
+    Looks,
     ObjectPose,
     Start,
     Vector,
@@ -41,6 +43,7 @@ TIP = np.array([0.10, 0.0, -0.030])  # of the cue, in its frame: the middle of i
 TIP_RADIUS = 0.006
 START = np.array([0.315, 0.0, BED + RADIUS - TIP[2]])  # of the tool [m]
 
+_TABLE = "pool_table"
 _AT_REST = 0.02  # of a ball that is slower [m/s]
 _MASS = 0.06
 _RAIL, _RAIL_HEIGHT = 0.007, 0.018  # half its thickness; above the bed [m]
@@ -57,6 +60,11 @@ _CLOTH, _WOOD, _LEATHER = (0.05, 0.42, 0.22, 1), (0.40, 0.23, 0.12, 1), (0.80, 0
 
 class Scene:
     """See the module; satisfies sim.scene.WatchingScene."""
+
+    VARIES: ClassVar[Mapping[str, Looks]] = {
+        _TABLE: Looks(180.0, (0.85, 1.2)),
+        CUE: Looks(20.0, (0.7, 1.1)),
+    }
 
     def build(self, spec: mujoco.MjSpec) -> None:
         """See sim.scene.Scene."""
@@ -119,7 +127,7 @@ def in_pocket(ball: Vector) -> bool:
 
 def _add_pool_table(spec: mujoco.MjSpec) -> None:
     """Adds the bed, with holes in its corners and in the middles of its long sides, and rails."""
-    body = spec.worldbody.add_body(name="pool_table")
+    body = spec.worldbody.add_body(name=_TABLE)
     (x0, y0), (x1, y1) = BED_LOW, BED_HIGH
     half = POCKET / 2
 

@@ -8,12 +8,16 @@ spring is pressed by the prong; the bulbs' glow, hidden in their stand, comes up
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 import mujoco
 import numpy as np
 
 from expo_ft_ros.sim import franka
 from expo_ft_ros.sim.scene import (
     TOOL_DOWN_WXYZ,
+    Looks,
     ObjectPose,
     Start,
     Vector,
@@ -57,6 +61,11 @@ _TIED = _STAND_AT + np.array([-_STAND[0], 0.0, 0.0])
 
 class Scene:
     """See the module; satisfies sim.scene.Scene."""
+
+    VARIES: ClassVar[Mapping[str, Looks]] = {
+        PLUG: Looks(180.0, (0.6, 1.05)),
+        SOCKET: Looks(180.0, (0.6, 1.05)),
+    }
 
     def build(self, spec: mujoco.MjSpec) -> None:
         """See sim.scene.Scene."""
