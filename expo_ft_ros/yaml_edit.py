@@ -64,7 +64,7 @@ def _end(node: yaml.Node) -> int:
 
 
 def _inline(value: object) -> str:
-    """In one line, as a person writes it: 12, not 12.0."""
+    """In one line, as people write it: 12, not 12.0."""
     if isinstance(value, tuple | list):
         return f"[{', '.join(map(_inline, value))}]"
     if isinstance(value, float) and value.is_integer():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Values are written into a file of a person's, and nothing else of it changes."""
+"""Values are written into a file of somebody's, and nothing else of it changes."""
 
 from __future__ import annotations
 

@@ -154,7 +154,7 @@ def test_what_it_can_not_do_is_refused_in_a_line(task, image, capsys, tmp_path) 
     assert "did you mean calibrate" in capsys.readouterr().err
 
 
-def test_a_list_of_a_person_s_form_is_left_to_them(task, image, capsys) -> None:
+def test_a_list_of_the_operators_form_is_left_to_them(task, image, capsys) -> None:
     task.write_text(task.read_text().replace("      hues: [38]", "      hues:\n      - 38"))
     before = task.read_text()
     words = [f"task:={task}", "colour:=yolk", REGION, image, "write:=true"]

@@ -116,7 +116,7 @@ def test_an_evaluation_may_be_disturbed_and_training_not():
             "perturb:=nudge: task:=flower_insert: nudge: nothing lies loose: bottle",
         ),
         (
-            ["perturb:=push", "robot:=external", "realtime:=true", "scene_reset:=person"],
+            ["perturb:=push", "robot:=external", "realtime:=true", "scene_reset:=operator"],
             "perturb:=push: disturbs a simulated scene, which robot:=external hasn't",
         ),
     ],
