@@ -173,7 +173,7 @@ def test_a_run_whose_policy_is_gone_is_refused_before_anything_starts(
         ),
         (
             ("  kind: pixel_vla\n", ""),
-            r"vla.kind: missing \(add it: .*known: flow_vla, pixel_vla\)",
+            r"vla.kind: missing \(add it: .*known: flow_vla, .*pixel_vla\)",
         ),
         (("horizon: 10", "width: 4"), r"pixel.yaml:5: vla.width: 4: .*allowed: >= 8"),
         (("horizon: 10", "depth: 4"), r"pixel.yaml:5: vla.depth: no such field"),
