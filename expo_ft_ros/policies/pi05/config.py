@@ -6,12 +6,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, PlainSerializer, model_validator
 
 from expo_ft_ros.configuration import Config
 from expo_ft_ros.policies.config import PolicyConfig
+
+Place = Annotated[Path, AfterValidator(Path.expanduser), PlainSerializer(str)]
+"""A path; a relative one begins in the folder that the command is run in."""
 
 PATCH = 14
 """Side of SigLIP's patches [px]."""
@@ -61,10 +64,10 @@ class Pi05Config(PolicyConfig):
     trains_encoder: ClassVar[bool] = False
 
     kind: Literal["pi05"] = Field("pi05", description="this policy")
-    tokenizer: Path = Field(
+    tokenizer: Place = Field(
         description="PaliGemma's sentencepiece file, paligemma_tokenizer.model of big_vision"
     )
-    checkpoint: Path | None = Field(
+    checkpoint: Place | None = Field(
         None,
         description="folder of a checkpoint of openpi (PyTorch layout) or lerobot, which has "
         "model.safetensors in it; null: random weights, for tests",
@@ -121,7 +124,7 @@ class Pi05Config(PolicyConfig):
     def _follows_the_checkpoint(cls, data: Any) -> Any:
         if not isinstance(data, dict) or data.get("checkpoint") is None:
             return data
-        told = config_of(Path(data["checkpoint"]))
+        told = config_of(Path(data["checkpoint"]).expanduser())
         found = {
             field: told[name]
             for field, names in _IN_FILES.items()
@@ -146,16 +149,12 @@ class Pi05Config(PolicyConfig):
 
 
 def config_of(checkpoint: Path) -> dict[str, Any]:
-    """What config.json in a checkpoint's folder says; nothing where there is none.
+    """What config.json in a checkpoint's folder says; nothing where there is none, as where a run
+    is looked at on another machine.
 
     Raises:
-        ValueError: for a folder that isn't there, or a file that can't be read.
+        ValueError: for a file that can't be read.
     """
-    if not checkpoint.is_dir():
-        raise ValueError(
-            f"checkpoint {checkpoint}: no such folder (give that of a model.safetensors; one of "
-            "JAX is converted by openpi's examples/convert_jax_model_to_pytorch.py)"
-        )
     path = checkpoint / "config.json"
     try:
         told = json.loads(path.read_text()) if path.is_file() else {}
