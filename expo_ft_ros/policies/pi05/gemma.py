@@ -216,7 +216,9 @@ class PrefixModel(nn.Module):
         super().__init__()
         size = config.vlm
         self._recompute, self._head_dim = config.recompute, config.head_dim
-        self.embed_tokens = nn.Embedding(config.vocabulary, size.width)
+        # Not drawn, as a new one would be: a checkpoint's comes.
+        empty = torch.empty(config.vocabulary, size.width)
+        self.embed_tokens = nn.Embedding(config.vocabulary, size.width, _weight=empty)
         self.layers = nn.ModuleList(
             Layer(size.width, size.mlp, config.heads, config.head_dim, RMSNorm)
             for _ in range(config.depth)

@@ -21,7 +21,9 @@ class _Embeddings(nn.Module):
     def __init__(self, width: int, patches: int) -> None:
         super().__init__()
         self.patch_embedding = nn.Conv2d(3, width, PATCH, stride=PATCH)
-        self.position_embedding = nn.Embedding(patches, width)
+        # Not drawn, as a new one would be: a checkpoint's comes.
+        empty = torch.empty(patches, width)
+        self.position_embedding = nn.Embedding(patches, width, _weight=empty)
 
     def forward(self, images: Tensor) -> Tensor:
         patches = self.patch_embedding(images.to(self.patch_embedding.weight.dtype))
