@@ -22,3 +22,11 @@ class PolicyConfig(Config):
 
     kind: str = Field(description="which policy: the name of its folder")
     horizon: int = Field(16, ge=1, le=64, description="H, steps of a chunk")
+
+    def require_files(self) -> None:
+        """Refuses, before anything starts, a policy whose files aren't there; reading an old run's
+        configuration needs none.
+
+        Raises:
+            ConfigError: naming the file, and how to get it.
+        """

@@ -171,3 +171,18 @@ def test_weights_that_do_not_fit_are_named_with_what_to_set(make):
         vla.load_weights(make(lora={"vlm_rank": 8}).weights())
     with pytest.raises(KeyError, match=r"missing"):
         make(lora=None).load_weights(vla.weights())
+
+
+def test_what_surrounds_actions_and_times_is_float32_in_an_autocast(make):
+    network = make().network
+    features, tokens = torch.randn(2, 2, 4, 32), torch.ones(2, 16, dtype=torch.int64)
+    noise, t = torch.randn(2, 1, 4, 32), torch.tensor([0.5])
+    with torch.no_grad():
+        modulation = network.modulation(t)
+        expected = network.velocity(network.prefix(features, tokens), noise, modulation)
+        with torch.autocast("cpu", torch.bfloat16):
+            assert torch.equal(network.modulation(t), modulation)
+            found = network.velocity(network.prefix(features, tokens), noise, modulation)
+    assert found.dtype == torch.float32
+    assert not torch.equal(found, expected), "the transformers compute in bfloat16"
+    torch.testing.assert_close(found, expected, rtol=0, atol=0.1)

@@ -15,12 +15,11 @@ from torch import Tensor
 
 from expo_ft_ros.configuration import ConfigError
 from expo_ft_ros.data.files import replacing
+from expo_ft_ros.policies.pi05.config import SOURCES, weights_file
 
 Layout = Literal["openpi", "lerobot"]
 LAYOUTS: dict[Layout, str] = {"openpi": "", "lerobot": "model."}
 """Each layout, and what its names of weights begin with."""
-
-FILE = "model.safetensors"
 
 _PALIGEMMA = "paligemma_with_expert.paligemma."
 _EXPERT = "paligemma_with_expert.gemma_expert."
@@ -35,10 +34,6 @@ _PARTS = {
     "vlm.": f"{_PALIGEMMA}model.language_model.",
     "expert.": f"{_EXPERT}model.",
 }
-_SOURCES = (
-    "openpi's pi05_base, pi05_droid and pi05_libero, converted by its "
-    "examples/convert_jax_model_to_pytorch.py, and lerobot/pi05_base are such"
-)
 _NAMED = 4  # faults of a checkpoint that an error names
 
 _DTYPES = {"F32": torch.float32, "BF16": torch.bfloat16, "F16": torch.float16}
@@ -64,14 +59,7 @@ class CheckpointFile:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.path = folder / FILE
-        if not self.path.is_file():
-            jax = (folder / "params").is_dir()
-            raise ConfigError(
-                f"{self.path}: no such file "
-                + ("(the folder is of JAX; " if jax else "(give the folder of a checkpoint; ")
-                + f"{_SOURCES})"
-            )
+        self.path = weights_file(folder)
         try:
             with safe_open(self.path, framework="pt") as file:
                 names = list(file.keys())
@@ -130,7 +118,7 @@ class CheckpointFile:
             if stored is None:
                 yield (
                     f"{place}: expected {list(shape)}, found nothing (take a checkpoint of pi0.5: "
-                    f"{_SOURCES})"
+                    f"{SOURCES})"
                 )
             elif self._found[stored][0] != tuple(shape):
                 yield (
@@ -141,7 +129,7 @@ class CheckpointFile:
             yield (
                 f"{self.path}: {self._prefix}{name}: expected nothing of this name, found "
                 f"{list(self._found[name][0])} (it is of another model than pi0.5, or of a LoRA: "
-                f"merge that first; {_SOURCES})"
+                f"merge that first; {SOURCES})"
             )
 
 
@@ -199,7 +187,7 @@ def write_weights(
         width = named["action_in_proj.weight"].shape[0]
         unused = torch.zeros(len(embedding), width, dtype=embedding.dtype)
     named[_UNUSED_HEAD] = unused
-    path = folder / FILE
+    path = folder / "model.safetensors"
     partial = path.with_suffix(".partial")
     with replacing(partial, path):
         save_file({LAYOUTS[layout] + n: t for n, t in named.items()}, partial, {"format": "pt"})

@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, PlainSerializer, model_validator
 
-from expo_ft_ros.configuration import Config
+from expo_ft_ros.configuration import Config, ConfigError
 from expo_ft_ros.policies.config import PolicyConfig
 
 Place = Annotated[Path, AfterValidator(Path.expanduser), PlainSerializer(str)]
@@ -18,6 +18,12 @@ Place = Annotated[Path, AfterValidator(Path.expanduser), PlainSerializer(str)]
 
 PATCH = 14
 """Side of SigLIP's patches [px]."""
+
+SOURCES = (
+    "openpi's pi05_base, pi05_droid and pi05_libero, converted by its "
+    "examples/convert_jax_model_to_pytorch.py, and lerobot/pi05_base are such"
+)
+"""Where a checkpoint comes from, for errors."""
 
 _IN_FILES = {
     "horizon": ("action_horizon", "chunk_size"),
@@ -142,10 +148,33 @@ class Pi05Config(PolicyConfig):
             )
         return self
 
+    def require_files(self) -> None:
+        """See PolicyConfig."""
+        if not self.tokenizer.is_file():
+            raise ConfigError(
+                f"vla.tokenizer: {self.tokenizer}: no such file (fetch "
+                "gs://big_vision/paligemma_tokenizer.model, or tokenizer.model of a PaliGemma)"
+            )
+        if self.checkpoint is not None:
+            weights_file(self.checkpoint)
+
     @property
     def patches(self) -> int:
         """Of an image."""
         return (self.image_size // PATCH) ** 2
+
+
+def weights_file(checkpoint: Path) -> Path:
+    """The file of a checkpoint's weights.
+
+    Raises:
+        ConfigError: where there is none, with how to get it.
+    """
+    path = checkpoint / "model.safetensors"
+    if not path.is_file():
+        reason = "the folder is of JAX" if (checkpoint / "params").is_dir() else "give the folder"
+        raise ConfigError(f"vla.checkpoint: {path}: no such file ({reason}; {SOURCES})")
+    return path
 
 
 def config_of(checkpoint: Path) -> dict[str, Any]:

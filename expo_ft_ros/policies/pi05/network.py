@@ -73,15 +73,18 @@ class Pi05Network(nn.Module):
 
     def modulation(self, t: Tensor) -> Tensor:
         """What the expert's norms make of times (T,): (norms, T, 1, 3 * width)."""
-        embedded = time_embedding(t, self.time_mlp_in.in_features)
-        hidden = functional.silu(self.time_mlp_in(embedded))
-        return self.expert.modulation(functional.silu(self.time_mlp_out(hidden)))
+        with _full_precision(t):
+            embedded = time_embedding(t, self.time_mlp_in.in_features)
+            hidden = functional.silu(self.time_mlp_in(embedded))
+            return self.expert.modulation(functional.silu(self.time_mlp_out(hidden)))
 
     def velocity(self, prefix: PrefixCache, x: Tensor, modulation: Tensor) -> Tensor:
         """Of the flow at x (B, n, H, action_dim); modulation is of times (B,), or one for all."""
-        tokens = self.action_in_proj(x.flatten(1, 2)).to(self.dtype)
+        with _full_precision(x):
+            tokens = self.action_in_proj(x.flatten(1, 2)).to(self.dtype)
         out = self.expert(tokens, x.shape[1], prefix, modulation)
-        velocity: Tensor = self.action_out_proj(out.to(x.dtype))
+        with _full_precision(x):
+            velocity: Tensor = self.action_out_proj(out.to(x.dtype))
         return velocity.view_as(x)
 
     def denoise(self, prefix: PrefixCache, noise: Tensor) -> Tensor:
@@ -106,6 +109,11 @@ class Pi05Network(nn.Module):
         x = at * noise + (1 - at) * actions
         velocity = self.velocity(prefix, x[:, None], self.modulation(t)).squeeze(1)
         return (velocity - (noise - actions)).square()
+
+
+def _full_precision(x: Tensor) -> torch.autocast:
+    """Float32 for what surrounds actions and times, in an autocast as well."""
+    return torch.autocast(x.device.type, enabled=False)
 
 
 def time_embedding(t: Tensor, width: int) -> Tensor:

@@ -30,7 +30,7 @@ class Tokenizer:
     """
 
     def __init__(self, path: Path, vocabulary: int) -> None:
-        remedy = "give PaliGemma's paligemma_tokenizer.model, or tokenizer.model, as vla.tokenizer"
+        remedy = "give PaliGemma's as vla.tokenizer: gs://big_vision/paligemma_tokenizer.model"
         try:
             self._processor = SentencePieceProcessor(model_proto=path.read_bytes())
         except (OSError, RuntimeError) as error:
