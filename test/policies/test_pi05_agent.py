@@ -10,18 +10,23 @@ import pytest
 import torch
 import yaml
 
+from expo_ft_ros.cli import main as cli
 from expo_ft_ros.configuration import ConfigError
 from expo_ft_ros.experiment.arguments import parse_arguments
 from expo_ft_ros.experiment.bench_options import LearnOptions
+from expo_ft_ros.policies.registry import build_policy
 from expo_ft_ros.rl.agent import Agent
+from expo_ft_ros.rl.checkpoint_files import checkpoint_path
 from expo_ft_ros.rl.config import ALGORITHM_NAMES, load_preset
 from expo_ft_ros.robots import load_robot
 from expo_ft_ros.tasks import load_task
 from support.agents import go_on
 from support.episodes import make_episode
 from support.pi05 import TINY, train_tokenizer
+from support.runs import make_run
 
 SIZE = 32
+CPU = torch.device("cpu")
 CHANGES = {
     "warmup_episodes": "0",
     "warmup_updates": "1",
@@ -105,3 +110,40 @@ def test_the_size_for_a_gpu_is_the_full_model():
     config = load_preset(size="pi05").vla
     assert (config.vlm.width, config.expert.width, config.depth) == (2048, 1024, 18)
     assert (config.horizon, config.dtype) == (16, "bfloat16")
+
+
+@pytest.mark.parametrize("layout", ["openpi", "lerobot"])
+def test_the_policy_of_a_run_is_exported(size, tmp_path, monkeypatch, capsys, layout):
+    monkeypatch.setenv("EXPO_FT_RUNS", str(tmp_path / "runs"))
+    run = make_run(tmp_path / "runs" / "first", preset="recommended", size=str(size))
+    agent = make_agent(size)
+    with torch.no_grad():
+        for parameter in agent.vla.trainable("sft").values():
+            parameter.add_(0.01)
+    (run / "checkpoints").mkdir()
+    agent.save(checkpoint_path(run / "checkpoints", 1))
+    assert cli.main(["export", str(tmp_path / "out"), f"policy:={layout}"]) == 0
+    assert str(run) in capsys.readouterr().out
+    vla = load_preset(size=str(size)).vla
+    exported = build_policy(
+        vla.model_copy(update={"checkpoint": tmp_path / "out"}), load_robot("sim").views, CPU
+    )
+    images, state = torch.rand(1, 2, 3, SIZE, SIZE), torch.randn(1, 10)
+    drawn = [
+        one.sample(
+            one.prepare(["pick up the cube"], state, images), 1, torch.Generator().manual_seed(0)
+        )
+        for one in (agent.vla, exported)
+    ]
+    torch.testing.assert_close(*drawn, rtol=0, atol=1e-4)
+
+
+def test_an_export_that_cannot_be_is_refused(size, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("EXPO_FT_RUNS", str(tmp_path / "runs"))
+    run = make_run(tmp_path / "runs" / "first", preset="recommended", size=str(size))
+    assert cli.main(["export", str(tmp_path / "out"), "policy:=openpi"]) == 2
+    assert "has no checkpoints yet" in capsys.readouterr().err
+    (run / "checkpoints").mkdir()
+    make_agent(size).save(checkpoint_path(run / "checkpoints", 1))
+    assert cli.main(["export", str(tmp_path / "out"), "policy:=onnx"]) == 2
+    assert "layout 'onnx' isn't known (known: openpi, lerobot)" in capsys.readouterr().err
