@@ -40,6 +40,14 @@ class TestPi05WithoutLora(TestPi05):
         return Pi05Config(tokenizer=tokenizer, lora=None, **TINY)
 
 
+class TestPi05InBfloat16(TestPi05):
+    rounding = 0.01
+
+    @pytest.fixture
+    def config(self, tokenizer) -> Pi05Config:
+        return Pi05Config(tokenizer=tokenizer, dtype="bfloat16", **TINY)
+
+
 @pytest.fixture
 def make(tokenizer):
     def make(views=None, **options) -> Pi05:
