@@ -34,12 +34,14 @@ class TestPi05(Conformance):
         return Pi05Config(tokenizer=tokenizer, **TINY)
 
 
+@pytest.mark.slow
 class TestPi05WithoutLora(TestPi05):
     @pytest.fixture
     def config(self, tokenizer) -> Pi05Config:
         return Pi05Config(tokenizer=tokenizer, lora=None, **TINY)
 
 
+@pytest.mark.slow
 class TestPi05InBfloat16(TestPi05):
     rounding = 0.01
 

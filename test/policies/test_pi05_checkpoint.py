@@ -22,6 +22,7 @@ from support.pi05 import Reference, train_tokenizer
 
 CPU = torch.device("cpu")
 HEAD = "paligemma_with_expert.paligemma.lm_head.weight"
+Q = "paligemma_with_expert.gemma_expert.model.layers.0.self_attn.q_proj.weight"
 TABLE = "paligemma_with_expert.paligemma.model.language_model.embed_tokens.weight"
 
 
@@ -47,7 +48,7 @@ def checkpoint(files, tmp_path) -> Path:
 
 @pytest.fixture
 def make(reference, files):
-    """Builds a pi0.5 with images of a few patches, since these tests ask for no number."""
+    """Builds a pi0.5 of the reference's size from a checkpoint."""
 
     def make(checkpoint: Path, **options) -> Pi05:
         size = {name: value for name, value in reference.size.items() if name != "horizon"}
@@ -144,6 +145,22 @@ def test_what_was_learned_is_in_the_export(make, checkpoint, tmp_path, layout):
     assert (drawn[0] - drawn[2]).abs().max() > 0.01
 
 
+def test_what_is_frozen_is_exported_as_it_was_stored(make, checkpoint, reference, tmp_path):
+    """Also where the network computes in bfloat16; and onto that goes what was learned."""
+    vla = make(checkpoint, dtype="bfloat16")
+    with torch.no_grad():
+        for name, parameter in vla.trainable("sft").items():
+            if ".layers.0.self_attn.q_proj.lora_b" in name:
+                parameter.fill_(1e-4)
+    vla.export(tmp_path / "out", "openpi")
+    written, before = load_file(tmp_path / "out" / "model.safetensors"), reference.weights()
+    changed = {name for name, tensor in before.items() if not torch.equal(written[name], tensor)}
+    of_vlm = Q.replace("gemma_expert.model", "paligemma.model.language_model")
+    assert changed == {Q, of_vlm}
+    update = vla.network.expert.layers[0].self_attn.q_proj.update()
+    torch.testing.assert_close(written[Q] - before[Q], update, rtol=0, atol=1e-7)
+
+
 def sampled(vla: Pi05) -> torch.Tensor:
     generator = torch.Generator().manual_seed(0)
     images = torch.rand(1, 2, 3, 32, 32, generator=generator)
@@ -153,8 +170,6 @@ def sampled(vla: Pi05) -> torch.Tensor:
 
 
 # --- what is wrong with a file -------------------------------------------------------------------
-
-Q = "paligemma_with_expert.gemma_expert.model.layers.0.self_attn.q_proj.weight"
 
 
 def test_what_is_missing_is_named(make, checkpoint):

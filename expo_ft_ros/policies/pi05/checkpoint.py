@@ -36,8 +36,6 @@ _PARTS = {
 }
 _NAMED = 4  # faults of a checkpoint that an error names
 
-_DTYPES = {"F32": torch.float32, "BF16": torch.bfloat16, "F16": torch.float16}
-
 
 def openpi_name(name: str) -> str:
     """What openpi calls a parameter of `Pi05Network`."""
@@ -64,7 +62,7 @@ class CheckpointFile:
             with safe_open(self.path, framework="pt") as file:
                 names = list(file.keys())
                 slices = {name: file.get_slice(name) for name in names}
-                found = {n: (tuple(s.get_shape()), s.get_dtype()) for n, s in slices.items()}
+                found = {name: tuple(part.get_shape()) for name, part in slices.items()}
         except (OSError, SafetensorError) as error:
             raise ConfigError(
                 f"{self.path}: not a whole safetensors file: {error} (fetch it again)"
@@ -72,13 +70,7 @@ class CheckpointFile:
         prefixed = all(name.startswith(LAYOUTS["lerobot"]) for name in found)
         self.layout: Layout = "lerobot" if prefixed else "openpi"
         self._prefix = LAYOUTS[self.layout]
-        self._found = {name.removeprefix(self._prefix): about for name, about in found.items()}
-
-    def dtype(self, name: str) -> torch.dtype | None:
-        """Type of a parameter of `Pi05Network` in the file; None where it has another than a
-        network's, or the parameter isn't there."""
-        stored = self._stored(openpi_name(name))
-        return _DTYPES.get(self._found[stored][1]) if stored else None
+        self._found = {name.removeprefix(self._prefix): shape for name, shape in found.items()}
 
     def tensors(self, shapes: Mapping[str, tuple[int, ...]]) -> Iterator[tuple[str, Tensor]]:
         """The parameters of `Pi05Network` with these shapes, one after the other, as stored.
@@ -116,19 +108,20 @@ class CheckpointFile:
             stored = self._stored(theirs)
             place = f"{self.path}: {self._prefix}{stored or theirs}"
             if stored is None:
+                depth = "set the depth that it has in vla, or " if ".layers." in name else ""
                 yield (
-                    f"{place}: expected {list(shape)}, found nothing (take a checkpoint of pi0.5: "
-                    f"{SOURCES})"
+                    f"{place}: expected {list(shape)}, found nothing ({depth}take a checkpoint of "
+                    f"pi0.5: {SOURCES})"
                 )
-            elif self._found[stored][0] != tuple(shape):
+            elif self._found[stored] != tuple(shape):
                 yield (
-                    f"{place}: expected {list(shape)}, found {list(self._found[stored][0])} (set "
+                    f"{place}: expected {list(shape)}, found {list(self._found[stored])} (set "
                     f"the size that the checkpoint has in vla: {_sizes(name)})"
                 )
         for name in self._found.keys() - known:
             yield (
                 f"{self.path}: {self._prefix}{name}: expected nothing of this name, found "
-                f"{list(self._found[name][0])} (it is of another model than pi0.5, or of a LoRA: "
+                f"{list(self._found[name])} (it is of another model than pi0.5, or of a LoRA: "
                 f"merge that first; {SOURCES})"
             )
 
@@ -163,30 +156,26 @@ def write_weights(
     folder: Path,
     layout: Layout,
     weights: Iterable[tuple[str, Tensor]],
-    source: CheckpointFile | None,
+    unused_head: Tensor | None,
 ) -> None:
-    """Writes a checkpoint's weights, each in the type that it has in the file it came from.
+    """Writes a checkpoint's weights.
 
     Args:
         folder: Which there is.
         layout: Whose names they get.
         weights: All parameters of a `Pi05Network` by name, without LoRA.
-        source: Whence they came; None: they were random.
+        unused_head: See `CheckpointFile.unused_head`; None: zeros.
 
     Raises:
         DiskError: where it can't be written; the file is as it was.
     """
-    named = {}
-    for name, tensor in weights:
-        dtype = (source.dtype(name) if source else None) or tensor.dtype
-        named[openpi_name(name)] = tensor.to("cpu", dtype).contiguous()
+    named = {openpi_name(name): tensor.cpu().contiguous() for name, tensor in weights}
     embedding = named.pop(_EMBEDDING)
     named[_HEAD] = embedding
-    unused = source.unused_head() if source else None
-    if unused is None:
+    if unused_head is None:
         width = named["action_in_proj.weight"].shape[0]
-        unused = torch.zeros(len(embedding), width, dtype=embedding.dtype)
-    named[_UNUSED_HEAD] = unused
+        unused_head = torch.zeros(len(embedding), width, dtype=embedding.dtype)
+    named[_UNUSED_HEAD] = unused_head
     path = folder / "model.safetensors"
     partial = path.with_suffix(".partial")
     with replacing(partial, path):

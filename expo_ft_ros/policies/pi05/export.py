@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from expo_ft_ros.data.types import ACTION_DIM, STATE_DIM
 from expo_ft_ros.policies.base import Statistics
 from expo_ft_ros.policies.pi05.checkpoint import LAYOUTS, CheckpointFile, Layout, write_weights
 from expo_ft_ros.policies.pi05.config import Pi05Config, config_of
+from expo_ft_ros.policies.pi05.lora import updates
+from expo_ft_ros.policies.pi05.network import Pi05Network
 from expo_ft_ros.policies.pi05.statistics import write_lerobot_statistics, write_openpi_statistics
 from expo_ft_ros.robots import ViewConfig
 
@@ -35,7 +37,7 @@ def write_checkpoint(
     layout: Layout,
     config: Pi05Config,
     views: Sequence[ViewConfig],
-    weights: Iterable[tuple[str, Tensor]],
+    network: Pi05Network,
     statistics: Statistics,
 ) -> None:
     """Writes weights, statistics and config.json.
@@ -46,7 +48,8 @@ def write_checkpoint(
         config: Of the policy; what its own checkpoint's config.json says besides is kept where
             that is of the same layout.
         views: The robot's, in order.
-        weights: All parameters of the network by name, without LoRA.
+        network: What learned of it is written as it is now, low-rank updates merged; what is
+            frozen, and every type, as its own checkpoint has it.
         statistics: What the policy normalises by.
 
     Raises:
@@ -57,7 +60,8 @@ def write_checkpoint(
     source = CheckpointFile(config.checkpoint) if config.checkpoint else None
     same = source is not None and source.layout == layout
     told = config_of(config.checkpoint) if config.checkpoint and same else {}
-    write_weights(folder, layout, weights, source)
+    unused_head = source.unused_head() if source else None
+    write_weights(folder, layout, _merged(network, source), unused_head)
     if layout == "openpi":
         content = told | _openpi_config(config)
         write_openpi_statistics(folder, statistics)
@@ -66,6 +70,20 @@ def write_checkpoint(
         features = content["input_features"] | content["output_features"]
         write_lerobot_statistics(folder, statistics, features)
     write_atomically(folder / "config.json", content)
+
+
+def _merged(network: Pi05Network, source: CheckpointFile | None) -> Iterator[tuple[str, Tensor]]:
+    own = {name: value.detach().cpu() for name, value in network.named_parameters()}
+    update = updates(network)
+    shapes = {name: tuple(value.shape) for name, value in own.items() if ".lora_" not in name}
+    learned = {name for name, value in network.named_parameters() if value.requires_grad}
+    stored = source.tensors(shapes) if source else ((name, own[name]) for name in shapes)
+    for name, tensor in stored:
+        if name in update:
+            # Onto what is stored: the network may have rounded it.
+            yield name, (tensor.float() + update[name].cpu()).to(tensor.dtype)
+        else:
+            yield name, own[name].to(tensor.dtype) if name in learned else tensor
 
 
 def _variants(config: Pi05Config) -> dict[str, str]:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
@@ -35,10 +35,10 @@ class LoraLinear(nn.Linear):
         update = functional.linear(update, self.lora_b.to(x.dtype))
         return functional.linear(x, self.weight) + self._scale * update
 
-    def merged(self) -> Tensor:
-        """The weight of a plain layer that does the same, in the type of the frozen one."""
-        update = self._scale * self.lora_b @ self.lora_a
-        return (self.weight.float() + update).detach().to(self.weight.dtype)
+    def update(self) -> Tensor:
+        """(out, in) float32, what is to be added to the weight for a plain layer that does the
+        same."""
+        return (self._scale * self.lora_b @ self.lora_a).detach()
 
 
 def add_lora(module: nn.Module, names: Iterable[str], rank: int, alpha: float) -> None:
@@ -51,12 +51,7 @@ def add_lora(module: nn.Module, names: Iterable[str], rank: int, alpha: float) -
             setattr(module.get_submodule(parent), own, LoraLinear(child, rank, alpha))
 
 
-def merged_weights(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """Parameters by name as they would be without LoRA, the updates merged into them."""
-    layers = {n: layer for n, layer in module.named_modules() if isinstance(layer, LoraLinear)}
-    for name, parameter in module.named_parameters():
-        parent, _, own = name.rpartition(".")
-        if parent not in layers:
-            yield name, parameter.detach()
-        elif own == "weight":
-            yield name, layers[parent].merged()
+def updates(module: nn.Module) -> dict[str, Tensor]:
+    """The weights in a module that have an update, by name, with it."""
+    named = module.named_modules()
+    return {f"{n}.weight": layer.update() for n, layer in named if isinstance(layer, LoraLinear)}

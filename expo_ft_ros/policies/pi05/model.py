@@ -21,7 +21,7 @@ from expo_ft_ros.policies.pi05.checkpoint import CheckpointFile, random_tensors
 from expo_ft_ros.policies.pi05.config import Pi05Config
 from expo_ft_ros.policies.pi05.export import layout_of, write_checkpoint
 from expo_ft_ros.policies.pi05.gemma import PrefixCache
-from expo_ft_ros.policies.pi05.lora import LoraLinear, add_lora, merged_weights
+from expo_ft_ros.policies.pi05.lora import LoraLinear, add_lora
 from expo_ft_ros.policies.pi05.network import Pi05Network, draw_times, keeps_full_precision
 from expo_ft_ros.policies.pi05.prompt import Tokenizer, prompt_tokens
 from expo_ft_ros.policies.pi05.statistics import read_statistics
@@ -283,7 +283,10 @@ class Pi05(nn.Module):
         differing = sorted(own.keys() ^ weights.keys())
         if differing:
             what = "missing" if differing[0] in own else "unknown"
-            raise KeyError(f"{differing[0]}: {what}, as {len(differing) - 1} others (is vla.lora?)")
+            raise KeyError(
+                f"{differing[0]}: {what}, as are {len(differing) - 1} others (set vla.lora and the "
+                "depths of vla as it was trained with)"
+            )
         for name, value in own.items():
             if value.shape != weights[name].shape:
                 raise RuntimeError(
@@ -307,12 +310,11 @@ class Pi05(nn.Module):
         """See Exports: a folder for "openpi" (its PyTorch layout) or "lerobot", LoRA merged.
 
         Raises:
-            ValueError: for another layout.
+            ValueError: for another layout, or a checkpoint of its own that is gone.
             DiskError: where it can't be written.
         """
-        weights = merged_weights(self.network)
-        known = layout_of(layout)
-        write_checkpoint(path, known, self.config, self._views, weights, self.statistics())
+        known, statistics = layout_of(layout), self.statistics()
+        write_checkpoint(path, known, self.config, self._views, self.network, statistics)
 
 
 def _fitted(images: Tensor, size: int) -> Tensor:
