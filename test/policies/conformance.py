@@ -11,6 +11,7 @@ A policy's test file derives a class from `Conformance` and says which policy it
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import pytest
@@ -88,6 +89,13 @@ class Conformance:
         assert config.gives_features == (vla.feature_shape is not None)
         apart = vla.trainable("encoder").keys() - vla.trainable("rl").keys()
         assert config.trains_encoder == bool(apart)
+
+    def test_its_configuration_says_whether_it_reads_the_state(self, config, vla, observed):
+        elsewhere = replace(observed, state=observed.state + 1)
+        drawn = [
+            vla.sample(one, 1, torch.Generator().manual_seed(1)) for one in (observed, elsewhere)
+        ]
+        assert config.reads_state == (not torch.equal(*drawn))
 
     # --- input -----------------------------------------------------------------------------------
 

@@ -68,6 +68,7 @@ class Pi05Config(PolicyConfig):
     """pi0.5: its files, its size, and what of it learns."""
 
     trains_encoder: ClassVar[bool] = False
+    reads_state: ClassVar[bool] = False
 
     kind: Literal["pi05"] = Field("pi05", description="this policy")
     tokenizer: Place = Field(
