@@ -125,6 +125,8 @@ def run_ours(words: list[str]) -> None:
     command, rest = words[0], words[1:]
     if command in GRAPH_COMMANDS:
         parse(command, rest)
+    elif any(word.startswith("policy:=") for word in rest):
+        assert command == "export"  # of a policy that the recorded runs don't have
     elif command in QUICK:
         if words[:2] == ["episodes", "restore"]:
             cli.main(["episodes", "discard", *words[2:]])
@@ -142,10 +144,9 @@ def run_ours(words: list[str]) -> None:
 
 
 def parse(command: str, words: list[str]) -> None:
-    # That there is something to go on with is the reader's.
-    kept = [
-        word for word in words if not word.startswith(("resume:=", "rviz:=", "demonstrations:="))
-    ]
+    # That there is something to go on with is the reader's, weights of pi0.5 among it.
+    theirs = ("resume:=", "rviz:=", "demonstrations:=", "size:=pi05")
+    kept = [word for word in words if not word.startswith(theirs)]
     parse_arguments(kept, GRAPH_COMMANDS[command].options)
 
 

@@ -10,6 +10,7 @@ from expo_ft_ros.configuration import ConfigError, nearest
 BENCHES = {
     "graph": "expo_ft_ros.cli.bench_graph",
     "core": "expo_ft_ros.cli.bench_core",
+    "vla": "expo_ft_ros.cli.bench_vla",
     "learn": "expo_ft_ros.cli.bench_learn",
     "choice": "expo_ft_ros.cli.bench_choice",
     "ablation": "expo_ft_ros.cli.bench_ablation",
@@ -21,6 +22,7 @@ usage: expo-ft bench <bench>
 
   graph [lockstep | realtime]          the whole graph: throughput, lateness, jumps
   core [name:=value ...]               what a step of learning and a choice cost
+  vla [name:=value ...]                what a policy's chunks cost
   learn [name:=value ...]              whole runs without ROS
   choice [run | checkpoint] [name:=value ...]  whether the critic's choice helps
   ablation [name:=value ...]           what of the algorithm does the work
@@ -49,6 +51,7 @@ def _help(name: str) -> int:
 
     options: dict[str, type[TaskOptions]] = {
         "core": bench_options.CoreOptions,
+        "vla": bench_options.VlaOptions,
         "learn": bench_options.LearnOptions,
         "choice": bench_options.ChoiceOptions,
         "ablation": bench_options.AblationOptions,

@@ -35,6 +35,8 @@ def main(words: Sequence[str]) -> int:
         print(_parser().format_help(), end="")
         return 0
     wanted = _parser().parse(words)
+    if wanted.policy:
+        return _export_policy(wanted.folder, wanted.run, wanted.policy)
     run = find_run(wanted.run)
     rate = control_hz_in(read_config(run), run)
     folder, limits = Path(wanted.folder).expanduser(), limits_of(run)
@@ -51,10 +53,24 @@ def main(words: Sequence[str]) -> int:
     return 0
 
 
+def _export_policy(folder: str, run: str, layout: str) -> int:
+    from expo_ft_ros.cli.export_policy import export_policy
+
+    try:
+        exported = export_policy(Path(folder).expanduser(), find_run(run, "train"), layout)
+    except OSError as error:
+        raise ConfigError(str(error)) from error
+    for note in exported.notes:
+        print(note)
+    print(f"its policy is written to {folder}")
+    return 0
+
+
 def _parser() -> Parser:
     made = Parser(
         prog="expo-ft export",
-        description="Writes demonstrations and online episodes of a run as a dataset.",
+        description="Writes demonstrations and online episodes of a run as a dataset, or its "
+        "policy as a checkpoint.",
     )
     made.add_argument("folder", help="where to: a new folder")
     made.add_argument("run", nargs="?", default="latest", help="a run's folder, or `latest`")
@@ -62,6 +78,9 @@ def _parser() -> Parser:
         "--format", choices=FORMATS, default=FORMATS[0], help="lerobot: LeRobotDataset v3.0"
     )
     made.add_argument("--only", choices=_ONLY, default=_ONLY[0], help="which episodes")
+    made.add_argument(
+        "--policy", help="no episodes but the policy, as this project reads it: openpi or lerobot"
+    )
     return made
 
 

@@ -29,9 +29,9 @@ compares checkpoints
   runs      the runs that there are: runs list
   episodes  what a run has recorded: list, show, play, browse (in the browser), relabel, discard, \
 restore
-  export    what a run has recorded as a LeRobot dataset
+  export    what a run has recorded as a LeRobot dataset; its pi0.5 for openpi or lerobot
   reward    a task's classifier made to fit what the cameras see: calibrate, train
-  bench     measurements: bench graph, core, learn (whole runs without ROS), choice (the \
+  bench     measurements: bench graph, core, vla, learn (whole runs without ROS), choice (the \
 critic's), ablation (what of the algorithm does the work)
   keyboard  corrections by the keyboard of this terminal, for operator:=keyboard
   doctor    what this machine has and lacks

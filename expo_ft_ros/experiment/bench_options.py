@@ -30,6 +30,15 @@ class CoreOptions(TaskOptions):
     turns: int = Field(5, ge=1, le=1000, description="How often each has its turn.")
 
 
+class VlaOptions(TaskOptions):
+    """`expo-ft bench vla`: what a policy's chunks cost."""
+
+    preset: str = Field(PRESET, description="The algorithm's constants: a file of config/presets/.")
+    size: str = Field(SIZE, description="Whose policy: a file of config/sizes/, or a path.")
+    change: str = Field("", description="Fields of the size to change: vla.euler_steps=5.")
+    turns: int = Field(5, ge=1, le=1000, description="How often each is measured.")
+
+
 class LearnOptions(TaskOptions):
     """`expo-ft bench learn`: whole runs in one process, without ROS."""
 

@@ -307,12 +307,12 @@ def _require_adapter(options: RunOptions, robot: RobotConfig) -> None:
 
 
 def _require_size(options: TaskOptions) -> None:
-    """A size's policy is there, and it fits the preset."""
+    """A size's policy and its files are there, and it fits the preset."""
     size = getattr(options, "size", None)
     if size is None:
         return
     try:
-        load_preset(getattr(options, "preset", None) or PRESET, size)
+        load_preset(getattr(options, "preset", None) or PRESET, size).vla.require_files()
     except ConfigError as error:
         raise ConfigError(f"size:={size}: {error}") from None
 

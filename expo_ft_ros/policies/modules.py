@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import TypeVar
 
-from torch import nn
+from torch import Tensor, nn
+
+from expo_ft_ros.policies.base import PolicyInput
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -24,3 +26,16 @@ def fork_module(module: M, own: Collection[str]) -> M:
     """
     shared = [parameter for name, parameter in module.named_parameters() if name not in own]
     return copy.deepcopy(module, {id(tensor): tensor for tensor in (*shared, *module.buffers())})
+
+
+def features_of(observation: PolicyInput, image_features: Callable[[Tensor], Tensor]) -> Tensor:
+    """The image features of observations: those at hand, else made of their images.
+
+    Raises:
+        ValueError: where there are neither.
+    """
+    if observation.features is not None:
+        return observation.features
+    if observation.images is None:
+        raise ValueError("an observation needs images or features: it has neither")
+    return image_features(observation.images)

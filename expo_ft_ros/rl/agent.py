@@ -20,7 +20,7 @@ from expo_ft_ros.rl.algorithms import AlgorithmContext, EncodedObservation, make
 from expo_ft_ros.rl.checkpoint import load_state, save_state
 from expo_ft_ros.rl.config import AgentConfig
 from expo_ft_ros.rl.memory import Memory
-from expo_ft_ros.rl.torch_runtime import prepare
+from expo_ft_ros.rl.torch_runtime import precision, prepare
 from expo_ft_ros.rl.update_schedule import UpdateSchedule
 from expo_ft_ros.rl.vla_trainer import VLATrainer
 from expo_ft_ros.robots import ViewConfig
@@ -275,11 +275,7 @@ class Agent:
 
     def precision(self) -> torch.autocast:
         """The configured precision, in which networks are called."""
-        enabled = self.config.bfloat16 and self.device.type == "cuda"
-        # No cache: what it keeps of a step without gradients would give the next one none.
-        return torch.autocast(
-            self.device.type, torch.bfloat16, enabled=enabled, cache_enabled=False
-        )
+        return precision(self.device, self.config.bfloat16)
 
     # --- keeping --------------------------------------------------------------------------------
 

@@ -321,6 +321,11 @@ class AgentConfig(AlgorithmConfig, SizeConfig[P], Generic[P]):
                 f"{kind} can't train its image encoder during RL (vla_encoder_every: 0, "
                 "freeze_vla_encoder: true)"
             )
+        if (self.imitation.state_noise or self.vla_state_noise) and not vla.reads_state:
+            raise ValueError(
+                f"{kind} has the state in its prompt, to which no noise is added "
+                "(imitation.state_noise: 0, vla_state_noise: 0)"
+            )
         return self
 
 

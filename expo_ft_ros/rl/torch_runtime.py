@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What torch needs of a CPU's process before it learns there."""
+"""What torch needs of a process before it learns there, and the precision it computes in."""
 
 from __future__ import annotations
 
@@ -23,3 +23,11 @@ def prepare(threads: int) -> None:
     if mallopt is not None:
         mallopt(_MMAP_THRESHOLD, _LARGEST)
         mallopt(_TRIM_THRESHOLD, _KEPT)
+
+
+def precision(device: torch.device, bfloat16: bool) -> torch.autocast:
+    """In which networks are called: an autocast to bfloat16 on a GPU, where that is wanted."""
+    # No cache: what it keeps of a step without gradients would give the next one none.
+    return torch.autocast(
+        device.type, torch.bfloat16, enabled=bfloat16 and device.type == "cuda", cache_enabled=False
+    )

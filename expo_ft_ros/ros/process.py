@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -118,6 +119,10 @@ def run(*factories: Callable[[], AnyNode], args: list[str] | None = None) -> int
 
 def main(*factories: Callable[[], AnyNode]) -> None:
     """Entry point of a node's file; a node's class is its factory."""
+    # What the library tells goes where the node's own words go, warnings or not.
+    library = logging.getLogger("expo_ft_ros")
+    library.setLevel(logging.INFO)
+    library.addHandler(logging.StreamHandler())
     code = run(*factories)
     # The interpreter's end gives our handlers up: a signal then would be the process's exit code.
     for number in (signal.SIGINT, signal.SIGTERM):

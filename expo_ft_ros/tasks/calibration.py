@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """From pixels of a thing to the colour range that finds it: calibration of a classifier's colours.
 
-The rule is that by which one measures twenty pixels by hand: hues are the middles of what is seen, the
-tolerance is what is furthest and 5 degrees more, least saturation and brightness are somewhat below
-the least that is seen. The outermost pixels, as of an edge, are left out.
+The rule is that by which one measures twenty pixels by hand: hues are the middles of what is seen,
+the tolerance is what is furthest and 5 degrees more, least saturation and brightness are somewhat
+below the least that is seen. The outermost pixels, as of an edge, are left out.
 """
 
 from __future__ import annotations

@@ -173,12 +173,13 @@ def test_a_run_whose_policy_is_gone_is_refused_before_anything_starts(
         ),
         (
             ("  kind: pixel_vla\n", ""),
-            r"vla.kind: missing \(add it: .*known: flow_vla, pixel_vla\)",
+            r"vla.kind: missing \(add it: .*known: flow_vla, .*pixel_vla\)",
         ),
         (("horizon: 10", "width: 4"), r"pixel.yaml:5: vla.width: 4: .*allowed: >= 8"),
         (("horizon: 10", "depth: 4"), r"pixel.yaml:5: vla.depth: no such field"),
         (("encoder: own", "encoder: shared"), r"critic.encoder shared: pixel_vla gives no image"),
         (("augmentation: colour", "vla_encoder_every: 2"), r"can't train its image encoder"),
+        (("augmentation: colour", "vla_state_noise: 0.1"), r"pixel_vla has the state in its prom"),
     ],
 )
 def test_what_does_not_fit_the_policy_is_refused_with_its_place(folder, wrong, said):

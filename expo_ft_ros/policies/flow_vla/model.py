@@ -19,7 +19,7 @@ from expo_ft_ros.data.types import ACTION_DIM, STATE_DIM
 from expo_ft_ros.policies.base import PolicyInput, Stage, Statistics
 from expo_ft_ros.policies.flow_vla.config import FlowVLAConfig
 from expo_ft_ros.policies.flow_vla.tokens import VOCABULARY, tokenise
-from expo_ft_ros.policies.modules import fork_module
+from expo_ft_ros.policies.modules import features_of, fork_module
 from expo_ft_ros.robots import ViewConfig
 
 _ENCODERS = "image_encoders."  # what is frozen in the stage "rl"
@@ -158,11 +158,7 @@ class FlowVLA(nn.Module):
 
     def encode(self, observation: PolicyInput) -> Tensor:
         """The prefix shared by all chunks of an observation: (B, width)."""
-        features = observation.features
-        if features is None:
-            if observation.images is None:
-                raise ValueError("an observation needs images or features: it has neither")
-            features = self.image_features(observation.images)
+        features = features_of(observation, self.image_features)
         state = self.state_stats.transform(observation.state).clamp(-3, 3)
         words = self.words(observation.tokens)
         prefix: Tensor = self.fuse(torch.cat([features, state, words], dim=-1))

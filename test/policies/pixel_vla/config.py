@@ -13,6 +13,7 @@ class PixelVLAConfig(PolicyConfig):
 
     gives_features: ClassVar[bool] = False
     trains_encoder: ClassVar[bool] = False
+    reads_state: ClassVar[bool] = False
 
     kind: Literal["pixel_vla"] = Field("pixel_vla", description="this policy")
     width: int = Field(32, ge=8, description="width of its two layers")

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`expo-ft export ... policy:=<layout>`: the policy of a run as a checkpoint of its own project."""
+
+from pathlib import Path
+
+import torch
+
+from expo_ft_ros.configuration import ConfigError
+from expo_ft_ros.experiment.changes import split_changes
+from expo_ft_ros.experiment.options import EvalOptions, TrainOptions
+from expo_ft_ros.experiment.run_folder import option_of
+from expo_ft_ros.experiment.weights import Weights, weights_to_evaluate
+from expo_ft_ros.policies.base import Exports
+from expo_ft_ros.policies.registry import build_policy
+from expo_ft_ros.rl.checkpoint import load_state
+from expo_ft_ros.rl.config import load_preset
+from expo_ft_ros.robots import load_robot
+
+
+def export_policy(folder: Path, run: Path, layout: str) -> Weights:
+    """Writes what acted last, with everything that was learned merged into it.
+
+    Args:
+        folder: Where to; made where there is none.
+        run: Of a training, whose newest whole checkpoint is taken.
+        layout: Of those that the run's policy knows.
+
+    Returns:
+        What was exported.
+
+    Raises:
+        ConfigError: where the run has no checkpoint, its policy isn't written for others or not in
+            that layout, or its files aren't there.
+        DiskError: where it can't be written.
+    """
+    defaults = TrainOptions()
+    task, robot = (option_of(run, n) or str(getattr(defaults, n)) for n in ("task", "robot"))
+    weights = weights_to_evaluate(EvalOptions(checkpoint=str(run), task=task, robot=robot))
+    changes, _ = split_changes(option_of(run, "change") or "")
+    config = load_preset(weights.preset, weights.size, changes).vla
+    vla = build_policy(config, load_robot(robot).views, torch.device("cpu"))
+    if not isinstance(vla, Exports):
+        raise ConfigError(
+            f"policy:={layout}: {config.kind} of {run} is written for no other project"
+        )
+    try:
+        vla.load_weights(load_state(weights.path)["vla"])
+        vla.export(folder, layout)
+    except (KeyError, RuntimeError, ValueError) as error:
+        raise ConfigError(f"policy:={layout}: {weights.path}: {error}") from error
+    return weights
