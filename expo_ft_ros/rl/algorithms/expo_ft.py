@@ -377,14 +377,19 @@ class ExpoFT(WithNetworks):
 
     def imitation_starts(self) -> NDArray[np.int64]:
         """First steps of windows to imitate online: as `vla_data` says, none of them explored."""
-        data = self._context.config.vla_data
+        data, replay = self._context.config.vla_data, self._context.memory.replay
         # All that the VLA's loss sees of a window, not the executed part of it.
         horizon = self._context.vla.horizon
-        return self._context.memory.replay.starts(
+        unmended = data in ("corrected", "exclude_pre_intervention")
+        starts = replay.starts(
             successful=data != "all",
             exclude_explored=horizon,
-            exclude_pre_intervention=horizon if data == "exclude_pre_intervention" else 0,
+            exclude_pre_intervention=horizon if unmended else 0,
+            human=horizon if data == "corrected" else 0,
         )
+        if data == "corrected" and replay.demonstration[starts].all():
+            return starts[:0]
+        return starts
 
     @torch.no_grad()
     def _diagnose(self) -> Metrics:
