@@ -49,7 +49,7 @@ class Pages:
     """The console on both, and what their headlines have said."""
 
     def __init__(self, browser: Any, url: str, spin: Callable[[float], Any]) -> None:
-        self._visits = [Visit(browser, url, size) for size in (_DESK, PHONE)]
+        self._visits = [Visit(browser, url, size, scene=bool(_PICTURES)) for size in (_DESK, PHONE)]
         self._spin = spin
         self._moment = 0
         for visit in self._visits:

@@ -52,9 +52,15 @@ def chromium() -> Iterator[Any]:
 
 
 class Visit:
-    """A console open in a page. `complaints` holds what the page's own console said."""
+    """A console open in a page. `complaints` holds what the page's own console said.
 
-    def __init__(self, browser: Any, url: str, size: tuple[int, int] = DESKTOP) -> None:
+    scene: False leaves the frame below the buttons empty, which a machine without a GPU draws at
+    the cost of most of a core.
+    """
+
+    def __init__(
+        self, browser: Any, url: str, size: tuple[int, int] = DESKTOP, *, scene: bool = True
+    ) -> None:
         width, height = size
         self._context = browser.new_context(viewport={"width": width, "height": height})
         self.page = self._context.new_page()
@@ -62,6 +68,8 @@ class Visit:
         self.complaints: list[str] = []
         self.page.on("console", self._heard)
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        if not scene:
+            self.page.route("**/scene*", lambda route: route.fulfill(body=""))
         self.page.goto(url, wait_until="domcontentloaded")
         stop = self.button("E-STOP")
         wait_until(lambda: self.page.wait_for_timeout(20) or stop.is_enabled(), "the buttons")
