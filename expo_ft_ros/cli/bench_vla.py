@@ -109,10 +109,15 @@ class VlaBench:
         """What was measured -> its median [ms]; the first turn, which is slow, isn't counted."""
         return {name: float(np.median(values[1:])) for name, values in self._found.items()}
 
-    def _time(self, name: str, work: Callable[[], T]) -> T:
-        started = time.perf_counter()
-        made = work()
+    def _finish(self) -> None:
+        """Waits for what a GPU still computes."""
         if self._device.type == "cuda":
             torch.cuda.synchronize()
+
+    def _time(self, name: str, work: Callable[[], T]) -> T:
+        self._finish()
+        started = time.perf_counter()
+        made = work()
+        self._finish()
         self._found.setdefault(name, []).append(1e3 * (time.perf_counter() - started))
         return made

@@ -21,7 +21,7 @@ def export_policy(folder: Path, run: Path, layout: str) -> Weights:
     """Writes what acted last, with everything that was learned merged into it.
 
     Args:
-        folder: Where to; made where there is none.
+        folder: Where to; there is nothing yet.
         run: Of a training, whose newest whole checkpoint is taken.
         layout: Of those that the run's policy knows.
 
@@ -29,10 +29,14 @@ def export_policy(folder: Path, run: Path, layout: str) -> Weights:
         What was exported.
 
     Raises:
-        ConfigError: where the run has no checkpoint, its policy isn't written for others or not in
-            that layout, or its files aren't there.
+        ConfigError: where something is in the way, the run has no checkpoint, its policy isn't
+            written for others or not in that layout, or its files aren't there.
         DiskError: where it can't be written.
     """
+    if folder.exists():
+        raise ConfigError(
+            f"{folder}: there is something already (remove it, or name another folder)"
+        )
     defaults = TrainOptions()
     task, robot = (option_of(run, n) or str(getattr(defaults, n)) for n in ("task", "robot"))
     weights = weights_to_evaluate(EvalOptions(checkpoint=str(run), task=task, robot=robot))

@@ -14,11 +14,11 @@ from expo_ft_ros.configuration import ConfigError
 from expo_ft_ros.data.episode import Episode
 from expo_ft_ros.data.files import DiskError
 from expo_ft_ros.experiment.progress_line import ProgressLine, counted
-from expo_ft_ros.experiment.run_folder import find_run, first_uncounted
+from expo_ft_ros.experiment.run_folder import find_run, first_uncounted, option_of
 from expo_ft_ros.recording.episode_store import files_before, load_episode
 from expo_ft_ros.recording.lerobot import read_dataset
 from expo_ft_ros.robots import DEFAULT_ROBOT, load_robot
-from expo_ft_ros.tasks import TaskConfig
+from expo_ft_ros.tasks import TaskConfig, load_task
 from expo_ft_ros.tasks.learned.files import SUFFIX, Confusion
 
 IMAGE_SIZE = 64
@@ -134,6 +134,11 @@ def _episodes(source: str, task: TaskConfig, robot: str) -> Iterator[Episode]:
         yield from read_dataset(folder, task.control_hz, load_robot(robot).view_names, IMAGE_SIZE)
         return
     run = find_run(source)
+    of, disturbed = option_of(run, "task"), option_of(run, "perturb")
+    if of is not None and load_task(of).name != task.name:
+        raise ConfigError(f"{run}: task is {of}, not {task.name} (name runs of that task)")
+    if disturbed:
+        raise ConfigError(f"{run}: its scenes were disturbed by {disturbed} (name other runs)")
     with counted(files_before(run / "episodes", first_uncounted(run)), "episodes") as paths:
         for path in paths:
             yield load_episode(path, IMAGE_SIZE)

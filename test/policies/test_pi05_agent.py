@@ -147,3 +147,6 @@ def test_an_export_that_cannot_be_is_refused(size, tmp_path, monkeypatch, capsys
     make_agent(size).save(checkpoint_path(run / "checkpoints", 1))
     assert cli.main(["export", str(tmp_path / "out"), "policy:=onnx"]) == 2
     assert "layout 'onnx' isn't known (known: openpi, lerobot)" in capsys.readouterr().err
+    (tmp_path / "base").mkdir()
+    assert cli.main(["export", str(tmp_path / "base"), "policy:=openpi"]) == 2
+    assert "base: there is something already" in capsys.readouterr().err

@@ -276,6 +276,16 @@ def test_statistics_that_are_none_are_named(make, checkpoint, content, said):
         make(checkpoint)
 
 
+def test_a_normalizer_of_lerobot_with_nothing_to_keep_leaves_it_to_the_demonstrations(
+    make, checkpoint, caplog
+):
+    """As of a policy that was never trained on a dataset: lerobot writes no state_file then."""
+    step = {"registry_name": "normalizer_processor", "config": {"features": {}}}
+    (checkpoint / "policy_preprocessor.json").write_text(json.dumps({"steps": [step]}))
+    make(checkpoint)
+    assert "they will be taken from the demonstrations" in caplog.text
+
+
 def test_a_processor_of_lerobot_without_statistics_is_named(make, checkpoint):
     (checkpoint / "policy_preprocessor.json").write_text('{"steps": []}')
     with pytest.raises(ConfigError, match=r"policy_preprocessor.json: expected a step normalizer"):

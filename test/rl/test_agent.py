@@ -241,7 +241,7 @@ def test_a_vla_that_learns_from_corrections_alone_stands_still_before_the_first(
     corrected[[12, 13]] = Source.HUMAN
     agent.add_episode(replace(make_episode(3, 30, terminated=True, size=SIZE), source=corrected))
     starts = agent.algorithm.imitation_starts()
-    assert starts.tolist() == [*range(30), 72, 73], "demonstrations, and what a human drives in"
+    assert starts.tolist() == [*range(30), 74, 75], "demonstrations, and what a human drives in"
     failed = make_episode(4, 30, terminated=False, size=SIZE)
     agent.add_episode(replace(failed, source=corrected))
     assert agent.algorithm.imitation_starts().tolist() == starts.tolist()

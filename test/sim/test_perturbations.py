@@ -185,3 +185,20 @@ def test_what_a_scene_has_nothing_for_is_refused() -> None:
         require_perturbable(scene, ["push", "nudge"])
     with pytest.raises(ConfigError, match="no such perturbation 'wind'"):
         require_perturbable(scene, ["wind"])
+
+
+@pytest.mark.parametrize("name", ["candy_scoop", "cube_pick"])
+def test_bounds_are_those_of_the_size_whatever_sizes_were_before(name: str) -> None:
+    """A sphere uses one of its three sizes; a patch is flat."""
+    task = load_task(name)
+    with (
+        closing(world_of(task, "distractors", "objects")) as often,
+        closing(world_of(task, "distractors", "objects")) as once,
+    ):
+        for seed in range(30):
+            often.reset(seed)
+        for world in (often, once):
+            world.reset(77)
+        for part in ("geom_size", "geom_aabb", "geom_rbound"):
+            found, expected = (getattr(world.model, part) for world in (often, once))
+            np.testing.assert_allclose(found, expected, rtol=1e-9, err_msg=part)

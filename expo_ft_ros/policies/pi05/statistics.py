@@ -81,16 +81,18 @@ def _of_openpi(path: Path) -> tuple[Path, Statistics]:
     return path, Statistics(*state, *action)
 
 
-def _of_lerobot(processor: Path) -> tuple[Path, Statistics]:
+def _of_lerobot(processor: Path) -> tuple[Path, Statistics] | None:
     try:
         steps = json.loads(processor.read_text())["steps"]
         wanted = _PROCESSORS[processor.stem]
-        files = [s["state_file"] for s in steps if s.get("registry_name") == wanted]
-        path = processor.with_name(files[0])
+        step = next(s for s in steps if s.get("registry_name") == wanted)
+        if "state_file" not in step:  # lerobot writes it where a step has something to keep
+            return None
+        path = processor.with_name(step["state_file"])
         told = load_file(path)
-    except (OSError, ValueError, LookupError, TypeError, SafetensorError) as error:
+    except (OSError, ValueError, LookupError, TypeError, StopIteration, SafetensorError) as error:
         raise ConfigError(
-            f"{processor}: expected a step {_PROCESSORS[processor.stem]} with its state_file, "
+            f"{processor}: expected a step {_PROCESSORS[processor.stem]} and its state_file, "
             f"found: {error!r} (fetch the checkpoint again)"
         ) from error
     low_state, high_state, low_action, high_action = (

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import colorsys
+from dataclasses import dataclass
 
 import mujoco
 import numpy as np
@@ -49,6 +50,20 @@ def _lights(model: mujoco.MjModel) -> list[NDArray[np.floating]]:
     return [head.ambient, head.diffuse, model.light_ambient, model.light_diffuse]
 
 
+@dataclass(frozen=True)
+class _Bounds:
+    """Sizes of a model's shapes and their bounds, as compiled: (n, 3), (n, 6) and (n,)."""
+
+    size: Vector
+    aabb: Vector
+    radius: Vector
+
+    @classmethod
+    def of(cls, model: mujoco.MjModel) -> _Bounds:
+        """Copies of a model's."""
+        return cls(model.geom_size.copy(), model.geom_aabb.copy(), model.geom_rbound.copy())
+
+
 class Distractors(Perturbation):
     """Flat patches of blue to violet colours where the camera side sees the table or the wall, as
     of paper and tape: seen and not felt, below all that stands there."""
@@ -62,6 +77,10 @@ class Distractors(Perturbation):
                 name=_patch(i), type=shapes[i % 2], size=[0.01, 0.01, _THICKNESS],
                 contype=0, conaffinity=0,
             )  # fmt: skip
+
+    def bind(self, model: mujoco.MjModel) -> None:
+        """See Perturbation."""
+        self._bounds = _Bounds.of(model)
 
     def begin(self, model: mujoco.MjModel, data: mujoco.MjData, rng: np.random.Generator) -> None:
         """See Perturbation."""
@@ -77,7 +96,7 @@ class Distractors(Perturbation):
             about = np.array([np.cos(turn / 2), 0.0, 0.0, np.sin(turn / 2)])
             mujoco.mju_mulQuat(data.mocap_quat[mocap], quaternion, about)
             size = np.array([*(scale * sides), _THICKNESS * (1.0 + 0.2 * i)])
-            _resize(model, geom.id, size)
+            _resize(model, self._bounds, geom.id, size)
 
 
 def _patch(number: int) -> str:
@@ -121,7 +140,7 @@ class Objects(Perturbation):
         if not isinstance(self._scene, VaryingScene):
             raise ConfigError("the scene doesn't say what may look otherwise: it has no VARIES")
         self._looks = {model.body(name).id: looks for name, looks in self._scene.VARIES.items()}
-        self._sizes, self._places = model.geom_size.copy(), model.geom_pos.copy()
+        self._bounds, self._places = _Bounds.of(model), model.geom_pos.copy()
         self._colours = model.geom_rgba.copy()
 
     def vary(self, model: mujoco.MjModel, rng: np.random.Generator) -> None:
@@ -132,7 +151,7 @@ class Objects(Perturbation):
             for geom in map(int, np.flatnonzero(model.geom_bodyid == body)):
                 model.geom_rgba[geom, :3] = _shifted(self._colours[geom, :3], hue, value)
                 model.geom_pos[geom] = scale * self._places[geom]
-                _resize(model, geom, scale * self._sizes[geom])
+                _resize(model, self._bounds, geom, scale * self._bounds.size[geom])
 
 
 def _shifted(rgb: NDArray[np.floating], hue: float, value: float) -> tuple[float, float, float]:
@@ -141,13 +160,14 @@ def _shifted(rgb: NDArray[np.floating], hue: float, value: float) -> tuple[float
     return colorsys.hsv_to_rgb((h + hue / 360.0) % 1.0, s, min(1.0, v * value))
 
 
-def _resize(model: mujoco.MjModel, geom: int, size: Vector) -> None:
-    """Gives a shape these sizes (3,), and the bounds that go with them.
+def _resize(model: mujoco.MjModel, bounds: _Bounds, geom: int, size: Vector) -> None:
+    """Gives a shape these sizes (3,), and the bounds that go with them, by those as compiled.
 
     The tree of bounds that finds contacts stays as it was compiled: what touches may only shrink.
     """
-    before = model.geom_size[geom]
-    factor = np.divide(size, before, out=np.ones(3), where=before > 0.0)
+    before, aabb, radius = bounds.size[geom], bounds.aabb[geom], bounds.radius[geom]
+    used = before > 0.0
+    factor = np.divide(size, before, out=np.ones(3), where=used)
     model.geom_size[geom] = size
-    model.geom_aabb[geom] *= np.tile(factor, 2)
-    model.geom_rbound[geom] *= factor.max()
+    model.geom_aabb[geom] = aabb * np.tile(np.where(used, factor, factor[used].max()), 2)
+    model.geom_rbound[geom] = radius * factor[used].max()
