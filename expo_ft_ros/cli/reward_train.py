@@ -63,7 +63,7 @@ def main(words: Sequence[str]) -> int:
     with ProgressLine("steps") as line:
         net = training.train(learned, steps, seed, line.tell)
     found = training.measure(net, held_out, wanted.threshold, hold)
-    about = training.about(net, task.name, views, learned, found)
+    about = training.about(task.name, views, learned, found)
     try:
         save(net, about, output)
     except DiskError as error:

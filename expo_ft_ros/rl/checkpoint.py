@@ -3,18 +3,15 @@
 
 from __future__ import annotations
 
-import errno
 import json
-import os
-import re
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
 from expo_ft_ros.data.files import replacing
+from expo_ft_ros.data.tensor_files import save_tensors
 from expo_ft_ros.rl.checkpoint_files import CHECKSUM, SKELETON, UNSEALED, VERSION, seal
 
 _TENSOR = "__tensor__"
@@ -40,18 +37,8 @@ def save_state(path: Path, state: dict[str, Any], version: int | None = None) ->
         about[VERSION] = str(version)
     with replacing(partial, path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            save_file(tensors, partial, metadata=about)
-        except SafetensorError as error:
-            raise _of_the_system(error) from error
+        save_tensors(partial, tensors, about)
         seal(partial)
-
-
-def _of_the_system(error: SafetensorError) -> OSError:
-    """safetensors tells the system's errors in words, the number among them."""
-    number = re.search(r"(?:code:|os error) (\d+)", str(error))
-    code = int(number[1]) if number else errno.EIO
-    return OSError(code, os.strerror(code))
 
 
 def load_state(path: Path) -> dict[str, Any]:

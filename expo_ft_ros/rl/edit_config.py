@@ -82,9 +82,9 @@ class EditConfig(Config):
     pessimistic_edit_gain: bool = Field(
         False,
         description="an edit is worth what its base chunk is and the least that any member asked "
-        "says it gains (the drawn ones; when acting by another value.acting_value than minimum "
-        "all): a mean gain that members disagree on is no reason to edit. Gripper decisions are "
-        "valued by themselves, like base chunks. [P] edits as well",
+        "says it gains (the drawn ones; with value.acting_value mean all, when acting): a mean "
+        "gain that members disagree on is no reason to edit. Gripper decisions are valued by "
+        "themselves, like base chunks. [P] edits as well",
     )
 
     @model_validator(mode="after")

@@ -78,16 +78,11 @@ class ValueConfig(Config):
         "random, Q rises above what is to be expected. Not for hil_serl, which has "
         "baseline.demonstration_share, once it has demonstrations and online steps",
     )
-    acting_value: Literal["minimum", "mean", "agreed"] = Field(
+    acting_value: Literal["minimum", "mean"] = Field(
         "minimum",
         description="what a candidate is worth when acting: the minimum over the drawn members, as "
-        "in the target ([P]); the mean over all, which is less noisy; or agreed: that mean less "
-        "`acting_doubt` times how far apart the members are in how much better than the "
-        "candidates' average it is, whatever they think of the state. The target goes on choosing "
-        "by the minimum; hil_serl and dsrl choose among nothing",
-    )
-    acting_doubt: float = Field(
-        2.0, ge=0, description="standard deviations that acting_value: agreed takes off"
+        "in the target ([P]), or the mean over all, which is less noisy. The target goes on "
+        "choosing by the minimum; hil_serl and dsrl choose among nothing",
     )
 
     @property

@@ -16,7 +16,8 @@ import pytest
 import torch
 
 from expo_ft_ros.cli import main as cli
-from expo_ft_ros.data.files import DiskError, explain, write_atomically
+from expo_ft_ros.data.files import DiskError, explain, replacing, write_atomically
+from expo_ft_ros.data.tensor_files import save_tensors
 from expo_ft_ros.experiment import run_files
 from expo_ft_ros.recording.lerobot import DatasetWriter
 from expo_ft_ros.recording.mcap_file import BagWriter, TopicType
@@ -52,10 +53,17 @@ def dataset(path: Path) -> None:
         writer.close()
 
 
+def tensors_file(path: Path) -> None:
+    partial = path.with_suffix(".partial")
+    with replacing(partial, path):
+        save_tensors(partial, {"x": torch.zeros(10_000)})
+
+
 WRITERS: dict[str, Callable[[Path], object]] = {
     "progress.json": lambda path: write_atomically(path, {"text": LONG}),
     "status.json": lambda path: write_atomically(path, {"text": LONG}, durable=False),
     "v1.safetensors": lambda path: save_state(path, {"x": torch.zeros(10_000)}, 1),
+    "model.safetensors": tensors_file,
     "metrics.jsonl": lambda path: run_files.append_metrics(path.parent, {"text": LONG}),
     "000001.mcap": episode_file,
     "dataset": dataset,

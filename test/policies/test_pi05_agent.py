@@ -87,9 +87,19 @@ def test_what_is_published_is_small_and_makes_the_same_policy(size, tmp_path):
     other.load_weights(tmp_path / "weights.safetensors")
     for name, value in agent.vla.weights().items():
         assert torch.equal(other.vla.weights()[name], value), name
-    shared = [vla.network.vision for vla in agent.vla_trainer.networks.values()]
-    places = {module.post_layernorm.weight.data_ptr() for module in shared}
-    assert len(places) == 1, "what is frozen is there once"
+
+
+def test_what_is_frozen_is_there_once(size):
+    """Of the VLA that acts, the one that is trained, and the target's."""
+    more = {"imitation.ema": "0.9", "target_vla": "polyak"}
+    config = load_preset(size=str(size), changes=CHANGES | more)
+    agent = Agent(load_task("cube_pick"), config, load_robot("sim").views, 0, "expo_ft")
+    networks = agent.vla_trainer.networks
+    assert len(networks) == 3
+    learns = agent.vla.trainable("rl").keys()
+    for name in dict(agent.vla.named_parameters()):
+        places = {dict(one.named_parameters())[name].data_ptr() for one in networks.values()}
+        assert len(places) == (3 if name in learns else 1), name
 
 
 def test_files_that_are_not_there_are_named_before_anything_starts(size, tmp_path):

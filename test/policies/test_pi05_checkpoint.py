@@ -286,6 +286,55 @@ def test_a_normalizer_of_lerobot_with_nothing_to_keep_leaves_it_to_the_demonstra
     assert "they will be taken from the demonstrations" in caplog.text
 
 
+def quantised(checkpoint: Path, **changes: list[float] | str) -> None:
+    """Statistics of lerobot, with other quantiles of the action or another normalisation."""
+    low = [-1.0] * 7
+    told = {"observation.state.q01": [-1.0] * 10, "observation.state.q99": [1.0] * 10}
+    told |= {"action.q01": low, "action.q99": [1.0] * 7}
+    told |= {f"action.{name}": each for name, each in changes.items() if name != "mode"}
+    save_file(
+        {name: torch.tensor(each) for name, each in told.items()}, checkpoint / "s.safetensors"
+    )
+    norm_map = {"STATE": "QUANTILES", "ACTION": changes.get("mode", "QUANTILES")}
+    step = {
+        "registry_name": "normalizer_processor",
+        "config": {"norm_map": norm_map},
+        "state_file": "s.safetensors",
+    }
+    (checkpoint / "policy_preprocessor.json").write_text(json.dumps({"steps": [step]}))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"q99": [1.0] * 6 + [-2.0]}, r"action: expected q01 up to q99, found -1 and -2 .* 6"),
+        ({"q99": [1.0] * 6}, r"action: expected as many numbers of q01 as of q99, found 7 and 6"),
+        ({"mode": "MEAN_STD"}, r"norm_map.ACTION: expected QUANTILES, found MEAN_STD"),
+    ],
+)
+def test_statistics_that_mean_something_else_are_refused(make, checkpoint, changes, said):
+    quantised(checkpoint, **changes)
+    with pytest.raises(ConfigError, match=said):
+        make(checkpoint)
+
+
+def test_a_number_that_never_changed_is_normalised_to_a_number(make, checkpoint):
+    quantised(checkpoint, q99=[1.0] * 6 + [-1.0])
+    assert torch.isfinite(make(checkpoint).normalise(torch.full((1, 7), -1.0))).all()
+
+
+def test_what_an_export_rounds_away_is_said(make, checkpoint, reference, tmp_path, caplog):
+    weights = {name: tensor.bfloat16() for name, tensor in reference.weights().items()}
+    save_file(weights, checkpoint / "model.safetensors")
+    vla = make(checkpoint)
+    with torch.no_grad():
+        for name, parameter in vla.trainable("sft").items():
+            if "lora_b" in name:
+                parameter.fill_(1e-5)
+    vla.export(tmp_path / "out", "openpi")
+    assert "of what was learned (root mean square) is rounded away" in caplog.text
+
+
 def test_a_processor_of_lerobot_without_statistics_is_named(make, checkpoint):
     (checkpoint / "policy_preprocessor.json").write_text('{"steps": []}')
     with pytest.raises(ConfigError, match=r"policy_preprocessor.json: expected a step normalizer"):

@@ -84,7 +84,7 @@ NEXT = ("reward", "bootstrap", "next_visual", "next_state", "next_base")
 @pytest.mark.parametrize("decisions", [0, 2])
 @pytest.mark.parametrize("pessimistic_edit_gain", [False, True])
 @pytest.mark.parametrize("draws", [([0, 2], [3, 1]), ([2, 0, 3, 1], [1, 3, 0, 2])])
-@pytest.mark.parametrize("acting_value", ["minimum", "mean", "agreed"])
+@pytest.mark.parametrize("acting_value", ["minimum", "mean"])
 def test_td_target_is_the_equation(
     monkeypatch, acting_value, draws, pessimistic_edit_gain, decisions
 ):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -46,7 +47,7 @@ def trained():
 def weights(trained, tmp_path: Path) -> Path:
     net, held_out, learned = trained
     path = tmp_path / "lamp.safetensors"
-    save(net, about(net, "lamp", VIEWS, learned, measure(net, held_out, 0.5, 2)), path)
+    save(net, about("lamp", VIEWS, learned, measure(net, held_out, 0.5, 2)), path)
     return path
 
 
@@ -73,6 +74,27 @@ def test_what_it_has_learned_holds_for_episodes_that_it_has_not_seen(trained) ->
     assert frames.recall > 0.85
     assert (trials.false_negative, trials.false_positive) == (0, 0)
     assert (trials.true_positive, trials.true_negative) == (3, 2)
+
+
+class Bright(torch.nn.Module):
+    """A net that takes what is bright for a success."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return 100 * (images.mean(dim=(1, 2, 3, 4)) - 0.5)
+
+
+def test_a_success_that_is_called_too_early_is_called_wrongly_and_missed() -> None:
+    def seen(*bright: int, success: bool) -> Labelled:
+        images = np.zeros((12, 1, 16, 16, 3), dtype=np.uint8)
+        images[list(bright)] = 255
+        return Labelled(images, success, 3)
+
+    early = seen(3, 4, 10, 11, success=True)
+    right = seen(10, 11, success=True)
+    failure = seen(success=False)
+    _, trials = measure(Bright(), [early, right, failure], 0.5, 2)
+    assert (trials.true_positive, trials.false_negative) == (1, 1)
+    assert (trials.true_negative, trials.false_positive) == (1, 1)
 
 
 def test_the_same_seed_learns_the_same(trained) -> None:
@@ -156,12 +178,12 @@ def test_weights_that_can_not_be_read_are_refused_with_the_task(weights, tmp_pat
     refused(learned_task(weights, "3"), "should be a path")
     path = learned_task(weights)
     weights.write_bytes(whole[:3000])
-    refused(path, "lamp.safetensors: .*copy it again, or train it anew")
+    refused(path, "lamp.safetensors: not the weights that lamp.json tells of")
     weights.write_bytes(whole)
     for change, message in (
         ({"views": []}, "lamp.json: views: "),
         ({"format": 2}, "lamp.json: format: "),
-        ({"tensors": {"a": [1]}}, "not the weights that lamp.json tells of"),
+        ({"sha256": "of another training"}, "not the weights that lamp.json tells of"),
     ):
         weights.with_suffix(".json").write_text(json.dumps({**json.loads(told), **change}))
         refused(path, message)

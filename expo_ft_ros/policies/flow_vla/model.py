@@ -14,15 +14,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from expo_ft_ros.data.normalisation import QuantileNormaliser
 from expo_ft_ros.data.types import ACTION_DIM, STATE_DIM
-from expo_ft_ros.policies.base import PolicyInput, Stage, Statistics
+from expo_ft_ros.policies.base import PolicyInput, Stage
 from expo_ft_ros.policies.flow_vla.config import FlowVLAConfig
 from expo_ft_ros.policies.flow_vla.tokens import VOCABULARY, tokenise
-from expo_ft_ros.policies.modules import features_of, fork_module
+from expo_ft_ros.policies.modules import QuantilePolicy, features_of, fork_module
 from expo_ft_ros.robots import ViewConfig
 
 _ENCODERS = "image_encoders."  # what is frozen in the stage "rl"
+_STATE_FLOOR = 0.02  # least range of a state dimension, SI units
 
 
 def build(config: FlowVLAConfig, views: Sequence[ViewConfig], device: torch.device) -> FlowVLA:
@@ -93,7 +93,7 @@ class _Block(nn.Module):
         return out
 
 
-class FlowVLA(nn.Module):
+class FlowVLA(QuantilePolicy):
     """Images, state and instruction in; chunks of `horizon` x 7 out. Implements `VLA`.
 
     Args:
@@ -102,12 +102,9 @@ class FlowVLA(nn.Module):
     """
 
     def __init__(self, config: FlowVLAConfig, views: int) -> None:
-        super().__init__()
+        super().__init__(config.action_floor, _STATE_FLOOR)
         self.config = config
         width = config.width
-        self.action_stats = QuantileNormaliser(ACTION_DIM, config.action_floor)
-        self.state_stats = QuantileNormaliser(STATE_DIM, 0.02)
-        self._loaded = False
         self.image_encoders = nn.ModuleList(
             [KeypointEncoder(config.channels) for _ in range(views)]
         )
@@ -210,26 +207,6 @@ class FlowVLA(nn.Module):
         x = t[:, None, None] * noise + (1 - t[:, None, None]) * actions
         predicted = self.velocity(self.encode(observation), x[:, None], t).squeeze(1)
         return (predicted - (noise - actions)).square().mean(dim=(1, 2))
-
-    def normalise(self, actions: Tensor) -> Tensor:
-        """Robot-normalised (..., 7) to the space of chunks."""
-        return self.action_stats.transform(actions)
-
-    def denormalise(self, actions: Tensor) -> Tensor:
-        """The space of chunks to robot-normalised (..., 7), clipped to [-1, 1]."""
-        return self.action_stats.inverse(actions).clamp(-1, 1)
-
-    def statistics(self) -> Statistics:
-        """See VLA: the 1% and 99% quantiles."""
-        state, action = self.state_stats, self.action_stats
-        return Statistics(state.low, state.high, action.low, action.high)
-
-    def fit_statistics(self, actions: Tensor, state: Tensor, *, keep_loaded: bool) -> None:
-        """See VLA."""
-        if keep_loaded and self._loaded:
-            return
-        self.action_stats.fit(actions)
-        self.state_stats.fit(state)
 
     def trainable(self, stage: Stage) -> dict[str, nn.Parameter]:
         """See VLA: all of it, but for the image encoders in the stage "rl"."""

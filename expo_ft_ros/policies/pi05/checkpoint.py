@@ -10,11 +10,11 @@ from typing import Literal
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from expo_ft_ros.configuration import ConfigError
 from expo_ft_ros.data.files import replacing
+from expo_ft_ros.data.tensor_files import save_tensors
 from expo_ft_ros.policies.pi05.config import SOURCES, weights_file
 
 Layout = Literal["openpi", "lerobot"]
@@ -179,4 +179,5 @@ def write_weights(
     path = folder / "model.safetensors"
     partial = path.with_suffix(".partial")
     with replacing(partial, path):
-        save_file({LAYOUTS[layout] + n: t for n, t in named.items()}, partial, {"format": "pt"})
+        prefixed = {LAYOUTS[layout] + name: tensor for name, tensor in named.items()}
+        save_tensors(partial, prefixed, {"format": "pt"})

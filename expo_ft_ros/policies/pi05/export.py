@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import logging
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,8 @@ from expo_ft_ros.policies.pi05.lora import updates
 from expo_ft_ros.policies.pi05.network import Pi05Network
 from expo_ft_ros.policies.pi05.statistics import write_lerobot_statistics, write_openpi_statistics
 from expo_ft_ros.robots import ViewConfig
+
+_log = logging.getLogger(__name__)
 
 
 def layout_of(name: str) -> Layout:
@@ -78,12 +82,23 @@ def _merged(network: Pi05Network, source: CheckpointFile | None) -> Iterator[tup
     shapes = {name: tuple(value.shape) for name, value in own.items() if ".lora_" not in name}
     learned = {name for name, value in network.named_parameters() if value.requires_grad}
     stored = source.tensors(shapes) if source else ((name, own[name]) for name in shapes)
+    moved = lost = 0.0
     for name, tensor in stored:
-        if name in update:
-            # Onto what is stored: the network may have rounded it.
-            yield name, (tensor.float() + update[name].cpu()).to(tensor.dtype)
-        else:
-            yield name, own[name].to(tensor.dtype) if name in learned else tensor
+        if name not in update and name not in learned:
+            yield name, tensor
+            continue
+        # Onto what is stored: the network may have rounded it.
+        wanted = tensor.float() + update[name].cpu() if name in update else own[name].float()
+        written = wanted.to(tensor.dtype)
+        moved += float((wanted - tensor.float()).square().sum())
+        lost += float((wanted - written.float()).square().sum())
+        yield name, written
+    if lost:
+        _log.warning(
+            "the checkpoint's weights are of lower precision: %.0f%% of what was learned (root "
+            "mean square) is rounded away; begin from one in float32 where that is too much",
+            100 * math.sqrt(lost / moved) if moved else 0.0,
+        )
 
 
 def _variants(config: Pi05Config) -> dict[str, str]:

@@ -13,10 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from expo_ft_ros.data.normalisation import QuantileNormaliser
 from expo_ft_ros.data.types import ACTION_DIM, STATE_DIM
-from expo_ft_ros.policies.base import PolicyInput, Stage, Statistics
-from expo_ft_ros.policies.modules import features_of, fork_module
+from expo_ft_ros.policies.base import PolicyInput, Stage
+from expo_ft_ros.policies.modules import QuantilePolicy, features_of, fork_module
 from expo_ft_ros.policies.pi05.checkpoint import CheckpointFile, random_tensors
 from expo_ft_ros.policies.pi05.config import Pi05Config
 from expo_ft_ros.policies.pi05.export import layout_of, write_checkpoint
@@ -76,7 +75,7 @@ def _load(
     return torch.frombuffer(bytearray(digest.digest()), dtype=torch.uint8)
 
 
-class Pi05(nn.Module):
+class Pi05(QuantilePolicy):
     """pi0.5: images, prompt and state in; chunks of `horizon` x 7 out. Implements `VLA` and
     `Exports`.
 
@@ -99,12 +98,9 @@ class Pi05(nn.Module):
         tokenizer: Tokenizer,
         base: Tensor,
     ) -> None:
-        super().__init__()
+        super().__init__(config.action_floor, config.state_floor)
         self.config, self._views, self._tokenizer = config, tuple(views), tokenizer
         self._order = sorted(range(len(views)), key=lambda v: _ROLES.index(views[v].role))
-        self.state_stats = QuantileNormaliser(STATE_DIM, config.state_floor)
-        self.action_stats = QuantileNormaliser(ACTION_DIM, config.action_floor)
-        self._loaded = False
         self.register_buffer("base", base)
         self.network = network
         if config.lora is not None:
@@ -182,26 +178,6 @@ class Pi05(nn.Module):
 
     def _padded(self, actions: Tensor) -> Tensor:
         return functional.pad(actions, (0, self.noise_dim - ACTION_DIM))
-
-    def normalise(self, actions: Tensor) -> Tensor:
-        """Robot-normalised (..., 7) to the space of chunks."""
-        return self.action_stats.transform(actions)
-
-    def denormalise(self, actions: Tensor) -> Tensor:
-        """The space of chunks to robot-normalised (..., 7), clipped to [-1, 1]."""
-        return self.action_stats.inverse(actions).clamp(-1, 1)
-
-    def statistics(self) -> Statistics:
-        """See VLA: the 1% and 99% quantiles."""
-        state, action = self.state_stats, self.action_stats
-        return Statistics(state.low, state.high, action.low, action.high)
-
-    def fit_statistics(self, actions: Tensor, state: Tensor, *, keep_loaded: bool) -> None:
-        """See VLA."""
-        if keep_loaded and self._loaded:
-            return
-        self.action_stats.fit(actions)
-        self.state_stats.fit(state)
 
     def adopt_statistics(self, checkpoint: Path) -> None:
         """Takes up a checkpoint's statistics, where they are of this robot's numbers; else says

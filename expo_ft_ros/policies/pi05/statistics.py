@@ -9,11 +9,12 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from expo_ft_ros.configuration import ConfigError
 from expo_ft_ros.data.files import replacing, write_atomically
+from expo_ft_ros.data.tensor_files import save_tensors
 from expo_ft_ros.policies.base import Statistics
 
 ASSET = "expo_ft"
@@ -21,6 +22,7 @@ ASSET = "expo_ft"
 
 _NORM_STATS = "norm_stats.json"
 _MARGIN = 1e-6  # openpi adds it to a range: (x - q01) / (q99 - q01 + 1e-6) * 2 - 1
+_QUANTILES = "QUANTILES"  # lerobot's name for this normalisation
 _NORMAL_QUANTILE = 2.326  # the 99% one
 
 _PROCESSORS = {
@@ -78,7 +80,7 @@ def _of_openpi(path: Path) -> tuple[Path, Statistics]:
     state, action = (
         (quantile(part, "q01"), quantile(part, "q99") + _MARGIN) for part in ("state", "actions")
     )
-    return path, Statistics(*state, *action)
+    return _ordered(path, Statistics(*state, *action))
 
 
 def _of_lerobot(processor: Path) -> tuple[Path, Statistics] | None:
@@ -100,7 +102,35 @@ def _of_lerobot(processor: Path) -> tuple[Path, Statistics] | None:
         for part in (_STATE, _ACTION)
         for name in ("q01", "q99")
     )
-    return path, Statistics(low_state, high_state, low_action, high_action)
+    modes = step.get("config", {}).get("norm_map", {})
+    for kind in ("STATE", "ACTION"):
+        if modes.get(kind, _QUANTILES) != _QUANTILES:
+            raise ConfigError(
+                f"{processor}: norm_map.{kind}: expected {_QUANTILES}, found {modes[kind]} (take a "
+                "checkpoint that was trained with quantiles)"
+            )
+    known = Statistics(low_state, high_state, low_action, high_action)
+    return _ordered(path, known)
+
+
+def _ordered(path: Path, known: Statistics) -> tuple[Path, Statistics]:
+    """The statistics, whose upper quantiles lie above the lower ones, by a margin where a number
+    never changed."""
+    ranges = []
+    for part in ("state", "action"):
+        low, high = getattr(known, f"{part}_low"), getattr(known, f"{part}_high")
+        if len(low) != len(high):
+            raise ConfigError(
+                f"{path}: {part}: expected as many numbers of q01 as of q99, found {len(low)} and "
+                f"{len(high)} (compute the statistics anew)"
+            )
+        for at in torch.nonzero(high < low).flatten().tolist():
+            raise ConfigError(
+                f"{path}: {part}: expected q01 up to q99, found {low[at]:g} and {high[at]:g} in "
+                f"dimension {at} (compute the statistics anew)"
+            )
+        ranges += [low, high.maximum(low + _MARGIN * low.abs().clamp_min(1.0))]
+    return path, Statistics(*ranges)
 
 
 def _vector(path: Path, key: str, values: Any) -> Tensor:
@@ -159,7 +189,7 @@ def write_lerobot_statistics(folder: Path, statistics: Statistics, features: Any
     normalisation = {
         "eps": 1e-8,
         "features": features,
-        "norm_map": {"VISUAL": "IDENTITY", "STATE": "QUANTILES", "ACTION": "QUANTILES"},
+        "norm_map": {"VISUAL": "IDENTITY", "STATE": _QUANTILES, "ACTION": _QUANTILES},
     }
     device = {"registry_name": "device_processor", "config": {"device": "cpu", "float_dtype": None}}
     tokenizer = {
@@ -194,4 +224,4 @@ def write_lerobot_statistics(folder: Path, statistics: Statistics, features: Any
         write_atomically(folder / f"{name}.json", {"name": name, "steps": [*before, entry, *after]})
         partial = folder / f"{state_file}.partial"
         with replacing(partial, folder / state_file):
-            save_file(tensors, partial)
+            save_tensors(partial, tensors)

@@ -174,14 +174,9 @@ class EditedCritic(ActorCritic):
         """Q of chunks (B, K, C * 7) by the target's members that are asked, (M, B, K), and what
         they are worth by these, (B, K); the other arguments are those of `select`."""
         features, ensemble = self.features(self.target, visual, state), self.target.ensemble
-        rule = self.config.value
-        if acting and rule.acting_value != "minimum":
+        if acting and self.config.value.acting_value == "mean":
             of_members: Tensor = ensemble(features, chunks)
-            worth = of_members.mean(dim=0)
-            if rule.acting_value == "agreed":
-                gain = of_members - of_members.mean(dim=2, keepdim=True)
-                worth = worth - rule.acting_doubt * gain.std(dim=0, correction=0)
-            return of_members, worth
+            return of_members, of_members.mean(dim=0)
         of_members = ensemble(features, chunks, ensemble.draw(generator))
         return of_members, of_members.amin(dim=0)
 

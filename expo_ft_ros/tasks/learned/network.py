@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from expo_ft_ros.data.files import replacing, write_atomically
 from expo_ft_ros.data.images import resize_image
+from expo_ft_ros.data.tensor_files import save_tensors
 from expo_ft_ros.data.types import ImageArray
-from expo_ft_ros.tasks.learned.files import About, about_path
+from expo_ft_ros.tasks.learned.files import About, about_path, digest
 
 _CHANNELS = (16, 32, 32, 32)
 _HIDDEN, _DROPOUT = 64, 0.3
@@ -69,8 +70,9 @@ def save(net: SuccessNet, about: About, path: Path) -> None:
     """
     partial = path.with_name(f".{path.name}.partial")
     with replacing(partial, path):
-        save_file(net.state_dict(), partial)
-    write_atomically(about_path(path), about.model_dump(mode="json"))
+        save_tensors(partial, net.state_dict())
+    sealed = about.model_copy(update={"sha256": digest(path)})
+    write_atomically(about_path(path), sealed.model_dump(mode="json"))
 
 
 def load(path: Path, about: About) -> SuccessNet:

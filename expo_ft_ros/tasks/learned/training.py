@@ -157,7 +157,9 @@ def _augmented(images: Tensor, rng: np.random.Generator) -> Tensor:
 def measure(
     net: SuccessNet, episodes: Sequence[Labelled], threshold: float, hold_steps: int
 ) -> tuple[Confusion, Confusion]:
-    """How often a net is right on episodes, by observation and by episode.
+    """How often a net is right on episodes, by observation and by episode. One that is called a
+    success while it shows none yet counts twice, as called wrongly and as missed: live it would
+    have ended there.
 
     Args:
         net: The net.
@@ -171,8 +173,10 @@ def measure(
         for truth, which in enumerate((episode.others, episode.positives)):
             frames[truth] += np.bincount(called[which].astype(int), minlength=2)
         hold = Hold(hold_steps)
-        found = any(hold("" if one else "missing") for one in called)
-        trials[int(episode.success), int(found)] += 1
+        at = next((i for i, one in enumerate(called) if hold("" if one else "missing")), None)
+        early = episode.success and at is not None and at < len(episode.others)
+        trials[int(episode.success), int(at is not None and not early)] += 1
+        trials[0, 1] += int(early)
     return _confusion(frames), _confusion(trials)
 
 
@@ -188,7 +192,6 @@ def _confusion(counts: NDArray[np.int64]) -> Confusion:
 
 
 def about(
-    net: SuccessNet,
     task: str,
     views: Sequence[str],
     learned: Sequence[Labelled],
@@ -200,7 +203,6 @@ def about(
         task=task,
         views=tuple(views),
         image_size=learned[0].images.shape[2],
-        tensors={name: tuple(tensor.shape) for name, tensor in net.state_dict().items()},
         episodes={"success": successes, "failure": len(learned) - successes},
         frames=found[0],
         trials=found[1],
