@@ -76,10 +76,16 @@ def format_duration(seconds: float | None) -> str:
 
 def format_line(status: Mapping[str, Any]) -> str:
     """A status in one plain line."""
-    stage = str(status.get("stage", ""))
-    parts = [STAGES.get(stage, stage)]
+    parts = [_stage_words(status)]
     parts += [value if name == "note" else f"{name} {value}" for name, value in status_rows(status)]
     return ", ".join(parts)
+
+
+def _stage_words(status: Mapping[str, Any]) -> str:
+    stage = str(status.get("stage", ""))
+    if stage == "rl" and status.get("learns") is False:
+        return "the policy at work, nothing learns"
+    return STAGES.get(stage, stage)
 
 
 def evaluation_of(summary: Mapping[str, Any], stage: str) -> tuple[int, int] | None:
@@ -234,12 +240,11 @@ class Display:
             return None
 
     def _panel(self, status: Mapping[str, Any]) -> Panel:
-        stage = str(status.get("stage", ""))
         table = Table.grid(padding=(0, 2))
         table.add_column(style="dim")
         table.add_column()
         progress = finite(status.get("stage_progress")) or 0.0
-        table.add_row("stage", Text(STAGES.get(stage, stage), style="bold"))
+        table.add_row("stage", Text(_stage_words(status), style="bold"))
         table.add_row("", ProgressBar(total=1.0, completed=min(1.0, progress), width=40))
         for name, value in status_rows(status):
             table.add_row(name, Text(value))
@@ -268,7 +273,7 @@ def status_rows(status: Mapping[str, Any]) -> list[tuple[str, str]]:
     ):
         value = finite(status.get(key))
         if value is not None and done:
-            helped = key == "success_rate" and status.get("stage") == "rl"
+            helped = key == "success_rate" and bool(finite(status.get("intervention_rate")))
             rows.append((name, f"{value:.0%}" + (" (with help)" if helped else "")))
     for key, name, form in (
         ("control_hz", "control", "{:.1f} Hz"),

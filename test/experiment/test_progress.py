@@ -206,3 +206,14 @@ def test_a_note_that_counts_is_one_note():
 )
 def test_the_time_left_in_words(status, words):
     assert time_left(status) == words
+
+
+def test_a_run_that_learns_nothing_and_help_that_nobody_gave_are_not_told():
+    """As of a demo."""
+    status = {"stage": "rl", "learns": False, "stage_episodes": 3, "success_rate": 1.0}
+    line = format_line(status | {"intervention_rate": 0.0})
+    assert line.startswith("the policy at work, nothing learns, episodes 3, ")
+    assert "with help" not in line
+    helped = format_line({**status, "learns": True, "intervention_rate": 0.2})
+    assert helped.startswith("reinforcement learning online, ")
+    assert "success of last 20 100% (with help), steps by a human 20%" in helped
