@@ -139,8 +139,9 @@ class Keyboard:
             self._deaf_until = now + self._config.quiet
 
     def release(self) -> None:
-        """No key is held."""
+        """No key is held, Backspace neither."""
         self._until = [-float("inf")] * len(_PAIRS)
+        self._redo_until = -float("inf")
 
     def reading(self, now: float) -> tuple[list[float], list[int]]:
         """Six axes in [-1, 1], as `AXES` has them, and four buttons, 0 or 1: close, open, hold,

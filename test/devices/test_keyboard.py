@@ -26,6 +26,7 @@ chunks = st.lists(
         st.one_of(
             st.binary(max_size=8),
             st.sampled_from([bytes([key]) for key in KEYS + KEYS.upper()] + [b" ", *ARROWS]),
+            st.sampled_from([b"\x7f", b"\x08"]),
         ),
     ),
     max_size=30,
