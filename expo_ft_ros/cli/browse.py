@@ -56,7 +56,7 @@ def main(words: Sequence[str]) -> int:
         host=wanted.host,
         port=wanted.port,
         token=console_token(),
-        heights=make_classifier(task).heights,
+        classifier=make_classifier(task),
     )
     print(
         f"episodes of {run}: {console_address(wanted.host, wanted.port)} (Ctrl-C ends it)",

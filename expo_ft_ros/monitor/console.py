@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -25,6 +24,7 @@ from expo_ft_ros.monitor.training_tab import TrainingTab
 from expo_ft_ros.monitor.view import View
 from expo_ft_ros.robots import RobotLimits
 from expo_ft_ros.tasks import TaskConfig
+from expo_ft_ros.tasks.reward import Classifier
 
 # Where a scene is looked at from, and where to, from the middle of the workspace [m]: from a side
 # where no simulated camera is; on a narrow screen the panel covers the lower part.
@@ -56,11 +56,11 @@ class Console:
         port: int,
         token: str = "",
         recordings: Recordings | None = None,
-        heights: Mapping[str, float] = MappingProxyType({}),
+        classifier: Classifier,
     ) -> None:
         """actions: as of `controls.Controls`; limits: what an action of 1 means;
         view_names: of the robot, in order; host, port, token: as of `auth_proxy.AuthProxy`;
-        recordings: of the run; heights: as of a classifier, name -> [m].
+        recordings: of the run; classifier: of the task, whose marks and heights are shown.
 
         Raises ConfigError as `AuthProxy`.
         """
@@ -77,7 +77,7 @@ class Console:
         self._last: View | None = None
         self._failed = False
         self._player: Player | None = None
-        self._build(task, limits, view_names, recordings, heights)
+        self._build(task, limits, view_names, recordings, classifier)
         if self._player is not None:
             pages[episodes_page.PAGE] = episodes_page.page()
             talks[episodes_page.SOCKET] = self._player.talk
@@ -137,10 +137,10 @@ class Console:
         limits: RobotLimits,
         view_names: Sequence[str],
         recordings: Recordings | None,
-        heights: Mapping[str, float],
+        classifier: Classifier,
     ) -> None:
         server, gui = self._server, self._server.gui
-        dress(server, task, heights)
+        dress(server, task, classifier.heights)
         self._scene = Scene(server.scene, "/live")
 
         tabs = gui.add_tab_group()
@@ -153,7 +153,7 @@ class Console:
         with tabs.add_tab("Health"):
             self._health = gui.add_html("")
         if recordings is not None:
-            self._player = Player(server, tabs, task, limits, recordings, self._scene)
+            self._player = Player(server, tabs, task, limits, recordings, classifier, self._scene)
         gui.main_panel.dock_right()
         gui.main_panel.set_width(360)
 

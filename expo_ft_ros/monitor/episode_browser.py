@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from html import escape
 
 from expo_ft_ros.monitor import controls_page, episodes_page
@@ -13,6 +12,7 @@ from expo_ft_ros.monitor.playback import Player, Recordings
 from expo_ft_ros.monitor.server import HiddenServer, page
 from expo_ft_ros.robots import RobotLimits
 from expo_ft_ros.tasks import TaskConfig
+from expo_ft_ros.tasks.reward import Classifier
 
 
 class EpisodeBrowser:
@@ -28,18 +28,18 @@ class EpisodeBrowser:
         host: str = "127.0.0.1",
         port: int,
         token: str = "",
-        heights: Mapping[str, float],
+        classifier: Classifier,
     ) -> None:
         """name: of the run; limits: what an action of 1 meant in it; host, port, token: as of
-        `auth_proxy.AuthProxy`; heights: as of a classifier, name -> [m].
+        `auth_proxy.AuthProxy`; classifier: as of `Console`.
 
         Raises ConfigError as `AuthProxy`.
         """
         self._server = HiddenServer(name)
         gui = self._server.gui
-        dress(self._server, task, heights)
+        dress(self._server, task, classifier.heights)
         tabs = gui.add_tab_group()
-        self._player = Player(self._server, tabs, task, limits, recordings)
+        self._player = Player(self._server, tabs, task, limits, recordings, classifier)
         gui.main_panel.dock_right()
         gui.main_panel.set_width(400)
         pages = {

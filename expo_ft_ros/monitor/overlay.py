@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import cv2
 import numpy as np
 
 from expo_ft_ros.data.types import ImageArray
 from expo_ft_ros.monitor.paths import Colour
-from expo_ft_ros.tasks.reward import Marks
+from expo_ft_ros.tasks.reward import Classifier, Marks
 
 MASK: Colour = (255, 0, 255)
 REGION: Colour = (0, 255, 255)
@@ -21,6 +23,23 @@ def enlarged(image: ImageArray) -> ImageArray:
     a whole number of times."""
     scale = max(1, _LARGEST // max(image.shape[:2]))
     return np.repeat(np.repeat(image, scale, axis=0), scale, axis=1)
+
+
+def marks_of(images: Mapping[str, ImageArray], classifier: Classifier) -> Mapping[str, Marks]:
+    """What a classifier looks at, view -> marks; nothing on images of a recording that lacks a view
+    that the classifier names. images: view -> (h, w, 3) RGB."""
+    try:
+        return classifier.marks(images)
+    except KeyError:
+        return {}
+
+
+def marked_images(
+    images: Mapping[str, ImageArray], classifier: Classifier
+) -> dict[str, ImageArray]:
+    """New images as `enlarged`, with what a classifier looks at; images: view -> (h, w, 3) RGB."""
+    marks = marks_of(images, classifier)
+    return {name: draw_marks(image, marks.get(name)) for name, image in images.items()}
 
 
 def draw_marks(image: ImageArray, marks: Marks | None) -> ImageArray:

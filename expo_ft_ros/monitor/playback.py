@@ -31,6 +31,7 @@ from expo_ft_ros.recording.episode_store import DISCARDED
 from expo_ft_ros.recording.recorded_episode import RecordedEpisode, read_recorded
 from expo_ft_ros.robots import RobotLimits
 from expo_ft_ros.tasks import TaskConfig
+from expo_ft_ros.tasks.reward import Classifier
 
 LABELS, DISCARD, RESTORE = ("success", "failure"), "discard", "restore"
 """What an operator can say of an episode."""
@@ -87,10 +88,12 @@ class Player:
         task: TaskConfig,
         limits: RobotLimits,
         recordings: Recordings,
+        classifier: Classifier,
         live: Scene | None = None,
     ) -> None:
-        """tabs: which get one more; live: what happens now, hidden meanwhile; None: nothing."""
-        self._limits, self._words = limits, recordings.words
+        """tabs: which get one more; classifier: as of `recorded_view`; live: what happens now,
+        hidden meanwhile; None: nothing."""
+        self._limits, self._words, self._classifier = limits, recordings.words, classifier
         self._server, self._task, self._live = server, task, live
         self._scene = Scene(server.scene, "/recorded", visible=False)
         low, high = np.array(task.workspace.low), np.array(task.workspace.high)
@@ -273,7 +276,9 @@ class Player:
             return
         self._drawn = self._step
         recorded = self._played.recorded
-        view = recorded_view(recorded, self._step, self._limits, self._task, self.cameras)
+        view = recorded_view(
+            recorded, self._step, self._limits, self._task, self._classifier, self.cameras
+        )
         with self._server.atomic():
             self._scene.show(view)
         self._feed.tell(

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -15,13 +14,14 @@ from numpy.typing import NDArray
 from expo_ft_ros.control.episode_machine import EpisodeSnapshot
 from expo_ft_ros.data.types import GRIPPER, FloatArray, Source
 from expo_ft_ros.monitor.intent import draw_intent
-from expo_ft_ros.monitor.overlay import enlarged
+from expo_ft_ros.monitor.overlay import marked_images
 from expo_ft_ros.monitor.paths import gripper_changes, tool_paths
 from expo_ft_ros.monitor.projection import Camera
 from expo_ft_ros.monitor.view import View
 from expo_ft_ros.recording.recorded_episode import RecordedEpisode
 from expo_ft_ros.robots import RobotLimits
 from expo_ft_ros.tasks import TaskConfig
+from expo_ft_ros.tasks.reward import Classifier
 
 
 def recorded_view(
@@ -29,12 +29,13 @@ def recorded_view(
     step: int,
     limits: RobotLimits,
     task: TaskConfig,
+    classifier: Classifier,
     cameras: Mapping[str, Camera] = MappingProxyType({}),
 ) -> View:
     """What there was to see when `step` steps were done, from 0 to the episode's length.
 
-    cameras: by the names of views, which they took; on those images is drawn what the policy was
-    about to do, without any the images are as they were recorded.
+    classifier: the task's, whose marks are on the images as they were while it went on; cameras: by
+    the names of views, which they took; on those images is also what the policy was about to do.
     """
     episode, outcome = recorded.episode, recorded.episode.outcome
     state = episode.state[step]
@@ -65,16 +66,15 @@ def recorded_view(
         joints=recorded.joints[step],
         executed=episode.state[: step + 1, :3].astype(np.float64),
         sources=np.concatenate([episode.source[:1], episode.source[:step]]),
-        images={name: images[step] for name, images in episode.views.items()},
+        images=marked_images(
+            {name: images[step] for name, images in episode.views.items()}, classifier
+        ),
         cameras={name: camera for name, camera in cameras.items() if name in episode.views},
         **seen,
     )
-    if not view.cameras:
-        return view
-    drawn = {name: enlarged(image) for name, image in view.images.items()}
     for name, camera in view.cameras.items():
-        draw_intent(drawn[name], view, camera)
-    return replace(view, images=drawn)
+        draw_intent(view.images[name], view, camera)
+    return view
 
 
 def _quaternion(columns: FloatArray) -> NDArray[np.float64]:

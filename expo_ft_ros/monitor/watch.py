@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from expo_ft_ros.control.episode_machine import EpisodeSnapshot, State
-from expo_ft_ros.data.rotation import TOOL_DOWN
 from expo_ft_ros.data.types import (
     GRIPPER,
     Candidates,
@@ -24,7 +23,7 @@ from expo_ft_ros.data.types import (
     Step,
 )
 from expo_ft_ros.monitor.intent import draw_intent
-from expo_ft_ros.monitor.overlay import draw_marks, write_below
+from expo_ft_ros.monitor.overlay import marked_images, write_below
 from expo_ft_ros.monitor.paths import gripper_changes, tool_paths
 from expo_ft_ros.monitor.projection import Camera
 from expo_ft_ros.monitor.training import Training
@@ -226,9 +225,7 @@ class Watch:
         if any(name not in self._seen for name in self._view_names):
             return {}
         seen = {name: self._seen[name] for name in self._view_names}
-        proprio = Proprio(np.zeros(3), TOOL_DOWN, 0.0)  # marks are of pixels
-        marks = self._classifier.marks(Observation(0, 0.0, seen, proprio, ""))
-        images = {name: draw_marks(image, marks.get(name)) for name, image in seen.items()}
+        images = marked_images(seen, self._classifier)
         for name, camera in view.cameras.items():
             draw_intent(images[name], view, camera)
         write_below(images[self._view_names[0]], view.reward)

@@ -179,7 +179,7 @@ class MonitorNode(GraphNode[MonitorParameters]):
             port=wanted.console_port,
             token=console_token(),
             recordings=Recordings(run / "episodes", words_of(run)) if run is not None else None,
-            heights=self._classifier.heights,
+            classifier=self._classifier,
         )
         # Not console.url: a log holds no token.
         address = console_address(wanted.console_host, wanted.console_port)

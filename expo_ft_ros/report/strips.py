@@ -12,9 +12,11 @@ from matplotlib.figure import Figure
 
 from expo_ft_ros.data.episode import Episode
 from expo_ft_ros.data.types import CandidateKind, ImageArray, Source
+from expo_ft_ros.monitor.overlay import marked_images
 from expo_ft_ros.recording.recorded_episode import RecordedEpisode, read_recorded
 from expo_ft_ros.report.drawing import BLUE, HUMAN, PURPLE, SKY, VERMILION, new_figure, styled
 from expo_ft_ros.report.run_data import RunData
+from expo_ft_ros.tasks.reward import Classifier
 
 FRAMES = 8
 CHOSEN_KINDS = {
@@ -47,10 +49,13 @@ def newest(run: RunData, *, success: bool) -> RecordedEpisode | None:
 
 @styled
 def q_strip(
-    recorded: RecordedEpisode, control_hz: float, limits: tuple[float, float] | None
+    recorded: RecordedEpisode,
+    control_hz: float,
+    limits: tuple[float, float] | None,
+    classifier: Classifier | None = None,
 ) -> Figure:
     """Frames of each camera along an episode, and under them Q where a critic said any; limits: of
-    the Q axis."""
+    the Q axis; classifier: whose marks are on the frames."""
     episode, views = recorded.episode, recorded.episode.views
     figure = new_figure((1.7 if recorded.valued else 0.4) + 0.95 * len(views))
     ratios = [1] * len(views) + [1.5 if recorded.valued else 0.12]
@@ -60,10 +65,13 @@ def q_strip(
     count = len(episode)
     # Each frame is of the middle of the time that it stands above.
     steps = [int((place + 0.5) * count / FRAMES) for place in range(FRAMES)]
-    for row, (view, images) in enumerate(views.items()):
+    frames = [{view: images[step] for view, images in views.items()} for step in steps]
+    if classifier is not None:
+        frames = [marked_images(images, classifier) for images in frames]
+    for row, view in enumerate(views):
         for column, step in enumerate(steps):
             axes = figure.add_subplot(grid[row, column])
-            _frame(axes, images[step], driven=episode.source[step] == Source.HUMAN)
+            _frame(axes, frames[column][view], driven=episode.source[step] == Source.HUMAN)
             if column == 0:
                 axes.set_ylabel(view)
             if row == 0:

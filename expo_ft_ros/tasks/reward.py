@@ -10,7 +10,7 @@ from typing import Annotated, Protocol
 from pydantic import Field
 from pydantic.fields import FieldInfo
 
-from expo_ft_ros.data.types import Observation, Verdict
+from expo_ft_ros.data.types import ImageArray, Observation, Verdict
 from expo_ft_ros.tasks.colours import Box, MaskArray
 from expo_ft_ros.tasks.config import NAME
 
@@ -46,8 +46,9 @@ class Classifier(Protocol):
     def __call__(self, obs: Observation) -> Verdict:
         """Returns the sparse reward (0 or 1) of the action that led to obs."""
 
-    def marks(self, obs: Observation) -> Mapping[str, Marks]:
-        """What it looks at, for the operator: view -> marks; changes nothing."""
+    def marks(self, images: Mapping[str, ImageArray]) -> Mapping[str, Marks]:
+        """What it looks at, for the operator: view -> marks, of images (h, w, 3) RGB by the names
+        of views, all of the robot's; changes nothing."""
 
     @property
     def heights(self) -> Mapping[str, float]:

@@ -23,6 +23,7 @@ from expo_ft_ros.monitor.view import Diagnostic, LearningView, Level, SessionVie
 from expo_ft_ros.recording.episode_store import load_episode
 from expo_ft_ros.robots import load_robot
 from expo_ft_ros.tasks import load_task
+from expo_ft_ros.tasks.classifiers import make_classifier
 from support.browser import DESKTOP, PHONE, Visit, wait_until
 from support.episodes import VIEWS
 from support.runs import make_run
@@ -31,6 +32,7 @@ from support.views import make_view
 LIMITS = load_robot("sim").limits
 
 TASK = load_task("cube_pick")
+CLASSIFIER = make_classifier(TASK)
 TOKEN = "sixteen-letters_0"
 HOSTILE = '<img src=x onerror="window.taken=1"><script>window.taken=1</script>'
 
@@ -42,7 +44,7 @@ class Played:
         self.calls: list[str] = []
         self.answers: dict[str, object] = {}
         actions = {name: self._action(name) for name in BUTTONS}
-        shown = {"port": 0, "heights": {"lifted": 0.12}, **options}
+        shown = {"port": 0, "classifier": CLASSIFIER, **options}
         self.console = Console(actions, TASK, LIMITS, VIEWS, **shown)
         self.view = make_view()
         self._over, self._paused = threading.Event(), False

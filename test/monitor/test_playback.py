@@ -23,6 +23,7 @@ from expo_ft_ros.monitor.playback import Recordings
 from expo_ft_ros.recording.episode_store import UNCOUNTED, set_aside
 from expo_ft_ros.robots import load_robot
 from expo_ft_ros.tasks import load_task
+from expo_ft_ros.tasks.classifiers import make_classifier
 from support.episodes import VIEWS
 from support.recordings import record
 from support.runs import make_run
@@ -70,6 +71,7 @@ def page(run) -> Iterator[Page]:
         VIEWS,
         port=0,
         recordings=Recordings(run / "episodes", words_of(run)),
+        classifier=make_classifier(load_task("cube_pick")),
     )
     with connect(f"ws{console.url.removeprefix('http').rstrip('/')}{SOCKET}") as connection:
         yield Page(connection)

@@ -12,12 +12,15 @@ pytest.importorskip("rclpy", reason="ROS 2's rclpy is not installed")
 pytest.importorskip("expo_ft_ros.msg", reason="the messages are not built")
 
 from expo_ft_ros.data.types import Source
+from expo_ft_ros.monitor.overlay import REGION
 from expo_ft_ros.recording.episode_store import relabel
 from expo_ft_ros.recording.recorded_episode import read_choices, read_recorded
 from expo_ft_ros.report.drawing import HUMAN
 from expo_ft_ros.report.learning import edits_of
 from expo_ft_ros.report.run_data import read_run
 from expo_ft_ros.report.strips import newest, q_limits, q_strip
+from expo_ft_ros.tasks import load_task
+from expo_ft_ros.tasks.classifiers import make_classifier
 from support.pages import assert_alone, report
 from support.recordings import COLOURS, SIDE, choice, record
 from support.runs import line, make_run
@@ -57,6 +60,16 @@ def test_the_edits_of_a_recorded_episode(run):
 def test_the_newest_success_with_values_is_shown(run):
     assert newest(run, success=True).episode.outcome.episode == 2
     assert newest(run, success=False).episode.outcome.episode == 3
+
+
+def test_the_strip_has_what_the_classifier_looks_at(run):
+    recorded = newest(run, success=True)
+    plain = [axes.images[0].get_array() for axes in q_strip(recorded, 10.0, None).axes[:-1]]
+    classifier = make_classifier(load_task("candy_scoop"))
+    figure = q_strip(recorded, 10.0, None, classifier)
+    for axes, before in zip(figure.axes[:-1], plain, strict=True):
+        assert not (before == REGION).all(axis=-1).any()
+        assert (axes.images[0].get_array() == REGION).all(axis=-1).any()
 
 
 def test_a_label_of_the_operator_counts(run):

@@ -30,7 +30,7 @@ from collections.abc import Mapping
 from pydantic import Field
 
 from expo_ft_ros.configuration import Config
-from expo_ft_ros.data.types import Observation, Verdict
+from expo_ft_ros.data.types import ImageArray, Observation, Verdict
 from expo_ft_ros.tasks.reward import HoldSteps, Marks
 
 
@@ -51,7 +51,7 @@ class Classifier:
         done = self._count >= self._wanted.hold_steps
         return Verdict(float(done), done, "low" if self._count else "high")
 
-    def marks(self, obs: Observation) -> Mapping[str, Marks]:
+    def marks(self, images: Mapping[str, ImageArray]) -> Mapping[str, Marks]:
         return {}
 
     @property

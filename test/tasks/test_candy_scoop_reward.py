@@ -90,7 +90,7 @@ def test_it_looks_at_the_views_that_its_parameters_name() -> None:
     classifier = judge(hand_view="hand", scene_view="left")
     classifier.reset(track[0])
     assert [classifier(each).success for each in track[1:]] == [False, False, False, True]
-    assert {name: list(m.regions) for name, m in classifier.marks(track[0]).items()} == {
+    assert {name: list(m.regions) for name, m in classifier.marks(track[0].views).items()} == {
         "left": ["target", "bin"],
         "hand": ["scoop"],
     }

@@ -141,7 +141,7 @@ def test_it_looks_at_the_view_that_its_parameters_name() -> None:
     classifier = judge(scene_view="left")
     classifier.reset(track[0])
     assert [classifier(each).success for each in track[1:]] == [False, False, True]
-    marks = classifier.marks(track[0])
+    marks = classifier.marks(track[0].views)
     assert {name: list(mark.regions) for name, mark in marks.items()} == {"left": ["pan"]}
     mask = marks["left"].mask
     assert mask is not None

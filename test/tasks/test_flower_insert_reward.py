@@ -116,7 +116,7 @@ def test_the_operator_is_asked_where_the_flower_is_gone() -> None:
 def test_it_shows_what_it_looks_at() -> None:
     classifier = judge(hand_view="hand", scene_view="left")
     images = {"hand": IN.views["wrist"], "left": IN.views["side"]}
-    marks = classifier.marks(Observation(0, 0.0, images, IN.proprio, ""))
+    marks = classifier.marks(images)
     assert {view: list(mark.regions) for view, mark in marks.items()} == {
         "left": ["below the mouth"],
         "hand": ["into the mouth"],

@@ -95,7 +95,7 @@ def tried(folder: Path, name: str, text: str) -> None:
     classifier = make_classifier(task)
     classifier.reset(seen)
     assert classifier(seen).value in (0.0, 1.0)
-    classifier.marks(seen)
+    classifier.marks(seen.views)
 
 
 def places(data: Any, here: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:

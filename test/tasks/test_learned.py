@@ -168,7 +168,7 @@ def test_a_task_chooses_it_and_it_judges_what_lasts(weights, world, monkeypatch,
     assert [one.success for one in said] == [False, False, False, False, True]
     assert "for 1 of 2 steps" in said[1].reason
     assert "not 50%" in said[0].reason
-    assert judge.marks(first) == judge.heights == {}
+    assert judge.marks(first.views) == judge.heights == {}
 
 
 def test_weights_that_can_not_be_read_are_refused_with_the_task(weights, tmp_path) -> None:

@@ -137,9 +137,7 @@ def test_both_balls_are_wanted_back_once_one_has_moved() -> None:
 
 
 def test_it_shows_balls_bed_and_pockets() -> None:
-    marks = judge(view="top").marks(
-        Observation(0, 0.0, {"top": START.views["side"]}, START.proprio, "")
-    )
+    marks = judge(view="top").marks({"top": START.views["side"]})
     assert list(marks["top"].regions) == ["bed", "pocket 1", "pocket 2"]
     assert marks["top"].mask is not None
     assert marks["top"].mask.sum() == 2 * 29  # two discs of radius 3
@@ -170,7 +168,7 @@ def test_it_places_both_balls_within_two_millimetres(task: TaskConfig, world: Wo
     assert len(scale["image"]) == 4
     for seed in range(4):
         world.reset(seed)
-        mask = classifier.marks(observe(world, images=True))["side"].mask
+        mask = classifier.marks(world.images())["side"].mask
         assert mask is not None
         for name in ("white", "black"):
             at = world.objects()[name][0]

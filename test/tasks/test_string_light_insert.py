@@ -102,7 +102,7 @@ def test_reason_says_what_is_missing_and_marks_where_it_looks() -> None:
     classifier.reset(OFF)
     assert classifier(seen(0.1)).reason == "light off: over 10% more of the bulbs' region, not 30%"
     assert classifier(ON).reason == "light on for 1 of 2 steps"
-    marks = classifier.marks(ON)["side"]
+    marks = classifier.marks(ON.views)["side"]
     assert list(marks.regions) == ["bulbs"]
     assert marks.mask is not None
     assert marks.mask.mean() == pytest.approx(0.3)

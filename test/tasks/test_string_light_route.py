@@ -103,7 +103,7 @@ def test_reason_says_what_is_missing_and_marks_where_it_looks() -> None:
     assert classifier(HELD).reason == "gripper closed: 22 mm of 45 mm"
     assert classifier(seen(0.75, x=0.25)).reason.startswith("bulb not seen: over 0.00% of the")
     assert classifier(HUNG).reason == "hangs for 1 of 2 steps"
-    marks = classifier.marks(HUNG)["side"]
+    marks = classifier.marks(HUNG.views)["side"]
     assert marks.regions["hung"] == pytest.approx((0.5, 0.0, 1.0, 0.4))
     assert marks.mask is not None
     assert marks.mask.sum() == 24

@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from pydantic import Field, model_validator
 
 from expo_ft_ros.configuration import Config
-from expo_ft_ros.data.types import Observation, Verdict
+from expo_ft_ros.data.types import ImageArray, Observation, Verdict
 from expo_ft_ros.tasks.colours import (
     WHOLE,
     ColourRange,
@@ -117,7 +117,7 @@ class Classifier:
             return Verdict(1.0, True, reason, human_reset)
         return Verdict(0.0, False, reason or "poured, to be confirmed", human_reset)
 
-    def marks(self, obs: Observation) -> Mapping[str, Marks]:
+    def marks(self, images: Mapping[str, ImageArray]) -> Mapping[str, Marks]:
         """See reward.Classifier."""
         config = self._config
         looks_at = {
@@ -125,8 +125,7 @@ class Classifier:
             config.hand_view: {"scoop": config.scoop_region},
         }
         return {
-            view: Marks(self._candies(obs.views[view]), regions)
-            for view, regions in looks_at.items()
+            view: Marks(self._candies(images[view]), regions) for view, regions in looks_at.items()
         }
 
     @property

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pydantic import Field, model_validator
 
 from expo_ft_ros.configuration import Config
-from expo_ft_ros.data.types import Observation, Verdict
+from expo_ft_ros.data.types import ImageArray, Observation, Verdict
 from expo_ft_ros.tasks.conditions import Hold
 from expo_ft_ros.tasks.reward import HoldSteps, Marks
 
@@ -101,7 +101,7 @@ class Classifier:
             return "closed in the air"
         return "" if stalled else "gripper still moving"
 
-    def marks(self, obs: Observation) -> Mapping[str, Marks]:
+    def marks(self, images: Mapping[str, ImageArray]) -> Mapping[str, Marks]:
         """See reward.Classifier; it looks at no image."""
         return {}
 

@@ -100,7 +100,7 @@ class Classifier:
 
     def reset(self, obs: Observation) -> None:
         """See reward.Classifier. Here the egg has to be seen: its side up is remembered."""
-        egg = self._look(obs)
+        egg = self._look(obs.views)
         config = self._config
         self._yolk_was_up = egg.yolk >= (config.yolk_up + config.yolk_down) / 2
         self._before = None
@@ -109,7 +109,7 @@ class Classifier:
 
     def __call__(self, obs: Observation) -> Verdict:
         """See reward.Classifier; reason says what is missing."""
-        config, egg = self._config, self._look(obs)
+        config, egg = self._config, self._look(obs.views)
         self._shares.append(egg.share)
         human_reset = "put the egg into the pan" if max(self._shares) < config.lost else ""
         reason = self._missing(egg, float(obs.proprio.position[2]))
@@ -120,10 +120,10 @@ class Classifier:
         lasting = f"flipped for {self._hold.count} of {config.hold_steps} steps"
         return Verdict(0.0, False, reason or lasting, human_reset)
 
-    def marks(self, obs: Observation) -> Mapping[str, Marks]:
+    def marks(self, images: Mapping[str, ImageArray]) -> Mapping[str, Marks]:
         """See reward.Classifier."""
         config = self._config
-        return {config.scene_view: Marks(self._look(obs).mask, {"pan": config.pan_region})}
+        return {config.scene_view: Marks(self._look(images).mask, {"pan": config.pan_region})}
 
     @property
     def heights(self) -> Mapping[str, float]:
@@ -151,8 +151,8 @@ class Classifier:
         either = int((mask | self._before).sum())
         return bool((mask & self._before).sum() >= self._config.still * either)
 
-    def _look(self, obs: Observation) -> Egg:
-        image = obs.views[self._config.scene_view]
+    def _look(self, images: Mapping[str, ImageArray]) -> Egg:
+        image = images[self._config.scene_view]
         pan = _ellipse(image, self._config.pan_region)
         mask: MaskArray = self._is_egg(image) & pan
         count = int(mask.sum())

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pydantic import Field, model_validator
 
 from expo_ft_ros.configuration import Config
-from expo_ft_ros.data.types import Observation, Verdict
+from expo_ft_ros.data.types import ImageArray, Observation, Verdict
 from expo_ft_ros.tasks.colours import (
     WHOLE,
     ColourRange,
@@ -107,7 +107,7 @@ class Classifier:
             return f"stem beside the mouth: {beside:.2%} of {config.hand_view}"
         return ""
 
-    def marks(self, obs: Observation) -> Mapping[str, Marks]:
+    def marks(self, images: Mapping[str, ImageArray]) -> Mapping[str, Marks]:
         """See reward.Classifier."""
         config = self._config
         looks_at = {
@@ -115,7 +115,7 @@ class Classifier:
             config.hand_view: {"into the mouth": config.above_region},
         }
         return {
-            view: Marks(self._stem(obs.views[view]), regions) for view, regions in looks_at.items()
+            view: Marks(self._stem(images[view]), regions) for view, regions in looks_at.items()
         }
 
     @property

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from expo_ft_ros.configuration import Config
-from expo_ft_ros.data.types import Observation, Verdict
+from expo_ft_ros.data.types import ImageArray, Observation, Verdict
 from expo_ft_ros.tasks.reward import Marks
 
 
@@ -34,7 +34,7 @@ class Classifier:
         """See reward.Classifier; never a success by itself."""
         return Verdict(0.0, False, "the operator marks success")
 
-    def marks(self, obs: Observation) -> Mapping[str, Marks]:
+    def marks(self, images: Mapping[str, ImageArray]) -> Mapping[str, Marks]:
         """See reward.Classifier; it looks at nothing."""
         return {}
 

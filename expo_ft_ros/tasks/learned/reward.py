@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pydantic import Field, field_validator
 
 from expo_ft_ros.configuration import Config, FileBeside
-from expo_ft_ros.data.types import Observation, Verdict
+from expo_ft_ros.data.types import ImageArray, Observation, Verdict
 from expo_ft_ros.tasks.conditions import Hold
 from expo_ft_ros.tasks.learned.files import read_about
 from expo_ft_ros.tasks.reward import HoldSteps, Marks
@@ -70,7 +70,7 @@ class Classifier:
         lasting = f"{said} for {self._hold.count} of {self._config.hold_steps} steps"
         return Verdict(0.0, False, lasting if self._hold.count else missing)
 
-    def marks(self, obs: Observation) -> Mapping[str, Marks]:
+    def marks(self, images: Mapping[str, ImageArray]) -> Mapping[str, Marks]:
         """See reward.Classifier; it looks at all of its views alike."""
         return {}
 

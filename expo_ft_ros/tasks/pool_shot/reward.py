@@ -18,7 +18,7 @@ from pydantic import Field
 
 from expo_ft_ros.configuration import Config
 from expo_ft_ros.data.rotation import matrix_of
-from expo_ft_ros.data.types import Observation, Proprio, Verdict
+from expo_ft_ros.data.types import ImageArray, Observation, Proprio, Verdict
 from expo_ft_ros.robots.config import Vector as Vector3
 from expo_ft_ros.tasks.blobs import Blob, blobs, largest
 from expo_ft_ros.tasks.colours import WHOLE, ColourRange, Colours, MaskArray, Region
@@ -141,9 +141,9 @@ class Classifier:
             return "the white ball is in a pocket" if gone else "the white ball isn't seen"
         return ""
 
-    def marks(self, obs: Observation) -> Mapping[str, Marks]:
+    def marks(self, images: Mapping[str, ImageArray]) -> Mapping[str, Marks]:
         """See reward.Classifier."""
-        config, image = self._config, obs.views[self._config.view]
+        config, image = self._config, images[self._config.view]
         regions = {f"pocket {i}": box for i, box in enumerate(config.pocket_regions, start=1)}
         mask = self._white(image) | self._black(image)
         return {config.view: Marks(mask, {"bed": config.bed_region, **regions})}

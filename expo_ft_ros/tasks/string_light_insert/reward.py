@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pydantic import Field, model_validator
 
 from expo_ft_ros.configuration import Config
-from expo_ft_ros.data.types import Observation, Verdict
+from expo_ft_ros.data.types import ImageArray, Observation, Verdict
 from expo_ft_ros.tasks.colours import WHOLE, ColourRange, Colours, Region, part
 from expo_ft_ros.tasks.conditions import Hold
 from expo_ft_ros.tasks.reward import HoldSteps, Marks, ViewName
@@ -70,10 +70,10 @@ class Classifier:
         lasting = f"light on for {self._hold.count} of {config.hold_steps} steps"
         return Verdict(0.0, False, missing or lasting, asked)
 
-    def marks(self, obs: Observation) -> Mapping[str, Marks]:
+    def marks(self, images: Mapping[str, ImageArray]) -> Mapping[str, Marks]:
         """See reward.Classifier."""
         config = self._config
-        mask = self._light(obs.views[config.view])
+        mask = self._light(images[config.view])
         return {config.view: Marks(mask, {"bulbs": config.bulbs_region})}
 
     @property

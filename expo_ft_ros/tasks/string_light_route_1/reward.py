@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import Field
 
 from expo_ft_ros.configuration import Config
-from expo_ft_ros.data.types import Observation, Verdict
+from expo_ft_ros.data.types import ImageArray, Observation, Verdict
 from expo_ft_ros.tasks.colours import WHOLE, ColourRange, Colours, MaskArray, Region, inside
 from expo_ft_ros.tasks.conditions import Hold
 from expo_ft_ros.tasks.reward import HoldSteps, Marks, ViewName
@@ -61,13 +61,13 @@ class Classifier:
     def __call__(self, obs: Observation) -> Verdict:
         """See reward.Classifier; reason says what is missing."""
         config = self._config
-        reason = self._missing(self._mask(obs), obs.proprio.gripper_width)
+        reason = self._missing(self._mask(obs.views), obs.proprio.gripper_width)
         if self._hold(reason):
             return Verdict(1.0, True, "the bulb hangs, the gripper is open")
         lasting = f"hangs for {self._hold.count} of {config.hold_steps} steps"
         return Verdict(0.0, False, reason or lasting)
 
-    def marks(self, obs: Observation) -> Mapping[str, Marks]:
+    def marks(self, images: Mapping[str, ImageArray]) -> Mapping[str, Marks]:
         """See reward.Classifier; the region `hung` ends at the height that counts."""
         config = self._config
         left, top, right, bottom = config.region
@@ -75,16 +75,16 @@ class Classifier:
         regions = {"bulb": config.region}
         if top < threshold < bottom:
             regions["hung"] = (left, top, right, threshold)
-        return {config.view: Marks(self._mask(obs), regions)}
+        return {config.view: Marks(self._mask(images), regions)}
 
     @property
     def heights(self) -> Mapping[str, float]:
         """See reward.Classifier; none of the tool counts."""
         return {}
 
-    def _mask(self, obs: Observation) -> MaskArray:
+    def _mask(self, images: Mapping[str, ImageArray]) -> MaskArray:
         """Where the region has the bulb's colour."""
-        return inside(self._bulb(obs.views[self._config.view]), self._config.region)
+        return inside(self._bulb(images[self._config.view]), self._config.region)
 
     def _missing(self, mask: MaskArray, width: float) -> str:
         config = self._config
