@@ -242,6 +242,13 @@ class TrainOptions(CollectOptions):
     mode: Literal["sync", "async"] = Field(
         "sync", description="Learner and policy in one process (sync) or in two (async)."
     )
+    ahead: int = Field(
+        8,
+        ge=1,
+        le=1000,
+        description="Online episodes by which the robot may be ahead of the learner before it "
+        "waits, with mode:=async.",
+    )
     algorithm: str = Field(ALGORITHM, description=f"What learns: {', '.join(ALGORITHM_NAMES)}.")
     preset: str = Field(
         PRESET, min_length=1, description="The algorithm's constants: a file of config/presets/."
@@ -256,6 +263,11 @@ class TrainOptions(CollectOptions):
         description="Project of Weights & Biases that the run's scalars are sent to while it goes "
         "on (needs the extra wandb; WANDB_MODE=offline keeps them in the run's folder).",
     )
+
+    @property
+    def episodes_ahead(self) -> int:
+        """Online episodes by which the robot may be ahead of the learner."""
+        return self.ahead if self.mode == "async" else 0
 
     @field_validator("demonstrations")
     @classmethod

@@ -313,7 +313,7 @@ def _with_session(
         "given": work.given,
         "eval_trials": work.eval_trials,
         "perturb": _perturb(options),
-        "waits_for_learner": getattr(options, "mode", "sync") == "sync",
+        "episodes_ahead": getattr(options, "episodes_ahead", 0),
         "gamma": load_preset(preset).gamma,
         "required_nodes": required_nodes(specs, robot),
     }

@@ -272,6 +272,7 @@ class LearnerNode(GraphNode[LearnerParameters]):
                 self._take(episode)
             online += stage == "rl"
         if online:
+            self._scalars.write({"replay/taken_at_once": online}, self._agent.critic_updates)
             self._update()
             if self._stopping.is_set():
                 return
@@ -348,7 +349,7 @@ class LearnerNode(GraphNode[LearnerParameters]):
             }
             self._scalars.write({**metrics, **more}, agent.critic_updates)
         if self.parameters.mode == "async":
-            self._agent.save_weights(self._folder / LIVE_WEIGHTS)
+            self._agent.publish_weights(self._folder / LIVE_WEIGHTS)
         # Published only now: a subscriber that hears of a version finds its file.
         self._version = self._agent.version
 

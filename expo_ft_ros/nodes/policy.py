@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from expo_ft_ros.data.types import ActionChunk, chunk_id
 from expo_ft_ros.graph.topics import CALLBACK_TIMEOUT_LONG
@@ -11,9 +13,10 @@ from expo_ft_ros.msg import ActionChunk as ActionChunkMsg
 from expo_ft_ros.msg import LearnerStatus, SessionPlan
 from expo_ft_ros.msg import Observation as ObservationMsg
 from expo_ft_ros.recording.messages import observation_from_msg
+from expo_ft_ros.rl.checkpoint import load_state
 from expo_ft_ros.robots import load_robot
 from expo_ft_ros.ros.agent_handle import LIVE_WEIGHTS, AgentHandle, LearningParameters
-from expo_ft_ros.ros.graph_node import GraphNode
+from expo_ft_ros.ros.graph_node import OK, GraphNode
 from expo_ft_ros.ros.messages import candidates_to_msg, chunk_to_msg
 from expo_ft_ros.ros.process import main as run_nodes
 from expo_ft_ros.ros.session_messages import plan_from_msg
@@ -41,37 +44,56 @@ class PolicyNode(GraphNode[LearningParameters]):
         self.subscription("session/plan", self._on_plan)
         self.subscription("observation", self._on_observation)
         if self.parameters.mode == "async":
-            self._version = self._agent.version
+            self._live = Path(self.parameters.run_dir) / LIVE_WEIGHTS
+            self._told = self._agent.version
+            # Weights are read beside acting, and taken up between two chunks.
+            self._reader = ThreadPoolExecutor(1, "weights")
+            self._read: Future[dict[str, Any]] | None = None
             self.subscription("learner/status", self._on_learner)
+
+    def _teardown(self) -> None:
+        reader = getattr(self, "_reader", None)
+        if reader is not None:
+            reader.shutdown()
 
     def _on_plan(self, message: SessionPlan) -> None:
         evaluates = plan_from_msg(message).policy == "mode"
         if evaluates and self._mode != "mode" and self.parameters.mode == "async":
-            # The plan may overtake the learner's word of its last update.
-            self._take_over()
+            # The plan may overtake the learner's word of its last update; no episode is on.
+            self._read_weights()
+            self._take_weights()
         self._mode = "mode" if evaluates else "sample"
         if evaluates:
             with self._shared.lock:
                 self._agent.begin_evaluation(message.seed)
 
     def _on_learner(self, message: LearnerStatus) -> None:
-        """Takes new weights over; the file is there before its version is told."""
+        """Has new weights read; the file is there before its version is told."""
         # An evaluation is of one set of weights.
-        if self._mode != "mode" and message.version > self._version:
-            self._take_over()
+        if self._mode != "mode" and message.version > self._told:
+            self._told = message.version
+            self._read_weights()
+        behind = self._told - self._agent.version
+        self.report(OK, "acting", version=self._agent.version, versions_behind=behind)
 
-    def _take_over(self) -> None:
-        path = Path(self.parameters.run_dir) / LIVE_WEIGHTS
-        if path.exists():
+    def _read_weights(self) -> None:
+        if self._live.exists():
+            self._read = self._reader.submit(load_state, self._live)
+
+    def _take_weights(self) -> None:
+        """Takes up what was asked for last, waiting for it."""
+        if self._read is not None:
+            state, self._read = self._read.result(), None
             with self._shared.lock:
-                self._agent.load_weights(path)
-                self._version = self._agent.version
+                self._agent.take_weights(self._live, state)
 
     def _on_observation(self, message: ObservationMsg) -> None:
         if not message.chunk_wanted:
             return
         if self._last is None or message.number > self._last.observation:
             observation = observation_from_msg(message, self._view_names)
+            if self.parameters.mode == "async" and self._read is not None and self._read.done():
+                self._take_weights()
             with self._shared.lock:
                 result = self._agent.act(observation, self._mode)
                 version = self._agent.version

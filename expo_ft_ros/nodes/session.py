@@ -57,8 +57,12 @@ class SessionParameters(NodeParameters):
         0, "Steps after which an episode times out; 0: the task's.", low=0, high=100_000
     )
     gamma: float = parameter(0.99, "Discount, to compare values with returns.", low=0.0, high=1.0)
-    waits_for_learner: bool = parameter(
-        True, "The next episode waits until the learner has learned from the last one (sync mode)."
+    episodes_ahead: int = parameter(
+        0,
+        "Online episodes that may be over before the learner has taken them (async mode); then the "
+        "next one waits. 0: each one is taken first (sync mode).",
+        low=0,
+        high=1000,
     )
     required_nodes: tuple[str, ...] = parameter(
         (), "Nodes that must be ready before the first episode."
@@ -133,7 +137,7 @@ class SessionNode(GraphNode[SessionParameters]):
             self._ended = episode
             # In sync mode the learner takes every episode before the next: what it has to write
             # holds no chunk up then.
-            taken = episode.stage in LEARNED_STAGES or self.parameters.waits_for_learner
+            taken = episode.stage in LEARNED_STAGES or not self.parameters.episodes_ahead
             if self._kind.learns and taken:
                 self._learned = episode.episode
         self._go_on()
@@ -198,10 +202,11 @@ class SessionNode(GraphNode[SessionParameters]):
     def _learner_is_behind(self, stage: str) -> bool:
         """Whether what comes next in `stage` has to wait for the learner.
 
-        In async mode only what follows the rl stage does: an evaluation is of what was learned.
+        In async mode an online episode waits only where the learner is too far behind, and what
+        follows the stage for all of it: an evaluation is of what was learned.
         """
-        beside = stage == "rl" and not self.parameters.waits_for_learner
-        return not beside and self._books.learner.episode < self._learned
+        ahead = self.parameters.episodes_ahead if stage == "rl" else 0
+        return self._books.learner.episode + ahead < self._learned
 
     def _take_back(self) -> None:
         """Where the operator wants a demonstration again."""

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from expo_ft_ros.data.episode import Episode
 from expo_ft_ros.data.types import CandidateKind, Candidates, FloatArray, Observation
+from expo_ft_ros.policies.base import VLA
 from expo_ft_ros.policies.registry import build_policy
 from expo_ft_ros.rl.actor_critic import Metrics, resume_optimiser
 from expo_ft_ros.rl.algorithms import AlgorithmContext, EncodedObservation, make_algorithm
@@ -299,12 +300,19 @@ class Agent:
         )
 
     def save_weights(self, path: Path) -> None:
-        """Only what acting needs of what `save` writes: for `load_weights`."""
+        """All weights of what `save` writes: for `load_weights`."""
         save_state(path, self._weights(learning=False))
 
-    def _weights(self, *, learning: bool) -> dict[str, Any]:
+    def publish_weights(self, path: Path) -> None:
+        """The weights that act, and no others: for `take_weights` of another process's agent."""
+        save_state(path, self._weights(learning=False, networks={"vla": self.vla}))
+
+    def _weights(
+        self, *, learning: bool, networks: Mapping[str, VLA] | None = None
+    ) -> dict[str, Any]:
+        networks = self.vla_trainer.networks if networks is None else networks
         return {
-            **{name: vla.weights() for name, vla in self.vla_trainer.networks.items()},
+            **{name: vla.weights() for name, vla in networks.items()},
             "algorithm": self.algorithm.state_dict(learning=learning),
             "counters": {
                 "version": self.version,
@@ -336,11 +344,23 @@ class Agent:
         Raises:
             ValueError: when it isn't of this configuration.
         """
-        self._load_weights(path, load_state(path))
+        self._load_weights(path, load_state(path), self.vla_trainer.networks)
 
-    def _load_weights(self, path: Path, state: dict[str, Any]) -> None:
+    def take_weights(self, path: Path, state: dict[str, Any]) -> None:
+        """Takes up what `publish_weights` wrote, so that it acts by it; it can't learn from there.
+
+        Args:
+            path: The file, for errors.
+            state: What `load_state` read from it: reading needs no lock, this takes little time.
+
+        Raises:
+            ValueError: when it isn't of this configuration.
+        """
+        self._load_weights(path, state, {"vla": self.vla})
+
+    def _load_weights(self, path: Path, state: dict[str, Any], networks: Mapping[str, VLA]) -> None:
         try:
-            for name, vla in self.vla_trainer.networks.items():
+            for name, vla in networks.items():
                 vla.load_weights(state[name])
             self.algorithm.load_state_dict(state["algorithm"])
             counters = state["counters"]
@@ -360,7 +380,7 @@ class Agent:
             ValueError: when it isn't of this configuration.
         """
         state = load_state(path)
-        self._load_weights(path, state)
+        self._load_weights(path, state, self.vla_trainer.networks)
         resume_optimiser(self.vla_trainer.optimiser, state["optimiser"])
         torch.set_rng_state(state["torch_rng"])
         if self.device.type == "cuda" and state["cuda_rng"] is not None:

@@ -74,10 +74,10 @@ def counted(folder: Path) -> list[tuple[str, int]]:
     return [(line["stage"], line["episode"]) for line in map(json.loads, lines)]
 
 
-def online(graph, *, waits: bool) -> Others:
+def online(graph, *, ahead: int) -> Others:
     """A session that has just planned its first online episode, number 2."""
     others = Others(graph)
-    parameters = {"demos": 1, "eval_trials": 0, "steps": 25, "waits_for_learner": waits}
+    parameters = {"demos": 1, "eval_trials": 0, "steps": 25, "episodes_ahead": ahead}
     graph.start("session", kind="train", **parameters)
     others.until_plan("collect", 1)
     others.play()
@@ -139,7 +139,7 @@ def test_the_log_tells_what_is_waited_for_how_far_it_is_and_how_it_went(graph):
 
 
 def test_in_sync_mode_the_next_episode_waits_for_the_learner(graph):
-    others = online(graph, waits=True)
+    others = online(graph, ahead=0)
     others.play()
     graph.probe.spin(1.0)
     assert others.plan.episode == 2
@@ -150,7 +150,7 @@ def test_in_sync_mode_the_next_episode_waits_for_the_learner(graph):
 
 
 def test_in_async_mode_only_the_end_of_the_stage_waits(graph):
-    others = online(graph, waits=False)
+    others = online(graph, ahead=8)
     for episode in (2, 3, 4):
         others.until_plan("rl", episode)
         others.play()
@@ -164,8 +164,20 @@ def test_in_async_mode_only_the_end_of_the_stage_waits(graph):
     others.until_plan("done")
 
 
+def test_in_async_mode_the_robot_waits_for_a_learner_that_is_too_far_behind(graph):
+    others = online(graph, ahead=1)
+    others.play()
+    others.until_plan("rl", 3)
+    others.play()
+    graph.probe.spin(1.0)
+    assert (others.plan.episode, counted(graph.folder)[-1]) == (3, ("rl", 2))
+    others.learned(2, "imitation")
+    others.until_plan("rl", 4)
+    assert counted(graph.folder)[-1] == ("rl", 3)
+
+
 def test_the_log_says_what_the_critic_promised(graph):
-    others = online(graph, waits=False)
+    others = online(graph, ahead=8)
     others.choose(3, 0.75)
     others.choose_nothing(4)
     graph.probe.spin(1.0)
@@ -183,7 +195,7 @@ def test_an_arm_that_is_held_until_somebody_speaks_is_said(graph):
     """Else a run without a console stands still, and nobody is told why."""
     status = graph.probe.gather("session/status")
     diagnostics = graph.probe.publisher("/diagnostics")
-    online(graph, waits=True)
+    online(graph, ahead=0)
     for message, note in ((DEVICE_LOST, f"held: {DEVICE_LOST}"), ("released", "")):
         diagnostics.publish(
             DiagnosticArray(status=[DiagnosticStatus(name="teleop", message=message)])

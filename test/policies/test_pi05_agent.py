@@ -16,6 +16,7 @@ from expo_ft_ros.experiment.arguments import parse_arguments
 from expo_ft_ros.experiment.bench_options import LearnOptions
 from expo_ft_ros.policies.registry import build_policy
 from expo_ft_ros.rl.agent import Agent
+from expo_ft_ros.rl.checkpoint import load_state
 from expo_ft_ros.rl.checkpoint_files import checkpoint_path
 from expo_ft_ros.rl.config import ALGORITHM_NAMES, load_preset
 from expo_ft_ros.robots import load_robot
@@ -83,8 +84,9 @@ def test_what_is_published_is_small_and_makes_the_same_policy(size, tmp_path):
     agent, other = make_agent(size), make_agent(size)
     agent.add_episode(make_episode(1, 14, terminated=True, stage="collect", size=SIZE))
     agent.imitate(go_on)
-    agent.save_weights(tmp_path / "weights.safetensors")
-    other.load_weights(tmp_path / "weights.safetensors")
+    path = tmp_path / "weights.safetensors"
+    agent.publish_weights(path)
+    other.take_weights(path, load_state(path))
     for name, value in agent.vla.weights().items():
         assert torch.equal(other.vla.weights()[name], value), name
 
