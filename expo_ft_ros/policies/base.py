@@ -47,6 +47,16 @@ class PolicyInput:
         """B."""
         return int(self.state.shape[0])
 
+    def rows(self, which: slice) -> PolicyInput:
+        """Some of the observations."""
+        features, images = self.features, self.images
+        return PolicyInput(
+            images=None if images is None else images[which],
+            state=self.state[which],
+            tokens=self.tokens[which],
+            features=None if features is None else features[which],
+        )
+
     def with_features(self, features: Tensor) -> PolicyInput:
         """The same observations with their features at hand, (B, *feature_shape)."""
         return replace(self, features=features)

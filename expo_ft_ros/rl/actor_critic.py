@@ -217,26 +217,49 @@ def step_optimiser(
     made_of: Mapping[str, Tensor],
     max_norm: float | None = None,
 ) -> None:
-    """One gradient step.
+    """One gradient step: `add_gradient` once, then `apply_gradient`, whose errors it raises."""
+    optimiser.zero_grad(set_to_none=True)
+    add_gradient(optimiser, loss, name, made_of)
+    apply_gradient(optimiser, name, max_norm)
+
+
+def add_gradient(
+    optimiser: torch.optim.Optimizer, loss: Tensor, name: str, made_of: Mapping[str, Tensor]
+) -> None:
+    """Adds the gradient of a loss to what the optimiser's parameters have.
 
     Args:
         optimiser: Made of named parameters.
         loss: A scalar.
         name: The loss, in errors.
         made_of: Tensors that the loss was made of, in the order in which they were computed.
-        max_norm: The gradient is clipped to it; None: not at all.
 
     Raises:
-        TrainingDiverged: the step not taken, when the loss or its gradient is not finite; it names
-            the first tensor that isn't, the optimiser's parameters among them.
+        TrainingDiverged: when the loss is not finite; it names the first tensor that isn't, the
+            optimiser's parameters among them.
     """
     if not torch.isfinite(loss):
         where = _not_finite({**dict(_named(optimiser)), **made_of})
         raise TrainingDiverged(f"{name} is {loss.item()} ({where}): {_KEPT}")
-    optimiser.zero_grad(set_to_none=True)
-    parameters = [p for _, p in _named(optimiser)]
     # Of no other parameters: the actor's loss goes through the whole ensemble.
-    loss.backward(inputs=[p for p in parameters if p.requires_grad])  # type: ignore[no-untyped-call]
+    learns = [p for _, p in _named(optimiser) if p.requires_grad]
+    loss.backward(inputs=learns)  # type: ignore[no-untyped-call]
+
+
+def apply_gradient(
+    optimiser: torch.optim.Optimizer, name: str, max_norm: float | None = None
+) -> None:
+    """Takes the optimiser's step by the gradient that was added up.
+
+    Args:
+        optimiser: Made of named parameters.
+        name: The loss, in errors.
+        max_norm: The gradient is clipped to it; None: not at all.
+
+    Raises:
+        TrainingDiverged: the step not taken, when the gradient is not finite, as `add_gradient`.
+    """
+    parameters = [p for _, p in _named(optimiser)]
     gradients = [p.grad for p in parameters if p.grad is not None]
     norm = torch.nn.utils.get_total_norm(gradients)
     if not torch.isfinite(norm):

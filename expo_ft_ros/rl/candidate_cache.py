@@ -40,7 +40,10 @@ class CandidateCache:
         self.version[slots] = version
 
     def get(self, slots: NDArray[np.int64]) -> Tensor:
-        """(len(slots), N, C, 7) of slots that have them."""
+        """(len(slots), N, C, 7) of slots that have them; raises ValueError naming those that have
+        none."""
+        if (missing := self.missing(slots)).size:
+            raise ValueError(f"slots {missing[:5].tolist()} have no candidates yet")
         return self._chunks[torch.from_numpy(slots)]
 
     def forget(self, slots: NDArray[np.int64]) -> None:

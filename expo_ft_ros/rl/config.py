@@ -97,6 +97,12 @@ class SizeConfig(Config, Generic[P]):
         0.0, ge=0, le=1, description="imitation.state_noise, of the VLA's steps during RL"
     )
     vla_steps_per_update: int = Field(1, ge=0, description="VLA steps an update call: [P] 1")
+    vla_micro_batch: int = Field(
+        0,
+        ge=0,
+        description="windows of a VLA step that are computed at a time, their gradients added up: "
+        "less memory for a little more time; 0: all",
+    )
     freeze_vla_encoder: bool = Field(True, description="its image encoder during RL (paper, C.1)")
     vla_encoder_every: int = Field(
         0,

@@ -54,7 +54,12 @@ class FeatureCache:
         Args:
             slots: (B,).
             rng: Draws one for each slot; None: the plain images'.
+
+        Raises:
+            ValueError: naming slots that have none.
         """
+        if (missing := self.missing(slots)).size:
+            raise ValueError(f"slots {missing[:5].tolist()} have no features yet")
         if rng is None:
             return self._features[torch.from_numpy(slots), 0]
         draws = torch.from_numpy(rng.integers(self.draws, size=len(slots)))

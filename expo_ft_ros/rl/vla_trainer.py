@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from expo_ft_ros.policies.base import VLA, PolicyInput, Stage
-from expo_ft_ros.rl.actor_critic import Metrics, step_optimiser
+from expo_ft_ros.rl.actor_critic import Metrics, add_gradient, apply_gradient
 from expo_ft_ros.rl.config import AgentConfig
 from expo_ft_ros.rl.memory import Memory
 from expo_ft_ros.rl.replay_buffer import Window
@@ -21,6 +21,7 @@ Starts = Callable[[], NDArray[np.int64]]
 Weights = Callable[[Window], Tensor]
 """Weights (B,) of windows, with mean 1 at most."""
 _MAX_NORM = 1.0  # of the gradient (openpi)
+_LOSS = "vla loss"
 
 
 class VLATrainer:
@@ -190,7 +191,25 @@ class VLATrainer:
         weights: Tensor | None = None,
     ) -> float:
         actions = torch.from_numpy(window.actions).to(inputs.state.device)
-        chunks = self._vla.normalise(actions)
+        chunks, count = self._vla.normalise(actions), len(inputs)
+        size = self._config.vla_micro_batch or count
+        total = torch.zeros((), device=chunks.device)
+        optimiser.zero_grad(set_to_none=True)
+        for at in range(0, count, size):
+            part = slice(at, at + size)
+            loss, made_of = self._loss(
+                inputs.rows(part), chunks[part], None if weights is None else weights[part]
+            )
+            loss = loss / count
+            add_gradient(optimiser, loss, _LOSS, made_of)
+            total += loss.detach()
+        apply_gradient(optimiser, _LOSS, _MAX_NORM)
+        return total.item()
+
+    def _loss(
+        self, inputs: PolicyInput, chunks: Tensor, weights: Tensor | None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The sum of some windows' losses, and what it was made of."""
         losses = self.trained.imitation_loss(inputs, chunks)
         made_of = {"state": inputs.state, "actions": chunks, "losses": losses}
         if inputs.features is not None:
@@ -198,9 +217,7 @@ class VLATrainer:
         if weights is not None:
             losses = losses * weights
             made_of["weights"] = weights
-        loss = losses.mean()
-        step_optimiser(optimiser, loss, "vla loss", made_of, max_norm=_MAX_NORM)
-        return loss.item()
+        return losses.sum(), made_of
 
 
 @torch.no_grad()

@@ -96,3 +96,16 @@ def test_without_caches_what_is_learned_is_the_same_as_far_as_it_can_be():
 
 def test_fresh_candidates_need_no_memory():
     assert make_agent(target_candidates="fresh").memory.candidates is None
+
+
+@pytest.mark.parametrize(
+    "cache", [FeatureCache(8, 2, (3,), torch.float32), CandidateCache(8, (2, 3, 7))]
+)
+def test_what_was_never_put_is_refused(cache):
+    """It would be whatever the memory held: once in a while not a number, else a wrong one."""
+    values = (torch.zeros(1, 2, 3),) if isinstance(cache, FeatureCache) else ()
+    cache.put(np.array([1]), *(values or (torch.zeros(1, 2, 3, 7), 1)))
+    more = (None,) if values else ()
+    assert torch.isfinite(cache.get(np.array([1]), *more)).all()
+    with pytest.raises(ValueError, match=r"slots \[4\] have no"):
+        cache.get(np.array([1, 4]), *more)
