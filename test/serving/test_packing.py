@@ -71,6 +71,14 @@ def test_garbage_is_refused_or_read_as_what_it_is(data):
         unpack(data)
 
 
+@given(VALUES, st.integers(0, 10_000), st.integers(0, 255))
+def test_so_is_a_message_of_which_a_byte_was_lost_on_the_way(value, place, byte):
+    data = bytearray(pack(value))
+    data[place % len(data)] = byte
+    with contextlib.suppress(PackingError):
+        unpack(bytes(data))
+
+
 def wire(**more):
     """An array as openpi's client packs it, by the definition of its format."""
     array = {
