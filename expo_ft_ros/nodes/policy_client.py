@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from std_msgs.msg import String
 
 from expo_ft_ros.data.types import CandidateKind, Candidates, Observation
 from expo_ft_ros.graph.topics import CALLBACK_TIMEOUT_LONG
@@ -54,10 +53,8 @@ class PolicyClientNode(GraphNode[PolicyClientParameters]):
         self._policy.open()
         self._told = ""
         self._out = ChunkPublisher(self)
-        self._lost_out = self.publisher("policy/lost")
         self.subscription("observation", self._on_observation)
         self.wall_timer(_RETRY_PERIOD, self._try_again)
-        self._lost_out.publish(String(data=""))
 
     def _teardown(self) -> None:
         if hasattr(self, "_policy"):
@@ -86,7 +83,7 @@ class PolicyClientNode(GraphNode[PolicyClientParameters]):
         if lost == self._told:
             return
         self._told = lost
-        self._lost_out.publish(String(data=lost))
+        self._out.lost(lost)
         if lost:
             self.get_logger().error(lost)
             self.report(ERROR, lost)

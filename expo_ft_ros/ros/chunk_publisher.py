@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from std_msgs.msg import String
+
 from expo_ft_ros.data.types import (
     ActionChunk,
     CandidateKind,
@@ -27,7 +29,8 @@ Chosen = tuple[FloatArray, Candidates, int]
 
 class ChunkPublisher:
     """Answers observations of a node in which a chunk is wanted. One that comes again is answered
-    by the same chunk again."""
+    by the same chunk again. Every policy's node has `policy/lost`, so that nobody else is alone
+    there; only that of a server ever has a cause to tell."""
 
     def __init__(self, node: GraphNode[Any]) -> None:
         self._view_names = load_robot(node.parameters.robot).view_names
@@ -35,6 +38,12 @@ class ChunkPublisher:
         self._last: ActionChunkMsg | None = None
         self._chunk_out = node.publisher("policy/chunk", needed=1)
         self._candidates_out = node.publisher("policy/candidates")
+        self._lost_out = node.publisher("policy/lost")
+        self.lost("")
+
+    def lost(self, cause: str) -> None:
+        """Says why there are no chunks; "": there are."""
+        self._lost_out.publish(String(data=cause))
 
     def answer(self, message: ObservationMsg, choose: Callable[[Observation], Chosen]) -> None:
         """Publishes what is chosen on an observation; what `choose` raises is raised, and the
