@@ -38,7 +38,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 # Run here, in a folder with two finished runs.
 QUICK = ("runs", "console", "report", "episodes", "export")
 # What they do is looked at by tests of their own.
-ELSEWHERE = ("doctor", "test", "bench", "keyboard", "screenshots", "reward")
+ELSEWHERE = ("doctor", "test", "bench", "keyboard", "screenshots", "reward", "serve")
 SYSTEM = ("git", "pip", "colcon", "apt-get", "export", "echo", "cd", ".", "python", "python3")
 # For what the text leaves to the reader.
 EXAMPLES = {"<number>": "12", "<size>": "small", "<folder>": "dataset"}

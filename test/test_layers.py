@@ -21,6 +21,7 @@ LAYERS = (
     ("tasks",),
     ("control", "rl"),
     ("monitor",),
+    ("serving",),
     ("experiment",),
     ("graph",),
     ("report", "ros"),

@@ -3,6 +3,7 @@
 
 import ast
 import re
+import tomllib
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -45,6 +46,12 @@ def test_package_xml_names_what_the_interfaces_and_the_build_need():
     cmake = "".join(p.read_text() for p in [ROOT / "CMakeLists.txt", *ROOT.glob("cmake/*.cmake")])
     found = set(re.findall(r"find_package\((\w+)", cmake)) - {"Python3"}
     assert found <= depends("buildtool_depend", "depend", "test_depend")
+
+
+def test_a_wheel_brings_every_file_of_the_configuration():
+    told = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["data-files"]
+    brought = {path for patterns in told.values() for p in patterns for path in ROOT.glob(p)}
+    assert {path for path in (ROOT / "config").rglob("*") if path.is_file()} <= brought
 
 
 def test_versions_agree():

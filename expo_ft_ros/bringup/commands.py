@@ -23,7 +23,13 @@ from expo_ft_ros.experiment.options import (
 from expo_ft_ros.experiment.preflight import Run, open_run
 from expo_ft_ros.experiment.progress import Display
 from expo_ft_ros.graph.node_spec import NodeSpec
-from expo_ft_ros.graph.specs import collect_graph, policy_graph, sim_graph, train_graph
+from expo_ft_ros.graph.specs import (
+    collect_graph,
+    policy_graph,
+    server_graph,
+    sim_graph,
+    train_graph,
+)
 
 Opened = tuple[Run[Any], list[NodeSpec]]
 
@@ -61,6 +67,8 @@ def _collect(arguments: Sequence[str]) -> Opened:
 
 def _played(command: str, arguments: Sequence[str], options: type[PolicyOptions]) -> Opened:
     run = open_run(command, arguments, options)
+    if isinstance(run.options, EvalOptions) and run.options.policy is not None:
+        return run, server_graph(run.options, run.path, run.options.policy)
     weights = run.weights
     if weights is None:
         raise RuntimeError(f"{command} has no weights, which its preflight finds")

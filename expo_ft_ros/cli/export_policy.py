@@ -6,14 +6,11 @@ from pathlib import Path
 import torch
 
 from expo_ft_ros.configuration import ConfigError
-from expo_ft_ros.experiment.changes import split_changes
-from expo_ft_ros.experiment.options import EvalOptions, TrainOptions
-from expo_ft_ros.experiment.run_folder import option_of
-from expo_ft_ros.experiment.weights import Weights, weights_to_evaluate
+from expo_ft_ros.experiment.trained import find_trained
+from expo_ft_ros.experiment.weights import Weights
 from expo_ft_ros.policies.base import Exports
 from expo_ft_ros.policies.registry import build_policy
 from expo_ft_ros.rl.checkpoint import load_state
-from expo_ft_ros.rl.config import load_preset
 from expo_ft_ros.robots import load_robot
 
 
@@ -37,12 +34,9 @@ def export_policy(folder: Path, run: Path, layout: str) -> Weights:
         raise ConfigError(
             f"{folder}: there is something already (remove it, or name another folder)"
         )
-    defaults = TrainOptions()
-    task, robot = (option_of(run, n) or str(getattr(defaults, n)) for n in ("task", "robot"))
-    weights = weights_to_evaluate(EvalOptions(checkpoint=str(run), task=task, robot=robot))
-    changes, _ = split_changes(option_of(run, "change") or "")
-    config = load_preset(weights.preset, weights.size, changes).vla
-    vla = build_policy(config, load_robot(robot).views, torch.device("cpu"))
+    trained = find_trained(str(run))
+    weights, config = trained.weights, trained.config.vla
+    vla = build_policy(config, load_robot(trained.robot).views, torch.device("cpu"))
     if not isinstance(vla, Exports):
         raise ConfigError(
             f"policy:={layout}: {config.kind} of {run} is written for no other project"

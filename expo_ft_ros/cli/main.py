@@ -21,7 +21,7 @@ usage: expo-ft <command> [words] [name:=value ...]
   demo      a policy that has learned, in real time: watch it in the browser, take over
   train     demonstrations, imitation, evaluation, RL online, evaluation again
   collect   demonstrations only
-  eval      trials of a trained policy
+  eval      trials of a trained policy, or of a policy server's
   sim       the simulated robot, to look at and to drive
   console   a page of all runs: starts, stops and follows them, shows reports and recordings, \
 compares checkpoints
@@ -30,6 +30,7 @@ compares checkpoints
   episodes  what a run has recorded: list, show, play, browse (in the browser), relabel, discard, \
 restore
   export    what a run has recorded as a LeRobot dataset; its pi0.5 for openpi or lerobot
+  serve     a trained policy over a websocket, for openpi's client and for eval policy:=
   reward    a task's classifier made to fit what the cameras see: calibrate, train
   bench     measurements: bench graph, core, vla, learn (whole runs without ROS), choice (the \
 critic's), ablation (what of the algorithm does the work)
@@ -56,6 +57,7 @@ COMMANDS = {
     "runs": "expo_ft_ros.cli.runs",
     "episodes": "expo_ft_ros.cli.episodes",
     "export": "expo_ft_ros.cli.export",
+    "serve": "expo_ft_ros.cli.serve",
     "reward": "expo_ft_ros.cli.reward",
     "bench": "expo_ft_ros.cli.bench",
     "keyboard": "expo_ft_ros.cli.keyboard",

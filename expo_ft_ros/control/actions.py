@@ -81,7 +81,8 @@ class Explain:
 
 @dataclass(frozen=True)
 class Silence:
-    """Who is silent has changed. cause: in words, "" when everybody is back."""
+    """Who is silent has changed, or whether the policy is lost. cause: in words, "" when everybody
+    is back."""
 
     cause: str
 

@@ -103,7 +103,8 @@ class Lockstep(Scheduler):
         self._since = self._clock()
         if self._pending is not None:
             number, missing = self._pending.shown.observation.number, self._pending.missing()
-            yield WaitFor(f"waiting for {' and '.join(missing)} on observation {number}")
+            waits = f"waiting for {' and '.join(missing)} on observation {number}"
+            yield WaitFor(": ".join(filter(None, (waits, self.silent))))
             yield self._pending.shown
         elif self._sent is not None:
             yield WaitFor(f"waiting for {', '.join(self.inputs.behind())}")

@@ -100,10 +100,19 @@ class Realtime(Scheduler):
         """A node says that it lives."""
         self._heartbeats.beat(name, self._clock())
 
+    def policy_lost(self, cause: str) -> Actions:
+        """Zero at once, and the ticks after it hold, as when a node is silent; when the policy is
+        back everything is planned anew."""
+        if cause != self._policy_lost:
+            yield from self.hold()
+        yield from super().policy_lost(cause)
+
     @property
     def silent(self) -> str:
-        """Who is silent, as a reason to hold still; "" when everybody lives."""
-        return f"no sign of life from {', '.join(self._silent)}" if self._silent else ""
+        """Who is silent, or why the policy is, as a reason to hold still; "" when everybody
+        lives."""
+        silent = f"no sign of life from {', '.join(self._silent)}" if self._silent else ""
+        return ", ".join(filter(None, (silent, self._policy_lost)))
 
     @property
     def everybody_lives(self) -> bool:

@@ -14,6 +14,7 @@ from expo_ft_ros.control.actions import (
     BeginEpisode,
     PublishState,
     ResetScene,
+    Silence,
     WaitFor,
 )
 from expo_ft_ros.control.arbiter import DEVICE_LOST
@@ -39,6 +40,7 @@ class Scheduler(ABC):
         self.inputs = inputs
         self._plan: Plan | None = None
         self._valid_from: int | None = None
+        self._policy_lost = ""
         resets = loop.episode.scene_reset
         self._by_world = resets in (SceneReset.AUTOMATIC, SceneReset.ASKED)
 
@@ -83,10 +85,17 @@ class Scheduler(ABC):
             yield PublishState()
             yield from self.advance()
 
+    def policy_lost(self, cause: str) -> Actions:
+        """The policy can give no chunks, and why; "": it can again."""
+        if cause != self._policy_lost:
+            self._policy_lost = cause
+            yield Silence(self.silent)
+
     @property
     def silent(self) -> str:
-        """Who is silent, as a reason to hold still; "" when everybody lives."""
-        return ""
+        """Who is silent, or why the policy is, as a reason to hold still; "" when everybody
+        lives."""
+        return self._policy_lost
 
     @property
     def everybody_lives(self) -> bool:

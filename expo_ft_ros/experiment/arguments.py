@@ -93,6 +93,8 @@ def describe(model: type[TaskOptions]) -> list[tuple[str, str, str]]:
 
 
 def _unknown(name: str, model: type[TaskOptions]) -> str:
+    if name in model.refused:
+        return f"{name}: {model.refused[name]}"
     return f"unknown option {name!r} ({nearest(name, model.model_fields)})"
 
 

@@ -1,12 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Options of the benches that measure the learner without a graph."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 from pydantic import Field, model_validator
 
-from expo_ft_ros.experiment.options import OPERATOR_RATE, OPERATOR_SHARE, TaskOptions
+from expo_ft_ros.experiment.options import (
+    NO_TRAINING_ON_A_SERVER,
+    OPERATOR_RATE,
+    OPERATOR_SHARE,
+    TaskOptions,
+)
 from expo_ft_ros.experiment.stages import SEEDS_PER_RUN
 from expo_ft_ros.rl.config import ALGORITHM, ALGORITHM_NAMES, PRESET, SIZE
 from expo_ft_ros.robots import DEFAULT_ROBOT
@@ -41,6 +47,8 @@ class VlaOptions(TaskOptions):
 
 class LearnOptions(TaskOptions):
     """`expo-ft bench learn`: whole runs in one process, without ROS."""
+
+    refused: ClassVar[Mapping[str, str]] = NO_TRAINING_ON_A_SERVER
 
     robot: str = Field(
         DEFAULT_ROBOT,

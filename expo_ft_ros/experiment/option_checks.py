@@ -18,6 +18,7 @@ from expo_ft_ros.devices.view_frame import require_frame
 from expo_ft_ros.experiment.bench_options import LearnOptions
 from expo_ft_ros.experiment.options import (
     CollectOptions,
+    EvalOptions,
     PerturbedOptions,
     RunOptions,
     SimOptions,
@@ -28,6 +29,7 @@ from expo_ft_ros.rl.config import ALGORITHM_NAMES, PRESET, load_preset
 from expo_ft_ros.rl.preset_files import known_names
 from expo_ft_ros.robots import RobotConfig, load_robot
 from expo_ft_ros.robots.config import EXTERNAL, SIM, TOPIC_PATTERN
+from expo_ft_ros.serving.config import load_server_config
 from expo_ft_ros.tasks import TaskConfig, find_part, load_task
 
 
@@ -55,6 +57,8 @@ def check_options(options: TaskOptions) -> None:
             frame = TeleopConfig.load(device=driver.device).frame
             require_frame(frame, load_robot(options.robot), CONFIG_FILES[driver.device])
         _require_parameters(options.params_file)
+        if isinstance(options, EvalOptions):
+            _require_server_options(options)
     elif isinstance(options, LearnOptions):
         _require_simulated(options, task)
         _require_judge(options, task)
@@ -303,6 +307,35 @@ def _require_adapter(options: RunOptions, robot: RobotConfig) -> None:
         raise ConfigError(
             f"robot:={options.robot}: adapter: there is no Python module {robot.adapter} here "
             "(install its package, or add its folder to PYTHONPATH)"
+        )
+
+
+_LONGEST_ANSWER = 1.5
+"""In real time [s]: a node whose callback takes two seconds counts as hanging."""
+
+
+def _require_server_options(options: EvalOptions) -> None:
+    """What names a trained run is nothing to a policy server; its configuration fits the robot."""
+    address = options.policy
+    if address is None:
+        if "keys" in options.model_fields_set:
+            raise ConfigError(
+                f"keys:={options.keys}: are those of a policy server, and none is named (add "
+                "policy:=ws://<host>:<port>, or leave keys out)"
+            )
+        return
+    for name in ("checkpoint", "algorithm", "preset", "size"):
+        if name in options.model_fields_set and getattr(options, name) is not None:
+            raise ConfigError(
+                f"{name}:={getattr(options, name)}: policy:={address} has a policy of its own "
+                f"(leave {name} out, or policy)"
+            )
+    config = load_server_config(options.keys)
+    config.image_keys(load_robot(options.robot).views)
+    if options.realtime and config.timeout > _LONGEST_ANSWER:
+        raise ConfigError(
+            f"{config.file}: timeout: {config.timeout:g} s is more than {_LONGEST_ANSWER:g} s, "
+            "which realtime:=true allows (the arm stands after one without a chunk)"
         )
 
 

@@ -5,9 +5,11 @@ Every option's name, default, range and description is a field here and nowhere 
 and the launch files' arguments are made from them. `arguments.py` reads them.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal, get_args
+from types import MappingProxyType
+from typing import ClassVar, Literal, get_args
 
 from pydantic import Field, field_validator
 
@@ -26,6 +28,7 @@ from expo_ft_ros.monitor.address import CONSOLE_PORT, TOKEN_VARIABLE
 from expo_ft_ros.rl.config import ALGORITHM, ALGORITHM_NAMES, PRESET, SIZE
 from expo_ft_ros.rl.preset_files import size_reference
 from expo_ft_ros.robots import DEFAULT_ROBOT, ROBOTS
+from expo_ft_ros.serving.config import DEFAULT_KEYS, SERVERS, require_address
 from expo_ft_ros.tasks import TASKS, TaskConfig
 
 DEMO_POLICY, DEMO_STEPS = "demo", 36_000
@@ -35,8 +38,20 @@ OPERATOR_RATE, OPERATOR_SHARE = 0.7, 0.5
 _OPERATORS = ", ".join(get_args(Operator))
 
 
+NO_TRAINING_ON_A_SERVER = MappingProxyType(
+    {
+        "policy": "a policy server gives chunks, and no noise, loss or weights that could be "
+        "trained: it is evaluated only (expo-ft eval policy:=...)"
+    }
+)
+"""Option -> why a training hasn't it."""
+
+
 class TaskOptions(Config):
     """Options of every command about a task."""
+
+    refused: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    """Option of another command -> why this one hasn't it."""
 
     task: str = Field(
         "cube_pick",
@@ -217,6 +232,8 @@ class CollectOptions(RunOptions):
 class TrainOptions(CollectOptions):
     """`expo-ft train`: demonstrations, imitation, evaluation, RL online, evaluation again."""
 
+    refused: ClassVar[Mapping[str, str]] = NO_TRAINING_ON_A_SERVER
+
     demos: int | None = Field(
         None, ge=0, le=10_000, description="Successful demonstrations (default: the task's)."
     )
@@ -311,6 +328,27 @@ class EvalOptions(PolicyOptions, PerturbedOptions):
     eval_trials: int | None = Field(
         None, ge=1, le=10_000, description="Trials (default: the task's)."
     )
+    policy: str | None = Field(
+        None,
+        description="Address of a policy server in place of a trained run: ws://<host>:<port>, of "
+        "openpi's protocol (docs/policy_server.md).",
+    )
+    keys: str = Field(
+        DEFAULT_KEYS,
+        min_length=1,
+        description="What the policy server calls what it is sent: a file of "
+        f"config/{SERVERS.folder}/, or a path.",
+    )
+
+    @field_validator("policy")
+    @classmethod
+    def _is_an_address(cls, value: str | None) -> str | None:
+        return None if value is None else require_address(value)
+
+    @field_validator("keys")
+    @classmethod
+    def _keys_from_any_folder(cls, value: str) -> str:
+        return SERVERS.reference(value)
 
     def budget(self, task: TaskConfig, given: int = 0) -> Budget:
         """As of every command, with the trials asked for."""

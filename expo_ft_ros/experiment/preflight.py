@@ -98,6 +98,8 @@ class Run(Prepared[Options]):
     def notes(self) -> list[str]:
         """What the operator is told as it begins, a line each."""
         told = [f"Run: {self.path}"]
+        if isinstance(self.options, EvalOptions) and self.options.policy is not None:
+            told.append(f"Policy: of the server {self.options.policy} (keys:={self.options.keys})")
         return told + (self.weights.notes if self.weights else [])
 
     def close(self) -> None:
@@ -161,7 +163,9 @@ def prepare_run(command: str, arguments: Sequence[str], model: type[Options]) ->
         options = _resumed(path, command, typed, model)
     task = load_task(options.task)
     weights = None
-    if isinstance(options, PolicyOptions):
+    if isinstance(options, EvalOptions) and options.policy is not None:
+        _require_server(options, options.policy, task)
+    elif isinstance(options, PolicyOptions):
         weights = weights_to_evaluate(options)
     elif isinstance(options, TrainOptions) and source is not None:
         weights = weights_to_go_on_with(path, options)
@@ -254,6 +258,23 @@ def _given(options: RunOptions, task: TaskConfig) -> tuple[int, int]:
         return size.episodes, size.frames
     except (DatasetError, OSError) as error:
         raise ConfigError(f"demonstrations:={error}") from None
+
+
+def _require_server(options: EvalOptions, address: str, task: TaskConfig) -> None:
+    """The policy server is there, and answers with what this task and robot take."""
+    from expo_ft_ros.serving.client import PolicyServerError
+    from expo_ft_ros.serving.config import load_server_config
+    from expo_ft_ros.serving.remote_policy import RemotePolicy
+
+    config = load_server_config(options.keys)
+    policy = RemotePolicy(address, config, task, load_robot(options.robot))
+    try:
+        policy.open()
+    except PolicyServerError as error:
+        what = str(error).removeprefix(f"policy server {address}: ")
+        raise ConfigError(f"policy:={address}: {what}") from error
+    finally:
+        policy.close()
 
 
 def _require_books(prepared: Prepared[Any], command: str) -> None:

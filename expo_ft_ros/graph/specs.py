@@ -18,6 +18,7 @@ from expo_ft_ros.experiment.option_checks import camera_topics
 from expo_ft_ros.experiment.options import (
     CollectOptions,
     DemoOptions,
+    EvalOptions,
     PerturbedOptions,
     PolicyOptions,
     RunOptions,
@@ -102,6 +103,26 @@ def policy_graph(
     specs += _learning(options, run_dir, learning, asynchronous=False)
     specs.append(_recorder(options, run_dir))
     return _with_session(specs, options, run_dir, work, command, trained["preset"])
+
+
+def server_graph(options: EvalOptions, run_dir: Path, address: str) -> list[NodeSpec]:
+    """A policy server's policy, evaluated; nobody learns.
+
+    Args:
+        options: As typed.
+        run_dir: Folder of this run.
+        address: ws://host:port.
+    """
+    work = options.budget(load_task(options.task))
+    asked: dict[str, Parameter] = {"address": address, "keys": options.keys}
+    client = _node("policy", options, run_dir, asked, shutdown_order=SHUTDOWN_LEARNING)
+    specs = [
+        *_world(options, run_dir),
+        _reward(options, run_dir),
+        replace(client, module=f"{NODE_PACKAGE}.policy_client"),
+        _recorder(options, run_dir),
+    ]
+    return _with_session(specs, options, run_dir, work, "eval")
 
 
 def sim_graph(options: SimOptions, run_dir: Path) -> list[NodeSpec]:

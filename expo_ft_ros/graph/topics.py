@@ -283,6 +283,13 @@ TOPICS: Mapping[str, Topic] = _table(
         "arbitration recorder",
         "The chosen chunk.",
     ),
+    _latched(
+        "policy/lost",
+        "std_msgs/String",
+        "policy",
+        "arbitration",
+        "Why there are no chunks: the policy's server is lost; empty once it is back.",
+    ),
     _tick(
         "policy/candidates",
         f"{_OWN}/Candidates",

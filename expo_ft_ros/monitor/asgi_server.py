@@ -30,19 +30,28 @@ _CLOSES_WITHIN = 1  # a peer that left without a word isn't waited for longer [s
 class AsgiServer:
     """Open once it is made. What goes over it isn't encrypted."""
 
-    def __init__(self, app: ASGIApp, host: str = "127.0.0.1", port: int = 0) -> None:
-        """host: with or without brackets; port: 0 for any that is free.
+    def __init__(
+        self,
+        app: ASGIApp,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        message_bytes: int = MESSAGE_BYTES,
+        whose: str = "console",
+    ) -> None:
+        """host: with or without brackets; port: 0 for any that is free; message_bytes: of what a
+        peer sends at most; whose: what errors begin with.
 
         Raises ConfigError for a port that is taken, and a host that can't be bound.
         """
         self.host = host.strip("[]")
-        self._socket = _bound(self.host, port)
+        self._socket = _bound(self.host, port, whose)
         self.port = int(self._socket.getsockname()[1])
         config = uvicorn.Config(
             app,
             http=_PatientProtocol,
             ws="websockets-sansio",
-            ws_max_size=MESSAGE_BYTES,
+            ws_max_size=message_bytes,
             ws_per_message_deflate=False,
             lifespan="off",
             proxy_headers=False,
@@ -84,17 +93,17 @@ async def messages(page: WebSocket) -> AsyncIterator[str | bytes]:
         yield message["bytes"] if text is None else text
 
 
-def _bound(host: str, port: int) -> socket.socket:
+def _bound(host: str, port: int, whose: str) -> socket.socket:
     try:
         found: list[Any] = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         return socket.create_server(found[0][4][:2], family=found[0][0])
     except (OSError, UnicodeError) as error:
         if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
             raise ConfigError(
-                f"console: port: {host}:{port} is taken (end what has it, or take another port)"
+                f"{whose}: port: {host}:{port} is taken (end what has it, or take another port)"
             ) from None
         why = getattr(error, "strerror", None) or str(error)
         raise ConfigError(
-            f"console: host: {host}:{port} can't be bound: {why} (take 127.0.0.1, or an address of "
+            f"{whose}: host: {host}:{port} can't be bound: {why} (take 127.0.0.1, or an address of "
             "this machine)"
         ) from None

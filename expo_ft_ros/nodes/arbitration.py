@@ -194,6 +194,7 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
             self.subscription("teleop/command", self._on_teleop)
         self.subscription("reward", self._on_reward)
         self.subscription("policy/chunk", self._on_chunk, needed=False)
+        self.subscription("policy/lost", self._on_policy_lost, needed=False)
         self.subscription("session/plan", self._on_plan, needed=False)
         self._fault_in = self.subscription(
             "robot/fault", self._on_fault, needed=False, on_rejected=self._on_others_fault
@@ -266,6 +267,9 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
 
     def _on_chunk(self, message: ActionChunkMsg) -> None:
         self._perform(self._scheduler.take_chunk(chunk_from_msg(message)))
+
+    def _on_policy_lost(self, message: String) -> None:
+        self._perform(self._scheduler.policy_lost(message.data))
 
     def _on_plan(self, message: SessionPlan) -> None:
         self._perform(self._scheduler.take_plan(plan_from_msg(message)))

@@ -7,23 +7,20 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from expo_ft_ros.data.types import ActionChunk, chunk_id
+from expo_ft_ros.data.types import Observation
 from expo_ft_ros.graph.topics import CALLBACK_TIMEOUT_LONG
-from expo_ft_ros.msg import ActionChunk as ActionChunkMsg
 from expo_ft_ros.msg import LearnerStatus, SessionPlan
 from expo_ft_ros.msg import Observation as ObservationMsg
-from expo_ft_ros.recording.messages import observation_from_msg
 from expo_ft_ros.rl.checkpoint import load_state
-from expo_ft_ros.robots import load_robot
 from expo_ft_ros.ros.agent_handle import LIVE_WEIGHTS, AgentHandle, LearningParameters
+from expo_ft_ros.ros.chunk_publisher import Chosen, ChunkPublisher
 from expo_ft_ros.ros.graph_node import OK, GraphNode
-from expo_ft_ros.ros.messages import candidates_to_msg, chunk_to_msg
 from expo_ft_ros.ros.process import main as run_nodes
 from expo_ft_ros.ros.session_messages import plan_from_msg
 
 
 class PolicyNode(GraphNode[LearningParameters]):
-    """An observation that comes again is answered by the same chunk again."""
+    """The agent of this process acts; see `ChunkPublisher` for how it is told."""
 
     NAME = "policy"
     CALLBACK_TIMEOUT = CALLBACK_TIMEOUT_LONG
@@ -35,12 +32,8 @@ class PolicyNode(GraphNode[LearningParameters]):
 
     def _setup(self) -> None:
         self._agent = self._shared.get(self.parameters)
-        self._view_names = load_robot(self.parameters.robot).view_names
         self._mode = "sample"
-        self._newest_id = 0
-        self._last: ActionChunkMsg | None = None
-        self._chunk_out = self.publisher("policy/chunk", needed=1)
-        self._candidates_out = self.publisher("policy/candidates")
+        self._out = ChunkPublisher(self)
         self.subscription("session/plan", self._on_plan)
         self.subscription("observation", self._on_observation)
         if self.parameters.mode == "async":
@@ -88,25 +81,14 @@ class PolicyNode(GraphNode[LearningParameters]):
                 self._agent.take_weights(self._live, state)
 
     def _on_observation(self, message: ObservationMsg) -> None:
-        if not message.chunk_wanted:
-            return
-        if self._last is None or message.number > self._last.observation:
-            observation = observation_from_msg(message, self._view_names)
-            if self.parameters.mode == "async" and self._read is not None and self._read.done():
-                self._take_weights()
-            with self._shared.lock:
-                result = self._agent.act(observation, self._mode)
-                version = self._agent.version
-            self._newest_id += 1
-            number = chunk_id(self._newest_id, explored=result.explored)
-            chunk = ActionChunk(number, message.number, result.actions, result.q, result.kind)
-            self._last = chunk_to_msg(chunk, message.header, version)
-            self._chunk_out.publish(self._last)
-            if self._candidates_out.get_subscription_count() > 0:
-                choice = result.choice(message.number)
-                self._candidates_out.publish(candidates_to_msg(choice, message.header))
-        elif message.number == self._last.observation:
-            self._chunk_out.publish(self._last)
+        self._out.answer(message, self._choose)
+
+    def _choose(self, observation: Observation) -> Chosen:
+        if self.parameters.mode == "async" and self._read is not None and self._read.done():
+            self._take_weights()
+        with self._shared.lock:
+            result = self._agent.act(observation, self._mode)
+            return result.actions, result.choice(observation.number), self._agent.version
 
 
 def main() -> None:

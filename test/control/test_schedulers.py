@@ -595,3 +595,40 @@ def test_in_lockstep_a_scripted_operator_is_shown_the_scene_before_it_takes_over
     run.world()
     run.answer(1)
     assert [step.source for step in run.desk.steps] == [Source.HOLD]
+
+
+def test_a_policy_that_is_lost_holds_at_once_with_its_cause_and_is_planned_anew():
+    run = RealtimeRun()
+    for _ in range(9):
+        run.tick()
+    assert run.desk.sent[-1][0] != 0
+    count = len(run.desk.sent)
+    run.desk.perform(run.schedule.policy_lost("its server is closed"))
+    run.desk.perform(run.schedule.policy_lost("its server is closed"))
+    assert len(run.desk.sent) == count + 1
+    np.testing.assert_array_equal(run.desk.sent[-1], np.zeros(7))
+    for _ in range(3):
+        run.tick()
+        assert run.desk.steps[-1].source is Source.HOLD
+        assert run.desk.steps[-1].cause == "its server is closed"
+        np.testing.assert_array_equal(run.desk.sent[-1], np.zeros(7))
+    lost_at = run.desk.last
+    run.desk.perform(run.schedule.policy_lost(""))
+    assert run.desk.complaints[-1] == ""
+    run.tick()
+    run.tick()
+    assert run.desk.steps[-1].source is Source.POLICY
+    assert run.desk.steps[-1].chunk >= lost_at
+
+
+def test_in_lock_step_it_is_said_why_the_policy_is_waited_for():
+    run = LockstepRun()
+    run.desk.perform(run.schedule.policy_lost("its server is closed"))
+    run.world()
+    run.desk.now += 2 * RESEND_AFTER
+    run.desk.perform(run.schedule.check())
+    waits = "waiting for reward and policy on observation 1: its server is closed"
+    assert run.desk.complaints[-1] == waits
+    run.desk.perform(run.schedule.policy_lost(""))
+    run.answer(1)
+    assert run.desk.steps[-1].source is Source.POLICY

@@ -15,6 +15,8 @@ NODES = [path for part in ("nodes", "ros") for path in (ROOT / "expo_ft_ros" / p
 # Files in which nodes share code: who does what is in them.
 SHARED = {
     "graph_node": ["every"],
+    "chunk_publisher": ["policy"],
+    "policy_client": ["policy"],
     "episode_subscriber": ["learner", "recorder"],
     "robot_adapter": [ROBOT],
     "frames": [ROBOT],

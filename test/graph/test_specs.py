@@ -18,6 +18,7 @@ from expo_ft_ros.graph.specs import (
     collect_graph,
     policy_graph,
     required_nodes,
+    server_graph,
     sim_graph,
     train_graph,
 )
@@ -37,6 +38,7 @@ GRAPHS = {
     "none": train_graph(TrainOptions(operator="none"), RUN),
     "collect": collect_graph(CollectOptions(), RUN),
     "eval": policy_graph("eval", EvalOptions(), RUN, Path("/weights.safetensors"), TRAINED),
+    "server": server_graph(EvalOptions(), RUN, "ws://127.0.0.1:8000"),
     "demo": policy_graph("demo", DemoOptions(), RUN, Path("/weights.safetensors"), TRAINED),
     "sim": sim_graph(SimOptions(), RUN),
 }
@@ -215,6 +217,7 @@ def test_a_keyboard_is_a_driver_outside_the_graph():
 
 
 def test_no_learner_without_learning():
+    assert "learner" not in required_nodes(GRAPHS["server"], load_robot("sim"))
     for name in ("collect", "sim"):
         assert not {"agent", "policy", "learner"} & set(
             required_nodes(GRAPHS[name], load_robot("sim"))

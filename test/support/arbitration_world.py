@@ -26,8 +26,10 @@ class World:
         watched=(),
         module="",
         scene_reset="automatic",
+        policy=True,
         **more,
     ):
+        """policy: whether it is the policy as well; else a node of the test's is."""
         probe = self.probe = graph.probe
         self.lockstep = lockstep
         self.time = 10 * PERIOD if lockstep else 0
@@ -40,10 +42,11 @@ class World:
                 "proprio",
                 "teleop/command",
                 "reward",
-                "policy/chunk",
+                *(["policy/chunk"] if policy else []),
                 "session/plan",
             )
         }
+        self.is_policy = policy
         self.observations, self.chunks, self.success = [], [], False
         self.human_reset, self.resets = "", 0
         self.answer = answer
@@ -113,7 +116,7 @@ class World:
                 human_reset=self.human_reset,
             )
         )
-        if message.chunk_wanted:
+        if message.chunk_wanted and self.is_policy:
             self.chunks.append(chunk(len(self.chunks) + 1, number))
             self.out["policy/chunk"].publish(chunk_to_msg(self.chunks[-1], message.header))
 

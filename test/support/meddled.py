@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 MODULE = "EXPO_FT_MEDDLED"
 COMMANDS, MINE = ("robot/twist_cmd", "robot/gripper_cmd"), "meddled"
+STOPS = ("robot/fault", "policy/lost")
+"""What is said there holds the arm, whoever says it."""
 GAP, EVERY = 0.6, 6
 """Between two on one topic: so long at least in real time [s], and in lock-step, which a machine
 goes through at its own pace, one of so many. What a thousand in a short run takes."""
@@ -110,8 +112,8 @@ def _meddle() -> None:
 
     def meddling(node: GraphNode[Any], name: str, **more: Any) -> Any:
         made = publisher(node, name, **more)
-        # A fault stops the robot, whether it is meant or not.
-        return made if name == "robot/fault" else Meddling(made, name, node)
+        # These stop the robot, whether it is meant or not.
+        return made if name in STOPS else Meddling(made, name, node)
 
     def closing(node: GraphNode[Any]) -> None:
         close(node)

@@ -28,7 +28,7 @@ from expo_ft_ros.rl.replay_buffer import ReplayBuffer
 from expo_ft_ros.robots import DEFAULT_ROBOT, load_robot
 from expo_ft_ros.ros.frames import HAS_TF
 from support import mischief
-from support.meddled import count_of, meddled, replay_arrays
+from support.meddled import STOPS, count_of, meddled, replay_arrays
 from support.tiny_training import specs
 
 ROBOT_CONFIG = load_robot("sim")
@@ -40,8 +40,7 @@ SPOKEN_ON = [
     name
     for name, t in topics_of(ROBOT_CONFIG.view_names).items()
     if (NODES & {*t.publishers} or t.publishers == ("every",))
-    # A fault stops the robot, whoever says it.
-    and name != "robot/fault"
+    and name not in STOPS
     and (HAS_TF or name not in ("/tf", "/tf_static"))
 ]
 LEAST = 1000

@@ -1,0 +1,286 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A real server and a real client over a socket: what is answered, and what goes wrong."""
+
+import contextlib
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+
+import numpy as np
+import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+from websockets.sync.server import serve
+
+from expo_ft_ros.configuration import ConfigError
+from expo_ft_ros.serving.client import BadReply, PolicyConnection, ServerLost
+from expo_ft_ros.serving.packing import MAX_BYTES, pack, unpack
+from expo_ft_ros.serving.server import BadObservation, PolicyServer
+from support.console_run import free_port
+from support.policy_servers import GENTLE, gentle, serving
+
+SOON = 5.0
+
+
+@contextlib.contextmanager
+def connected(server, timeout=SOON):
+    made = PolicyConnection(server.address, timeout)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+@contextlib.contextmanager
+def other_server(handle):
+    """Somebody else's server; handle: called with each connection."""
+    made = serve(handle, "127.0.0.1", 0)
+    thread = threading.Thread(target=made.serve_forever)
+    thread.start()
+    try:
+        yield f"ws://127.0.0.1:{made.socket.getsockname()[1]}"
+    finally:
+        made.shutdown()
+        thread.join()
+
+
+def test_metadata_come_first_then_each_observation_is_answered():
+    seen = []
+
+    def infer(observation):
+        seen.append(observation)
+        return gentle(observation)
+
+    with serving(infer, {"task": "cube_pick"}) as server, connected(server) as client:
+        assert client.metadata == {"task": "cube_pick"}
+        for number in range(2):
+            answer = client.request({"x": np.arange(3), "prompt": "go"}, SOON)
+            np.testing.assert_array_equal(answer["actions"], GENTLE)
+            assert ("prev_total_ms" in answer["server_timing"]) is bool(number)
+            assert answer["server_timing"]["infer_ms"] >= 0
+    np.testing.assert_array_equal(seen[1]["x"], np.arange(3))
+
+
+def test_several_connections_are_served_one_observation_at_a_time():
+    inside, most = [], []
+
+    def infer(observation):
+        inside.append(1)
+        most.append(len(inside))
+        inside.pop()
+        return {"actions": observation["x"]}
+
+    def ask(number, answers):
+        with connected(server) as client:
+            for _ in range(20):
+                answers.append(client.request({"x": np.full((1, 7), number)}, SOON)["actions"])
+
+    with serving(infer) as server:
+        all_answers = [[] for _ in range(3)]
+        threads = [threading.Thread(target=ask, args=(n, all_answers[n])) for n in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert max(most) == 1
+    for number, answers in enumerate(all_answers):
+        assert [answer[0, 0] for answer in answers] == [number] * 20
+
+
+def test_healthz_answers_as_that_of_openpi():
+    with serving() as server:
+        url = server.address.replace("ws://", "http://") + "/healthz"
+        with urllib.request.urlopen(url, timeout=SOON) as answer:
+            assert (answer.status, answer.read()) == (200, b"OK\n")
+
+
+def test_what_is_wrong_with_an_observation_is_said_and_the_connection_stays():
+    def infer(observation):
+        if "x" not in observation:
+            raise BadObservation("key 'x' is missing")
+        return gentle(observation)
+
+    with serving(infer) as server, connect(server.address) as raw:
+        raw.recv(timeout=SOON)
+        for sent, words in [
+            (pack({"y": 1}), "key 'x' is missing"),
+            (pack([1]), "is list, not a dict"),
+            (b"\xc1garbage", "no msgpack message"),
+            ("a text", "is a text"),
+        ]:
+            raw.send(sent)
+            answer = raw.recv(timeout=SOON)
+            assert isinstance(answer, str)
+            assert words in answer
+        raw.send(pack({"x": 1}))
+        assert "actions" in unpack(raw.recv(timeout=SOON))
+
+
+def test_a_client_names_what_the_server_finds_wrong():
+    def infer(observation):
+        raise BadObservation("key 'x' is missing")
+
+    with (
+        serving(infer) as server,
+        connected(server) as client,
+        pytest.raises(BadReply, match=rf"{server.address}: .* key 'x' is missing .*keys:="),
+    ):
+        client.request({}, SOON)
+
+
+def test_a_policy_that_fails_is_told_and_others_are_served_on(caplog):
+    def infer(observation):
+        if "bad" in observation:
+            raise RuntimeError("out of memory")
+        return gentle(observation)
+
+    with serving(infer) as server, connected(server) as other:
+        with connected(server) as client, pytest.raises(BadReply, match="out of memory"):
+            client.request({"bad": 1}, SOON)
+        assert "actions" in other.request({}, SOON)
+    assert "out of memory" in caplog.text
+
+
+def test_a_message_that_is_too_large_is_refused_and_the_server_lives():
+    with serving() as server:
+        with connect(server.address, max_size=None) as raw:
+            raw.recv(timeout=SOON)
+            with contextlib.suppress(ConnectionClosed):
+                raw.send(bytes(MAX_BYTES + 1))
+            with pytest.raises(ConnectionClosed, match=r"1009|no close frame"):
+                raw.recv(timeout=SOON)
+        with connected(server) as client:
+            assert "actions" in client.request({}, SOON)
+
+
+def test_an_answer_that_is_too_large_is_none():
+    def handle(connection):
+        connection.send(pack({}))
+        connection.recv()
+        connection.send(bytes(MAX_BYTES + 1))
+
+    with (
+        other_server(handle) as address,
+        contextlib.closing(PolicyConnection(address, SOON)) as client,
+        pytest.raises(BadReply, match=f"an answer is larger than {MAX_BYTES} bytes"),
+    ):
+        client.request({}, SOON)
+
+
+def test_an_observation_that_is_too_large_is_not_sent():
+    with (
+        serving() as server,
+        connected(server) as client,
+        pytest.raises(BadReply, match="smaller images"),
+    ):
+        client.request({"x": np.zeros(MAX_BYTES, np.uint8)}, SOON)
+
+
+@pytest.mark.process
+def test_a_server_that_is_killed_is_lost_with_its_address_and_a_remedy():
+    program = [sys.executable, "-m", "support.policy_servers"]
+    with subprocess.Popen(
+        program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            address = process.stdout.readline().strip()
+            with contextlib.closing(PolicyConnection(address, SOON)) as client:
+                assert "actions" in client.request({}, SOON)
+                process.kill()
+                process.wait()
+                with pytest.raises(ServerLost, match=f"{address}: .*closed.*start the server"):
+                    client.request({}, SOON)
+        finally:
+            process.kill()
+
+
+def test_a_closed_server_is_lost_with_its_code():
+    with serving() as server, connected(server) as client:
+        server.close()
+        with pytest.raises(ServerLost, match="closed: code 1012"):
+            client.request({}, SOON)
+
+
+def test_who_speaks_without_being_asked_is_no_policy_server():
+    done = threading.Event()
+
+    def handle(connection):
+        connection.send(pack({}))
+        connection.send(pack({"actions": GENTLE}))
+        done.wait(SOON)
+
+    def look(client):
+        until = time.monotonic() + SOON
+        while time.monotonic() < until:
+            client.require_open()
+
+    with (
+        other_server(handle) as address,
+        contextlib.closing(PolicyConnection(address, SOON)) as client,
+    ):
+        with pytest.raises(BadReply, match="without being asked"):
+            look(client)
+        done.set()
+
+
+def test_an_answer_that_takes_too_long_is_never_taken_for_the_next():
+    goes_on = threading.Event()
+
+    def infer(observation):
+        goes_on.wait(SOON)
+        return gentle(observation)
+
+    with serving(infer) as server, connected(server) as client:
+        try:
+            with pytest.raises(ServerLost, match=rf"{server.address}: .*within 0.2 s .*time-out"):
+                client.request({}, 0.2)
+            with pytest.raises(ServerLost, match="closed"):
+                client.request({}, SOON)
+        finally:
+            goes_on.set()
+
+
+def test_nobody_there_is_said_with_the_address():
+    address = f"ws://127.0.0.1:{free_port()}"
+    with pytest.raises(ServerLost, match=f"{address}: can't be reached: Connection refused"):
+        PolicyConnection(address, SOON)
+
+
+def test_who_accepts_and_says_nothing_is_lost():
+    done = threading.Event()
+    with other_server(lambda connection: done.wait(SOON)) as address:
+        with pytest.raises(ServerLost, match="its metadata didn't come within"):
+            PolicyConnection(address, 0.3)
+        done.set()
+
+
+def test_who_is_no_policy_server_is_told_apart():
+    with serving() as server, pytest.raises(BadReply, match="something else answers there"):
+        PolicyConnection(f"{server.address}/healthz", SOON)
+    with (
+        other_server(lambda connection: connection.send(pack([1]))) as address,
+        pytest.raises(BadReply, match="its metadata is list"),
+    ):
+        PolicyConnection(address, SOON)
+    with (
+        other_server(lambda connection: connection.send(b"\xc1")) as address,
+        pytest.raises(BadReply, match=r"its metadata: .*no msgpack message"),
+    ):
+        PolicyConnection(address, SOON)
+
+
+def test_an_environment_s_proxy_is_not_asked(monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:1")
+    monkeypatch.setenv("no_proxy", "")
+    with serving() as server, connected(server) as client:
+        assert "actions" in client.request({}, SOON)
+
+
+def test_a_port_that_is_taken_is_named():
+    with serving() as server:
+        port = int(server.address.rpartition(":")[2])
+        with pytest.raises(ConfigError, match=f"serve: port: 127.0.0.1:{port} is taken"):
+            PolicyServer(gentle, {}, port=port)
