@@ -49,6 +49,7 @@ ARMS: Mapping[Arm, dict[str, str]] = {
         "acting_candidates": "0",
         "target_candidates_of": "0",
         "vla_weighting": "none",
+        "vla_waits": "false",
     },
     "choice": BASE_CHUNKS_ONLY,
     "full": {},

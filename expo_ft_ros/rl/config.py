@@ -228,12 +228,16 @@ class AlgorithmConfig(Config):
     bootstrap_on_truncation: bool = Field(
         True, description="whether a timeout is followed by a value; [A] treats it as terminal"
     )
-    vla_data: Literal["corrected", "exclude_pre_intervention", "successful", "all"] = Field(
+    vla_data: Literal["exclude_pre_intervention", "successful", "all"] = Field(
         "successful",
         description="what the VLA imitates: [A] successful episodes; exclude_pre_intervention "
-        "leaves out of them what the policy did before the operator took over; corrected takes of "
-        "these only what a human drives in, demonstrations too, and nothing before the first "
-        "correction: what it did itself it knows, and the critic chooses among what stands still",
+        "leaves out of them what the policy did before the operator took over",
+    )
+    vla_waits: bool = Field(
+        False,
+        description="the VLA stands still online until an episode succeeded with an operator's "
+        "correction: its own successes teach it nothing, and a young critic chooses better among "
+        "what stands still (docs/experiments.md). [P] false",
     )
     vla_weighting: Literal["none", "return_advantage", "q_advantage"] = Field(
         "none",

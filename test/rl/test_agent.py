@@ -229,22 +229,26 @@ def test_what_the_operator_mended_is_not_imitated_within_the_horizon():
     assert (agent.algorithm.imitation_starts()[5:] - 31).tolist() == list(range(15, 30))
 
 
-def test_a_vla_that_learns_from_corrections_alone_stands_still_before_the_first():
-    agent = make_agent(vla_data="corrected")
+def test_a_vla_that_waits_stands_still_until_a_correction_led_to_a_success():
+    agent = make_agent(vla_waits=True)
     nobody, demonstrated = np.full(30, Source.POLICY), np.full(30, Source.HUMAN)
     made = make_episode(1, 30, terminated=True, stage="collect", size=SIZE)
     agent.add_episode(replace(made, source=demonstrated))
     made = make_episode(2, 30, terminated=True, size=SIZE)
     agent.add_episode(replace(made, source=nobody))
-    assert len(agent.algorithm.imitation_starts()) == 0, "nothing new to imitate"
     corrected = nobody.copy()
     corrected[[12, 13]] = Source.HUMAN
-    agent.add_episode(replace(make_episode(3, 30, terminated=True, size=SIZE), source=corrected))
-    starts = agent.algorithm.imitation_starts()
-    assert starts.tolist() == [*range(30), 74, 75], "demonstrations, and what a human drives in"
-    failed = make_episode(4, 30, terminated=False, size=SIZE)
+    failed = make_episode(3, 30, terminated=False, size=SIZE)
     agent.add_episode(replace(failed, source=corrected))
-    assert agent.algorithm.imitation_starts().tolist() == starts.tolist()
+    assert len(agent.algorithm.imitation_starts()) == 0
+    before = agent.vla.weights()["action_out.weight"].clone()
+    agent.update(go_on)
+    assert torch.equal(agent.vla.weights()["action_out.weight"], before)
+    agent.add_episode(replace(make_episode(4, 30, terminated=True, size=SIZE), source=corrected))
+    waits = agent.algorithm.imitation_starts()
+    assert {int(start) // 31 for start in waits} == {0, 1, 3}, "its own successes, too"
+    agent.update(go_on)
+    assert not torch.equal(agent.vla.weights()["action_out.weight"], before)
 
 
 @pytest.mark.parametrize("data", ["all", "successful", "exclude_pre_intervention"])

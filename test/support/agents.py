@@ -21,6 +21,7 @@ PLAIN = {
     "explore_share_warmup": "0",
     "edit.gripper_decisions": "0",
     "minimum_of": "10",
+    "vla_waits": "false",
     **{
         f"value.{name}": str(field.default).lower()
         for name, field in ValueConfig.model_fields.items()

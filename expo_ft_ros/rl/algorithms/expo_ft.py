@@ -371,20 +371,20 @@ class ExpoFT(WithNetworks):
         return torch.where(even[:, None], executed, drawn)
 
     def imitation_starts(self) -> NDArray[np.int64]:
-        """First steps of windows to imitate online: as `vla_data` says, none of them explored."""
-        data, replay = self._context.config.vla_data, self._context.memory.replay
+        """First steps of windows to imitate online: as `vla_data` says, none of them explored; none
+        at all while the VLA waits for a correction."""
+        config, replay = self._context.config, self._context.memory.replay
+        corrected = replay.starts(successful=True, human=1, demonstrated=False)
+        if config.vla_waits and not len(corrected):
+            return corrected
         # All that the VLA's loss sees of a window, not the executed part of it.
         horizon = self._context.vla.horizon
-        unmended = data in ("corrected", "exclude_pre_intervention")
-        starts = replay.starts(
-            successful=data != "all",
+        mended = config.vla_data == "exclude_pre_intervention"
+        return replay.starts(
+            successful=config.vla_data != "all",
             exclude_explored=horizon,
-            exclude_pre_intervention=horizon if unmended else 0,
-            human=horizon if data == "corrected" else 0,
+            exclude_pre_intervention=horizon if mended else 0,
         )
-        if data == "corrected" and replay.demonstration[starts].all():
-            return starts[:0]
-        return starts
 
     @torch.no_grad()
     def _diagnose(self) -> Metrics:
