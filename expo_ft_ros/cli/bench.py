@@ -11,6 +11,7 @@ BENCHES = {
     "graph": "expo_ft_ros.cli.bench_graph",
     "core": "expo_ft_ros.cli.bench_core",
     "vla": "expo_ft_ros.cli.bench_vla",
+    "update": "expo_ft_ros.cli.bench_update",
     "learn": "expo_ft_ros.cli.bench_learn",
     "choice": "expo_ft_ros.cli.bench_choice",
     "ablation": "expo_ft_ros.cli.bench_ablation",
@@ -23,6 +24,7 @@ usage: expo-ft bench <bench>
   graph [lockstep | realtime]          the whole graph: throughput, lateness, jumps
   core [name:=value ...]               what a step of learning and a choice cost
   vla [name:=value ...]                what a policy's chunks cost
+  update [name:=value ...]             an update call, its candidates kept or drawn anew
   learn [name:=value ...]              whole runs without ROS
   choice [run | checkpoint] [name:=value ...]  whether the critic's choice helps
   ablation [name:=value ...]           what of the algorithm does the work
@@ -52,6 +54,7 @@ def _help(name: str) -> int:
     options: dict[str, type[TaskOptions]] = {
         "core": bench_options.CoreOptions,
         "vla": bench_options.VlaOptions,
+        "update": bench_options.UpdateOptions,
         "learn": bench_options.LearnOptions,
         "choice": bench_options.ChoiceOptions,
         "ablation": bench_options.AblationOptions,

@@ -4,7 +4,7 @@ configurations in turns, since a machine's clock varies more than most of them d
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -55,6 +55,30 @@ def main(words: Sequence[str]) -> int:
     return 0
 
 
+def practised_agent(task: TaskConfig, preset: str, size: str, changes: Mapping[str, str]) -> Agent:
+    """An agent with random episodes in replay, after its first update call, in which features and
+    candidates of every slot were made.
+
+    Args:
+        task: Whose C and K.
+        preset: A name of `known_names("presets")`.
+        size: A name of `known_names("sizes")`, or a path.
+        changes: Fields of both to change; nothing waits for a warm-up.
+
+    Raises:
+        ConfigError: for an unknown name, or a field that there isn't.
+    """
+    at_once = {"warmup_episodes": "0", "warmup_updates": "0", "edits_after": "0"}
+    config = load_preset(preset, size, {**at_once, "vla_encoder_every": "0", **changes})
+    agent = Agent(task, config, load_robot(DEFAULT_ROBOT).views, seed=0)
+    rng = np.random.default_rng(0)
+    for number in range(1, _EPISODES + 1):
+        agent.add_episode(_episode(number, config.image_size, rng))
+    for _ in agent.learn(1):
+        pass
+    return agent
+
+
 class CoreBench:
     """One configuration, with random images and episodes.
 
@@ -69,17 +93,9 @@ class CoreBench:
     """
 
     def __init__(self, task: TaskConfig, preset: str, size: str, change: str) -> None:
-        at_once = {"warmup_episodes": "0", "warmup_updates": "0", "edits_after": "0"}
-        changes = {**at_once, "vla_encoder_every": "0", **parse_changes(change)}
-        self._config = load_preset(preset, size, changes)
-        self._agent = Agent(task, self._config, load_robot(DEFAULT_ROBOT).views, seed=0)
-        rng = np.random.default_rng(0)
-        for number in range(1, _EPISODES + 1):
-            self._agent.add_episode(_episode(number, self._config.image_size, rng))
-        # Features and candidates of every slot are made here, and the first steps are slow.
-        for _ in self._agent.learn(1):
-            pass
-        self._observation = _observation(rng)
+        self._agent = practised_agent(task, preset, size, parse_changes(change))
+        self._config = self._agent.config
+        self._observation = _observation(np.random.default_rng(0))
         self._found: dict[str, list[float]] = {}
 
     def turn(self) -> None:

@@ -45,6 +45,15 @@ class VlaOptions(TaskOptions):
     turns: int = Field(5, ge=1, le=1000, description="How often each is measured.")
 
 
+class UpdateOptions(TaskOptions):
+    """`expo-ft bench update`: an update call with kept candidates, and with ones drawn anew."""
+
+    preset: str = Field(PRESET, description="The algorithm's constants: a file of config/presets/.")
+    size: str = Field(SIZE, description="Whose policy: a file of config/sizes/, or a path.")
+    change: str = Field("", description="Fields of preset or size to change, as for bench learn.")
+    turns: int = Field(3, ge=1, le=1000, description="How often each is measured.")
+
+
 class LearnOptions(TaskOptions):
     """`expo-ft bench learn`: whole runs in one process, without ROS."""
 

@@ -16,14 +16,14 @@ from expo_ft_ros.policies.pi05.network import Pi05Network
 from expo_ft_ros.policies.registry import build_policy
 from expo_ft_ros.robots import load_robot
 from policies.conformance import Conformance
-from support.pi05 import TINY, train_tokenizer
+from support.pi05 import TINY, write_tokenizer
 
 CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
 def tokenizer(tmp_path_factory) -> Path:
-    return train_tokenizer(tmp_path_factory.mktemp("tokenizer") / "tiny.model")
+    return write_tokenizer(tmp_path_factory.mktemp("tokenizer") / "tiny.model")
 
 
 class TestPi05(Conformance):

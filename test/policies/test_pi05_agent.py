@@ -23,7 +23,7 @@ from expo_ft_ros.robots import load_robot
 from expo_ft_ros.tasks import load_task
 from support.agents import go_on
 from support.episodes import make_episode
-from support.pi05 import TINY, train_tokenizer
+from support.pi05 import TINY, write_tokenizer
 from support.runs import make_run
 
 SIZE = 32
@@ -45,7 +45,7 @@ CHANGES = {
 @pytest.fixture(scope="module")
 def size(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("size")
-    vla = {"kind": "pi05", "tokenizer": str(train_tokenizer(folder / "tiny.model")), **TINY}
+    vla = {"kind": "pi05", "tokenizer": str(write_tokenizer(folder / "tiny.model")), **TINY}
     content = {
         "image_size": SIZE,
         "vla": {**vla, "horizon": 10, "euler_steps": 3},
@@ -116,6 +116,15 @@ def test_files_that_are_not_there_are_named_before_anything_starts(size, tmp_pat
         with pytest.raises(ConfigError, match=said):
             parse_arguments([f"size:={path}"], LearnOptions)
         assert load_preset(size=str(path)).vla.horizon == 10, "an old run's can be read"
+
+
+def test_a_checkpoint_wants_the_tokenizer_that_it_was_trained_with(size, tmp_path):
+    told = yaml.safe_load(size.read_text())
+    path = tmp_path / "other.yaml"
+    more = {"tokenizer": None, "checkpoint": str(tmp_path)}
+    path.write_text(yaml.safe_dump({**told, "vla": {**told["vla"], **more}}))
+    with pytest.raises(ConfigError, match=r"tokenizer null with checkpoint .* \(set tokenizer to"):
+        parse_arguments([f"size:={path}"], LearnOptions)
 
 
 def test_the_size_for_a_gpu_is_the_full_model():

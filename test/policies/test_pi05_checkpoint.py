@@ -18,7 +18,7 @@ from expo_ft_ros.policies.pi05.config import Pi05Config
 from expo_ft_ros.policies.pi05.model import Pi05
 from expo_ft_ros.policies.registry import build_policy
 from expo_ft_ros.robots import load_robot
-from support.pi05 import Reference, train_tokenizer
+from support.pi05 import Reference, write_tokenizer
 
 CPU = torch.device("cpu")
 HEAD = "paligemma_with_expert.paligemma.lm_head.weight"
@@ -35,7 +35,7 @@ def reference() -> Reference:
 def files(reference, tmp_path_factory) -> Path:
     """A folder with `checkpoint` and `tiny.model`."""
     folder = tmp_path_factory.mktemp("files")
-    train_tokenizer(folder / "tiny.model")
+    write_tokenizer(folder / "tiny.model")
     reference.write(folder / "checkpoint")
     return folder
 

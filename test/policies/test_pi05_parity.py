@@ -13,7 +13,7 @@ from expo_ft_ros.policies.pi05.gemma import PrefixCache
 from expo_ft_ros.policies.pi05.network import Pi05Network, time_embedding
 from expo_ft_ros.policies.registry import build_policy
 from expo_ft_ros.robots import load_robot
-from support.pi05 import Reference, train_tokenizer
+from support.pi05 import Reference, write_tokenizer
 
 CLOSE = {"rtol": 0, "atol": 1e-5}
 
@@ -25,7 +25,7 @@ def reference() -> Reference:
 
 def network_of(reference, folder, **options) -> Pi05Network:
     config = Pi05Config(
-        tokenizer=train_tokenizer(folder / "tiny.model"),
+        tokenizer=write_tokenizer(folder / "tiny.model"),
         checkpoint=reference.write(folder / "checkpoint"),
         **{**reference.size, **options},
     )

@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 
 from expo_ft_ros.configuration import ConfigError
 from expo_ft_ros.policies.pi05.prompt import Tokenizer, prompt, prompt_tokens, state_bins
-from support.pi05 import train_tokenizer
+from expo_ft_ros.policies.pi05.small_tokenizer import SMALL_VOCABULARY, small_tokenizer
+from support.pi05 import write_tokenizer
 
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory) -> Path:
-    return train_tokenizer(tmp_path_factory.mktemp("tokenizer") / "tiny.model")
+    return write_tokenizer(tmp_path_factory.mktemp("tokenizer") / "tiny.model")
 
 
 def test_bins_are_those_of_openpi():
@@ -60,7 +61,7 @@ def test_an_instruction_that_is_too_long_is_named(path):
 def test_a_tokenizer_that_does_not_fit_is_refused_with_its_file(path, tmp_path):
     with pytest.raises(ConfigError, match=r"tiny.model: tokens: expected at most the model's 100"):
         Tokenizer(path, 100)
-    other = train_tokenizer(tmp_path / "other.model", pad_id=-1, eos_id=1, bos_id=2, unk_id=0)
+    other = write_tokenizer(tmp_path / "other.model", pad_id=-1, eos_id=1, bos_id=2, unk_id=0)
     with pytest.raises(ConfigError, match=r"other.model: tokens: expected padding 0 .* found pad"):
         Tokenizer(other, 320)
     with pytest.raises(ConfigError, match=r"none.model: not a sentencepiece model: .*tokenizer"):
@@ -68,3 +69,15 @@ def test_a_tokenizer_that_does_not_fit_is_refused_with_its_file(path, tmp_path):
     (tmp_path / "broken.model").write_bytes(b"\x00\x01words")
     with pytest.raises(ConfigError, match=r"broken.model: not a sentencepiece model"):
         Tokenizer(tmp_path / "broken.model", 320)
+
+
+def test_a_policy_without_a_file_has_a_tokenizer_that_knows_every_byte():
+    text = "Größe 3_µm\nof\tthe cube: "
+    tokens = Tokenizer(None, SMALL_VOCABULARY).encode([text, "flip"])
+    known = sentencepiece.SentencePieceProcessor(model_proto=small_tokenizer())
+    assert [known.decode(row) for row in tokens] == [text, "flip"]
+    assert all(0 < token < SMALL_VOCABULARY for row in tokens for token in row)
+    with pytest.raises(
+        ConfigError, match=r"vla.tokenizer: null: tokens: .* model's 300, found 320"
+    ):
+        Tokenizer(None, 300)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A pi0.5 of a few thousand weights, and a tokenizer like PaliGemma's."""
+"""A pi0.5 of a few thousand weights, and what openpi's own code gave for one."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import sentencepiece
 import torch
 from safetensors.torch import save_file
+
+from expo_ft_ros.policies.pi05.small_tokenizer import SMALL_VOCABULARY, small_tokenizer
 
 TINY: dict[str, Any] = {
     "horizon": 4,
     "image_size": 28,
-    "vocabulary": 320,
+    "vocabulary": SMALL_VOCABULARY,
     "max_tokens": 96,
     "vision": {"width": 16, "mlp": 32, "depth": 2, "heads": 2},
     "vlm": {"width": 32, "mlp": 64},
@@ -29,20 +30,10 @@ TINY: dict[str, Any] = {
 }
 
 
-def train_tokenizer(path: Path, size: int = 320, **special: int) -> Path:
-    """Writes a sentencepiece model whose special tokens are PaliGemma's."""
-    words = "pick up the cube scoop 3 candies Task: State: Action: ; _ insert light route flip egg"
-    lines = [f"Task: {words} {number}, State: {' '.join(map(str, range(256)))}" for number in "ab"]
-    sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter([*lines, *words.split()]),
-        model_prefix=str(path.with_suffix("")),
-        vocab_size=size,
-        model_type="bpe",
-        byte_fallback=True,
-        minloglevel=2,
-        **{"pad_id": 0, "eos_id": 1, "bos_id": 2, "unk_id": 3, **special},
-    )
-    return path.with_suffix(".model")
+def write_tokenizer(path: Path, **options: int) -> Path:
+    """Writes the small tokenizer, as a file like PaliGemma's; options: see `small_tokenizer`."""
+    path.write_bytes(small_tokenizer(**options))
+    return path
 
 
 class Reference:

@@ -71,13 +71,14 @@ class Pi05Config(PolicyConfig):
     reads_state: ClassVar[bool] = False
 
     kind: Literal["pi05"] = Field("pi05", description="this policy")
-    tokenizer: Place = Field(
-        description="PaliGemma's sentencepiece file, paligemma_tokenizer.model of big_vision"
+    tokenizer: Place | None = Field(
+        description="PaliGemma's sentencepiece file, paligemma_tokenizer.model of big_vision; "
+        "null: a small one that needs no file, for random weights"
     )
     checkpoint: Place | None = Field(
         None,
         description="folder of a checkpoint of openpi (PyTorch layout) or lerobot, which has "
-        "model.safetensors in it; null: random weights, for tests",
+        "model.safetensors in it; null: random weights, to try the way through a run",
     )
     asset: str | None = Field(
         None,
@@ -149,9 +150,18 @@ class Pi05Config(PolicyConfig):
             )
         return self
 
+    @model_validator(mode="after")
+    def _words_are_the_weights(self) -> Pi05Config:
+        if self.tokenizer is None and self.checkpoint is not None:
+            raise ValueError(
+                f"tokenizer null with checkpoint {self.checkpoint}: its embeddings are of other "
+                "tokens (set tokenizer to the file that it was trained with, PaliGemma's)"
+            )
+        return self
+
     def require_files(self) -> None:
         """See PolicyConfig."""
-        if not self.tokenizer.is_file():
+        if self.tokenizer is not None and not self.tokenizer.is_file():
             raise ConfigError(
                 f"vla.tokenizer: {self.tokenizer}: no such file (fetch "
                 "gs://big_vision/paligemma_tokenizer.model, or tokenizer.model of a PaliGemma)"

@@ -47,6 +47,10 @@ def build(config: Pi05Config, views: Sequence[ViewConfig], device: torch.device)
         network = Pi05Network(config)
     shapes = {name: tuple(parameter.shape) for name, parameter in network.named_parameters()}
     if config.checkpoint is None:
+        _log.warning(
+            "pi0.5: random weights, since vla.checkpoint is null: they try the way through a run, "
+            "and nothing is to be expected of the policy"
+        )
         tensors = random_tensors(shapes, config.random_seed)
     else:
         tensors = CheckpointFile(config.checkpoint).tensors(shapes)

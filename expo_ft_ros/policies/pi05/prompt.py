@@ -12,6 +12,7 @@ from sentencepiece import SentencePieceProcessor
 from torch import Tensor
 
 from expo_ft_ros.configuration import ConfigError
+from expo_ft_ros.policies.pi05.small_tokenizer import small_tokenizer
 
 _BINS = 256
 PADDING = 0
@@ -22,17 +23,20 @@ class Tokenizer:
     """A sentencepiece file, PaliGemma's or one like it. Copies share it: it never changes.
 
     Args:
-        path: The file.
+        path: The file; None: the small one that needs none (`small_tokenizer`).
         vocabulary: How many tokens the model has embeddings for.
 
     Raises:
         ConfigError: for a file that can't be read, or whose tokens don't fit.
     """
 
-    def __init__(self, path: Path, vocabulary: int) -> None:
+    def __init__(self, path: Path | None, vocabulary: int) -> None:
         remedy = "give PaliGemma's as vla.tokenizer: gs://big_vision/paligemma_tokenizer.model"
+        if path is None:
+            remedy = "set vla.vocabulary to as many, or vla.tokenizer to a file"
         try:
-            self._processor = SentencePieceProcessor(model_proto=path.read_bytes())
+            model = small_tokenizer() if path is None else path.read_bytes()
+            self._processor = SentencePieceProcessor(model_proto=model)
         except (OSError, RuntimeError) as error:
             raise ConfigError(f"{path}: not a sentencepiece model: {error} ({remedy})") from error
         found = (self._processor.pad_id(), self._processor.bos_id() >= 0)
@@ -43,7 +47,8 @@ class Tokenizer:
             )
         if self._processor.get_piece_size() > vocabulary:
             raise ConfigError(
-                f"{path}: tokens: expected at most the model's {vocabulary}, found "
+                f"{path or 'vla.tokenizer: null'}: tokens: expected at most the model's "
+                f"{vocabulary}, found "
                 f"{self._processor.get_piece_size()} ({remedy})"
             )
 
