@@ -13,7 +13,13 @@ from collections.abc import Sequence
 from expo_ft_ros.cli.arguments import Parser, wants_help
 from expo_ft_ros.configuration import ConfigError
 from expo_ft_ros.experiment.operator_word import words_of
-from expo_ft_ros.experiment.run_folder import find_run, limits_of, option_of
+from expo_ft_ros.experiment.run_folder import (
+    classifier_in,
+    find_run,
+    limits_of,
+    option_of,
+    read_config,
+)
 from expo_ft_ros.graph.parent_process import PARENT_PID_VARIABLE
 from expo_ft_ros.monitor.address import (
     CONSOLE_PORT,
@@ -56,7 +62,7 @@ def main(words: Sequence[str]) -> int:
         host=wanted.host,
         port=wanted.port,
         token=console_token(),
-        classifier=make_classifier(task),
+        classifier=classifier_in(read_config(run)) or make_classifier(task),
     )
     print(
         f"episodes of {run}: {console_address(wanted.host, wanted.port)} (Ctrl-C ends it)",

@@ -32,8 +32,8 @@ restore
   export    what a run has recorded as a LeRobot dataset; its pi0.5 for openpi or lerobot
   serve     a trained policy over a websocket, for openpi's client and for eval policy:=
   reward    a task's classifier made to fit what the cameras see: calibrate, train
-  bench     measurements: bench graph, core, vla, learn (whole runs without ROS), choice (the \
-critic's), ablation (what of the algorithm does the work)
+  bench     measurements: bench graph, core, vla, update, learn (whole runs without ROS), choice \
+(the critic's), ablation (what of the algorithm does the work)
   keyboard  corrections by the keyboard of this terminal, for operator:=keyboard
   doctor    what this machine has and lacks
   test      the project's tests (arguments go to pytest)

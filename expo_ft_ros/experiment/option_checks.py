@@ -29,7 +29,7 @@ from expo_ft_ros.rl.config import ALGORITHM_NAMES, PRESET, load_preset
 from expo_ft_ros.rl.preset_files import known_names
 from expo_ft_ros.robots import RobotConfig, load_robot
 from expo_ft_ros.robots.config import EXTERNAL, SIM, TOPIC_PATTERN
-from expo_ft_ros.serving.config import load_server_config
+from expo_ft_ros.serving.config import LONGEST_ANSWER, load_server_config
 from expo_ft_ros.tasks import TaskConfig, find_part, load_task
 
 
@@ -45,6 +45,8 @@ def check_options(options: TaskOptions) -> None:
     except ConfigError as error:
         raise ConfigError(f"task:={options.task}: {error}") from None
     _require_demonstrator(options)
+    if isinstance(options, TrainOptions) and "ahead" in options.model_fields_set:
+        _require_async(options)
     if isinstance(options, RunOptions):
         _require_fit(options, task)
         _require_possible_reset(options, task)
@@ -310,8 +312,12 @@ def _require_adapter(options: RunOptions, robot: RobotConfig) -> None:
         )
 
 
-_LONGEST_ANSWER = 1.5
-"""In real time [s]: a node whose callback takes two seconds counts as hanging."""
+def _require_async(options: TrainOptions) -> None:
+    if options.mode != "async":
+        raise ConfigError(
+            f"ahead:={options.ahead}: with mode:={options.mode} the robot is never ahead of the "
+            "learner (add mode:=async, or leave ahead out)"
+        )
 
 
 def _require_server_options(options: EvalOptions) -> None:
@@ -332,9 +338,9 @@ def _require_server_options(options: EvalOptions) -> None:
             )
     config = load_server_config(options.keys)
     config.image_keys(load_robot(options.robot).views)
-    if options.realtime and config.timeout > _LONGEST_ANSWER:
+    if options.realtime and config.timeout > LONGEST_ANSWER:
         raise ConfigError(
-            f"{config.file}: timeout: {config.timeout:g} s is more than {_LONGEST_ANSWER:g} s, "
+            f"{config.file}: timeout: {config.timeout:g} s is more than {LONGEST_ANSWER:g} s, "
             "which realtime:=true allows (the arm stands after one without a chunk)"
         )
 

@@ -19,7 +19,9 @@ from expo_ft_ros.experiment.machine import machine
 from expo_ft_ros.experiment.options import RunOptions
 from expo_ft_ros.experiment.progress import finite
 from expo_ft_ros.robots import load_robot
-from expo_ft_ros.tasks import TaskConfig
+from expo_ft_ros.tasks import TaskConfig, load_task
+from expo_ft_ros.tasks.classifiers import make_classifier
+from expo_ft_ros.tasks.reward import Classifier
 
 CONFIG_FILE = "config.yaml"
 METRICS_FILE = "metrics.jsonl"
@@ -157,6 +159,22 @@ def limits_of(path: Path) -> dict[str, Any]:
     except (ConfigError, LookupError, TypeError):
         return {}
     return limits if isinstance(limits, dict) else {}
+
+
+def classifier_in(config: Mapping[str, Any]) -> Classifier | None:
+    """The task's classifier with the parameters that it had in the run that a config was read of;
+    None where it can't be made any more."""
+    task = config.get("task")
+    said = task.get("classifier") if isinstance(task, dict) else None
+    parameters = said.get("parameters") if isinstance(said, dict) else None
+    name = option_in(config, "task")
+    if not isinstance(parameters, dict) or name is None:
+        return None
+    changes = {f"classifier.parameters.{name}": value for name, value in parameters.items()}
+    try:
+        return make_classifier(load_task(name, changes))
+    except ConfigError:
+        return None
 
 
 def first_uncounted(folder: Path) -> int:

@@ -24,6 +24,7 @@ PATIENCE = 10.0
 MESSAGE_BYTES = 2**20
 """Of what a page sends at most."""
 
+_PORTS = 65535
 _CLOSES_WITHIN = 1  # a peer that left without a word isn't waited for longer [s]
 
 
@@ -42,7 +43,7 @@ class AsgiServer:
         """host: with or without brackets; port: 0 for any that is free; message_bytes: of what a
         peer sends at most; whose: what errors begin with.
 
-        Raises ConfigError for a port that is taken, and a host that can't be bound.
+        Raises ConfigError for a port that is taken or none, and a host that can't be bound.
         """
         self.host = host.strip("[]")
         self._socket = _bound(self.host, port, whose)
@@ -94,6 +95,8 @@ async def messages(page: WebSocket) -> AsyncIterator[str | bytes]:
 
 
 def _bound(host: str, port: int, whose: str) -> socket.socket:
+    if not 0 <= port <= _PORTS:
+        raise ConfigError(f"{whose}: port: {port} is none (give one from 1 to {_PORTS})")
     try:
         found: list[Any] = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         return socket.create_server(found[0][4][:2], family=found[0][0])

@@ -29,9 +29,20 @@ def marks_of(images: Mapping[str, ImageArray], classifier: Classifier) -> Mappin
     """What a classifier looks at, view -> marks; nothing on images of a recording that lacks a view
     that the classifier names. images: view -> (h, w, 3) RGB."""
     try:
-        return classifier.marks(images)
-    except KeyError:
+        return classifier.marks(_Recorded(images))
+    except _NotRecordedError:
         return {}
+
+
+class _NotRecordedError(LookupError):
+    """A view that isn't among the images."""
+
+
+class _Recorded(dict[str, ImageArray]):
+    """Images by view, which tell a view that isn't there from a classifier's own mistake."""
+
+    def __missing__(self, view: str) -> ImageArray:
+        raise _NotRecordedError(view)
 
 
 def marked_images(

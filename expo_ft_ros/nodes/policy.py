@@ -52,7 +52,9 @@ class PolicyNode(GraphNode[LearningParameters]):
     def _on_plan(self, message: SessionPlan) -> None:
         evaluates = plan_from_msg(message).policy == "mode"
         if evaluates and self._mode != "mode" and self.parameters.mode == "async":
-            # The plan may overtake the learner's word of its last update; no episode is on.
+            # What is being read may be older than the file, and the plan may overtake the learner's
+            # word of its last update; no episode is on.
+            self._take_weights()
             self._read_weights()
             self._take_weights()
         self._mode = "mode" if evaluates else "sample"
@@ -70,15 +72,22 @@ class PolicyNode(GraphNode[LearningParameters]):
         self.report(OK, "acting", version=self._agent.version, versions_behind=behind)
 
     def _read_weights(self) -> None:
-        if self._live.exists():
+        """Has the file read, unless it is being read already: a learner that is quicker than the
+        disk would have none taken up."""
+        if self._read is None and self._live.exists():
             self._read = self._reader.submit(load_state, self._live)
 
     def _take_weights(self) -> None:
-        """Takes up what was asked for last, waiting for it."""
-        if self._read is not None:
-            state, self._read = self._read.result(), None
-            with self._shared.lock:
-                self._agent.take_weights(self._live, state)
+        """Takes up what is being read, waiting for it; has newer ones read that were told of
+        meanwhile."""
+        if self._read is None:
+            return
+        state, self._read = self._read.result(), None
+        with self._shared.lock:
+            self._agent.take_weights(self._live, state)
+        self._told = max(self._told, self._agent.version)
+        if self._told > self._agent.version:
+            self._read_weights()
 
     def _on_observation(self, message: ObservationMsg) -> None:
         self._out.answer(message, self._choose)

@@ -9,6 +9,7 @@ from pathlib import Path
 from expo_ft_ros.configuration import ConfigError
 from expo_ft_ros.experiment.machine import machine
 from expo_ft_ros.experiment.progress import format_duration, wilson
+from expo_ft_ros.experiment.run_folder import classifier_in
 from expo_ft_ros.monitor.overlay import marks_of
 from expo_ft_ros.recording.recorded_episode import RecordedEpisode, read_choices
 from expo_ft_ros.report import learning, page
@@ -19,9 +20,6 @@ from expo_ft_ros.report.page import Html
 from expo_ft_ros.report.run_data import FINISHED, RUNNING, EpisodeLine, RunData
 from expo_ft_ros.report.strips import newest, q_limits, q_strip
 from expo_ft_ros.report.windows import WINDOW
-from expo_ft_ros.tasks import load_task
-from expo_ft_ros.tasks.classifiers import make_classifier
-from expo_ft_ros.tasks.reward import Classifier
 
 PAGE, FOLDER = "report.html", "report"
 
@@ -143,7 +141,7 @@ def _curves(run: RunData, writer: _Writer) -> list[Html]:
 def _strips(run: RunData, writer: _Writer) -> list[Html]:
     found = {name: newest(run, success=name == "success") for name in ("success", "failure")}
     limits = q_limits([recorded for recorded in found.values() if recorded is not None])
-    classifier = _classifier(run)
+    classifier = classifier_in(run.config)
     parts: list[Html] = []
     for name, recorded in found.items():
         if recorded is None:
@@ -165,21 +163,6 @@ def _strips(run: RunData, writer: _Writer) -> list[Html]:
             caption += f" {_why_no_q(run, recorded)}"
         parts.append(writer.show(picture, caption))
     return parts
-
-
-def _classifier(run: RunData) -> Classifier | None:
-    """The task's, with the parameters that it had in the run; None where it can't be made any
-    more."""
-    task = run.config.get("task")
-    said = task.get("classifier") if isinstance(task, dict) else None
-    parameters = said.get("parameters") if isinstance(said, dict) else None
-    if not isinstance(parameters, dict):
-        return None
-    changes = {f"classifier.parameters.{name}": value for name, value in parameters.items()}
-    try:
-        return make_classifier(load_task(run.option("task"), changes))
-    except ConfigError:
-        return None
 
 
 def _why_no_q(run: RunData, recorded: RecordedEpisode) -> str:

@@ -8,10 +8,19 @@ The server first sends its metadata; then each request, an observation, is answe
 from __future__ import annotations
 
 import contextlib
+import socket
+import struct
 import time
+from http import HTTPStatus
 from typing import Any
 
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
+from websockets.exceptions import (
+    ConnectionClosed,
+    InvalidHandshake,
+    InvalidMessage,
+    InvalidStatus,
+    InvalidURI,
+)
 from websockets.frames import CloseCode
 from websockets.sync.client import ClientConnection, connect
 
@@ -48,10 +57,12 @@ class PolicyConnection:
     """
 
     def __init__(self, address: str, timeout: float) -> None:
-        """Connects, and waits for the metadata; both within timeout [s].
+        """Connects, and waits for the metadata; both within timeout [s], but for the look-up of a
+        name, which is the system's.
 
         Raises:
-            ServerLost: where nobody answers there.
+            ServerLost: where nobody answers there, or only what stands before a server that isn't
+                up.
             BadReply: where something else than a policy server does.
         """
         self.address = address
@@ -63,6 +74,9 @@ class PolicyConnection:
                 close_timeout=_CLOSES_WITHIN,
                 max_size=MAX_BYTES,
                 compression=None,
+                # A server may compile for a minute and answer no ping meanwhile: requests have
+                # time-outs of their own.
+                ping_interval=None,
                 # The arm's way to its policy goes over no proxy that the environment names.
                 proxy=None,
             )
@@ -72,6 +86,11 @@ class PolicyConnection:
                 "the address right?)"
             ) from error
         except (InvalidHandshake, InvalidURI) as error:
+            if _is_not_up(error):
+                raise ServerLost(
+                    f"policy server {address}: it isn't up: {_line(error)} (wait for it, or look "
+                    "into its log)"
+                ) from error
             raise BadReply(
                 f"policy server {address}: something else answers there: {_line(error)} (give the "
                 "address of a policy server)"
@@ -82,7 +101,8 @@ class PolicyConnection:
                 "correct the address)"
             ) from error
         try:
-            metadata = self._receive(max(0.0, until - time.monotonic()), "its metadata")
+            left = max(0.0, until - time.monotonic())
+            metadata = self._receive(left, "its metadata", of=timeout)
             if not isinstance(metadata, dict):
                 raise BadReply(
                     f"policy server {address}: its metadata is {type(metadata).__name__}, not a "
@@ -108,11 +128,13 @@ class PolicyConnection:
             data = pack(observation)
         except PackingError as error:
             raise BadReply(f"policy server {self.address}: the observation: {error}") from error
+        until = time.monotonic() + timeout
         try:
+            _limit_sending(self._connection.socket, timeout)
             self._connection.send(data)
         except (ConnectionClosed, OSError) as error:
             raise self._lost(error) from error
-        answer = self._receive(timeout, "an answer")
+        answer = self._receive(max(0.0, until - time.monotonic()), "an answer", of=timeout)
         if not isinstance(answer, dict):
             raise BadReply(
                 f"policy server {self.address}: its answer is {type(answer).__name__}, not a dict "
@@ -143,13 +165,14 @@ class PolicyConnection:
         with contextlib.suppress(OSError):
             self._connection.close()
 
-    def _receive(self, timeout: float, what: str) -> Any:
+    def _receive(self, timeout: float, what: str, *, of: float) -> Any:
+        """What comes within timeout, what is left of `of` [s]."""
         try:
             data = self._connection.recv(timeout=timeout)
         except TimeoutError as error:
             self.close()
             raise ServerLost(
-                f"policy server {self.address}: {what} didn't come within {timeout:g} s (a faster "
+                f"policy server {self.address}: {what} didn't come within {of:g} s (a faster "
                 "machine or fewer steps there, or a longer time-out in config/policy_servers)"
             ) from error
         except (ConnectionClosed, OSError) as error:
@@ -175,6 +198,21 @@ class PolicyConnection:
             f"policy server {self.address}: the connection is closed: {_why(error)} (start the "
             "server again; look into its log)"
         )
+
+
+def _limit_sending(connection: socket.socket, timeout: float) -> None:
+    """Bounds how long a send waits for a peer that reads no more; receiving is in another thread
+    and isn't bounded by it."""
+    seconds = max(timeout, 1e-3)
+    bound = struct.pack("@ll", int(seconds), int(1e6 * (seconds % 1)))
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, bound)
+
+
+def _is_not_up(error: Exception) -> bool:
+    """Whether it was cut off before it answered, or what stands before it says that it is away."""
+    if isinstance(error, InvalidStatus):
+        return error.response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
+    return isinstance(error, InvalidMessage)
 
 
 def _was_too_large(error: Exception) -> bool:

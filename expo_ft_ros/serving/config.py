@@ -22,6 +22,9 @@ SERVERS = NamedFiles(
 DEFAULT_KEYS = "openpi"
 """Whose keys are spoken where nothing else is said."""
 
+LONGEST_ANSWER = 1.5
+"""In real time [s]: a node whose callback takes two seconds counts as hanging."""
+
 Key = Annotated[str, Field(min_length=1, max_length=200)]
 StatePart = Literal["vector", "joints", "position", "quaternion", "gripper_width", "gripper_closed"]
 """vector: (10,) as policies of this project see it (`Proprio.vector`); joints: (n,) [rad];
@@ -51,15 +54,15 @@ class PolicyServerConfig(Config):
         224,
         ge=16,
         le=1024,
-        description="side of the images that are sent, what isn't square padded with black [px]; "
-        "null: as they are",
+        description="side of the images that are sent [px]; null: as the camera node makes them, "
+        "which are square",
     )
     timeout: float = Field(
         1.0,
         gt=0,
         le=600,
         description="an answer that takes longer is none, and the server counts as lost [s]; in "
-        "real time at most 1.5",
+        f"real time at most {LONGEST_ANSWER:g}",
     )
     first_timeout: float = Field(
         120.0,
@@ -69,7 +72,7 @@ class PolicyServerConfig(Config):
         "compile then [s]",
     )
     connect_timeout: float = Field(
-        1.0, gt=0, le=1.5, description="for a connection and the server's metadata [s]"
+        1.0, gt=0, le=LONGEST_ANSWER, description="for a connection and the server's metadata [s]"
     )
     give_up_after: float = Field(
         60.0, gt=0, le=3600, description="a server that is lost for so long ends the run [s]"
@@ -137,7 +140,8 @@ def require_address(text: str) -> str:
     """
     try:
         parts = urlsplit(text)
-        good = parts.scheme in ("ws", "wss") and bool(parts.hostname)
+        # A name that no look-up takes is an error of encoding.
+        good = parts.scheme in ("ws", "wss") and bool((parts.hostname or "").encode("idna"))
         good = good and (parts.port is not None or parts.scheme == "wss")
     except ValueError:
         good = False

@@ -33,8 +33,7 @@ class ObservationWriter:
         left as a number."""
         config = self._config
         sent: dict[str, Any] = {
-            key: _sized(observation.views[view], config.image_size)
-            for view, key in self._images.items()
+            key: self._sized(observation.views[view]) for view, key in self._images.items()
         }
         for key, parts in config.state.items():
             values = [self._part(part, observation.proprio) for part in parts]
@@ -59,6 +58,10 @@ class ObservationWriter:
         views = dict.fromkeys(self._robot.view_names, black)
         return Observation(0, 0.0, views, proprio, task.instruction, task.max_steps)
 
+    def _sized(self, image: ImageArray) -> ImageArray:
+        side = self._config.image_size
+        return image if side is None else resize_image(image, side)
+
     def _part(self, part: StatePart, proprio: Proprio) -> NDArray[Any]:
         width = proprio.gripper_width
         match part:
@@ -75,20 +78,6 @@ class ObservationWriter:
             case "gripper_closed":
                 share = width / self._robot.limits.gripper_max_width
                 return np.array([1.0 - min(max(share, 0.0), 1.0)])
-
-
-def _sized(image: ImageArray, side: int | None) -> ImageArray:
-    """The image as a square of that side, padded with black; as it is where there is none."""
-    if side is None:
-        return image
-    height, width = image.shape[:2]
-    longer = max(height, width)
-    if height != width:
-        square = np.zeros((longer, longer, 3), np.uint8)
-        top, left = (longer - height) // 2, (longer - width) // 2
-        square[top : top + height, left : left + width] = image
-        image = square
-    return resize_image(image, side)
 
 
 def steps_left_wanted(metadata: Mapping[str, Any], config: PolicyServerConfig) -> bool:

@@ -64,8 +64,10 @@ class RemotePolicy:
         self._connection: PolicyConnection | None = None
         self._horizon: int | None = None
         self._cause: ServerLost | None = None
-        # Since when no request was answered, also where connecting works.
-        self._failing_since: float | None = None
+        # Since when it is lost, and how long it was before since the last answer: one that lets
+        # connect and never answers is lost again and again.
+        self._lost_since: float | None = None
+        self._lost_before = 0.0
         self._next_try = 0.0
         self._wait = _FIRST_WAIT
 
@@ -109,7 +111,7 @@ class RemotePolicy:
         except ServerLost as error:
             self._lose(error)
             raise
-        self._failing_since = None
+        self._lost_before = 0.0
         return actions
 
     def try_again(self) -> None:
@@ -118,7 +120,7 @@ class RemotePolicy:
 
         Raises:
             BadReply: where it has become another one.
-            ServerGone: where it has answered nothing for `give_up_after`.
+            ServerGone: where it was lost for `give_up_after` since it last answered.
         """
         if self._connection is not None:
             try:
@@ -136,6 +138,7 @@ class RemotePolicy:
             self._wait = min(2 * self._wait, _LONGEST_WAIT)
             return
         self._cause, self._wait = None, _FIRST_WAIT
+        self._lost_before, self._lost_since = self._lost_for(), None
 
     def close(self) -> None:
         """Closes the connection."""
@@ -157,17 +160,19 @@ class RemotePolicy:
     def _lose(self, error: ServerLost) -> None:
         self.close()
         self._cause, self._next_try = error, self._clock()
-        if self._failing_since is None:
-            self._failing_since = self._next_try
+        if self._lost_since is None:
+            self._lost_since = self._next_try
         self._require_patience(error)
 
+    def _lost_for(self) -> float:
+        """How long it was lost since the last answer [s]."""
+        since = self._lost_since
+        return self._lost_before + (0.0 if since is None else self._clock() - since)
+
     def _require_patience(self, error: ServerLost) -> None:
-        since = self._failing_since
-        failing = 0.0 if since is None else self._clock() - since
-        if failing >= self._config.give_up_after:
+        if (lost := self._lost_for()) >= self._config.give_up_after:
             raise ServerGone(
-                f"{error}; nothing was answered for {failing:.0f} s, which ends the run "
-                "(give_up_after)"
+                f"{error}; it was lost for {lost:.0f} s, which ends the run (give_up_after)"
             ) from error
 
     def _ask(
@@ -216,7 +221,7 @@ class RemotePolicy:
         }
         for name, ours in wanted.items():
             theirs = metadata.get(name, ours)
-            if theirs != ours:
+            if not _equal(theirs, ours):
                 raise self._bad(
                     f"it serves a policy of {name} {theirs!r}, here {name} is {ours!r} (take the "
                     "task and robot that it was trained with, or serve another policy)"
@@ -224,3 +229,12 @@ class RemotePolicy:
 
     def _bad(self, what: str) -> BadReply:
         return BadReply(f"policy server {self.address}: {what}")
+
+
+def _equal(theirs: Any, ours: Any) -> bool:
+    """Whether what a server says, which may be anything, is one of our texts, numbers or dicts of
+    these."""
+    if isinstance(ours, dict):
+        same = isinstance(theirs, dict) and theirs.keys() == ours.keys()
+        return same and all(_equal(theirs[name], value) for name, value in ours.items())
+    return isinstance(theirs, str | int | float) and bool(theirs == ours)

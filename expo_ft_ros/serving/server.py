@@ -24,6 +24,9 @@ from websockets.frames import CloseCode
 from expo_ft_ros.monitor.asgi_server import AsgiServer, messages
 from expo_ft_ros.serving.packing import MAX_BYTES, PackingError, pack, unpack
 
+CLIENTS = 16
+"""Connections at a time, each of which may hold a message of `packing.MAX_BYTES`."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -35,9 +38,11 @@ Infer = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
 
 class PolicyServer:
-    """Open once it is made; one observation is answered at a time, whichever connection it is of.
+    """Open once it is made; one observation is answered at a time, whichever connection it is of,
+    and `CLIENTS` are connected at most.
 
-    GET /healthz answers OK. What goes over it isn't encrypted, and anybody who reaches it may ask.
+    GET /healthz answers OK. What goes over it isn't encrypted, and any program that reaches it may
+    ask; pages of a browser may not.
 
     Attributes:
         address: ws://host:port.
@@ -64,6 +69,7 @@ class PolicyServer:
         """
         self._infer, self._metadata = infer, pack(dict(metadata))
         self._lock = threading.Lock()
+        self._clients = 0
         routes = [Route("/healthz", _healthz), WebSocketRoute("/", self._talk)]
         app = Starlette(routes=routes)
         self._server = AsgiServer(app, host, port, message_bytes=MAX_BYTES, whose="serve")
@@ -75,7 +81,22 @@ class PolicyServer:
         self._server.close()
 
     async def _talk(self, client: WebSocket) -> None:
+        if "origin" in client.headers:
+            # Any page that a browser shows could ask a server of its own machine.
+            await client.close(CloseCode.POLICY_VIOLATION)
+            return
         await client.accept()
+        if self._clients >= CLIENTS:
+            reason = f"{CLIENTS} clients are connected already"
+            await client.close(CloseCode.TRY_AGAIN_LATER, reason)
+            return
+        self._clients += 1
+        try:
+            await self._serve(client)
+        finally:
+            self._clients -= 1
+
+    async def _serve(self, client: WebSocket) -> None:
         total: float | None = None
         try:
             await client.send_bytes(self._metadata)

@@ -30,7 +30,11 @@ def trained() -> list[str]:
     if wanted == "all":
         return known_tasks()
     if wanted:
-        return wanted.split(",")
+        names = [name.strip() for name in wanted.split(",")]
+        unknown = set(names) - set(known_tasks())
+        if unknown:
+            raise ValueError(f"EXPO_FT_TRAINED_TASKS: no such task: {', '.join(sorted(unknown))}")
+        return names
     return in_turn(known_tasks(), datetime.now(UTC).date().toordinal())
 
 

@@ -99,6 +99,8 @@ def test_a_bad_chunk_later_on_is_refused_too():
         ({"control_hz": 15.0}, "control_hz 15.0"),
         ({"action_dim": 8}, "action_dim 8"),
         ({"limits": {"linear_velocity": 0.1}}, "limits"),
+        ({"limits": np.zeros(3)}, "limits array"),
+        ({"task": np.zeros(2)}, "task array"),
     ],
 )
 def test_a_policy_of_something_else_is_refused(metadata, words):
@@ -187,7 +189,7 @@ def test_one_that_stays_lost_ends_it():
     clock.now += 29.0
     policy.try_again()
     clock.now += 5.0
-    with pytest.raises(ServerGone, match=r"can't be reached.*nothing was answered for 34 s"):
+    with pytest.raises(ServerGone, match=r"can't be reached.*it was lost for 34 s"):
         policy.try_again()
 
 
@@ -215,6 +217,23 @@ def test_one_that_lets_connect_and_never_answers_ends_it_too():
         finally:
             slow[0].set()
     assert caught.type is ServerGone
+
+
+def test_one_that_is_restarted_now_and_then_ends_nothing():
+    """Nobody asks in between: paused, say, or while the scene is reset."""
+    port, clock = free_port(), Clock()
+    policy = remote(f"ws://127.0.0.1:{port}", clock, give_up_after=30.0)
+    with serving(port=port):
+        policy.open()
+    for _ in range(3):
+        policy.try_again()
+        assert "closed" in policy.lost
+        clock.now += 1.0
+        with serving(port=port):
+            policy.try_again()
+            assert policy.lost == ""
+            clock.now += 300.0
+    policy.close()
 
 
 def test_a_server_that_comes_back_as_another_is_refused():

@@ -309,7 +309,8 @@ class ExpoFT(WithNetworks):
     def gradient_steps(self, calls: int, *, encoder_phase: bool) -> int:
         """See Algorithm."""
         config = self._context.config
-        each = config.critic_steps_per_update + config.vla_steps_per_update
+        each = config.critic_steps_per_update
+        each += 0 if self._vla_waits() else config.vla_steps_per_update
         each += config.edit.steps_per_update if config.edits else 0
         return calls * each + encoder_phase * config.vla_encoder_steps
 
@@ -374,9 +375,8 @@ class ExpoFT(WithNetworks):
         """First steps of windows to imitate online: as `vla_data` says, none of them explored; none
         at all while the VLA waits for a correction."""
         config, replay = self._context.config, self._context.memory.replay
-        corrected = replay.starts(successful=True, human=1, demonstrated=False)
-        if config.vla_waits and not len(corrected):
-            return corrected
+        if self._vla_waits():
+            return np.zeros(0, dtype=np.int64)
         # All that the VLA's loss sees of a window, not the executed part of it.
         horizon = self._context.vla.horizon
         mended = config.vla_data == "exclude_pre_intervention"
@@ -385,6 +385,13 @@ class ExpoFT(WithNetworks):
             exclude_explored=horizon,
             exclude_pre_intervention=horizon if mended else 0,
         )
+
+    def _vla_waits(self) -> bool:
+        """Whether the VLA still waits for an operator's correction that led to a success."""
+        if not self._context.config.vla_waits:
+            return False
+        replay = self._context.memory.replay
+        return not len(replay.starts(successful=True, human=1, demonstrated=False))
 
     @torch.no_grad()
     def _diagnose(self) -> Metrics:
