@@ -69,6 +69,7 @@ def practised_agent(task: TaskConfig, preset: str, size: str, changes: Mapping[s
         ConfigError: for an unknown name, or a field that there isn't.
     """
     at_once = {"warmup_episodes": "0", "warmup_updates": "0", "edits_after": "0"}
+    at_once["vla_waits"] = "false"  # An update call with all that it ever does.
     config = load_preset(preset, size, {**at_once, "vla_encoder_every": "0", **changes})
     agent = Agent(task, config, load_robot(DEFAULT_ROBOT).views, seed=0)
     rng = np.random.default_rng(0)

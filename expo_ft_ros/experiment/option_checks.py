@@ -45,7 +45,7 @@ def check_options(options: TaskOptions) -> None:
     except ConfigError as error:
         raise ConfigError(f"task:={options.task}: {error}") from None
     _require_demonstrator(options)
-    if isinstance(options, TrainOptions) and "ahead" in options.model_fields_set:
+    if isinstance(options, TrainOptions) and not _is_default(options, "ahead"):
         _require_async(options)
     if isinstance(options, RunOptions):
         _require_fit(options, task)
@@ -312,6 +312,10 @@ def _require_adapter(options: RunOptions, robot: RobotConfig) -> None:
         )
 
 
+def _is_default(options: TaskOptions, name: str) -> bool:
+    return bool(getattr(options, name) == type(options).model_fields[name].default)
+
+
 def _require_async(options: TrainOptions) -> None:
     if options.mode != "async":
         raise ConfigError(
@@ -324,7 +328,7 @@ def _require_server_options(options: EvalOptions) -> None:
     """What names a trained run is nothing to a policy server; its configuration fits the robot."""
     address = options.policy
     if address is None:
-        if "keys" in options.model_fields_set:
+        if not _is_default(options, "keys"):
             raise ConfigError(
                 f"keys:={options.keys}: are those of a policy server, and none is named (add "
                 "policy:=ws://<host>:<port>, or leave keys out)"

@@ -73,6 +73,7 @@ def test_an_empty_value_is_the_default():
         ("robot:=simm", r"did you mean sim\?"),
         ("task:=cube_pik", "did you mean cube_pick"),
         ("preset:=huge", "preset:=huge: no such preset .*recommended"),
+        ("ahead:=4", "ahead:=4: with mode:=sync .*add mode:=async"),
         ("seed:=-1", "seed:=-1"),
         ("steps=3", "write steps:=3"),
         ("realtime", "write realtime:=<value>"),

@@ -181,10 +181,16 @@ def candidates_shown(message) -> int:
 
 
 def _weights_changed(run: Path) -> None:
+    """The critic's, and the VLA's at most where the operator has corrected what then succeeded."""
     first, *_, last = sorted((run / "checkpoints").glob("*.safetensors"))
     before, after = load_state(first), load_state(last)
-    for old, new in (
-        (before["vla"], after["vla"]),
-        (before["algorithm"]["networks"], after["algorithm"]["networks"]),
-    ):
-        assert not all(torch.equal(old[name], new[name]) for name in old)
+    assert _differ(before["algorithm"]["networks"], after["algorithm"]["networks"])
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    corrected = any(
+        line["stage"] == "rl" and line["success"] and line["human_steps"] for line in lines
+    )
+    assert corrected or not _differ(before["vla"], after["vla"])
+
+
+def _differ(old: dict[str, torch.Tensor], new: dict[str, torch.Tensor]) -> bool:
+    return not all(torch.equal(old[name], new[name]) for name in old)

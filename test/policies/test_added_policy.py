@@ -31,6 +31,7 @@ from support.episodes import make_episode
 
 CHANGES = {
     "warmup_episodes": "0",
+    "vla_waits": "false",
     "warmup_updates": "2",
     "edits": "true",
     "edits_after": "0",
