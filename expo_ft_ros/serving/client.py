@@ -205,7 +205,9 @@ def _limit_sending(connection: socket.socket, timeout: float) -> None:
     and isn't bounded by it."""
     seconds = max(timeout, 1e-3)
     bound = struct.pack("@ll", int(seconds), int(1e6 * (seconds % 1)))
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, bound)
+    # Of one that is closed already the send says why.
+    with contextlib.suppress(OSError):
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, bound)
 
 
 def _is_not_up(error: Exception) -> bool:

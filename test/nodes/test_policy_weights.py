@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import pytest
-from expo_ft_ros.msg import LearnerStatus, Observation, SessionPlan
+from expo_ft_ros.msg import LearnerStatus, Observation
 
+from expo_ft_ros.control.plan import Plan
 from expo_ft_ros.rl.agent import Agent
 from expo_ft_ros.rl.config import load_preset
 from expo_ft_ros.ros.agent_handle import LIVE_WEIGHTS
 from expo_ft_ros.ros.messages import array_to_image, header_of, proprio_to_msg
+from expo_ft_ros.ros.session_messages import plan_to_msg
 from support.policy_servers import ROBOT, TASK, observation
 from support.tiny_training import SMALLEST
 
@@ -39,11 +41,12 @@ class Learner:
             self._status.publish(LearnerStatus(version=version))
 
     def spoil(self, version: int) -> None:
+        self._path.parent.mkdir()
         self._path.write_bytes(b"none")
         self._status.publish(LearnerStatus(version=version))
 
     def evaluate(self) -> None:
-        self._plan.publish(SessionPlan(stage="eval_after", episode=1, policy="mode", seed=1))
+        self._plan.publish(plan_to_msg(Plan("eval_after", 1, 1, 70, "mode", "none", False)))
 
     def ask(self, number: int) -> None:
         self._observation.publish(_message(number))
