@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from expo_ft_ros.cli.main import main
-from expo_ft_ros.data.types import Source
+from expo_ft_ros.data.types import Source, is_explored
 from expo_ft_ros.recording.episode_store import load_episodes
 from expo_ft_ros.report.wandb_sync import scalars
 from expo_ft_ros.rl.checkpoint import load_state
@@ -64,6 +64,7 @@ def test_train_learns_obeys_and_leaves_nothing_behind(graph, training, finished)
     probe = graph.probe
     states = probe.gather("episode/state")
     shown, said = probe.gather("monitor/markers"), probe.gather("policy/candidates")
+    chunks = probe.gather("policy/chunk")
 
     def running() -> bool:
         """Well under way: an episode without one whole step is discarded whatever ends it."""
@@ -106,7 +107,10 @@ def test_train_learns_obeys_and_leaves_nothing_behind(graph, training, finished)
     assert probe.call("learner/save_checkpoint").success
 
     probe.until(lambda: any(candidates_shown(message) for message in shown), "candidates' paths")
-    choice = next(message for message in said if np.isfinite(message.q).all())
+    drawn = is_explored(np.array([chunk.id for chunk in chunks], np.uint64))
+    explored = {chunk.observation for chunk, alone in zip(chunks, drawn, strict=True) if alone}
+    valued = (message for message in said if np.isfinite(message.q).all())
+    choice = next(message for message in valued if message.observation not in explored)
     assert np.argmax(choice.q) == choice.chosen
 
     def every_count_was_said() -> bool:
