@@ -85,7 +85,7 @@ class PolicyConnection:
                 f"policy server {address}: no answer within {timeout:g} s (is its machine on, and "
                 "the address right?)"
             ) from error
-        except (InvalidHandshake, InvalidURI) as error:
+        except (InvalidHandshake, InvalidURI, ConnectionClosed) as error:
             if _is_not_up(error):
                 raise ServerLost(
                     f"policy server {address}: it isn't up: {_line(error)} (wait for it, or look "
@@ -214,7 +214,7 @@ def _is_not_up(error: Exception) -> bool:
     """Whether it was cut off before it answered, or what stands before it says that it is away."""
     if isinstance(error, InvalidStatus):
         return error.response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
-    return isinstance(error, InvalidMessage)
+    return isinstance(error, InvalidMessage | ConnectionClosed)
 
 
 def _was_too_large(error: Exception) -> bool:
