@@ -60,6 +60,17 @@ def gripper_decisions(base: Tensor, count: int, opening: Tensor, closing: Tensor
     return decided.flatten(2)
 
 
+def by_agreement(q: Tensor, of_members: Tensor, made: Layout) -> Tensor:
+    """q (B, K), of which a gripper decision is worth what the best base chunk is, and the least
+    that any of the members' Q (M, B, K) says it gains over that one."""
+    bases = int((made.kind == CandidateKind.BASE).sum())
+    decided = made.kind == CandidateKind.GRIPPER
+    worth, best = q[:, :bases].max(dim=1, keepdim=True)
+    of_best = of_members.gather(2, best.expand(len(of_members), -1, -1))
+    gain = (of_members - of_best).amin(dim=0)
+    return torch.where(decided, worth + gain, q)
+
+
 def uniform_index(q: Tensor, generator: torch.Generator | None) -> Tensor:
     """(B,) int64: for each row of q (B, K) one of its K places, whatever stands there."""
     return torch.randint(q.shape[1], (len(q),), generator=generator, device=q.device)

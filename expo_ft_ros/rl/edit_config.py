@@ -65,6 +65,13 @@ class EditConfig(Config):
         "and trying again is what a policy lacks that has never seen it, and what no edit within "
         "+-beta gives it. Apart from `edits`; 0: none ([P])",
     )
+    agreed_decisions: bool = Field(
+        False,
+        description="when acting, a gripper decision is worth what the best base chunk is and the "
+        "least that any member says it gains over that one: the arm acts otherwise than the policy "
+        "would only where all members agree. The target goes on choosing by the minimum. false: a "
+        "decision is valued as base chunks are",
+    )
     steps_per_update: int = Field(
         1, ge=1, description="edit and temperature steps an update call: [P] 1"
     )
@@ -83,8 +90,8 @@ class EditConfig(Config):
         False,
         description="an edit is worth what its base chunk is and the least that any member asked "
         "says it gains (the drawn ones; with value.acting_value mean all, when acting): a mean "
-        "gain that members disagree on is no reason to edit. Gripper decisions are valued by "
-        "themselves, like base chunks. [P] edits as well",
+        "gain that members disagree on is no reason to edit. Gripper decisions have "
+        "agreed_decisions. [P] edits are valued by themselves",
     )
 
     @model_validator(mode="after")

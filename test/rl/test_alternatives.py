@@ -15,7 +15,7 @@ from expo_ft_ros.configuration import ConfigError
 from expo_ft_ros.data.types import CandidateKind
 from expo_ft_ros.rl.agent import ActResult, Agent
 from expo_ft_ros.rl.algorithms.expo_ft import ExpoFT
-from expo_ft_ros.rl.candidates import gripper_decisions, layout
+from expo_ft_ros.rl.candidates import by_agreement, gripper_decisions, layout
 from expo_ft_ros.rl.config import load_preset
 from expo_ft_ros.robots import DEFAULT_ROBOT, load_robot
 from expo_ft_ros.tasks import load_task
@@ -105,6 +105,55 @@ def test_the_same_candidates_act_in_training_and_evaluation(changes, expected, m
     assert result.chosen == int(result.candidate_q.argmax())
     np.testing.assert_allclose(result.actions[:8], result.candidates[result.chosen], atol=1e-6)
     assert kinds(agent.act(observation(), "base_policy")) == [1, 0, 0]
+
+
+@given(seed=st.integers(0, 99), edits=st.booleans(), members=st.integers(1, 4))
+@settings(deadline=None)
+def test_a_gripper_decision_is_worth_the_least_that_it_gains_over_the_best_base(
+    seed, edits, members
+):
+    made = layout(3, edits=edits, decisions=2, device=torch.device("cpu"))
+    shape = (members, 5, len(made.kind))
+    of_members = torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+    q = of_members.mean(dim=0)
+    found = by_agreement(q.clone(), of_members, made).numpy()
+    for row in range(5):
+        best = int(np.argmax(q[row, :3]))
+        for place, kind in enumerate(made.kind.tolist()):
+            gains = [
+                float(of_members[m, row, place] - of_members[m, row, best]) for m in range(members)
+            ]
+            expected = float(q[row, best]) + min(gains) if kind == GRIPPER else float(q[row, place])
+            assert found[row, place] == pytest.approx(expected, abs=1e-5)
+
+
+def test_where_members_disagree_the_policys_own_chunk_is_executed(monkeypatch):
+    """A decision with the greatest mean, over which one of two members says that it harms."""
+    doubtful = torch.tensor([0.3, 0.9])
+    agreed = torch.tensor([0.6, 0.7])
+
+    def values(worth):
+        def of_kinds(features, chunks, members=None):
+            found = torch.full((2, *chunks.shape[:2]), 0.5)
+            found[:, :, -1] = worth[:, None]
+            return found
+
+        return of_kinds
+
+    for worth, with_agreement, without in (
+        (doubtful, BASE, GRIPPER),
+        (agreed, GRIPPER, GRIPPER),
+    ):
+        for required, expected in ((True, with_agreement), (False, without)):
+            agent = fed(
+                **edit(gripper_decisions=2, agreed_decisions=required), edits=False,
+                value=PRESET.value.model_copy(update={"acting_value": "mean"}),
+            )  # fmt: skip
+            agent.update(go_on)
+            ensemble = algorithm_of(agent).networks.target.ensemble
+            monkeypatch.setattr(ensemble, "forward", values(worth))
+            for mode in ("sample", "mode"):
+                assert agent.act(observation(), mode).kind == expected
 
 
 def test_a_chunk_goes_on_as_the_base_chunk_that_it_is_made_of(monkeypatch):

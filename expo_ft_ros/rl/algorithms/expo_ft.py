@@ -23,7 +23,13 @@ from expo_ft_ros.rl.algorithms.base import (
     WithNetworks,
     base_choice,
 )
-from expo_ft_ros.rl.candidates import Layout, gripper_decisions, layout, uniform_index
+from expo_ft_ros.rl.candidates import (
+    Layout,
+    by_agreement,
+    gripper_decisions,
+    layout,
+    uniform_index,
+)
 from expo_ft_ros.rl.config import AgentConfig
 from expo_ft_ros.rl.edit_policy import EditPolicy
 from expo_ft_ros.rl.gaussian import target_entropy
@@ -157,6 +163,8 @@ class EditedCritic(ActorCritic):
             whose = made.base[edited]
             gain = (of_members[:, :, edited] - of_members[:, :, whose]).amin(dim=0)
             q[:, edited] = q[:, whose] + gain
+        if decisions and acting and self.config.edit.agreed_decisions:
+            q = by_agreement(q, of_members, made)
         drawn = acting and self.config.choose_by == "random"
         chosen = uniform_index(q, generator) if drawn else q.argmax(dim=1)
         return Selection(chunks, q, chosen, made, of_members.std(dim=0, correction=0))
