@@ -24,26 +24,36 @@ name, "beat" and "episode": what it had last heard when the button was pressed}.
 
 
 class Button(NamedTuple):
-    """A button's words, and what it does."""
+    """A button's words, and what it does: in full for a pointer that hovers, in brief below the
+    label where the page is narrow, since a finger doesn't hover."""
 
     label: str
     hint: str
+    brief: str = ""
 
 
 BUTTONS: Mapping[str, Button] = MappingProxyType(
     {
         "estop": Button("E-STOP", "Stops the arm at once and discards the episode"),
-        "success": Button("Success", "Ends the episode as a success"),
-        "failure": Button("Failure", "Ends the episode as a failure"),
-        "reset": Button("Reset", "Ends the episode; or says that what was asked is done"),
-        "redo": Button("Redo", "Discards the last demonstration, which comes again"),
-        "pause": Button("Pause", "Holds the arm; the episode waits"),
-        "resume": Button("Resume", "Goes on after a pause"),
-        "save_checkpoint": Button("Save", "Writes a checkpoint: now, or when the episode is over"),
-        "acknowledge": Button(
-            "Go on alone", "The device was lost while somebody drove: the policy may go on"
+        "success": Button("Success", "Ends the episode as a success", "ends the episode"),
+        "failure": Button("Failure", "Ends the episode as a failure", "ends the episode"),
+        "reset": Button(
+            "Reset", "Ends the episode; or says that what was asked is done", "ends it; or: done"
         ),
-        "release": Button("Release", "Frees the arm after a stop"),
+        "redo": Button(
+            "Redo", "Discards the last demonstration, which comes again", "last demonstration"
+        ),
+        "pause": Button("Pause", "Holds the arm; the episode waits", "holds the arm"),
+        "resume": Button("Resume", "Goes on after a pause", "after a pause"),
+        "save_checkpoint": Button(
+            "Save", "Writes a checkpoint: now, or when the episode is over", "a checkpoint"
+        ),
+        "acknowledge": Button(
+            "Go on alone",
+            "The device was lost while somebody drove: the policy may go on",
+            "the device was lost",
+        ),
+        "release": Button("Release", "Frees the arm after a stop", "after a stop"),
     }
 )
 """By name, in the order in which they stand: what frees the arm farthest from what stops it."""
@@ -96,6 +106,8 @@ button.next { outline: 3px solid #ffd34d; }
   #others { grid-template-columns: repeat(3, 1fr); }
   #others, #estop { margin: 6px 8px; } #estop { width: auto; height: 60px; }
   button { min-width: 0; height: 44px; }
+  #others button::after { content: attr(data-brief) / ""; display: block; font-size: 11px;
+    opacity: .75; }
 }
 """
 
@@ -237,7 +249,8 @@ def page(title: str, view_names: Sequence[str] = ()) -> bytes:
         for name in view_names
     )
     estop, *others = (
-        f'<button id="{name}" title="{button.hint}" disabled>{button.label}</button>'
+        f'<button id="{name}" title="{button.hint}" data-brief="{button.brief}" disabled>'
+        f"{button.label}</button>"
         for name, button in BUTTONS.items()
     )
     return f"""<!doctype html>

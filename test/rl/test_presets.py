@@ -44,6 +44,7 @@ EDITS_OF_THE_PAPER = {
     "alpha_learning_rate": None,
     "shifted_target": False,
     "gripper_decisions": 0,
+    "agreed_decisions": False,
     "steps_per_update": 1,
     "trained_on": "executed",
     "evaluation": "mode",
