@@ -243,8 +243,8 @@ class AlgorithmConfig(Config):
         0.0,
         ge=0,
         le=1,
-        description="share of a VLA step's windows online drawn from those that hold a human "
-        "step, of demonstrations and corrections; 0: all are drawn from all ([P])",
+        description="share of a VLA step's windows online that hold a human step, of demonstrations "
+        "and corrections, where there are any; 0: as many as the data has ([P])",
     )
     vla_weighting: Literal["none", "return_advantage", "q_advantage"] = Field(
         "none",
