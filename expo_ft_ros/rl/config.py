@@ -239,13 +239,6 @@ class AlgorithmConfig(Config):
         "correction: its own successes teach it nothing, and a young critic chooses better among "
         "what stands still (docs/experiments.md). [P] false",
     )
-    vla_human_share: float = Field(
-        0.0,
-        ge=0,
-        le=1,
-        description="share of a VLA step's windows online that hold a human step, of demonstrations "
-        "and corrections, where there are any; 0: as many as the data has ([P])",
-    )
     vla_weighting: Literal["none", "return_advantage", "q_advantage"] = Field(
         "none",
         description="weights of the windows that the VLA imitates online, exp(advantage / "

@@ -314,10 +314,15 @@ class Memory:
         """A batch of windows for the critic and the actor, from everywhere that may be, the
         configured share of them from successful episodes."""
         whole = 0 if self._config.window_end == "exact" else self._execute_steps
-        share = self._config.value.success_share
-        pool = self.replay.starts(whole=whole)
-        successes = self.replay.starts(successful=True, whole=whole) if share else pool[:0]
-        return self.value_windows(self._draw(pool, self._config.batch, successes, share))
+        count = self._config.batch
+        share = round(count * self._config.value.success_share)
+        successes = self.replay.starts(successful=True, whole=whole) if share else ()
+        if len(successes) == 0:
+            share = 0
+        parts = [self._draw(self.replay.starts(whole=whole), count - share)]
+        if share:
+            parts.append(self.rng.choice(successes, size=share))
+        return self.value_windows(np.concatenate(parts))
 
     def value_windows(self, starts: NDArray[np.int64]) -> Window:
         """The windows from these slots as the critic learns from them, with C actions."""
@@ -361,44 +366,26 @@ class Memory:
         )
 
     def sample(
-        self,
-        horizon: int,
-        starts: NDArray[np.int64] | None = None,
-        batch: int | None = None,
-        *,
-        preferred: NDArray[np.int64] | None = None,
-        share: float = 0.0,
+        self, horizon: int, starts: NDArray[np.int64] | None = None, batch: int | None = None
     ) -> Window:
-        """Windows of C steps, drawn uniformly with replacement, a share of them from other slots.
+        """Windows of C steps, drawn uniformly with replacement.
 
         Args:
             horizon: Steps of their actions.
             starts: Slots to draw from; None: every step held.
             batch: How many; None: as configured.
-            preferred: Slots that the share is drawn from, where there are any.
-            share: Of the windows.
 
         Raises:
             ValueError: when there is nothing to draw from.
         """
         pool = self.replay.starts() if starts is None else starts
         count = self._config.batch if batch is None else batch
-        return self.windows(self._draw(pool, count, preferred, share), horizon)
+        return self.windows(self._draw(pool, count), horizon)
 
-    def _draw(
-        self,
-        pool: NDArray[np.int64],
-        count: int,
-        preferred: NDArray[np.int64] | None,
-        share: float,
-    ) -> NDArray[np.int64]:
+    def _draw(self, pool: NDArray[np.int64], count: int) -> NDArray[np.int64]:
         if len(pool) == 0:
             raise ValueError("replay buffer has no window to draw: add an episode first")
-        some = 0 if preferred is None or len(preferred) == 0 else round(count * share)
-        parts = [self.rng.choice(pool, size=count - some)]
-        if preferred is not None and some:
-            parts.append(self.rng.choice(preferred, size=some))
-        drawn: NDArray[np.int64] = np.concatenate(parts)
+        drawn: NDArray[np.int64] = self.rng.choice(pool, size=count)
         return drawn
 
 

@@ -114,14 +114,11 @@ class VLATrainer:
             weights: Of their losses; None: all alike.
         """
         pool = self._pool(starts)
-        human = np.intersect1d(pool, self._memory.replay.starts(human=self._vla.horizon))
         self._learn_only(self._online)
         frozen = self._config.freeze_vla_encoder
         inputs = self._memory.policy_input if frozen else self._memory.images
         for _ in range(self._config.vla_steps_per_update if len(pool) else 0):
-            window = self._memory.sample(
-                self._vla.horizon, pool, preferred=human, share=self._config.vla_human_share
-            )
+            window = self._memory.sample(self._vla.horizon, pool)
             seen = inputs(window.start, augment=True)
             if weights is None:
                 yield {"vla/loss": self._online_step(self._online, seen, window)}
