@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 
@@ -10,11 +11,19 @@ import numpy as np
 import pytest
 from geometry_msgs.msg import PoseStamped
 
+from expo_ft_ros.data.types import Source
+from expo_ft_ros.recording.episode_store import load_episodes
 from expo_ft_ros.recording.messages import nanoseconds, twist_array
 from support.controllers import KINDS, Controlled
+from support.demonstrating import begin, collect, demonstrate, push
 from support.foreign_interfaces import environment_with, foreign_interfaces
+from support.processes import is_alive, processes_naming
 
-pytestmark = pytest.mark.timeout(400)  # The interfaces may have to be generated.
+pytestmark = [
+    pytest.mark.timeout(400),  # The interfaces may have to be generated.
+    pytest.mark.realtime,
+    pytest.mark.slow,
+]
 
 WITHIN = 0.25
 LATE = 0.1
@@ -262,3 +271,48 @@ def test_servo_slows_down_before_the_workspace_ends(graph):
         it.probe.spin(0.1)
     assert edge - 0.01 < it.x <= edge + 0.002
     assert twist_array(it.targets[-1].twist)[0] < 0.02
+
+
+@pytest.fixture
+def collecting(graph):
+    """A collection on robot:=crisp, its peer, and the test's hand on the SpaceMouse."""
+    it = Controlled(graph, "crisp", alone=False)
+    run = graph.folder / "run"
+    state, spacemouse = it.probe.gather("episode/state"), it.probe.publisher("spacenav/twist")
+    process = collect(graph, "crisp", run)
+    yield it, run, process, state, spacemouse
+    if process.poll() is None:
+        process.terminate()
+        process.wait(40)
+
+
+def test_a_whole_episode_is_driven_and_recorded(collecting):
+    it, run, process, state, spacemouse = collecting
+    demonstrate(it.probe, state, spacemouse)
+    it.probe.until(lambda: process.poll() is not None, "the end of the run", timeout=60.0)
+    assert process.returncode == 0
+    (episode,) = load_episodes(run / "episodes")
+    assert episode.outcome.success
+    assert (episode.source == Source.HUMAN).sum() > 5
+    assert episode.state[-1, 0] - episode.state[0, 0] > 0.03
+    assert np.abs(episode.executed).max() <= 1.0
+    assert (run / "logs" / "robot.log").is_file()
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["kill", "stop"])
+def test_without_the_arbitration_the_arm_stands_within_250_ms(collecting, number):
+    it, run, _, state, spacemouse = collecting
+    begin(it.probe, state)
+    start = it.x
+    while it.x < start + 0.03:
+        push(it.probe, spacemouse, 0.8)
+    (arbitration,) = processes_naming(f"{run}/params/arbitration.yaml")
+    since = time.time_ns()
+    os.kill(arbitration, number)
+    try:
+        for _ in range(20):
+            push(it.probe, spacemouse, 0.8)
+        assert 1e-9 * (it.moves_last() - since) < WITHIN + LATE
+    finally:
+        if is_alive(arbitration):
+            os.kill(arbitration, signal.SIGCONT)

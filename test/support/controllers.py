@@ -26,9 +26,10 @@ KINDS = ("crisp", "franka_ros2", "servo")
 class Controlled:
     """A running adapter of a shipped robot, before its peer."""
 
-    def __init__(self, graph: Any, kind: str, *, wanders: bool = False, robot: str = "") -> None:
+    def __init__(self, graph: Any, kind: str, *, wanders: bool = False, alone: bool = True) -> None:
+        """wanders: the arm moves by itself; alone: there is no graph that starts the adapter."""
         self.graph, self.probe, self.kind = graph, graph.probe, kind
-        self.robot = load_robot(robot or kind)
+        self.robot = load_robot(kind)
         node = self.probe.node
         self.words = node.create_publisher(String, DO, 10)
         self.heard: dict[str, Any] = {}
@@ -53,7 +54,9 @@ class Controlled:
         self.probe.until(lambda: self.words.get_subscription_count(), "the peer's ear")
         if wanders:
             self.do("wander")
-        self.adapter = graph.start("robot", module=f"expo_ft_ros.nodes.{kind}", robot=robot or kind)
+        if alone:
+            module = f"expo_ft_ros.nodes.{kind}"
+            self.adapter = graph.start("robot", module=module, robot=kind)
         self.twist = self.gripper = None
 
     def take_command(self) -> None:
