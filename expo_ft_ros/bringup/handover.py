@@ -23,6 +23,8 @@ from expo_ft_ros.configuration import ConfigError
 from expo_ft_ros.experiment.arguments import describe
 from expo_ft_ros.experiment.environment import ros_environment
 from expo_ft_ros.experiment.run_folder import RunFinished
+from expo_ft_ros.robots import RobotConfig, load_robot
+from expo_ft_ros.robots.config import SECTIONS
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -48,6 +50,7 @@ def main(words: Sequence[str] | None = None) -> int:
             "notes": run.notes,
             "environment": ros_environment(run.path),
             "python": sys.executable,
+            "robot": describe_robot(load_robot(run.options.robot)),
             "nodes": [
                 {"spec": asdict(spec), "parameters": str(write_parameters(spec, folder))}
                 for spec in specs
@@ -57,6 +60,17 @@ def main(words: Sequence[str] | None = None) -> int:
     sys.stdin.buffer.read()
     run.close()
     return 0
+
+
+def describe_robot(robot: RobotConfig) -> dict[str, Any]:
+    """What drivers are started by (`bringup.drivers`)."""
+    controller = robot.controller
+    return {
+        "name": robot.name,
+        "section": SECTIONS.get(robot.adapter, ""),
+        "namespace": controller.namespace if controller else "",
+        "views": {view.name: view.topic for view in robot.views},
+    }
 
 
 def _tell(answer: dict[str, Any]) -> None:

@@ -32,6 +32,8 @@ class LaunchPlan:
         python: The interpreter that has what nodes need; launch's own need not.
         nodes: The graph: each process, and its parameters file.
         held_by: The program that holds the run's locks as long as this one lives.
+        robot: What drivers are started by: name, section of the robot's file, namespace of its
+            driver, topic of each view.
     """
 
     run: Path | None
@@ -40,6 +42,7 @@ class LaunchPlan:
     python: str
     nodes: tuple[tuple[NodeSpec, Path], ...]
     held_by: subprocess.Popen[str]
+    robot: Mapping[str, Any]
 
 
 def executables_folder() -> Path | None:
@@ -99,11 +102,11 @@ def open_plan(command: str, arguments: Sequence[str]) -> LaunchPlan:
         raise LaunchError(f"expo-ft: {answer['refused']}")
     if "finished" in answer:
         process.communicate()
-        return LaunchPlan(None, (f"expo-ft: {answer['finished']}",), {}, "", (), process)
+        return LaunchPlan(None, (f"expo-ft: {answer['finished']}",), {}, "", (), process, {})
     nodes = tuple((_spec(node["spec"]), Path(node["parameters"])) for node in answer["nodes"])
     notes = tuple(answer["notes"])
     run, python = Path(answer["run"]), answer["python"]
-    return LaunchPlan(run, notes, answer["environment"], python, nodes, process)
+    return LaunchPlan(run, notes, answer["environment"], python, nodes, process, answer["robot"])
 
 
 def _start(*words: str) -> subprocess.Popen[str]:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from expo_ft_ros.bringup import drivers
 from expo_ft_ros.bringup.launch_plan import (
     PACKAGE,
     LaunchError,
@@ -45,7 +46,7 @@ def launch_description(command: str) -> LaunchDescription:
 
     arguments = [
         DeclareLaunchArgument(name, default_value=default, description=text)
-        for name, default, text in arguments_of(command)
+        for name, default, text in (*arguments_of(command), *drivers.ARGUMENTS)
     ]
     start = OpaqueFunction(function=functools.partial(_start, command=command))
     return LaunchDescription([*arguments, start])
@@ -76,8 +77,10 @@ def _start(context: LaunchContext, *, command: str) -> list[Action]:
 
     known = {name: default for name, default, _ in arguments_of(command)}
     # Where another launch file includes this one, what was typed is that one's.
+    beside = {name: context.launch_configurations[name] for name, *_ in drivers.ARGUMENTS}
     if _is_typed(context.locals.current_launch_file_path):
-        refuse_unknown(context.argv, known)
+        refuse_unknown(context.argv, [*known, *beside])
+    drivers.require_packages(drivers.packages_of(beside), _is_installed)
     # What is left at its default counts as not given, as on our own command line.
     given = {
         name: context.launch_configurations[name]
@@ -94,8 +97,39 @@ def _start(context: LaunchContext, *, command: str) -> list[Action]:
         return [*notes, Shutdown(reason="nothing to start")]
     # Its locks live as long as launch does.
     context.extend_globals({"expo_ft_run": plan})
+    others = [_driver(driver) for driver in drivers.drivers_of(plan.robot, beside)]
     actions = [action for node in plan.nodes for action in _actions(plan, *node)]
-    return [*notes, *actions]
+    return [*notes, *others, *actions]
+
+
+def _is_installed(package: str) -> bool:
+    from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
+
+    try:
+        get_package_share_directory(package)
+    except PackageNotFoundError:
+        return False
+    return True
+
+
+def _driver(driver: drivers.Driver) -> Action:
+    """A driver beside the graph; what its launch file sets stays with it."""
+    from ament_index_python.packages import get_package_share_directory
+    from launch.actions import GroupAction, IncludeLaunchDescription
+    from launch.launch_description_sources import PythonLaunchDescriptionSource
+    from launch_ros.actions import Node
+
+    if driver.executable:
+        return Node(
+            package=driver.package,
+            executable=driver.executable,
+            arguments=list(driver.words),
+            output="both",
+        )
+    share = Path(get_package_share_directory(driver.package))
+    source = PythonLaunchDescriptionSource(str(share / "launch" / driver.file))
+    included = IncludeLaunchDescription(source, launch_arguments=list(driver.arguments))
+    return GroupAction([included], scoped=True)
 
 
 def _is_typed(launch_file: str) -> bool:

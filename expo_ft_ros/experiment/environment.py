@@ -16,6 +16,7 @@ from typing import IO
 
 import expo_ft_ros
 from expo_ft_ros.configuration import ConfigError, config_dir, nearest
+from expo_ft_ros.robots import RobotConfig
 
 ISOLATE_VARIABLE = "EXPO_FT_ISOLATE"
 """Set to 1: each run gets a ROS domain of its own, for several at a time on one machine."""
@@ -241,6 +242,24 @@ def require_spacenav_library() -> None:
             f"spacemouse:=libspnav: {_SPACENAV_LIBRARY} is missing (apt-get install libspnav0 "
             "spacenavd, or take spacemouse:=spacenav_node)"
         ) from None
+
+
+def require_robot_packages(robot: RobotConfig) -> None:
+    """Checks that the adapter's messages are there.
+
+    Args:
+        robot: Whose adapter is started.
+
+    Raises:
+        ConfigError: for the first package that is missing, with where it is had from.
+    """
+    for package, source in robot.controller.packages if robot.controller else ():
+        if importlib.util.find_spec(package) is None:
+            source = source.replace("$ROS_DISTRO", os.environ.get("ROS_DISTRO", "<distro>"))
+            raise ConfigError(
+                f"robot:={robot.name}: {package} is not installed in this Python ({source}; then "
+                "source its workspace)"
+            )
 
 
 def find_rviz() -> str:

@@ -21,6 +21,7 @@ from expo_ft_ros.experiment.environment import (
     claim_domain,
     find_rviz,
     require_environment,
+    require_robot_packages,
     require_room_on_disk,
     require_spacenav_library,
     require_wandb,
@@ -197,6 +198,7 @@ def check_machine(prepared: Prepared[Any]) -> None:
     """
     options = prepared.options
     require_environment()
+    require_robot_packages(load_robot(options.robot))
     _choose_renderer()
     if options.rviz:
         find_rviz()

@@ -445,6 +445,13 @@ SERVICES: Mapping[str, Service] = _table(
         "Writes a checkpoint: now, or when the episode is over.",
     ),
     Service(
+        "robot/recover",
+        _TRIGGER,
+        ROBOT,
+        "Where the robot can: recovers it from its own stop. Whoever calls it has seen that nobody "
+        "is within reach, and that nothing presses on the arm.",
+    ),
+    Service(
         "sim/reset",
         f"{_OWN}/ResetScene",
         ROBOT,

@@ -176,6 +176,34 @@ def is_zero(command: Any) -> bool:
     return not (twist_array(twist).any() if twist is not None else any(command.velocity))
 
 
+def joint_positions(message: Any, names: Sequence[str], topic: str) -> list[float]:
+    """Positions of sensor_msgs/JointState by the joints' names, in the order of these.
+
+    Args:
+        message: Its joints in any order; others are left out.
+        names: Of the joints.
+        topic: Where it comes from, for errors.
+
+    Raises:
+        BadMessage: where one is missing, or its position is not finite.
+    """
+    if len(message.name) != len(message.position):
+        raise BadMessage(
+            f"{topic}: {len(message.name)} names and {len(message.position)} positions"
+        )
+    positions = dict(zip(message.name, message.position, strict=True))
+    missing = [name for name in names if name not in positions]
+    if missing:
+        raise BadMessage(
+            f"{topic}: lacks {', '.join(missing)} (has {', '.join(positions) or 'nothing'}; set "
+            "joints and fingers in the robot's file)"
+        )
+    found = [float(positions[name]) for name in names]
+    if not np.isfinite(found).all():
+        raise BadMessage(f"{topic}: a position is not finite: {found}")
+    return found
+
+
 def proprio_from_msg(message: Any) -> Proprio:
     """A measured state of msg/Proprio.
 

@@ -11,6 +11,15 @@ from numpy.typing import NDArray
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from expo_ft_ros.configuration import Config, ConfigError
+from expo_ft_ros.robots.ros2_control import (
+    CRISP,
+    FRANKA_ROS2,
+    SERVO,
+    ControllerConfig,
+    CrispConfig,
+    FrankaRos2Config,
+    ServoConfig,
+)
 
 Vector = tuple[float, float, float]
 Name = Annotated[str, Field(min_length=1)]
@@ -43,6 +52,9 @@ GRAPH_NODES = (
 
 EXTERNAL = "external"
 """The adapter that somebody else starts."""
+
+SECTIONS = {f"expo_ft_ros.nodes.{name}": name for name in (CRISP, FRANKA_ROS2, SERVO)}
+"""Module of an adapter -> section of the file that is its."""
 
 MAX_VIEWS = 4
 TOPIC_PATTERN = r"^/?[A-Za-z_~][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*$"
@@ -253,6 +265,16 @@ class RobotConfig(Config):
     views: tuple[ViewConfig, ...] = Field(
         min_length=1, max_length=MAX_VIEWS, description="cameras, in the order that policies see"
     )
+    crisp: CrispConfig | None = Field(
+        default=None, description="topics of crisp_controllers, for adapter expo_ft_ros.nodes.crisp"
+    )
+    franka_ros2: FrankaRos2Config | None = Field(
+        default=None,
+        description="topics and actions of franka_ros2, for adapter expo_ft_ros.nodes.franka_ros2",
+    )
+    servo: ServoConfig | None = Field(
+        default=None, description="topics of moveit_servo, for adapter expo_ft_ros.nodes.servo"
+    )
 
     @field_validator("node")
     @classmethod
@@ -297,6 +319,27 @@ class RobotConfig(Config):
         _refuse_repeated([view.topic for view in value], "topic")
         _refuse_repeated([view.role for view in value if view.role], "role")
         return value
+
+    @model_validator(mode="after")
+    def _has_the_section_of_its_adapter(self) -> RobotConfig:
+        own = SECTIONS.get(self.adapter, "")
+        given = [name for name in SECTIONS.values() if getattr(self, name) is not None]
+        if own and own not in given:
+            raise ValueError(
+                f"adapter {self.adapter} needs the section {own} (config/robots/{own}.yaml has one)"
+            )
+        other = [name for name in given if name != own]
+        if other:
+            raise ValueError(
+                f"section {', '.join(other)} is of no use to the adapter {self.adapter} (remove it)"
+            )
+        return self
+
+    @property
+    def controller(self) -> ControllerConfig | None:
+        """What its adapter to a controller behind ros2_control has to know; None for others."""
+        section = SECTIONS.get(self.adapter)
+        return getattr(self, section) if section else None
 
     @property
     def view_names(self) -> tuple[str, ...]:

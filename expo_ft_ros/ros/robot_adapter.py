@@ -118,8 +118,13 @@ class RobotAdapter(GraphNode[P]):
             self._command[:] = 0.0
             self.report(WARN, "no command: the arm stands")
         else:
-            self.report(OK, "ready")
+            remark = self.remark()
+            self.report(WARN if remark else OK, remark or "ready")
         return self._command.copy()
+
+    def remark(self) -> str:
+        """What the operator should know while the arm follows commands; "" for nothing."""
+        return ""
 
     @property
     def must_stand(self) -> bool:
@@ -244,6 +249,16 @@ class PoseAdapter(RobotAdapter[P]):
         """Gives the gripper a goal, which replaces the one before. Must not block."""
         raise NotImplementedError
 
+    def hindered_by(self, state: Proprio) -> str:
+        """Why the controller can't follow now; "" while it can. Must not block.
+
+        The arm then stands, and the target stays where the arm is.
+
+        Args:
+            state: As just measured.
+        """
+        return ""
+
     def stop_gripper(self) -> None:
         """Stops a gripper that is on its way, as the robot begins to stand. Must not block.
 
@@ -270,9 +285,15 @@ class PoseAdapter(RobotAdapter[P]):
             self.report(ERROR, str(error))
             self.stand()
             return
-        command = self.due_command()
         if self._follower is None:
             self._follower = TwistFollower(self.robot, state.position, state.quaternion)
+        hindrance = self.hindered_by(state)
+        if hindrance:
+            self.report(ERROR, hindrance)
+            self._follower.reset(state.position, state.quaternion)
+            self.stand()
+            return
+        command = self.due_command()
         moved = self._stands and self._follower.is_left_behind(state.position, state.quaternion)
         if self._fault or moved:
             # It has stopped itself, or somebody has guided it by hand: nothing pulls at it.

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from support.driver_packages import DriverPackages
+from support.foreign_interfaces import environment_with, foreign_interfaces
 from support.processes import processes_naming
 
 pytest.importorskip("launch_ros", reason="ROS 2's launch_ros is not installed")
@@ -138,3 +140,68 @@ def test_what_is_refused_is_exit_code_1_before_anything_starts(launch, tmp_path,
     assert f"expo-ft: {message}" in said
     assert "process started" not in said
     assert not (tmp_path / "runs").exists()
+
+
+ROBOT = ("robot:=franka_ros2", "realtime:=true", "operator:=spacemouse", "scene_reset:=operator")
+
+
+@pytest.mark.timeout(400)  # The interfaces may have to be generated.
+def test_one_argument_starts_the_arm_s_driver_and_others_what_is_beside_it(
+    launch, tmp_path, monkeypatch
+):
+    packages = DriverPackages(tmp_path)
+    for name, value in environment_with(foreign_interfaces()).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv(
+        "AMENT_PREFIX_PATH",
+        os.pathsep.join([str(packages.prefix), os.environ["AMENT_PREFIX_PATH"]]),
+    )
+    mount = "1 0 0.5 0 0 0 1 fr3_link0 side_camera_link"
+    beside = ("cameras:=side=11,wrist=22", "spacenav_driver:=true", f"static_transforms:={mount}")
+    process = launch("train", *ROBOT, "robot_ip:=172.16.0.2", *beside)
+    until = time.monotonic() + 60
+    wanted = {
+        "franka_bringup": 1,
+        "controller_manager": 1,
+        "realsense2_camera": 2,
+        "spacenav": 1,
+        "tf2_ros": 1,
+    }
+    while {name: len(packages.started(name)) for name in wanted} != wanted:
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < until, {name: packages.started(name) for name in wanted}
+        time.sleep(0.1)
+    (run,) = (tmp_path / "runs").iterdir()
+    session, until = run / "logs" / "session.log", time.monotonic() + 90
+    while "starting the nodes" not in session.read_text():
+        assert time.monotonic() < until, session.read_text()
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=90)
+    (arm,) = packages.started("franka_bringup")
+    assert arm["robot_ip"] == "172.16.0.2"
+    assert (arm["robot_type"], arm["namespace"], arm["load_gripper"]) == ("fr3", "fr3", "true")
+    names = {camera["camera_name"]: camera for camera in packages.started("realsense2_camera")}
+    assert set(names) == {"side_camera", "wrist_camera"}
+    assert names["wrist_camera"]["serial_no"] == "_22"
+    assert "cartesian_impedance_example_controller -c /fr3/controller_manager" in str(
+        packages.started("controller_manager")
+    )
+    assert "--child-frame-id side_camera_link" in str(packages.started("tf2_ros"))
+    assert (run / "logs" / "robot.log").is_file(), "the adapter is one of the graph's nodes"
+
+
+def test_a_driver_that_is_not_installed_is_a_line_and_nothing_is_left(launch, tmp_path):
+    process = launch("train", *ROBOT, "robot_ip:=172.16.0.2")
+    said = process.communicate(timeout=60)[0]
+    assert process.returncode == 1
+    assert "franka_bringup is not installed (https://github.com/frankarobotics/franka_ros2" in said
+    assert not (tmp_path / "runs").exists()
+
+
+def test_each_argument_is_explained():
+    from expo_ft_ros.bringup.launching import launch_description
+
+    arguments = {a.name: a.description for a in launch_description("train").get_launch_arguments()}
+    for name in ("robot", "robot_ip", "controllers_yaml", "controller", "cameras", "task"):
+        assert len(arguments[name]) > 10, name

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a run needs is checked before there is a folder, in the order of who can mend it."""
 
+import importlib.util
 import json
 import shutil
 
@@ -94,6 +95,22 @@ def test_a_full_disk_is_named_with_what_the_run_needs(runs, monkeypatch):
 def test_rviz_without_rviz_names_the_package(runs, monkeypatch):
     monkeypatch.setenv("PATH", "")
     refused(r"rviz:=true: .*apt install .*rviz2", "rviz:=true")
+    assert not runs.exists()
+
+
+def test_a_robot_whose_messages_are_missing_names_where_they_are(runs, monkeypatch):
+    found = importlib.util.find_spec
+    absent = lambda name: None if name == "franka_msgs" else found(name)  # noqa: E731
+    monkeypatch.setattr(importlib.util, "find_spec", absent)
+    refused(
+        r"robot:=franka_ros2: franka_msgs is not installed .*github.com/frankarobotics/franka_ros2",
+        "robot:=franka_ros2",
+        "realtime:=true",
+        "operator:=spacemouse",
+        "scene_reset:=operator",
+        model=CollectOptions,
+        command="collect",
+    )
     assert not runs.exists()
 
 

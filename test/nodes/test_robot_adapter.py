@@ -4,10 +4,7 @@
 from __future__ import annotations
 
 import math
-import os
 import signal
-import subprocess
-import sys
 import time
 
 import numpy as np
@@ -21,6 +18,7 @@ from expo_ft_ros.data.types import Source
 from expo_ft_ros.recording.episode_store import load_episodes
 from expo_ft_ros.ros.messages import header_of
 from support import toy_robot
+from support.demonstrating import collect, demonstrate
 from support.processes import processes_naming
 
 BASE = "toy_base"
@@ -232,9 +230,9 @@ def test_a_whole_episode_on_a_robot_that_is_one_file_and_an_adapter_of_somebody_
     probe.node.destroy_publisher(it.gripper)
     state = probe.gather("episode/state")
     spacemouse = probe.publisher("spacenav/twist")
-    process = _collect(graph, robot, run)
+    process = collect(graph, robot, run)
     try:
-        _demonstrate(probe, state, spacemouse)
+        demonstrate(probe, state, spacemouse)
         probe.until(lambda: process.poll() is not None, "the end of the run", timeout=60.0)
         assert process.returncode == 0
     finally:
@@ -260,9 +258,9 @@ def test_an_adapter_of_ones_own_package_begins_and_ends_with_the_graph(graph, ro
     run = graph.folder / "run"
     state = graph.probe.gather("episode/state")
     spacemouse = graph.probe.publisher("spacenav/twist")
-    process = _collect(graph, robot, run)
+    process = collect(graph, robot, run)
     try:
-        _demonstrate(graph.probe, state, spacemouse)
+        demonstrate(graph.probe, state, spacemouse)
         graph.probe.until(lambda: process.poll() is not None, "the end of the run", timeout=60.0)
         assert process.returncode == 0
     finally:
@@ -271,38 +269,3 @@ def test_an_adapter_of_ones_own_package_begins_and_ends_with_the_graph(graph, ro
             process.wait(30)
     assert (run / "logs" / "toy_adapter.log").is_file()
     assert not processes_naming(str(run))
-
-
-def _collect(graph, robot, run):
-    arguments = {
-        "robot": robot,
-        "realtime": "true",
-        "operator": "spacemouse",
-        "scene_reset": "operator",
-        "demos": 1,
-        "run_dir": run,
-    }
-    words = [f"{name}:={value}" for name, value in arguments.items()]
-    return subprocess.Popen(
-        [sys.executable, "-m", "expo_ft_ros.cli", "collect", *words],
-        env={**os.environ, "ROS_DOMAIN_ID": str(graph.domain)},
-        stdin=subprocess.DEVNULL,
-    )
-
-
-def _demonstrate(probe, state, spacemouse):
-    """Sets the scene, pushes forward for a while, lets go, and calls it a success."""
-    probe.until(lambda: state and state[-1].state == "resetting", "the scene", timeout=60.0)
-    assert probe.call("/reset_episode").success
-    push = Twist()
-    push.linear.x = 0.8
-    pushed = 0
-    while pushed < 40:
-        spacemouse.publish(push)
-        probe.spin(0.05)
-        pushed += state[-1].state == "running"
-    for x in (0.3, 0.1, 0.0):
-        push.linear.x = x
-        spacemouse.publish(push)
-        probe.spin(0.05)
-    assert probe.call("episode/mark_success").success

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Adapter to a Franka arm by franka_ros2's Cartesian impedance controller.
+
+Facts are those of franka_ros2, branch jazzy at 29cb85a: `~/equilibrium_pose` is taken without a
+look at its frame and has no time-out; `franka_robot_state_broadcaster` tells `current_pose` best
+effort, and `robot_state` a thousand times a second.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from rclpy.action.client import ActionClient
+from std_srvs.srv import Trigger
+
+from expo_ft_ros.data.types import Proprio
+from expo_ft_ros.recording.messages import BadMessage, nanoseconds
+from expo_ft_ros.robots.ros2_control import FRANKA_MSGS, FrankaRos2Config
+from expo_ft_ros.robots.watchdog import StateWatch
+from expo_ft_ros.ros.controller_adapter import ControllerAdapter
+from expo_ft_ros.ros.optional_interfaces import foreign_interface
+from expo_ft_ros.ros.process import main as run_nodes
+from expo_ft_ros.ros.robot_adapter import AdapterParameters
+
+_IN_WORDS = {
+    0: "other",
+    1: "idle",
+    2: "move",
+    3: "guiding",
+    4: "reflex",
+    5: "user stop",
+    6: "automatic error recovery",
+}
+"""robot_mode of franka_msgs/FrankaRobotState."""
+
+_MOVE = 2
+_STOPPED = (4, 5, 6)
+
+
+class FrankaRos2Adapter(ControllerAdapter[AdapterParameters]):
+    """Tells a reflex, the user stop and the arm's errors as faults; `robot/recover` recovers."""
+
+    PARAMETERS = AdapterParameters
+
+    def _setup(self) -> None:
+        super()._setup()
+        config = self.controller(FrankaRos2Config)
+        state = foreign_interface(FRANKA_MSGS, "msg", "FrankaRobotState")
+        self._robot_state = self._newest(state, config.robot_state)
+        self._mode_watch = StateWatch(self.robot.following.state_timeout)
+        self._recovery = foreign_interface(FRANKA_MSGS, "action", "ErrorRecovery")
+        self._recovery_client: ActionClient[Any, Any, Any] = ActionClient(
+            self, self._recovery, config.recovery
+        )
+        self._mode = _MOVE
+        self.service("robot/recover", self._on_recover)
+
+    def _teardown(self) -> None:
+        client = getattr(self, "_recovery_client", None)
+        if client is not None:
+            client.destroy()
+            del self._recovery_client
+        super()._teardown()
+
+    def read_state(self) -> tuple[Proprio, int] | None:
+        """See ControllerAdapter; faults are told first, whatever else is missing."""
+        message = self._robot_state.read()
+        stamp_ns = nanoseconds(message.header.stamp)
+        old = self._mode_watch.check(stamp_ns, time.time_ns(), time.monotonic())
+        if old:
+            raise BadMessage(f"{self._robot_state.topic}: the newest {old}: the arm stands")
+        self._mode = message.robot_mode
+        self.report_fault(fault_of(message))
+        return super().read_state()
+
+    def hindered_by(self, state: Proprio) -> str:
+        """See PoseAdapter; a fault isn't told here."""
+        if self._mode != _MOVE and self._mode not in _STOPPED:
+            return (
+                f"the robot's mode is {mode_in_words(self._mode)}: no controller moves it "
+                "(ros2 control switch_controllers --activate <controller>)"
+            )
+        return super().hindered_by(state)
+
+    def _is_ready(self) -> bool:
+        return super()._is_ready() and self._mode == _MOVE
+
+    def _on_recover(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        if self._mode not in _STOPPED:
+            response.message = f"there is nothing to recover from: {mode_in_words(self._mode)}"
+        elif not self._recovery_client.server_is_ready():
+            response.message = "no action server for it (recovery in the robot's file)"
+        else:
+            self.when_done(
+                self._recovery_client.send_goal_async(self._recovery.Goal()), lambda _: None
+            )
+            response.success = True
+            response.message = (
+                "asked for. Where the hardware has been deactivated: ros2 control "
+                "set_hardware_component_state FrankaHardwareInterface active, then ros2 control "
+                "switch_controllers --activate <controller>"
+            )
+        return response
+
+
+def mode_in_words(mode: int) -> str:
+    """Of robot_mode."""
+    return _IN_WORDS.get(mode, f"unknown ({mode})")
+
+
+def fault_of(message: Any) -> str:
+    """Why the robot has stopped itself; "" where it hasn't.
+
+    Args:
+        message: franka_msgs/FrankaRobotState.
+    """
+    errors = message.current_errors
+    named = [name for name in errors.get_fields_and_field_types() if getattr(errors, name)]
+    if message.robot_mode not in _STOPPED and not named:
+        return ""
+    mode = mode_in_words(message.robot_mode)
+    return f"{mode}: {', '.join(named)}" if named else mode
+
+
+def main() -> None:
+    """Runs the adapter."""
+    run_nodes(FrankaRos2Adapter)
+
+
+if __name__ == "__main__":
+    main()

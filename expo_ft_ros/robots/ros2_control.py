@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an adapter to a controller behind ros2_control has to know: names of topics and actions."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from expo_ft_ros.configuration import Config
+
+RosName = Annotated[
+    str, Field(pattern=r"^/?[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*$", min_length=1)
+]
+
+CRISP, FRANKA_ROS2, SERVO = "crisp", "franka_ros2", "servo"
+"""Sections of a robot's file, and adapters of these names in nodes/."""
+
+FRANKA_MSGS = ("franka_msgs", "https://github.com/frankarobotics/franka_ros2, branch jazzy")
+CONTROL_MSGS = ("control_msgs", "apt install ros-$ROS_DISTRO-control-msgs")
+MOVEIT_MSGS = ("moveit_msgs", "apt install ros-$ROS_DISTRO-moveit-msgs moveit-servo")
+
+
+class GripperActionConfig(Config):
+    """A gripper that opens and closes by an action."""
+
+    kind: Literal["franka", "command"] = Field(
+        description="franka: the actions move and grasp of franka_gripper's node; command: an "
+        "action of control_msgs/GripperCommand"
+    )
+    name: RosName = Field(
+        description="of franka_gripper's node, or of the action (gripper_controller/gripper_cmd)"
+    )
+    speed: float = Field(
+        default=0.1, gt=0, le=0.5, description="of the opening; kind franka only [m/s]"
+    )
+    force: float = Field(default=20.0, gt=0, le=140, description="of the grasp [N]")
+    opening_per_position: float = Field(
+        default=1.0,
+        gt=0,
+        le=10,
+        description="opening between the fingertips for a command's position of 1 [m]; 2 where the "
+        "position is one finger's; kind command only",
+    )
+
+
+class ControllerConfig(Config):
+    """What the adapters have in common; names are those of the driver, absolute ones are best."""
+
+    namespace: str = Field(
+        default="",
+        pattern=r"^([A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*)?$",
+        description="in which the launch files start the driver; empty: the root",
+    )
+    target: RosName = Field(description="topic that the controller takes commands on")
+    pose: RosName = Field(
+        description="measured pose of the tool, geometry_msgs/PoseStamped in frames.base"
+    )
+    joints: RosName = Field(description="sensor_msgs/JointState of the arm, not the graph's own")
+    fingers: RosName = Field(description="sensor_msgs/JointState of the fingers; may be the same")
+    fingers_timeout: float = Field(
+        default=0.3,
+        ge=0.05,
+        le=2,
+        description="a reading of the fingers that is older is none [s]; franka_gripper gives 15 a "
+        "second",
+    )
+    twist_window: float = Field(
+        default=0.05,
+        gt=0.005,
+        le=0.5,
+        description="the tool's velocity is the mean over so long, and so half of it late [s]",
+    )
+    gripper: GripperActionConfig = Field(description="how the gripper is told")
+
+    @property
+    def packages(self) -> tuple[tuple[str, str], ...]:
+        """Python packages that the adapter needs, each with where it is had from."""
+        return (FRANKA_MSGS,) if self.gripper.kind == "franka" else (CONTROL_MSGS,)
+
+
+class CrispConfig(ControllerConfig):
+    """The Cartesian controller of crisp_controllers: target_pose, and its pose_broadcaster."""
+
+
+class FrankaRos2Config(ControllerConfig):
+    """The Cartesian impedance controller of franka_ros2, and its state broadcaster."""
+
+    robot_state: RosName = Field(
+        description="franka_msgs/FrankaRobotState of franka_robot_state_broadcaster"
+    )
+    recovery: RosName = Field(
+        default="/action_server/error_recovery",
+        description="action franka_msgs/ErrorRecovery, which robot/recover calls",
+    )
+
+    @property
+    def packages(self) -> tuple[tuple[str, str], ...]:
+        """See ControllerConfig."""
+        return tuple(dict.fromkeys((FRANKA_MSGS, *super().packages)))
+
+
+class ServoConfig(ControllerConfig):
+    """moveit_servo's node, which takes velocities."""
+
+    node: RosName = Field(
+        description="of servo: its service switch_command_type and its topic status are below it"
+    )
+    brake: float = Field(
+        default=0.2,
+        ge=0.05,
+        le=2,
+        description="the velocity towards a face of the workspace is at most what reaches it in "
+        "this time [s]",
+    )
+
+    @property
+    def packages(self) -> tuple[tuple[str, str], ...]:
+        """See ControllerConfig."""
+        return (MOVEIT_MSGS, *super().packages)

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An adapter, its controller's peer, and the test's own end of both."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import numpy as np
+from geometry_msgs.msg import PoseStamped, TwistStamped
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from sensor_msgs.msg import JointState
+from std_msgs.msg import String
+
+from expo_ft_ros.recording.messages import nanoseconds, twist_array
+from expo_ft_ros.robots import load_robot
+from expo_ft_ros.ros.messages import header_of
+from support import commander
+
+PEER_MODULE = "support.controller_peers"
+DO, HEARD, TOOL = "/peer/do", "/peer/heard", "/peer/tool"
+KINDS = ("crisp", "franka_ros2", "servo")
+
+
+class Controlled:
+    """A running adapter of a shipped robot, before its peer."""
+
+    def __init__(self, graph: Any, kind: str, *, wanders: bool = False, alone: bool = True) -> None:
+        """wanders: the arm moves by itself; alone: there is no graph that starts the adapter."""
+        self.graph, self.probe, self.kind = graph, graph.probe, kind
+        self.robot = load_robot(kind)
+        node = self.probe.node
+        self.words = node.create_publisher(String, DO, 10)
+        self.heard: dict[str, Any] = {}
+        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        node.create_subscription(
+            String, HEARD, lambda m: self.heard.update(json.loads(m.data)), latched
+        )
+        self.tools: list[Any] = []
+        node.create_subscription(PoseStamped, TOOL, self.tools.append, 10)
+        self.targets: list[Any] = []
+        self.target_type = TwistStamped if kind == "servo" else PoseStamped
+        target = self.robot.controller.target
+        node.create_subscription(self.target_type, target, self.targets.append, 50)
+        self.poses = self.probe.gather("robot/tcp_pose", reliable=False)
+        self.twists = self.probe.gather("robot/tcp_twist", reliable=False)
+        self.joints = self.probe.gather("joint_states", reliable=False)
+        self.faults = self.probe.gather("robot/fault")
+        self.health = self.probe.gather("/diagnostics")
+        self.ready = self.probe.gather("nodes/ready")
+        self.peer = graph.start("peer", module=PEER_MODULE, kind=kind)
+        self.probe.until(lambda: self.tools, "the peer", timeout=60.0)
+        self.probe.until(lambda: self.words.get_subscription_count(), "the peer's ear")
+        if wanders:
+            self.do("wander")
+        if alone:
+            module = f"expo_ft_ros.nodes.{kind}"
+            self.adapter = graph.start("robot", module=module, robot=kind)
+        self.twist = self.gripper = None
+
+    def take_command(self) -> None:
+        """The test itself is the graph's side, and waits until the adapter is ready."""
+        self.twist = self.probe.publisher("robot/twist_cmd")
+        self.gripper = self.probe.publisher("robot/gripper_cmd")
+        self.until_ready()
+        self.probe.matched()
+
+    def until_ready(self) -> None:
+        self.probe.until(lambda: [m for m in self.ready if m.data == "robot"], "the adapter")
+
+    def start_commander(self, x: float = 0.08) -> Any:
+        """A process that commands; waits until the arm moves."""
+        node = self.graph.start(
+            "commander", module=commander.__name__, frame=self.robot.frames.base, x=x
+        )
+        self.until_ready()
+        start = self.x
+        self.probe.until(lambda: self.x > start + 0.02, "the arm's motion")
+        return node
+
+    def do(self, words: str) -> None:
+        self.words.publish(String(data=words))
+
+    @property
+    def x(self) -> float:
+        """Where the tool really is."""
+        return float(self.tools[-1].pose.position.x)
+
+    def command(self, x: float = 0.0, *, grip: float = 0.0) -> None:
+        header = header_of(time.time_ns(), self.robot.frames.base)
+        self.gripper.publish(JointState(header=header, name=["gripper"], velocity=[grip]))
+        message = TwistStamped(header=header)
+        message.twist.linear.x = x
+        self.twist.publish(message)
+
+    def drive(self, until: Any, what: str, x: float = 0.0, grip: float = 0.0) -> None:
+        """Commands at the control rate until the condition holds."""
+        end = time.monotonic() + 20.0
+        while not until():
+            if time.monotonic() > end:
+                raise AssertionError(f"{what} did not come")
+            self.command(x, grip=grip)
+            self.probe.spin(0.1)
+
+    def told(self, words: str) -> bool:
+        return any(words in status.message for m in self.health for status in m.status)
+
+    def hears(self, words: str) -> None:
+        self.health.clear()
+        self.probe.until(lambda: self.told(words), words)
+
+    def moves_last(self) -> int:
+        """When the last target that moves was sent [ns]: of poses, the last that differs from the
+        one before; of twists, the last that isn't zero."""
+        if self.kind == "servo":
+            moving = [m for m in self.targets if twist_array(m.twist).any()]
+            return nanoseconds(moving[-1].header.stamp)
+        places = np.array(
+            [[getattr(m.pose.position, axis) for axis in "xyz"] for m in self.targets]
+        )
+        changed = np.flatnonzero(np.abs(np.diff(places, axis=0)).max(axis=1) > 1e-9)
+        return nanoseconds(self.targets[changed[-1] + 1].header.stamp)
