@@ -91,6 +91,11 @@ class RunOptions(TaskOptions):
         description="Robot that the graph drives: a file of config/robots/ or of a folder in "
         f"{ROBOTS.variable}, or the path of one.",
     )
+    robot_ip: str = Field(
+        "",
+        pattern=r"^[A-Za-z0-9.:_-]*$",
+        description="Address of a Franka arm's control box (default: that of the robot's file).",
+    )
     seed: int = Field(0, ge=0, lt=2**31, description="Seed of scenes, networks and operator.")
     operator: Operator = Field(
         "scripted", description=f"Who demonstrates and corrects: {_OPERATORS}."

@@ -445,6 +445,13 @@ SERVICES: Mapping[str, Service] = _table(
         "Writes a checkpoint: now, or when the episode is over.",
     ),
     Service(
+        "robot/recover",
+        _TRIGGER,
+        ROBOT,
+        "Where the adapter can: a human has seen why the robot has stopped itself, and it may "
+        "recover. The arm moves again only once estop has been released, too.",
+    ),
+    Service(
         "sim/reset",
         f"{_OWN}/ResetScene",
         ROBOT,

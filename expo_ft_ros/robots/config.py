@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from expo_ft_ros.configuration import Config, ConfigError
+from expo_ft_ros.robots.fci_config import FCI_ADAPTER, FciConfig
 
 Vector = tuple[float, float, float]
 Name = Annotated[str, Field(min_length=1)]
@@ -244,6 +245,9 @@ class RobotConfig(Config):
     following: FollowingConfig = Field(
         default_factory=FollowingConfig, description="how the adapter follows commands"
     )
+    fci: FciConfig | None = Field(
+        default=None, description=f"of an arm that {FCI_ADAPTER} drives; null for any other"
+    )
     state_rate: float = Field(
         default=100.0,
         ge=20,
@@ -297,6 +301,17 @@ class RobotConfig(Config):
         _refuse_repeated([view.topic for view in value], "topic")
         _refuse_repeated([view.role for view in value if view.role], "role")
         return value
+
+    @model_validator(mode="after")
+    def _has_what_its_adapter_reads(self) -> RobotConfig:
+        if (self.adapter == FCI_ADAPTER) != (self.fci is not None):
+            raise ValueError(
+                f"adapter: {self.adapter}: the section fci belongs to {FCI_ADAPTER}, which needs "
+                "it, and to no other"
+            )
+        if self.fci is not None and len(self.joints) != len(self.fci.joint_low):
+            raise ValueError(f"fci: a Franka arm has 7 joints, but {len(self.joints)} have names")
+        return self
 
     @property
     def view_names(self) -> tuple[str, ...]:
