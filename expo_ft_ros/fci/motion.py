@@ -18,6 +18,9 @@ Vector = NDArray[np.float64]
 _FACE_GAIN = 10.0
 """Share of the way to a face of the workspace that may be commanded a second [1/s]."""
 
+_LAG = 0.05
+"""By which an arm follows its commanded velocity late [s]."""
+
 _JOINT_GAIN = 2.0
 """The same for a joint and its limit; below 4/27 of the bandwidth it isn't overrun [1/s]."""
 
@@ -114,7 +117,8 @@ class CartesianMotion:
         return smoother.velocity
 
     def _within_workspace(self, wanted: Vector, position: Vector) -> Vector:
-        rests = position + self._smoother.stopping_travel[:3]
+        smoother = self._smoother
+        rests = position + smoother.stopping_travel[:3] + _LAG * smoother.velocity[:3]
         up = np.maximum(_FACE_GAIN * (self._far - rests), 0.0)
         down = np.minimum(_FACE_GAIN * (self._near - rests), 0.0)
         return np.minimum(np.maximum(wanted, down), up)

@@ -162,7 +162,7 @@ class FrankaAdapter(RobotAdapter[FrankaParameters]):
             return
         arm, hand = ArmState.read(self._arm.states), HandState.read(self._hand.states)
         self._own_fault = self._own_fault or self._arm_trouble(arm) or self._hand_trouble(hand)
-        fault = self._own_fault or _fault_of("arm", arm) or _fault_of("hand", hand)
+        fault = _fault_of("arm", arm) or _fault_of("hand", hand) or self._own_fault
         fault = fault or self._unconfirmed(arm, hand)
         if fault and not self._fault:
             self.report_fault(fault)

@@ -5,15 +5,20 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 
 import numpy as np
 import pytest
-from geometry_msgs.msg import TwistStamped
-from sensor_msgs.msg import JointState
+from geometry_msgs.msg import Twist, TwistStamped, Vector3
+from sensor_msgs.msg import Image, JointState
 
 from expo_ft_ros.configuration import config_dir
-from expo_ft_ros.ros.messages import header_of
+from expo_ft_ros.data.types import Source
+from expo_ft_ros.recording.episode_store import load_episodes
+from expo_ft_ros.robots import load_robot
+from expo_ft_ros.ros.messages import array_to_image, header_of
 from support.franka_sim import ADDRESS, FrankaSim
 from support.processes import processes_naming
 
@@ -35,7 +40,8 @@ def server(tmp_path, monkeypatch):
 class Arm:
     """The graph's side of the adapter, and the processes behind it."""
 
-    def __init__(self, graph):
+    def __init__(self, graph, *, alone=True):
+        """alone: the test starts the adapter and commands it; else the graph does."""
         self.graph, self.probe = graph, graph.probe
         text = (config_dir() / "robots" / "franka_fci.yaml").read_text()
         text = text.replace("realtime: required", "realtime: if allowed")
@@ -43,14 +49,15 @@ class Arm:
         self.file = graph.folder / "robots" / "franka_fci.yaml"
         self.file.parent.mkdir()
         self.file.write_text(text)
-        self.twist = self.probe.publisher("robot/twist_cmd")
-        self.gripper = self.probe.publisher("robot/gripper_cmd")
         self.poses = self.probe.gather("robot/tcp_pose", reliable=False)
         self.twists = self.probe.gather("robot/tcp_twist", reliable=False)
         self.joints = self.probe.gather("joint_states", reliable=False)
         self.faults = self.probe.gather("robot/fault")
         self.health = self.probe.gather("/diagnostics")
-        self.start()
+        if alone:
+            self.twist = self.probe.publisher("robot/twist_cmd")
+            self.gripper = self.probe.publisher("robot/gripper_cmd")
+            self.start()
 
     def start(self):
         self.node = self.graph.start("franka_fci", robot=str(self.file), robot_ip=ADDRESS)
@@ -82,8 +89,12 @@ class Arm:
         return sum(self.joints[-1].position[7:])
 
     def process(self, module):
-        (pid,) = processes_naming(f"expo_ft_ros.fci.{module}")
+        (pid,) = processes_naming(f"-m expo_ft_ros.fci.{module} {self.file}")
         return pid
+
+    def processes(self):
+        """Those of arm and hand."""
+        return processes_naming(f"_process {self.file}")
 
     def command(self, twist=(0.0,) * 6, grip=0.0):
         header = header_of(time.time_ns(), "base")
@@ -160,13 +171,100 @@ def test_it_takes_twelve_thousand_cycles_of_steps_stops_and_reversals(arm, serve
     assert server.aborts() == []
 
 
+@pytest.mark.timeout(300)
+def test_a_demonstration_through_the_graph_goes_on_after_a_fault_and_two_confirmations(
+    server, graph
+):
+    """A SpaceMouse drives; the loop is killed meanwhile."""
+    arm = Arm(graph, alone=False)
+    probe, run = graph.probe, graph.folder / "run"
+    state, spacemouse = probe.gather("episode/state"), probe.publisher("spacenav/twist")
+    show_images(probe)
+    process = collect(graph, arm.file, run)
+    try:
+        probe.until(lambda: state and state[-1].state == "resetting", "the scene", timeout=90.0)
+        assert probe.call("/reset_episode").success
+        push(probe, spacemouse, lambda: arm.speed > 0.03, "it doesn't move")
+        os.kill(arm.process("arm_process"), signal.SIGKILL)
+        push(probe, spacemouse, lambda: state[-1].state == "stopped", "it isn't stopped")
+        assert "arm_process" in state[-1].cause
+        refused = probe.call("estop", data=False)
+        assert not refused.success
+        assert "recover it first" in refused.message
+        arm.recovers()
+        assert state[-1].state == "stopped", "a recovery alone frees nothing"
+        assert probe.call("estop", data=False).success
+        probe.until(lambda: state[-1].state == "resetting", "the scene")
+        assert probe.call("/reset_episode").success
+        probe.until(lambda: state[-1].state == "running", "the episode")
+        begun = arm.position
+        down = lambda: arm.position[2] < begun[2] - 0.05  # noqa: E731
+        push(probe, spacemouse, down, "it doesn't go down")
+        for z in (-0.3, -0.1, 0.0):
+            spacemouse.publish(Twist(linear=Vector3(z=z)))
+            probe.spin(0.05)
+        assert probe.call("episode/mark_success").success
+        probe.until(lambda: process.poll() is not None, "the end of the run", timeout=60.0)
+        assert process.returncode == 0
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.wait(30)
+    (episode,) = [e for e in load_episodes(run / "episodes") if e.outcome.success]
+    assert (episode.source == Source.HUMAN).sum() > 5
+    assert episode.state[-1, 2] < episode.state[0, 2] - 0.03
+    assert not arm.processes()
+
+
+def show_images(probe):
+    """As the cameras' drivers do."""
+    grey = np.full((48, 64, 3), 90, np.uint8)
+    views = load_robot("franka_fci").views
+    publishers = {view.frame: probe.node.create_publisher(Image, view.topic, 1) for view in views}
+
+    def show():
+        for frame, publisher in publishers.items():
+            publisher.publish(array_to_image(grey, header_of(time.time_ns(), frame)))
+
+    probe.node.create_timer(0.04, show)
+
+
+def collect(graph, robot, run):
+    arguments = {
+        "robot": robot,
+        "robot_ip": ADDRESS,
+        "realtime": "true",
+        "operator": "spacemouse",
+        "scene_reset": "operator",
+        "demos": 1,
+        "run_dir": run,
+    }
+    words = [f"{name}:={value}" for name, value in arguments.items()]
+    return subprocess.Popen(
+        [sys.executable, "-m", "expo_ft_ros.cli", "collect", *words],
+        env={**os.environ, "ROS_DOMAIN_ID": str(graph.domain)},
+        stdin=subprocess.DEVNULL,
+    )
+
+
+def push(probe, spacemouse, until, what):
+    """Down, into the task's workspace."""
+    end = time.monotonic() + 30.0
+    while not until():
+        assert time.monotonic() < end, what
+        spacemouse.publish(Twist(linear=Vector3(z=-0.8)))
+        probe.spin(0.05)
+
+
 @pytest.mark.timeout(200)
 def test_it_stands_without_commands_and_keeps_to_its_workspace(arm):
     moves(arm)
     arm.drive(lambda: arm.speed > 0.05, "it doesn't move", MOVE)
     sent = time.monotonic()
     arm.probe.until(lambda: arm.speed < 0.005, "rest", timeout=3.0)
-    assert time.monotonic() - sent < 1.0
+    # 0.1 s until the command would be repeated, 0.2 s of the watchdog, 0.4 s of smoothing, and the
+    # lag of the server's arm.
+    assert time.monotonic() - sent < 1.5
     stood = arm.position
     arm.probe.spin(0.5)
     assert arm.position == pytest.approx(stood, abs=1e-3)
@@ -174,7 +272,8 @@ def test_it_stands_without_commands_and_keeps_to_its_workspace(arm):
     for _ in range(15):
         arm.command((0, 0, 0.25, 0, 0, 0))
         arm.probe.spin(0.1)
-    assert arm.position[2] < 0.905
+    # The server's arm follows its commands late, the more so beside other work.
+    assert arm.position[2] < 0.92
     assert arm.fault == ""
 
 
@@ -196,7 +295,8 @@ def test_a_frozen_or_dead_loop_is_a_fault_until_a_human_confirms(arm, number):
     assert word in arm.fault
     if number == signal.SIGSTOP:
         os.kill(loop, signal.SIGCONT)
-        arm.probe.spin(1.0)
+        arm.probe.until(lambda: "communication_constraints_violation" in arm.fault, "its own word")
+        arm.drive(lambda: arm.speed < 0.005, "it moves in a fault", MOVE, timeout=3.0)
         assert arm.fault
     arm.recovers()
     arm.stands()
@@ -233,7 +333,7 @@ def test_a_killed_adapter_leaves_a_standing_arm_and_no_process(arm, server):
     arm.drive(lambda: arm.speed > 0.05, "it doesn't move", MOVE)
     arm.node.send(signal.SIGKILL)
     arm.node.wait()
-    arm.probe.until(lambda: not processes_naming("expo_ft_ros.fci."), "the processes' end")
+    arm.probe.until(lambda: not arm.processes(), "the processes' end")
     assert server.told("Sent Move success response"), "the motion was not finished by its client"
     assert server.aborts() == []
     arm.start()
@@ -246,6 +346,6 @@ def test_one_that_is_ended_while_it_moves_comes_to_rest_first(arm, server):
     arm.drive(lambda: arm.speed > 0.05, "it doesn't move", MOVE)
     arm.node.send(signal.SIGINT)
     assert arm.node.wait() == 0
-    assert not processes_naming("expo_ft_ros.fci.")
+    assert not arm.processes()
     assert server.told("Sent Move success response")
     assert server.aborts() == []
