@@ -188,6 +188,7 @@ def test_a_demonstration_through_the_graph_goes_on_after_a_fault_and_two_confirm
         os.kill(arm.process("arm_process"), signal.SIGKILL)
         push(probe, spacemouse, lambda: state[-1].state == "stopped", "it isn't stopped")
         assert "arm_process" in state[-1].cause
+        let_go(probe, spacemouse)
         refused = probe.call("estop", data=False)
         assert not refused.success
         assert "recover it first" in refused.message
@@ -200,9 +201,7 @@ def test_a_demonstration_through_the_graph_goes_on_after_a_fault_and_two_confirm
         begun = arm.position
         down = lambda: arm.position[2] < begun[2] - 0.05  # noqa: E731
         push(probe, spacemouse, down, "it doesn't go down")
-        for z in (-0.3, -0.1, 0.0):
-            spacemouse.publish(Twist(linear=Vector3(z=z)))
-            probe.spin(0.05)
+        let_go(probe, spacemouse)
         assert probe.call("episode/mark_success").success
         probe.until(lambda: process.poll() is not None, "the end of the run", timeout=60.0)
         assert process.returncode == 0
@@ -245,6 +244,12 @@ def collect(graph, robot, run):
         env={**os.environ, "ROS_DOMAIN_ID": str(graph.domain)},
         stdin=subprocess.DEVNULL,
     )
+
+
+def let_go(probe, spacemouse):
+    for z in (-0.3, -0.1, 0.0):
+        spacemouse.publish(Twist(linear=Vector3(z=z)))
+        probe.spin(0.05)
 
 
 def push(probe, spacemouse, until, what):
