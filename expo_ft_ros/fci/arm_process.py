@@ -49,6 +49,9 @@ _CYCLE = 1e-3
 _LONGEST = 0.02
 """A robot that has got no command for so long has stopped itself [s]."""
 
+_WARM_UP = 20
+"""Cycles before the first."""
+
 _RETRY = 0.5
 """Between attempts to reach a robot that doesn't answer [s]."""
 
@@ -117,6 +120,7 @@ class ArmLoop:
 
     def _drive(self) -> None:
         """Control cycles until `stop`, or until libfranka raises."""
+        self._warm_up()
         motion = CartesianMotion(self._robot)
         velocities = self._franka.CartesianVelocities
         control = self._arm.start_cartesian_velocity_control(
@@ -153,6 +157,17 @@ class ArmLoop:
             self._slowest = max(self._slowest, time.perf_counter() - begun)
             if self._cycles % _TELL_EVERY == 0:
                 self._tell(state, jacobian, Phase.RUNNING)
+
+    def _warm_up(self) -> None:
+        """Does once what each cycle does: the first time takes some milliseconds."""
+        state, motion = self._arm.read_once(), CartesianMotion(self._robot)
+        nothing = ArmCommand(time.monotonic(), (1e-3,) * 6, 0)
+        for _ in range(_WARM_UP):
+            position, joints = np.array(state.O_T_EE[12:15]), np.array(state.q)
+            now = time.monotonic()
+            twist = motion.step(nothing, position, joints, self._jacobian(state), now, _CYCLE)
+            self._franka.CartesianVelocities(twist.tolist())
+        self._tell(state, self._jacobian(state), Phase.STARTING)
 
     def _jacobian(self, state: Any) -> Any:
         return np.array(self._model.zero_jacobian(state)).reshape(7, 6).T

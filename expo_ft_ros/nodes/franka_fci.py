@@ -33,15 +33,19 @@ from expo_ft_ros.fci.messages import (
     HandState,
     Phase,
 )
+from expo_ft_ros.recording.messages import BadMessage
 from expo_ft_ros.robots.fci_config import require_pylibfranka
 from expo_ft_ros.robots.gripper import GripperGoal, GripperGoals
 from expo_ft_ros.robots.watchdog import StateWatch
-from expo_ft_ros.ros.graph_node import parameter
+from expo_ft_ros.ros.graph_node import ERROR, parameter
 from expo_ft_ros.ros.process import main as run_nodes
 from expo_ft_ros.ros.robot_adapter import TWIST, AdapterParameters, RobotAdapter
 
 _REST = 2.0
 """Time that the arm's process has to come to rest and end [s]; the hand's finishes its motion."""
+
+_QUIET = 3.0
+"""Time beyond that of a motion after which the hand's process hangs [s]."""
 
 _START = 20.0
 """Time that a process has to tell its first state [s]."""
@@ -171,8 +175,13 @@ class FrankaAdapter(RobotAdapter[FrankaParameters]):
             self.report_fault(fault)
         if arm is not None and hand is not None and arm.stamp_ns != self._told_ns:
             self._told_ns = arm.stamp_ns
-            self.show_state(self._proprio(arm, hand), arm.stamp_ns)
-            self._seen = True
+            try:
+                self.show_state(self._proprio(arm, hand), arm.stamp_ns)
+                self._seen = True
+            except BadMessage as error:
+                self.report(ERROR, str(error))
+                self.stand()
+                return
             self._figures = {
                 "cycles": arm.cycles,
                 "lost": arm.lost,
@@ -198,8 +207,13 @@ class FrankaAdapter(RobotAdapter[FrankaParameters]):
     def _hand_trouble(self, state: HandState | None) -> str:
         if self._hand is None or self._hand.death:
             return f"the hand: {self._hand.death}" if self._hand else ""
-        late = state is None and time.monotonic() - self._hand_since > _START
-        return f"the hand: its process tells nothing for {_START:g} s" if late else ""
+        limits = self.robot.limits
+        longest = _QUIET + limits.gripper_max_width / limits.gripper_velocity
+        since, most = (self._hand_since, _START) if state is None else (state.since, longest)
+        if state is not None and state.phase is Phase.FAULT:
+            return ""
+        late = time.monotonic() - since > most
+        return f"the hand: its process tells nothing for {most:.1f} s" if late else ""
 
     def _unconfirmed(self, arm: ArmState | None, hand: HandState | None) -> str:
         """While a recovery goes on, the fault stays what it was."""
