@@ -24,7 +24,7 @@ LAYERS = (
     ("serving",),
     ("experiment",),
     ("graph",),
-    ("report", "ros"),
+    ("fci", "report", "ros"),
     ("doctor", "nodes"),
     ("bringup",),
     ("dashboard",),

@@ -12,12 +12,6 @@ from expo_ft_ros.bringup.launch_plan import LaunchError
 
 ARGUMENTS = (
     (
-        "robot_ip",
-        "",
-        "Address of a Franka arm: its driver is started, franka_bringup's franka.launch.py "
-        "(robot:=franka_ros2, crisp, servo).",
-    ),
-    (
         "controllers_yaml",
         "",
         "With robot_ip: parameters of controllers in place of franka_bringup's.",
@@ -43,7 +37,10 @@ ARGUMENTS = (
         "semicolons: a static_transform_publisher is started for each.",
     ),
 )
-"""Name, default and description of each; the local runner doesn't have them."""
+"""Name, default and description of each; the local runner doesn't have them. The arm's driver is
+started for the graph's own argument ROBOT_IP."""
+
+ROBOT_IP = "robot_ip"
 
 _CONTROLLERS = {
     "franka_ros2": "cartesian_impedance_example_controller",
@@ -74,14 +71,16 @@ class Driver:
     words: tuple[str, ...] = ()
 
 
-def packages_of(given: Mapping[str, str]) -> tuple[str, ...]:
+def packages_of(section: str, given: Mapping[str, str]) -> tuple[str, ...]:
     """Packages that the arguments need, in order.
 
     Args:
-        given: Value of each of ARGUMENTS.
+        section: Of the robot, see `drivers_of`; before that is known the robot's name, which of the
+            shipped files is the same.
+        given: Value of ROBOT_IP and of each of ARGUMENTS.
     """
     needed = []
-    if given["robot_ip"]:
+    if given[ROBOT_IP] and section in _CONTROLLERS:
         needed += ["franka_bringup", "controller_manager"]
     if given["cameras"]:
         needed.append("realsense2_camera")
@@ -117,7 +116,7 @@ def drivers_of(robot: Mapping[str, Any], given: Mapping[str, str]) -> list[Drive
 
     Args:
         robot: As `handover` tells it: name, section, namespace of its driver, topic of each view.
-        given: Value of each of ARGUMENTS.
+        given: Value of ROBOT_IP and of each of ARGUMENTS.
 
     Raises:
         LaunchError: for an argument that the robot has no use for, or that can't be read.
@@ -132,19 +131,17 @@ def drivers_of(robot: Mapping[str, Any], given: Mapping[str, str]) -> list[Drive
 
 def _arm(robot: Mapping[str, Any], given: Mapping[str, str]) -> list[Driver]:
     needless = [name for name in ("controllers_yaml", "controller") if given[name]]
-    if not given["robot_ip"]:
-        if needless:
-            raise LaunchError(f"expo-ft: {needless[0]}:= needs robot_ip:=")
-        return []
     section, namespace = robot["section"], robot["namespace"]
-    if section not in _CONTROLLERS:
-        raise LaunchError(
-            f"expo-ft: robot_ip:={given['robot_ip']}: robot:={robot['name']} has no driver that is "
-            f"started here (take one of {', '.join(_CONTROLLERS)}, or leave robot_ip out)"
-        )
+    if not given[ROBOT_IP] or section not in _CONTROLLERS:
+        if needless:
+            raise LaunchError(
+                f"expo-ft: {needless[0]}:= needs robot_ip:= and a robot whose driver is started "
+                f"here ({', '.join(_CONTROLLERS)}), not robot:={robot['name']}"
+            )
+        return []
     arguments = {
         "robot_type": "fr3",
-        "robot_ip": given["robot_ip"],
+        "robot_ip": given[ROBOT_IP],
         "load_gripper": "true",
         "namespace": namespace,
         "joint_state_rate": "100",

@@ -80,7 +80,9 @@ def _start(context: LaunchContext, *, command: str) -> list[Action]:
     beside = {name: context.launch_configurations[name] for name, *_ in drivers.ARGUMENTS}
     if _is_typed(context.locals.current_launch_file_path):
         refuse_unknown(context.argv, [*known, *beside])
-    drivers.require_packages(drivers.packages_of(beside), _is_installed)
+    beside[drivers.ROBOT_IP] = context.launch_configurations[drivers.ROBOT_IP]
+    robot = context.launch_configurations["robot"]
+    drivers.require_packages(drivers.packages_of(robot, beside), _is_installed)
     # What is left at its default counts as not given, as on our own command line.
     given = {
         name: context.launch_configurations[name]
@@ -97,6 +99,8 @@ def _start(context: LaunchContext, *, command: str) -> list[Action]:
         return [*notes, Shutdown(reason="nothing to start")]
     # Its locks live as long as launch does.
     context.extend_globals({"expo_ft_run": plan})
+    # Of a file under another name it isn't known before.
+    drivers.require_packages(drivers.packages_of(plan.robot["section"], beside), _is_installed)
     others = [_driver(driver) for driver in drivers.drivers_of(plan.robot, beside)]
     actions = [action for node in plan.nodes for action in _actions(plan, *node)]
     return [*notes, *others, *actions]

@@ -30,7 +30,7 @@ def main(words: Sequence[str]) -> int:
     except RunFinished as finished:
         print(f"expo-ft: {finished}")
         return report.main([str(finished.path)])
-    for note in run.notes:
+    for note in (*run.notes, *_driver_note(run)):
         print(note)
     if run.options.console:
         from expo_ft_ros.monitor.address import console_address
@@ -44,6 +44,19 @@ def main(words: Sequence[str]) -> int:
         return _run(command, run, specs)
     finally:
         run.close()
+
+
+def _driver_note(run: "Run[Any]") -> list[str]:
+    """What to start by hand, since only `ros2 launch` starts drivers beside a graph."""
+    from expo_ft_ros.robots import load_robot
+
+    options = run.options
+    if not options.robot_ip or load_robot(options.robot).controller is None:
+        return []
+    return [
+        f"robot_ip:={options.robot_ip}: start the arm's driver by hand, only ros2 launch does it "
+        f"for robot:={options.robot} (docs/ros2_control.md)"
+    ]
 
 
 def _run(command: str, run: "Run[Any]", specs: "list[NodeSpec]") -> int:

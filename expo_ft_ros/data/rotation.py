@@ -32,6 +32,24 @@ def matrix_of(quaternion: Vector) -> Vector:
     )
 
 
+def quaternion_of(matrix: Vector) -> Vector:
+    """(4,) unit quaternion of a rotation matrix (3, 3), by its greatest component."""
+    trace = float(np.trace(matrix))
+    squares = np.array([*(2.0 * np.diag(matrix) - trace), trace])
+    greatest = int(np.argmax(squares))
+    if greatest == 3:
+        skew = matrix - matrix.T
+        quaternion = np.array([skew[2, 1], skew[0, 2], skew[1, 0], 1.0 + trace])
+    else:
+        i, j, k = greatest, (greatest + 1) % 3, (greatest + 2) % 3
+        quaternion = np.zeros(4)
+        quaternion[i] = 1.0 + squares[i]
+        quaternion[j] = matrix[j, i] + matrix[i, j]
+        quaternion[k] = matrix[k, i] + matrix[i, k]
+        quaternion[3] = matrix[k, j] - matrix[j, k]
+    return np.asarray(quaternion / np.linalg.norm(quaternion))
+
+
 def rotation_of(turn: Vector) -> Vector:
     """(4,) unit quaternion of a turn (3,), whose length is its angle [rad]."""
     angle = float(np.linalg.norm(turn))

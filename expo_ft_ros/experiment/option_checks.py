@@ -29,6 +29,7 @@ from expo_ft_ros.rl.config import ALGORITHM_NAMES, PRESET, load_preset
 from expo_ft_ros.rl.preset_files import known_names
 from expo_ft_ros.robots import RobotConfig, load_robot
 from expo_ft_ros.robots.config import EXTERNAL, SIM, TOPIC_PATTERN
+from expo_ft_ros.robots.fci_config import require_pylibfranka
 from expo_ft_ros.serving.config import LONGEST_ANSWER, load_server_config
 from expo_ft_ros.tasks import TaskConfig, find_part, load_task
 
@@ -299,6 +300,11 @@ def _require_views(
 
 def _require_adapter(options: RunOptions, robot: RobotConfig) -> None:
     """A module of somebody else's is known only by its name in the robot's file."""
+    if options.robot_ip and robot.fci is None and robot.controller is None:
+        raise ConfigError(
+            f"robot_ip:={options.robot_ip}: robot:={options.robot} has no address (leave it out, "
+            "or take a Franka arm: robot:=franka_fci, franka_ros2, crisp or servo)"
+        )
     if robot.adapter in (SIM, EXTERNAL):
         return
     try:
@@ -310,6 +316,11 @@ def _require_adapter(options: RunOptions, robot: RobotConfig) -> None:
             f"robot:={options.robot}: adapter: there is no Python module {robot.adapter} here "
             "(install its package, or add its folder to PYTHONPATH)"
         )
+    if robot.fci is not None:
+        try:
+            require_pylibfranka()
+        except ConfigError as error:
+            raise ConfigError(f"robot:={options.robot}: {error}") from None
 
 
 def _is_default(options: TaskOptions, name: str) -> bool:

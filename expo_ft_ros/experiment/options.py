@@ -91,6 +91,13 @@ class RunOptions(TaskOptions):
         description="Robot that the graph drives: a file of config/robots/ or of a folder in "
         f"{ROBOTS.variable}, or the path of one.",
     )
+    robot_ip: str = Field(
+        "",
+        pattern=r"^[A-Za-z0-9.:_-]*$",
+        description="Address of a Franka arm's control box. robot:=franka_fci: in place of that of "
+        "the robot's file; robot:=franka_ros2, crisp, servo: ros2 launch starts the arm's driver, "
+        "franka_bringup's franka.launch.py.",
+    )
     seed: int = Field(0, ge=0, lt=2**31, description="Seed of scenes, networks and operator.")
     operator: Operator = Field(
         "scripted", description=f"Who demonstrates and corrects: {_OPERATORS}."

@@ -220,7 +220,9 @@ def _adapter(options: RunOptions, run_dir: Path) -> list[NodeSpec]:
         return []
     spec = _node(robot.node, options, run_dir, shutdown_order=SHUTDOWN_ROBOT)
     if robot.adapter != SIM:
-        return [_first(replace(spec, module=robot.adapter), options)]
+        own: dict[str, Parameter] = {"robot_ip": options.robot_ip} if robot.fci else {}
+        spec = replace(spec, module=robot.adapter, parameters={**spec.parameters, **own})
+        return [_first(spec, options)]
     world: dict[str, Parameter] = {
         "seed": options.seed,
         "wait_for_operator": options.operator == "scripted",

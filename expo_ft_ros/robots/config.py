@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from expo_ft_ros.configuration import Config, ConfigError
+from expo_ft_ros.robots.fci_config import FCI_ADAPTER, FciConfig
 from expo_ft_ros.robots.ros2_control import (
     CRISP,
     FRANKA_ROS2,
@@ -53,7 +54,10 @@ GRAPH_NODES = (
 EXTERNAL = "external"
 """The adapter that somebody else starts."""
 
-SECTIONS = {f"expo_ft_ros.nodes.{name}": name for name in (CRISP, FRANKA_ROS2, SERVO)}
+SECTIONS = {
+    FCI_ADAPTER: "fci",
+    **{f"expo_ft_ros.nodes.{name}": name for name in (CRISP, FRANKA_ROS2, SERVO)},
+}
 """Module of an adapter -> section of the file that is its."""
 
 MAX_VIEWS = 4
@@ -256,6 +260,9 @@ class RobotConfig(Config):
     following: FollowingConfig = Field(
         default_factory=FollowingConfig, description="how the adapter follows commands"
     )
+    fci: FciConfig | None = Field(
+        default=None, description=f"of an arm that {FCI_ADAPTER} drives; null for any other"
+    )
     state_rate: float = Field(
         default=100.0,
         ge=20,
@@ -325,21 +332,23 @@ class RobotConfig(Config):
         own = SECTIONS.get(self.adapter, "")
         given = [name for name in SECTIONS.values() if getattr(self, name) is not None]
         if own and own not in given:
-            raise ValueError(
-                f"adapter {self.adapter} needs the section {own} (config/robots/{own}.yaml has one)"
-            )
+            file = f"config/robots/{self.adapter.rpartition('.')[2]}.yaml"
+            raise ValueError(f"adapter {self.adapter} needs the section {own} ({file} has one)")
         other = [name for name in given if name != own]
         if other:
             raise ValueError(
                 f"section {', '.join(other)} is of no use to the adapter {self.adapter} (remove it)"
             )
+        if self.fci is not None and len(self.joints) != len(self.fci.joint_low):
+            raise ValueError(f"fci: a Franka arm has 7 joints, but {len(self.joints)} have names")
         return self
 
     @property
     def controller(self) -> ControllerConfig | None:
         """What its adapter to a controller behind ros2_control has to know; None for others."""
         section = SECTIONS.get(self.adapter)
-        return getattr(self, section) if section else None
+        found = getattr(self, section) if section else None
+        return found if isinstance(found, ControllerConfig) else None
 
     @property
     def view_names(self) -> tuple[str, ...]:

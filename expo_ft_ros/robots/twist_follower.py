@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from expo_ft_ros.data.rotation import compose, rotation_of, turn_to
 from expo_ft_ros.robots.config import RobotConfig
+from expo_ft_ros.robots.twist_smoother import TwistSmoother
 
 Vector = NDArray[np.float64]
 
@@ -34,12 +35,8 @@ class Target:
 
 
 class TwistFollower:
-    """Integrates and smooths a commanded twist; call `advance` in each cycle of the controller.
-
-    With all commands within +-u, speed stays within +-u, acceleration within 0.74 w u and jerk
-    within 2.28 w^2 u for a bandwidth w [rad/s]. What is commanded is also travelled: smoothing
-    delays a motion by 2 / w and doesn't shorten it.
-    """
+    """Integrates and smooths a commanded twist (`TwistSmoother`, which says how smooth); call
+    `advance` in each cycle of the controller."""
 
     def __init__(self, robot: RobotConfig, position: Vector, quaternion: Vector) -> None:
         """Begins at rest.
@@ -55,12 +52,15 @@ class TwistFollower:
         self._limits = robot.limits.scale()[:6]
         self._low, self._high = np.array(robot.workspace.low), np.array(robot.workspace.high)
         self._config = robot.following
+        self._smoother = TwistSmoother(self._config.bandwidth)
         self.reset(position, quaternion)
 
     @property
     def target(self) -> Target:
         """The newest target."""
-        return Target(self._position.copy(), self._quaternion.copy(), self._velocity.copy())
+        return Target(
+            self._position.copy(), self._quaternion.copy(), self._smoother.velocity.copy()
+        )
 
     def reset(self, position: Vector, quaternion: Vector) -> None:
         """At rest where the tool is: after a fault, or when somebody has guided the arm by hand.
@@ -89,7 +89,7 @@ class TwistFollower:
 
     def freeze(self) -> None:
         """Stops the target where it is, at once."""
-        self._velocity, self._acceleration = np.zeros(6), np.zeros(6)
+        self._smoother.stop()
 
     def advance(self, twist: Vector, position: Vector, quaternion: Vector, dt: float) -> Target:
         """The target after a cycle.
@@ -112,21 +112,11 @@ class TwistFollower:
         wanted = np.clip(_finite("twist", twist, 6), -self._limits, self._limits)
         measured = _finite("position", position, 3)
         turned = _unit(_finite("quaternion", quaternion, 4))
-        travelled = self._smooth(wanted, dt)
+        travelled = self._smoother.advance(wanted, dt)
         self._position = self._bound(self._position + travelled[:3], measured)
         ahead = compose(rotation_of(travelled[3:]), self._quaternion)
         self._quaternion = self._bound_turn(_unit(ahead), turned)
         return self.target
-
-    def _smooth(self, wanted: Vector, dt: float) -> Vector:
-        """(6,) what is travelled in dt [m, rad]; exact for a command that is held meanwhile."""
-        w = self._config.bandwidth
-        decay, error = np.exp(-w * dt), self._velocity - wanted
-        slope = self._acceleration + w * error
-        self._velocity = wanted + (error + slope * dt) * decay
-        self._acceleration = (self._acceleration - w * slope * dt) * decay
-        moving = error * (1.0 - decay) / w + slope * (1.0 - decay * (1.0 + w * dt)) / w**2
-        return np.asarray(wanted * dt + moving)
 
     def _bound(self, target: Vector, measured: Vector) -> Vector:
         ahead = target - measured

@@ -11,7 +11,7 @@ from expo_ft_ros.bringup.handover import describe_robot
 from expo_ft_ros.bringup.launch_plan import LaunchError
 from expo_ft_ros.robots import load_robot
 
-NOTHING = {name: default for name, default, _ in drivers.ARGUMENTS}
+NOTHING = {drivers.ROBOT_IP: "", **{name: default for name, default, _ in drivers.ARGUMENTS}}
 
 
 def asked(robot="franka_ros2", **given):
@@ -20,7 +20,7 @@ def asked(robot="franka_ros2", **given):
 
 def test_without_arguments_nothing_is_started():
     assert asked() == []
-    assert packages_of(NOTHING) == ()
+    assert packages_of("franka_ros2", NOTHING) == ()
 
 
 @pytest.mark.parametrize(
@@ -40,6 +40,11 @@ def test_an_address_starts_the_arm_s_driver_in_its_namespace(robot, controller):
     assert arguments["namespace"] == "fr3"
     assert "controllers_yaml" not in arguments
     assert spawner.words[:3] == (controller, "-c", "/fr3/controller_manager")
+
+
+def test_an_arm_that_its_adapter_reaches_by_itself_has_no_driver():
+    assert asked("franka_fci", robot_ip="172.16.0.2") == []
+    assert packages_of("fci", {**NOTHING, "robot_ip": "172.16.0.2"}) == ()
 
 
 def test_controllers_and_their_file_may_be_others():
@@ -69,7 +74,7 @@ def test_space_mouse_and_mounts():
 @pytest.mark.parametrize(
     ("robot", "given", "says"),
     [
-        ("sim", {"robot_ip": "a"}, "robot:=sim has no driver that is started here"),
+        ("franka_fci", {"robot_ip": "a", "controller": "x"}, "not robot:=franka_fci"),
         ("franka_ros2", {"controller": "x"}, "controller:= needs robot_ip:="),
         ("franka_ros2", {"cameras": "top=1"}, "no view 'top' (has: side, wrist)"),
         ("franka_ros2", {"cameras": "side"}, "'side' is not view=serial"),
@@ -94,7 +99,7 @@ def test_a_missing_package_names_where_it_is(monkeypatch):
         "spacenav_driver": "true",
         "static_transforms": "x",
     }
-    needed = packages_of(everything)
+    needed = packages_of("servo", everything)
     assert needed == (
         "franka_bringup",
         "controller_manager",

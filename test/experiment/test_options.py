@@ -2,6 +2,7 @@
 """Arguments to options, and the budget that follows."""
 
 import re
+import sys
 
 import pytest
 import yaml
@@ -69,7 +70,7 @@ def test_an_empty_value_is_the_default():
         ("mode:=fast", "mode:=fast"),
         ("scene_reset:=scripted", "scene_reset:=scripted: .*add realtime:=true"),
         ("scene_reset:=operator", "scene_reset:=operator: .*add realtime:=true"),
-        ("robot:=ur5", r"robot:=ur5: .*known: external, sim"),
+        ("robot:=ur5", r"robot:=ur5: .*known: crisp, external, franka_fci, franka_ros2, servo, sim"),
         ("robot:=simm", r"did you mean sim\?"),
         ("task:=cube_pik", "did you mean cube_pick"),
         ("preset:=huge", "preset:=huge: no such preset .*recommended"),
@@ -217,7 +218,7 @@ def test_a_robot_is_one_file_by_path_or_in_a_folder_of_ones_own(toy, monkeypatch
 def test_the_help_lists_the_robots(toy, monkeypatch):
     monkeypatch.setenv("EXPO_FT_ROBOTS", str(toy.parent))
     texts = {name: text for name, _, text in describe(TrainOptions)}
-    assert re.search(r"external, sim, toy", texts["robot"])
+    assert re.search(r"crisp, external, franka_fci, franka_ros2, servo, sim, toy", texts["robot"])
 
 
 @pytest.mark.parametrize(
@@ -279,6 +280,26 @@ def test_an_adapter_that_is_not_there_is_named(toy, module):
 def test_an_adapter_of_an_installed_package_is_taken(toy):
     toy.write_text(ROBOT.replace("adapter: external", "adapter: expo_ft_ros.nodes.sim"))
     assert parse(f"robot:={toy}", *ON_A_ROBOT).robot == str(toy)
+
+
+def test_a_franka_arm_needs_its_package_which_is_named_with_the_command(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "pylibfranka", None)
+    with pytest.raises(ConfigError) as caught:
+        parse("robot:=franka_fci", *ON_A_ROBOT)
+    assert "robot:=franka_fci: " in str(caught.value)
+    assert "pip install pylibfranka==" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    monkeypatch.delitem(sys.modules, "pylibfranka")
+    (tmp_path / "pylibfranka.py").touch()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert parse("robot:=franka_fci", "robot_ip:=10.0.0.7", *ON_A_ROBOT).robot_ip == "10.0.0.7"
+
+
+def test_an_address_of_another_robot_is_refused():
+    with pytest.raises(ConfigError, match="robot:=sim has no address"):
+        parse("robot_ip:=10.0.0.7")
+    with pytest.raises(ConfigError, match="robot_ip:="):
+        parse("robot_ip:=10.0.0.7; reboot")
 
 
 def test_a_broken_robot_file_is_named_with_its_line(toy):

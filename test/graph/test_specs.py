@@ -283,6 +283,20 @@ def test_an_adapter_of_a_package_of_ones_own_is_a_node_of_the_graph(on_robot):
     assert required.count("driver") == 1
 
 
+def test_the_franka_adapter_is_told_the_address():
+    options = CollectOptions(
+        robot="franka_fci",
+        robot_ip="10.0.0.7",
+        realtime=True,
+        operator="spacemouse",
+        scene_reset="operator",
+    )
+    adapter = by_name(collect_graph(options, RUN))["franka_fci"]
+    assert adapter.module == "expo_ft_ros.nodes.franka_fci"
+    assert adapter.parameters["robot_ip"] == "10.0.0.7"
+    assert adapter.nice < 0
+
+
 def test_every_node_knows_the_robot(on_robot):
     for spec in on_robot("external"):
         assert spec.parameters["robot"].endswith("arm.yaml")

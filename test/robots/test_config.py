@@ -46,9 +46,39 @@ def test_every_shipped_robot_loads(name):
     assert load_robot(name).name == name
 
 
+FRANKA = (config_dir() / "robots" / "franka_fci.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            "adapter: expo_ft_ros.nodes.franka_fci",
+            "adapter: external",
+            "section fci is of no use to the adapter external",
+        ),
+        ("address: 172.16.0.2", "address: '; reboot'", "fci.address"),
+        (
+            "realtime: required",
+            "joint_margin: 0.4\n  joint_low: [2, 0, 0, -3, 0, 0, 0]",
+            "joint 1:",
+        ),
+        ("realtime: required", "joint_velocity: [1, 1, 1, 0, 1, 1, 1]", "must be positive"),
+        ("fr3_joint6, fr3_joint7]", "fr3_joint6]", "angles for 6 joints"),
+    ],
+)
+def test_a_franka_arm_s_section_is_checked(tmp_path, old, new, message):
+    path = tmp_path / "franka_fci.yaml"
+    assert old in FRANKA
+    path.write_text(FRANKA.replace(old, new))
+    with pytest.raises(ConfigError, match=message):
+        load_robot(path)
+
+
 def test_every_field_is_described():
-    robot = load_robot("sim")
-    for part in (robot, robot.limits, robot.workspace, robot.frames, robot.capabilities):
+    robot = load_robot("franka_fci")
+    parts = (robot, robot.limits, robot.workspace, robot.frames, robot.capabilities, robot.fci)
+    for part in parts:
         for name, field in type(part).model_fields.items():
             assert field.description, f"{type(part).__name__}.{name}"
 

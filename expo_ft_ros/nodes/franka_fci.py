@@ -1,0 +1,256 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Adapter of a Franka arm that is driven through libfranka (fci/, docs/real_robot.md).
+
+It passes commands to the arm's process and the hand's, and tells what they measure. Whatever goes
+wrong in one of them, and a process that is frozen or dead, is a fault, which stays until a human
+calls `robot/recover` and the robot has recovered.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+import numpy as np
+from std_srvs.srv import Trigger
+
+from expo_ft_ros.configuration import ConfigError
+from expo_ft_ros.control.thread_priority import TICK_PRIORITY
+from expo_ft_ros.data.rotation import quaternion_of
+from expo_ft_ros.data.types import Proprio
+from expo_ft_ros.fci import arm_process, hand_process
+from expo_ft_ros.fci.child import Child
+from expo_ft_ros.fci.messages import (
+    ARM_COMMAND,
+    ARM_STATE,
+    HAND_COMMAND,
+    HAND_STATE,
+    ArmCommand,
+    ArmState,
+    HandCommand,
+    HandState,
+    Phase,
+)
+from expo_ft_ros.recording.messages import BadMessage
+from expo_ft_ros.robots.fci_config import require_pylibfranka
+from expo_ft_ros.robots.gripper import GripperGoal, GripperGoals
+from expo_ft_ros.robots.watchdog import StateWatch
+from expo_ft_ros.ros.graph_node import ERROR, parameter
+from expo_ft_ros.ros.process import main as run_nodes
+from expo_ft_ros.ros.robot_adapter import TWIST, AdapterParameters, RobotAdapter
+
+_REST = 2.0
+"""Time that the arm's process has to come to rest and end [s]; the hand's finishes its motion."""
+
+_QUIET = 3.0
+"""Time beyond that of a motion after which the hand's process hangs [s]."""
+
+_START = 20.0
+"""Time that a process has to tell its first state [s]."""
+
+
+@dataclass(frozen=True)
+class FrankaParameters(AdapterParameters):
+    """Parameters of the Franka adapter."""
+
+    robot_ip: str = parameter("", "Address of the control box; empty: that of the robot's file.")
+
+
+class FrankaAdapter(RobotAdapter[FrankaParameters]):
+    """Between the graph's topics and the processes of arm and hand."""
+
+    NAME = "franka_fci"
+    PARAMETERS = FrankaParameters
+    URGENT = TICK_PRIORITY
+
+    _arm: Child | None = None
+    _hand: Child | None = None
+    _figures: Mapping[str, object] = MappingProxyType({})
+
+    def _setup(self) -> None:
+        super()._setup()
+        require_pylibfranka()
+        if self.robot.fci is None:
+            raise ConfigError(f"robot {self.robot.name}: fci: the section is missing")
+        self._address = self.parameters.robot_ip or self.robot.fci.address
+        self._grips = GripperGoals(self.robot.limits.gripper_velocity)
+        self._confirmed = 0
+        self._goal = HandCommand(0, False, 0)
+        self._own_fault = ""
+        self._told_ns = 0
+        self._seen = False
+        self._start_arm()
+        self._start_hand()
+        self.service("robot/recover", self._on_recover)
+        self.wall_timer(1.0 / self.robot.state_rate, self._cycle)
+
+    def _start_arm(self) -> None:
+        module = arm_process.__name__
+        self._arm = Child(module, self.parameters.robot, self._address, ARM_COMMAND, ARM_STATE)
+        self._arm_watch = StateWatch(self.robot.following.state_timeout)
+        self._arm_since = time.monotonic()
+        self._command_arm()
+
+    def _start_hand(self) -> None:
+        module = hand_process.__name__
+        self._hand = Child(module, self.parameters.robot, self._address, HAND_COMMAND, HAND_STATE)
+        self._hand_since = time.monotonic()
+
+    def _is_ready(self) -> bool:
+        return self._seen
+
+    def report(self, level: bytes, message: str, **values: object) -> None:
+        """See GraphNode; with the loop's figures."""
+        super().report(level, message, **{**self._figures, **values})
+
+    def stand(self) -> None:
+        """See RobotAdapter: the arm's process comes to rest within its limits, in 0.3 s."""
+        self._command[:] = 0.0
+        self._grips.update(0.0)
+        self._command_arm()
+
+    def _teardown(self) -> None:
+        for child, patience in ((self._arm, _REST), (self._hand, _REST)):
+            if child is not None:
+                child.end(patience)
+        self._arm = self._hand = None
+
+    # -- commands -------------------------------------------------------------------------------
+    def _commanded(self, kind: str, stamp_ns: int) -> None:
+        """A twist goes on at once, with the time at which it came."""
+        if kind == TWIST:
+            self._command_arm()
+
+    def _command_arm(self) -> None:
+        if self._arm is None:
+            return
+        twist = (0.0,) * 6 if self.must_stand else tuple(self._command[:6])
+        ArmCommand(time.monotonic(), twist, self._confirmed).write(self._arm.commands)
+
+    def _on_recover(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        """A human has seen the fault and what has caused it."""
+        if not self._fault:
+            response.success, response.message = False, "there is no fault to recover from"
+            return response
+        self._own_fault = ""
+        self._confirmed += 1
+        if self._arm is None or self._arm.death:
+            self._replace_arm()
+        else:
+            self._command_arm()
+        if self._hand is None or self._hand.death:
+            self._replace_hand()
+        self._goal = replace(self._goal, recover=self._confirmed)
+        if self._hand is not None:
+            self._goal.write(self._hand.commands)
+        response.success = True
+        response.message = "asked for; robot/fault is empty once the robot has recovered"
+        return response
+
+    def _replace_arm(self) -> None:
+        if self._arm is not None:
+            self._arm.end(0.0)
+        self._start_arm()
+
+    def _replace_hand(self) -> None:
+        if self._hand is not None:
+            self._hand.end(0.0)
+        self._start_hand()
+
+    # -- a cycle --------------------------------------------------------------------------------
+    def _cycle(self) -> None:
+        command = self.due_command()
+        if self._arm is None or self._hand is None:
+            return
+        arm, hand = ArmState.read(self._arm.states), HandState.read(self._hand.states)
+        self._own_fault = self._own_fault or self._arm_trouble(arm) or self._hand_trouble(hand)
+        fault = _fault_of("arm", arm) or _fault_of("hand", hand) or self._own_fault
+        fault = fault or self._unconfirmed(arm, hand)
+        if fault and not self._fault:
+            self.report_fault(fault)
+            self.stand()
+        else:
+            self.report_fault(fault)
+        if arm is not None and hand is not None and arm.stamp_ns != self._told_ns:
+            self._told_ns = arm.stamp_ns
+            try:
+                self.show_state(self._proprio(arm, hand), arm.stamp_ns)
+                self._seen = True
+            except BadMessage as error:
+                self.report(ERROR, str(error))
+                self.stand()
+                return
+            self._figures = {
+                "cycles": arm.cycles,
+                "lost": arm.lost,
+                "slowest_ms": round(1e3 * arm.slowest, 2),
+                "priority": arm.priority,
+            }
+        if not self.must_stand:
+            self._grip(command[6])
+
+    def _arm_trouble(self, state: ArmState | None) -> str:
+        """What the arm's process can't tell by itself."""
+        if self._arm is None or self._arm.death:
+            return f"the arm: {self._arm.death}" if self._arm else ""
+        now = time.monotonic()
+        if state is None:
+            late = now - self._arm_since > _START
+            return f"the arm: its process tells nothing for {_START:g} s" if late else ""
+        if state.phase is Phase.FAULT:
+            return ""
+        stale = self._arm_watch.check(state.stamp_ns, time.time_ns(), now)
+        return f"the arm: the state of its process {stale}" if stale else ""
+
+    def _hand_trouble(self, state: HandState | None) -> str:
+        if self._hand is None or self._hand.death:
+            return f"the hand: {self._hand.death}" if self._hand else ""
+        limits = self.robot.limits
+        longest = _QUIET + limits.gripper_max_width / limits.gripper_velocity
+        since, most = (self._hand_since, _START) if state is None else (state.since, longest)
+        if state is not None and state.phase is Phase.FAULT:
+            return ""
+        late = time.monotonic() - since > most
+        return f"the hand: its process tells nothing for {most:.1f} s" if late else ""
+
+    def _unconfirmed(self, arm: ArmState | None, hand: HandState | None) -> str:
+        """While a recovery goes on, the fault stays what it was."""
+        if not self._fault:
+            return ""
+        phases = {state.phase if state else Phase.STARTING for state in (arm, hand)}
+        return "" if phases == {Phase.RUNNING} else self._fault
+
+    def _proprio(self, arm: ArmState, hand: HandState) -> Proprio:
+        pose = np.array(arm.pose).reshape(4, 4).T
+        limits = self.robot.limits
+        width = hand.width_at(time.monotonic(), limits.gripper_velocity, limits.gripper_max_width)
+        return Proprio(
+            position=pose[:3, 3],
+            quaternion=quaternion_of(pose[:3, :3]),
+            gripper_width=width,
+            linear=np.array(arm.twist[:3]),
+            angular=np.array(arm.twist[3:]),
+            joints=np.array(arm.joints),
+        )
+
+    def _grip(self, velocity: float) -> None:
+        goal = self._grips.update(velocity)
+        if goal is None or self._hand is None:
+            return
+        self._goal = HandCommand(self._goal.number + 1, goal is GripperGoal.CLOSE, self._confirmed)
+        self._goal.write(self._hand.commands)
+
+
+def _fault_of(what: str, state: ArmState | HandState | None) -> str:
+    return f"the {what}: {state.text}" if state is not None and state.phase is Phase.FAULT else ""
+
+
+def main() -> None:
+    """Entry point."""
+    run_nodes(FrankaAdapter)
+
+
+if __name__ == "__main__":
+    main()
