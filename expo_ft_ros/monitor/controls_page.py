@@ -25,7 +25,7 @@ name, "beat" and "episode": what it had last heard when the button was pressed}.
 
 class Button(NamedTuple):
     """A button's words, and what it does: in full for a pointer that hovers, in brief below the
-    label where the page is narrow, since a finger doesn't hover."""
+    label, since a finger doesn't hover."""
 
     label: str
     hint: str
@@ -73,15 +73,17 @@ body { display: flex; flex-direction: column; }
 #headline.held { background: #8a5a00; } #headline.bad { background: #d62828; }
 @keyframes call { to { background: #ffe08a; } }
 header { display: grid; grid-template-columns: max-content minmax(0, 1fr) max-content; gap: 8px;
-  padding: 8px; background: #242424; border-bottom: 1px solid #3a3a3a; height: 76px; flex: none; }
+  padding: 8px; background: #242424; border-bottom: 1px solid #3a3a3a; height: 98px; flex: none; }
 #told { overflow: auto; }
 #cameras { display: none; }
 iframe { flex: 1; border: 0; min-height: 0; }
-button { border: 0; border-radius: 3px; padding: 0 .4em; min-width: 6.4em; height: 34px;
+button { border: 0; border-radius: 3px; padding: 0 .4em; min-width: 6.4em; height: 45px;
   background: #40464e; color: #fff; font: inherit; font-size: 14px; cursor: pointer;
   touch-action: manipulation; }
+#others button::after { content: attr(data-brief) / ""; display: block; font-size: 11px;
+  opacity: .75; }
 button:active { filter: brightness(1.3); }
-#estop { background: #d62828; height: 76px; width: 190px; font-size: 21px; letter-spacing: .06em; }
+#estop { background: #d62828; height: 98px; width: 190px; font-size: 21px; letter-spacing: .06em; }
 #success { background: #24804e; } #failure { background: #a66300; }
 button:disabled { background: #333 !important; color: #777; cursor: default; }
 button.next { outline: 3px solid #ffd34d; }
@@ -97,7 +99,7 @@ button.next { outline: 3px solid #ffd34d; }
   #headline span { flex-basis: 100%; order: 3; font-size: 15px; max-height: 2.5em; }
   #headline b { flex: 1; }
   header { display: contents; }
-  #told { order: 2; padding: 4px 0; height: 5.6em; flex: none; background: #242424; }
+  #told { order: 2; padding: 4px 0; height: 7.6em; flex: none; background: #242424; }
   #cameras { display: flex; order: 1; flex: none; gap: 4px; background: #000; }
   #cameras figure { margin: 0; flex: 1; position: relative; min-width: 0; }
   #cameras img { display: block; width: 100%; aspect-ratio: 1; object-fit: contain; }
@@ -106,8 +108,6 @@ button.next { outline: 3px solid #ffd34d; }
   #others { grid-template-columns: repeat(3, 1fr); }
   #others, #estop { margin: 6px 8px; } #estop { width: auto; height: 60px; }
   button { min-width: 0; height: 44px; }
-  #others button::after { content: attr(data-brief) / ""; display: block; font-size: 11px;
-    opacity: .75; }
 }
 """
 
@@ -260,7 +260,7 @@ def page(title: str, view_names: Sequence[str] = ()) -> bytes:
 <body class="lost">
 <div id="headline" role="status"><b>CONNECTING</b><span></span><label title="A sound, and a
 notification where the page isn't seen, when the operator is waited for"><input id="call"
-type="checkbox"> call me</label></div>
+type="checkbox"> notify me</label></div>
 <header>{estop}
 <div id="told"><div id="alarm" role="alert"></div><div id="state"></div><div id="reply"></div>
 <div id="lost" role="alert">No connection: the buttons do nothing. Where the run hasn't ended, stop

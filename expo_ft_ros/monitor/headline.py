@@ -74,14 +74,14 @@ def _silent(view: View) -> Headline | None:
 def _stopped(view: View) -> Headline | None:
     episode = view.episode
     if episode.state == State.STOPPED:
-        more = f"{episode.cause}: nothing moves before Release, which begins the next episode"
+        more = f"{episode.cause}: nothing moves until Release, which begins the next episode"
         return Headline("STOPPED", more, Tone.BAD, "release")
     if device_lost(view):
-        more = "the device was lost while somebody drove: push it again, or press Go on alone"
+        more = "the device was lost while somebody drove: drive again, or press Go on alone"
         return Headline("HELD", more, Tone.HELD, "acknowledge")
     if episode.paused:
         paused = episode.state == State.PAUSED
-        more = "the arm is held before Resume" if paused else "no episode starts before Resume"
+        more = "the arm is held until Resume" if paused else "no episode starts until Resume"
         return Headline("PAUSED", more, Tone.HELD, "resume")
     return None
 
@@ -109,15 +109,17 @@ def _driven(view: View) -> Headline | None:
         if view.take_over and not episode.human_steps:
             return Headline("YOUR TURN", f"{number}: take over ({view.take_over})", Tone.TURN)
         if view.take_over:
-            return Headline("WAITING", f"{number}: go on driving ({view.take_over})", Tone.CALM)
+            return Headline("WAITING FOR YOU", f"{number}: go on driving ({view.take_over})")
         return Headline("WAITING", f"{number}: for the scripted operator", Tone.CALM)
     if view.driver is Source.HOLD and view.cause:
-        return Headline("HELD", view.cause, Tone.HELD)
+        return Headline("HELD", f"{view.cause}: goes on by itself once that is over", Tone.HELD)
     if view.driver is Source.HOLD:
         return Headline("READY", f"{number}: for the first chunk", Tone.CALM)
     if episode.stage in EVALUATIONS:
         return Headline("HANDS OFF", f"{number}, the policy drives", Tone.GOOD)
     more = f"{number}, altered: {view.cause}" if view.cause else number
+    if view.take_over:
+        more = f"{more}; to take over: {view.take_over}"
     return Headline("POLICY DRIVES", more, Tone.GOOD)
 
 

@@ -105,7 +105,7 @@ def q_html(view: View, title: str = "Q") -> str:
     deviation among the critic's members; in words where no critic has valued them."""
     q, count = view.q, len(view.q)
     if not count:
-        return _block(f'<span class="xf-dim">{title}: no candidates yet</span>')
+        return _block(f'<span class="xf-dim">{title}: nothing to choose now</span>')
     if not np.isfinite(q).any():
         words = f"the critic isn't trained yet: the first of {count} chunks is executed, unvalued"
         return _block(f'{title} <span class="xf-dim">{words}</span>')
@@ -182,7 +182,7 @@ def _worst_first(diagnostics: Sequence[Diagnostic]) -> list[Diagnostic]:
 def _driver(view: View) -> str:
     cause = escape(view.cause)
     if view.driver is Source.HOLD:
-        return f"held: {cause}" if cause else "nobody drives"
+        return f"nobody drives: {cause}" if cause else "nobody drives"
     words = f"<b>{_DRIVERS[view.driver]}</b>"
     return f'{words} <span class="xf-dim">altered: {cause}</span>' if cause else words
 

@@ -233,10 +233,16 @@ class Watch:
 
     def _choice(self) -> dict[str, Any]:
         """Candidates are paths from where the tool was when they were drawn; none outside of a
-        running episode."""
+        running episode, and none while a human drives or something else holds the arm: the chosen
+        one isn't executed then."""
         candidates = self._candidates
         lasts = self._view.episode.state in (State.RUNNING, State.PAUSED)
         if candidates is None or not lasts or candidates.observation < self._first:
+            return {}
+        newest = self._steps[max(self._steps)] if self._steps else None
+        if newest is not None and (
+            newest.source is Source.HUMAN or (newest.source is Source.HOLD and newest.cause)
+        ):
             return {}
         number = candidates.observation
         start = self._places.get(number)

@@ -167,7 +167,7 @@ def test_every_button_reaches_its_action_and_its_reply_is_shown(visit, played):
         collecting = SessionView("collect", 1, 10, 0, 0)
         played.view = make_view(episode=episode, session=collecting, cause=DEVICE_LOST)
         visit.read(f"{episode.state}")
-        for name, (label, _) in BUTTONS.items():
+        for name, (label, *_) in BUTTONS.items():
             if name in played.calls or name not in offered(episode):
                 continue
             visit.button(label).click()
@@ -227,7 +227,8 @@ def test_a_connection_that_is_lost_is_said_and_comes_back(browser):
         visit.read("episode 12")
         played.pause(True)
         lost.wait_for(state="visible")
-        assert all(visit.button(button.label).is_disabled() for button in BUTTONS.values())
+        buttons = [visit.button(button.label) for button in BUTTONS.values()]
+        wait_until(lambda: all(button.is_disabled() for button in buttons), "the buttons' end")
         played.pause(False)
         lost.wait_for(state="hidden")
         port = int(played.console.url.rpartition(":")[2].strip("/"))
@@ -281,7 +282,7 @@ def test_text_from_the_graph_runs_nothing(visit, played):
     for tab in ("Health", "Training", "Episode"):
         visit.open(tab)
     visit.read("STOPPED")
-    visit.read("nothing moves before Release")
+    visit.read("nothing moves until Release")
     assert all(frame.evaluate("window.taken") is None for frame in visit.page.frames)
 
 

@@ -28,7 +28,9 @@ def test_text_of_others_is_no_markup():
 
 
 def test_what_the_operator_must_know_is_said():
-    assert "held: camera/side is 0.4 s old" in state_html(View(cause="camera/side is 0.4 s old"))
+    assert "nobody drives: camera/side is 0.4 s old" in state_html(
+        View(cause="camera/side is 0.4 s old")
+    )
     assert "human drives" in state_html(View(driver=Source.HUMAN))
     running = View(episode=EpisodeSnapshot(1, "running"), driver=Source.POLICY)
     assert "<b>running</b>" in state_html(running)
@@ -93,6 +95,6 @@ def test_how_far_the_members_are_apart_is_an_error_bar():
 def test_a_critic_that_is_not_trained_says_so():
     untrained = View(q=np.full(3, np.nan, np.float32), kind=np.zeros(3, np.uint8), chosen=0)
     assert "isn't trained yet" in q_html(untrained)
-    assert "no candidates" in q_html(View())
+    assert "nothing to choose" in q_html(View())
     partly = replace(untrained, q=np.array([1.0, np.nan, np.nan], np.float32))
     assert bars(q_html(partly)) == [100.0, 0.0, 0.0]

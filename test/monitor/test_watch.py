@@ -80,6 +80,27 @@ def test_candidates_start_where_the_tool_was_when_they_were_drawn():
     np.testing.assert_allclose(view.q_history, [[0, 0.1, 0.7, 0.7]], atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("source", "cause", "executed"),
+    [
+        (Source.POLICY, "", True),
+        (Source.POLICY, "workspace", True),
+        (Source.HOLD, "", True),
+        (Source.HOLD, "no chunk", False),
+        (Source.HUMAN, "", False),
+    ],
+)
+def test_only_what_is_going_to_be_executed_is_shown(source, cause, executed):
+    seen = watch()
+    seen.take_observation(observation(5), 1)
+    seen.take_candidates(candidates(5, [0.1, 0.2]))
+    seen.take_step(step(5, source, cause=cause))
+    view = seen.view(0.0)
+    assert (len(view.paths) == 2, len(view.q) == 2) == (executed, executed)
+    seen.take_step(step(6, Source.POLICY))
+    assert len(seen.view(0.0).paths) == 2
+
+
 def test_nothing_of_another_episode_is_shown():
     seen = watch()
     seen.take_observation(observation(5), 1)
