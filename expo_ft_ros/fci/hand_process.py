@@ -3,7 +3,8 @@
 
 python -m expo_ft_ros.fci.hand_process ROBOT ADDRESS COMMAND_FD STATE_FD
 
-A goal is finished before the next one begins, of which the newest counts. pylibfranka gives no
+A motion is finished before the next one begins; of the goals that come meanwhile the newest counts,
+unless it is withdrawn. pylibfranka gives no
 width meanwhile: `HandState.width_at` estimates it.
 """
 
@@ -76,16 +77,14 @@ class HandLoop:
             self._width, self._stamp_ns = hand.read_once().width, time.time_ns()
             command = HandCommand.read(self._commands)
             self._recovered = command.recover  # Of no fault to come.
-            if command.number == self._done:
-                self._tell(Phase.RUNNING)
-                continue
-            self._tell(Phase.RUNNING, -1 if command.close else 1)
+            direction = command.direction if command.number != self._done else 0
             self._done = command.number
+            self._tell(Phase.RUNNING, direction)
             speed = self._limits.gripper_velocity
-            if command.close:
+            if direction < 0:
                 force = self._fci.grasp_force
                 hand.grasp(0.0, speed, force, _ANYWHERE, _ANYWHERE)
-            else:
+            elif direction > 0:
                 hand.move(self._limits.gripper_max_width, speed)
 
     def _wait_in_fault(self, text: str) -> None:

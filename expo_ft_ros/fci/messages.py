@@ -18,7 +18,7 @@ _TEXT = 300
 
 ARM_COMMAND = struct.Struct("<d6dQ")
 ARM_STATE = struct.Struct(f"<Q7d16d6dBQQQdB{_TEXT}s")
-HAND_COMMAND = struct.Struct("<QBQ")
+HAND_COMMAND = struct.Struct("<QbQ")
 HAND_STATE = struct.Struct(f"<QddbBQ{_TEXT}s")
 
 
@@ -129,25 +129,27 @@ class ArmState:
 class HandCommand:
     """What the hand shall do.
 
+    A goal waits here while the hand is in a motion. One without a direction takes its place: then
+    nothing follows that motion.
+
     Attributes:
         number: Of the goal; a new one is a new goal.
-        close: Whether it is to close.
+        direction: 1 opens, -1 closes, 0 does nothing.
         recover: Confirmations so far.
     """
 
     number: int
-    close: bool
+    direction: int
     recover: int
 
     def write(self, record: SharedRecord) -> None:
         """Puts it in place of the one before."""
-        record.write(self.number, self.close, self.recover)
+        record.write(self.number, self.direction, self.recover)
 
     @classmethod
     def read(cls, record: SharedRecord) -> HandCommand:
         """The newest; no goal before the first."""
-        values = record.read() or (0, 0, 0)
-        return cls(values[0], bool(values[1]), values[2])
+        return cls(*(record.read() or (0, 0, 0)))
 
 
 @dataclass(frozen=True)

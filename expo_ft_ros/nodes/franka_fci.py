@@ -77,7 +77,7 @@ class FrankaAdapter(RobotAdapter[FrankaParameters]):
         self._address = self.parameters.robot_ip or self.robot.fci.address
         self._grips = GripperGoals(self.robot.limits.gripper_velocity)
         self._confirmed = 0
-        self._goal = HandCommand(0, False, 0)
+        self._goal = HandCommand(0, 0, 0)
         self._own_fault = ""
         self._told_ns = 0
         self._seen = False
@@ -106,10 +106,12 @@ class FrankaAdapter(RobotAdapter[FrankaParameters]):
         super().report(level, message, **{**self._figures, **values})
 
     def stand(self) -> None:
-        """See RobotAdapter: the arm's process comes to rest within its limits, in 0.3 s."""
+        """See RobotAdapter: the arm's process comes to rest within its limits, in 0.3 s. The hand
+        finishes its motion; none follows."""
         self._command[:] = 0.0
         self._grips.update(0.0)
         self._command_arm()
+        self._withdraw()
 
     def _teardown(self) -> None:
         for child, patience in ((self._arm, _REST), (self._hand, _REST)):
@@ -188,7 +190,10 @@ class FrankaAdapter(RobotAdapter[FrankaParameters]):
                 "slowest_ms": round(1e3 * arm.slowest, 2),
                 "priority": arm.priority,
             }
-        if not self.must_stand:
+        if self.must_stand or not command.any():  # An emergency stop sends zeros.
+            self._grips.update(0.0)
+            self._withdraw()
+        else:
             self._grip(command[6])
 
     def _arm_trouble(self, state: ArmState | None) -> str:
@@ -239,8 +244,17 @@ class FrankaAdapter(RobotAdapter[FrankaParameters]):
         goal = self._grips.update(velocity)
         if goal is None or self._hand is None:
             return
-        self._goal = HandCommand(self._goal.number + 1, goal is GripperGoal.CLOSE, self._confirmed)
-        self._goal.write(self._hand.commands)
+        self._give(1 if goal is GripperGoal.OPEN else -1)
+
+    def _withdraw(self) -> None:
+        """A goal that waits for the end of the hand's motion isn't begun any more."""
+        if self._goal.direction:
+            self._give(0)
+
+    def _give(self, direction: int) -> None:
+        self._goal = HandCommand(self._goal.number + 1, direction, self._confirmed)
+        if self._hand is not None:
+            self._goal.write(self._hand.commands)
 
 
 def _fault_of(what: str, state: ArmState | HandState | None) -> str:
