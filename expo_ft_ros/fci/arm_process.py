@@ -24,7 +24,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import importlib
-import signal
+import os
 import sys
 import time
 from typing import Any
@@ -32,15 +32,16 @@ from typing import Any
 import numpy as np
 
 from expo_ft_ros.control.thread_priority import set_fifo_priority
+from expo_ft_ros.fci.child_process import Confirmations, one_line, run_loop
 from expo_ft_ros.fci.messages import ARM_COMMAND, ARM_STATE, ArmCommand, ArmState, Phase
 from expo_ft_ros.fci.motion import CartesianMotion
 from expo_ft_ros.fci.shared_record import SharedRecord
-from expo_ft_ros.graph.parent_process import die_with_parent
-from expo_ft_ros.robots import RobotConfig, load_robot
+from expo_ft_ros.robots import RobotConfig
 from expo_ft_ros.robots.fci_config import FciConfig, require_pylibfranka
 
 LOOP_PRIORITY = 80
-"""Real-time priority of the loop: above all of the graph, below the kernel's own threads."""
+"""Real-time priority with which the process begins: above all of the graph. libfranka raises it
+once it is connected; `ArmState.priority` is what it has got."""
 
 _TELL_EVERY = 5
 """Control cycles from one told state to the next."""
@@ -74,13 +75,13 @@ class ArmLoop:
         self._arm: Any = None
         self._model: Any = None
         self._stopping = False
-        self._recovered = 0
-        self._cycles = self._lost = 0
+        self._confirmations = Confirmations(lambda: ArmCommand.read(commands).recover)
+        self._cycles = self._missed = 0
         self._slowest = 0.0
         self._told = ArmState(
-            0, (0.0,) * 7, (0.0,) * 16, (0.0,) * 6, Phase.STARTING, 0, 0, 0, 0.0, False, ""
+            0, (0.0,) * 7, (0.0,) * 16, (0.0,) * 6, Phase.STARTING, 0, 0, 0, 0.0, 0, ""
         )
-        self._priority = set_fifo_priority(LOOP_PRIORITY)
+        self._priority = 0
 
     def stop(self) -> None:
         """Comes to rest and ends."""
@@ -89,23 +90,36 @@ class ArmLoop:
     def run(self) -> None:
         """Until `stop`."""
         while not self._stopping:
-            try:
-                if self._arm is None:
-                    self._connect()
-                self._require_no_fault()
-                self._drive()
-            except self._errors as error:
-                if not self._stopping:
-                    self._wait_in_fault(_one_line(error))
+            cause = self._attempt()
+            # The exception is gone here, and with it the ended motion, which libfranka sends a
+            # stop for and whose connection it keeps: only then a recovery can begin.
+            if cause and not self._stopping:
+                self._wait_in_fault(cause)
+
+    def _attempt(self) -> str:
+        """Drives; why it has ended, "" after a `stop`."""
+        try:
+            if self._arm is None:
+                self._connect()
+            self._require_no_fault()
+            self._set_thresholds()
+            self._drive()
+        except self._errors as error:
+            return one_line(error)
+        return ""
 
     def _connect(self) -> None:
         required = self._fci.realtime == "required"
         config = self._franka.RealtimeConfig
         arm = self._franka.Robot(self._fci.address, config.kEnforce if required else config.kIgnore)
-        torque, force = list(self._fci.collision_torque), list(self._fci.collision_force)
-        arm.set_collision_behavior(torque, torque, force, force)
+        self._priority = os.sched_getparam(0).sched_priority
         self._model = arm.load_model()
         self._arm = arm
+
+    def _set_thresholds(self) -> None:
+        """Of collisions; a robot that has stopped itself may refuse them."""
+        torque, force = list(self._fci.collision_torque), list(self._fci.collision_force)
+        self._arm.set_collision_behavior(torque, torque, force, force)
 
     def _require_no_fault(self) -> None:
         """Raises RuntimeError for a robot that isn't at rest and ready."""
@@ -133,10 +147,9 @@ class ArmLoop:
             passed = _CYCLE if first else min(max(period.to_sec(), _CYCLE), _LONGEST)
             first = False
             self._cycles += 1
-            self._lost += round(passed / _CYCLE) - 1
+            self._missed += round(passed / _CYCLE) - 1
             jacobian = self._jacobian(state)
             command = ArmCommand.read(self._commands)
-            self._recovered = command.recover  # Of no fault to come.
             if self._stopping:
                 command = ArmCommand(float("-inf"), command.twist, command.recover)
             pose = state.O_T_EE
@@ -179,9 +192,9 @@ class ArmLoop:
             pose=tuple(state.O_T_EE),
             twist=tuple(jacobian @ np.array(state.dq)),
             phase=phase,
-            recovered=self._recovered,
+            recovered=self._confirmations.seen,
             cycles=self._cycles,
-            lost=self._lost,
+            missed=self._missed,
             slowest=self._slowest,
             priority=self._priority,
             text=text,
@@ -190,17 +203,15 @@ class ArmLoop:
 
     # -- faults ---------------------------------------------------------------------------------
     def _wait_in_fault(self, text: str) -> None:
-        """Tells the fault and where the arm is, until a human has confirmed and it recovered."""
-        print(f"arm: {text}", file=sys.stderr, flush=True)
+        """Reports the fault and where the arm is, until a human has confirmed it and the robot has
+        recovered."""
+        self._begin_fault(text)
         while not self._stopping:
-            confirmed = ArmCommand.read(self._commands).recover
-            if confirmed > self._recovered:
-                self._recovered = confirmed
-                failed = self._recover()
-                if not failed:
+            if self._confirmations.given():
+                text = self._recover()
+                if not text:
                     return
-                text = failed
-                print(f"arm: {text}", file=sys.stderr, flush=True)
+                self._begin_fault(text)
             try:
                 if self._arm is None:
                     self._tell_without_arm(text)
@@ -208,55 +219,59 @@ class ArmLoop:
                     continue
                 state = self._arm.read_once()
             except self._errors as error:
-                text = _one_line(error)
+                text = one_line(error)
                 self._arm = None
+                self._begin_fault(text)
                 continue
             self._tell(state, self._jacobian(state), Phase.FAULT, text)
+
+    def _begin_fault(self, text: str) -> None:
+        print(f"arm: {text}", file=sys.stderr, flush=True)
+        self._confirmations.forget()
 
     def _tell_without_arm(self, text: str) -> None:
         old = self._told
         told = ArmState(
-            old.stamp_ns, old.joints, old.pose, old.twist, Phase.FAULT, self._recovered,
-            self._cycles, self._lost, self._slowest, self._priority, text,
+            old.stamp_ns, old.joints, old.pose, old.twist, Phase.FAULT, self._confirmations.seen,
+            self._cycles, self._missed, self._slowest, self._priority, text,
         )  # fmt: skip
         told.write(self._states)
 
     def _recover(self) -> str:
-        """Connects anew where the connection is lost, and clears the robot's errors; why it can't,
-        or ""."""
+        """Clears the robot's errors; why it can't, or "".
+
+        Where the connection is lost it connects anew, and clears nothing: nobody has seen yet what
+        the robot has stopped for.
+        """
         try:
             if self._arm is None:
                 self._connect()
-            state = self._arm.read_once()
-            if state.current_errors or state.robot_mode == self._franka.RobotMode.Reflex:
-                self._arm.automatic_error_recovery()
+            else:
+                state = self._arm.read_once()
+                if state.current_errors or state.robot_mode == self._franka.RobotMode.Reflex:
+                    self._arm.automatic_error_recovery()
             self._require_no_fault()
         except self._errors as error:
-            return f"no recovery: {_one_line(error)}"
+            return f"no recovery: {one_line(error)}"
         return ""
 
 
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
-
-
-def main(name: str, address: str, commands: int, states: int) -> int:
-    """Runs the loop until SIGTERM; 0 after a clean end."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C: the adapter ends first, then this.
-    die_with_parent()
-    robot = load_robot(name)
-    if robot.fci is None:
-        print(f"robot {robot.name}: fci: the section is missing", file=sys.stderr)
-        return 1
-    fci = robot.fci.model_copy(update={"address": address})
-    loop = ArmLoop(robot, fci, SharedRecord(commands, ARM_COMMAND), SharedRecord(states, ARM_STATE))
-    signal.signal(signal.SIGTERM, lambda *_: loop.stop())
+def _undisturbed(
+    robot: RobotConfig, fci: FciConfig, commands: SharedRecord, states: SharedRecord
+) -> ArmLoop:
+    """The loop, in a process that from here on neither swaps nor collects garbage."""
+    loop = ArmLoop(robot, fci, commands, states)
     ctypes.CDLL(None).mlockall(_MCL_CURRENT | _MCL_FUTURE)
     gc.freeze()
     gc.disable()
-    loop.run()
-    return 0
+    return loop
+
+
+def main(words: list[str]) -> int:
+    """Runs the loop until SIGTERM; 0 after a clean end."""
+    set_fifo_priority(LOOP_PRIORITY)
+    return run_loop(_undisturbed, ARM_COMMAND, ARM_STATE, words)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])))
+    sys.exit(main(sys.argv[1:]))

@@ -8,6 +8,7 @@ import signal
 import struct
 import subprocess
 import sys
+from typing import Protocol
 
 from expo_ft_ros.fci.shared_record import SharedRecord
 from expo_ft_ros.graph.parent_process import PARENT_PID_VARIABLE
@@ -15,24 +16,39 @@ from expo_ft_ros.graph.parent_process import PARENT_PID_VARIABLE
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 
 
+class Command(Protocol):
+    """What such a process reads."""
+
+    def write(self, record: SharedRecord) -> None:
+        """Puts it in place of the one before."""
+
+
 class Child:
     """One of the two, with the records that it reads and writes; it dies with this process."""
 
     def __init__(
-        self, module: str, robot: str, address: str, command: struct.Struct, state: struct.Struct
+        self,
+        module: str,
+        robot: str,
+        address: str,
+        command: struct.Struct,
+        state: struct.Struct,
+        first: Command,
     ) -> None:
         """Starts it.
 
         Args:
-            module: With a `main` that takes robot, address and the records' descriptors.
+            module: Its command line is robot, address and the records' descriptors.
             robot: Name or path of the robot's file.
             address: Of the control box.
             command: Fields of what it reads.
             state: Fields of what it writes.
+            first: What it reads first; so it knows of the confirmations before it.
         """
         self._name = module.rpartition(".")[2]
         self.commands = SharedRecord.create(f"{self._name}_commands", command)
         self.states = SharedRecord.create(f"{self._name}_states", state)
+        first.write(self.commands)
         descriptors = (self.commands.descriptor, self.states.descriptor)
         self.process = subprocess.Popen(
             [sys.executable, "-m", module, robot, address, *map(str, descriptors)],

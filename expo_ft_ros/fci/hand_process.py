@@ -3,22 +3,21 @@
 
 python -m expo_ft_ros.fci.hand_process ROBOT ADDRESS COMMAND_FD STATE_FD
 
-A goal is finished before the next one begins, of which the newest counts. pylibfranka gives no
-width meanwhile: `HandState.width_at` estimates it.
+A motion is finished before the next one begins; of the goals that come meanwhile the newest counts,
+unless it is withdrawn. pylibfranka gives no width meanwhile: `HandState.width_at` estimates it.
 """
 
 from __future__ import annotations
 
 import importlib
-import signal
 import sys
 import time
 from typing import Any
 
+from expo_ft_ros.fci.child_process import Confirmations, one_line, run_loop
 from expo_ft_ros.fci.messages import HAND_COMMAND, HAND_STATE, HandCommand, HandState, Phase
 from expo_ft_ros.fci.shared_record import SharedRecord
-from expo_ft_ros.graph.parent_process import die_with_parent
-from expo_ft_ros.robots import RobotConfig, load_robot
+from expo_ft_ros.robots import RobotConfig
 from expo_ft_ros.robots.fci_config import FciConfig, require_pylibfranka
 
 _ANYWHERE = 1.0
@@ -42,7 +41,8 @@ class HandLoop:
         self._franka: Any = importlib.import_module("pylibfranka")
         self._limits, self._fci = robot.limits, fci
         self._commands, self._states = commands, states
-        self._recovered = self._done = 0
+        self._confirmations = Confirmations(lambda: HandCommand.read(commands).recover)
+        self._done = 0
         self._width, self._stamp_ns = 0.0, 0
         self._stopping = False
 
@@ -52,8 +52,8 @@ class HandLoop:
 
     def run(self) -> None:
         """Until `stop`."""
-        self._tell(Phase.STARTING)
         while not self._stopping:
+            self._tell(Phase.STARTING)
             try:
                 hand = self._franka.Gripper(self._fci.address)
                 self._require_homed(hand)
@@ -61,7 +61,7 @@ class HandLoop:
                 self._done = HandCommand.read(self._commands).number
                 self._serve(hand)
             except (self._franka.FrankaException, RuntimeError) as error:
-                self._wait_in_fault(" ".join(str(error).split()))
+                self._wait_in_fault(one_line(error))
 
     def _require_homed(self, hand: Any) -> None:
         widest = hand.read_once().max_width
@@ -75,51 +75,34 @@ class HandLoop:
         while not self._stopping:
             self._width, self._stamp_ns = hand.read_once().width, time.time_ns()
             command = HandCommand.read(self._commands)
-            self._recovered = command.recover  # Of no fault to come.
-            if command.number == self._done:
-                self._tell(Phase.RUNNING)
-                continue
-            self._tell(Phase.RUNNING, -1 if command.close else 1)
+            direction = command.direction if command.number != self._done else 0
             self._done = command.number
+            self._tell(Phase.RUNNING, direction)
             speed = self._limits.gripper_velocity
-            if command.close:
+            if direction < 0:
                 force = self._fci.grasp_force
                 hand.grasp(0.0, speed, force, _ANYWHERE, _ANYWHERE)
-            else:
+            elif direction > 0:
                 hand.move(self._limits.gripper_max_width, speed)
 
     def _wait_in_fault(self, text: str) -> None:
         print(f"hand: {text}", file=sys.stderr, flush=True)
+        self._confirmations.forget()
         self._tell(Phase.FAULT, text=text)
-        while not self._stopping:
-            confirmed = HandCommand.read(self._commands).recover
-            if confirmed > self._recovered:
-                self._recovered = confirmed
-                return
+        while not (self._stopping or self._confirmations.given()):
             time.sleep(_RETRY)
 
     def _tell(self, phase: Phase, direction: int = 0, text: str = "") -> None:
+        seen = self._confirmations.seen
         HandState(
-            self._stamp_ns, self._width, time.monotonic(), direction, phase, self._recovered, text
+            self._stamp_ns, self._width, time.monotonic(), direction, phase, seen, text
         ).write(self._states)
 
 
-def main(name: str, address: str, commands: int, states: int) -> int:
+def main(words: list[str]) -> int:
     """Runs until SIGTERM; 0 after a clean end."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    die_with_parent()
-    robot = load_robot(name)
-    if robot.fci is None:
-        print(f"robot {robot.name}: fci: the section is missing", file=sys.stderr)
-        return 1
-    fci = robot.fci.model_copy(update={"address": address})
-    loop = HandLoop(
-        robot, fci, SharedRecord(commands, HAND_COMMAND), SharedRecord(states, HAND_STATE)
-    )
-    signal.signal(signal.SIGTERM, lambda *_: loop.stop())
-    loop.run()
-    return 0
+    return run_loop(HandLoop, HAND_COMMAND, HAND_STATE, words)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])))
+    sys.exit(main(sys.argv[1:]))

@@ -18,7 +18,7 @@ _TEXT = 300
 
 ARM_COMMAND = struct.Struct("<d6dQ")
 ARM_STATE = struct.Struct(f"<Q7d16d6dBQQQdB{_TEXT}s")
-HAND_COMMAND = struct.Struct("<QBQ")
+HAND_COMMAND = struct.Struct("<QbQ")
 HAND_STATE = struct.Struct(f"<QddbBQ{_TEXT}s")
 
 
@@ -69,9 +69,10 @@ class ArmState:
         phase: What the process is at.
         recovered: Confirmations that it has acted on.
         cycles: Control cycles since the process began.
-        lost: Cycles of these in which the robot got no command in time.
+        missed: States of the robot that didn't come here within their millisecond [1 ms each]; the
+            robot may have got a command for them in time, or not.
         slowest: Longest time from a state to its command [s].
-        priority: Whether the process has a real-time priority.
+        priority: Real-time priority of the loop's thread; 0 for none.
         text: Why it is in a fault.
     """
 
@@ -82,9 +83,9 @@ class ArmState:
     phase: Phase
     recovered: int
     cycles: int
-    lost: int
+    missed: int
     slowest: float
-    priority: bool
+    priority: int
     text: str
 
     def write(self, record: SharedRecord) -> None:
@@ -97,7 +98,7 @@ class ArmState:
             self.phase,
             self.recovered,
             self.cycles,
-            self.lost,
+            self.missed,
             self.slowest,
             self.priority,
             _packed(self.text),
@@ -109,7 +110,7 @@ class ArmState:
         v = record.read()
         if v is None:
             return None
-        recovered, cycles, lost, slowest, priority, text = v[31:]
+        recovered, cycles, missed, slowest, priority, text = v[31:]
         return cls(
             stamp_ns=v[0],
             joints=v[1:8],
@@ -118,9 +119,9 @@ class ArmState:
             phase=Phase(v[30]),
             recovered=recovered,
             cycles=cycles,
-            lost=lost,
+            missed=missed,
             slowest=slowest,
-            priority=bool(priority),
+            priority=priority,
             text=_unpacked(text),
         )
 
@@ -129,25 +130,27 @@ class ArmState:
 class HandCommand:
     """What the hand shall do.
 
+    A goal waits here while the hand is in a motion. One without a direction takes its place: then
+    nothing follows that motion.
+
     Attributes:
         number: Of the goal; a new one is a new goal.
-        close: Whether it is to close.
+        direction: 1 opens, -1 closes, 0 does nothing.
         recover: Confirmations so far.
     """
 
     number: int
-    close: bool
+    direction: int
     recover: int
 
     def write(self, record: SharedRecord) -> None:
         """Puts it in place of the one before."""
-        record.write(self.number, self.close, self.recover)
+        record.write(self.number, self.direction, self.recover)
 
     @classmethod
     def read(cls, record: SharedRecord) -> HandCommand:
         """The newest; no goal before the first."""
-        values = record.read() or (0, 0, 0)
-        return cls(values[0], bool(values[1]), values[2])
+        return cls(*(record.read() or (0, 0, 0)))
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,9 @@ class CartesianMotion:
       and away from it it is free. What will still be travelled counts as done already.
     - The whole twist is scaled so that no joint is faster than its limit or than its distance to
       the margin before its end allows; away from the end it is free. Near a singularity, where
-      joints would be fast, that slows the arm down.
+      joints would be fast, that slows the arm down. Joint speeds are those of the minimum-norm
+      inverse; the robot resolves its seventh degree of freedom by itself, so they are an estimate,
+      and the robot's own limits are the real ones.
     - It is smoothed (`TwistSmoother`), and its change in a cycle is scaled so that no joint
       accelerates more than `fci.joint_acceleration`.
     """

@@ -51,6 +51,10 @@ _START = 20.0
 """Time that a process has to tell its first state [s]."""
 
 
+_HANG = 1.0
+"""An arm's process that has been silent for so long is replaced when a human recovers it [s]."""
+
+
 @dataclass(frozen=True)
 class FrankaParameters(AdapterParameters):
     """Parameters of the Franka adapter."""
@@ -76,8 +80,8 @@ class FrankaAdapter(RobotAdapter[FrankaParameters]):
             raise ConfigError(f"robot {self.robot.name}: fci: the section is missing")
         self._address = self.parameters.robot_ip or self.robot.fci.address
         self._grips = GripperGoals(self.robot.limits.gripper_velocity)
-        self._confirmed = 0
-        self._goal = HandCommand(0, False, 0)
+        self._confirmed, self._confirmed_at = 0, 0.0
+        self._goal = HandCommand(0, 0, 0)
         self._own_fault = ""
         self._told_ns = 0
         self._seen = False
@@ -87,15 +91,16 @@ class FrankaAdapter(RobotAdapter[FrankaParameters]):
         self.wall_timer(1.0 / self.robot.state_rate, self._cycle)
 
     def _start_arm(self) -> None:
-        module = arm_process.__name__
-        self._arm = Child(module, self.parameters.robot, self._address, ARM_COMMAND, ARM_STATE)
+        name, robot = arm_process.__name__, self.parameters.robot
+        rest = ArmCommand(float("-inf"), (0.0,) * 6, self._confirmed)
+        self._arm = Child(name, robot, self._address, ARM_COMMAND, ARM_STATE, rest)
         self._arm_watch = StateWatch(self.robot.following.state_timeout)
+        self._start_watch = StateWatch(_START)
         self._arm_since = time.monotonic()
-        self._command_arm()
 
     def _start_hand(self) -> None:
-        module = hand_process.__name__
-        self._hand = Child(module, self.parameters.robot, self._address, HAND_COMMAND, HAND_STATE)
+        name, robot = hand_process.__name__, self.parameters.robot
+        self._hand = Child(name, robot, self._address, HAND_COMMAND, HAND_STATE, self._goal)
         self._hand_since = time.monotonic()
 
     def _is_ready(self) -> bool:
@@ -106,10 +111,12 @@ class FrankaAdapter(RobotAdapter[FrankaParameters]):
         super().report(level, message, **{**self._figures, **values})
 
     def stand(self) -> None:
-        """See RobotAdapter: the arm's process comes to rest within its limits, in 0.3 s."""
+        """See RobotAdapter: the arm's process comes to rest within its limits, in 0.3 s. The hand
+        finishes its motion; none follows."""
         self._command[:] = 0.0
         self._grips.update(0.0)
         self._command_arm()
+        self._withdraw()
 
     def _teardown(self) -> None:
         for child, patience in ((self._arm, _REST), (self._hand, _REST)):
@@ -134,20 +141,38 @@ class FrankaAdapter(RobotAdapter[FrankaParameters]):
         if not self._fault:
             response.success, response.message = False, "there is no fault to recover from"
             return response
+        arm, hand = self._arm_state(), self._hand_state()
+        arm_trouble, hand_trouble = self._arm_trouble(arm), self._hand_trouble(hand)
+        reported = self._own_fault or arm_trouble or hand_trouble
+        if not reported and not self._is_reported(arm) and not self._is_reported(hand):
+            response.success, response.message = False, "a recovery is under way: wait for its end"
+            return response
         self._own_fault = ""
-        self._confirmed += 1
-        if self._arm is None or self._arm.death:
+        self._confirmed, self._confirmed_at = self._confirmed + 1, time.monotonic()
+        self._goal = replace(self._goal, recover=self._confirmed)
+        if self._arm is None or self._arm.death or (arm_trouble and _age(arm) > _HANG):
             self._replace_arm()
         else:
             self._command_arm()
-        if self._hand is None or self._hand.death:
+        if self._hand is None or hand_trouble:
             self._replace_hand()
-        self._goal = replace(self._goal, recover=self._confirmed)
-        if self._hand is not None:
+        else:
             self._goal.write(self._hand.commands)
         response.success = True
         response.message = "asked for; robot/fault is empty once the robot has recovered"
         return response
+
+    def _is_reported(self, state: ArmState | HandState | None) -> bool:
+        """Whether a fault was reported since the last confirmation, so that there can be one."""
+        if state is None or state.phase is not Phase.FAULT:
+            return False
+        return state.recovered >= self._confirmed
+
+    def _arm_state(self) -> ArmState | None:
+        return None if self._arm is None else ArmState.read(self._arm.states)
+
+    def _hand_state(self) -> HandState | None:
+        return None if self._hand is None else HandState.read(self._hand.states)
 
     def _replace_arm(self) -> None:
         if self._arm is not None:
@@ -164,7 +189,7 @@ class FrankaAdapter(RobotAdapter[FrankaParameters]):
         command = self.due_command()
         if self._arm is None or self._hand is None:
             return
-        arm, hand = ArmState.read(self._arm.states), HandState.read(self._hand.states)
+        arm, hand = self._arm_state(), self._hand_state()
         self._own_fault = self._own_fault or self._arm_trouble(arm) or self._hand_trouble(hand)
         fault = _fault_of("arm", arm) or _fault_of("hand", hand) or self._own_fault
         fault = fault or self._unconfirmed(arm, hand)
@@ -184,11 +209,14 @@ class FrankaAdapter(RobotAdapter[FrankaParameters]):
                 return
             self._figures = {
                 "cycles": arm.cycles,
-                "lost": arm.lost,
+                "missed": arm.missed,
                 "slowest_ms": round(1e3 * arm.slowest, 2),
                 "priority": arm.priority,
             }
-        if not self.must_stand:
+        if self.must_stand or not command.any():  # An emergency stop sends zeros.
+            self._grips.update(0.0)
+            self._withdraw()
+        else:
             self._grip(command[6])
 
     def _arm_trouble(self, state: ArmState | None) -> str:
@@ -200,20 +228,28 @@ class FrankaAdapter(RobotAdapter[FrankaParameters]):
             late = now - self._arm_since > _START
             return f"the arm: its process tells nothing for {_START:g} s" if late else ""
         if state.phase is Phase.FAULT:
-            return ""
-        stale = self._arm_watch.check(state.stamp_ns, time.time_ns(), now)
+            return self._unanswered("arm", state, now)
+        watch = self._start_watch if state.phase is Phase.STARTING else self._arm_watch
+        stale = watch.check(state.stamp_ns, time.time_ns(), now)
         return f"the arm: the state of its process {stale}" if stale else ""
 
     def _hand_trouble(self, state: HandState | None) -> str:
         if self._hand is None or self._hand.death:
             return f"the hand: {self._hand.death}" if self._hand else ""
-        limits = self.robot.limits
-        longest = _QUIET + limits.gripper_max_width / limits.gripper_velocity
-        since, most = (self._hand_since, _START) if state is None else (state.since, longest)
-        if state is not None and state.phase is Phase.FAULT:
-            return ""
-        late = time.monotonic() - since > most
-        return f"the hand: its process tells nothing for {most:.1f} s" if late else ""
+        limits, now = self.robot.limits, time.monotonic()
+        since = self._hand_since if state is None else state.since
+        if state is None or state.phase is Phase.STARTING:
+            most = _START
+        elif state.phase is Phase.FAULT:
+            return self._unanswered("hand", state, now)
+        else:
+            most = _QUIET + limits.gripper_max_width / limits.gripper_velocity
+        return f"the hand: its process tells nothing for {most:.1f} s" if now - since > most else ""
+
+    def _unanswered(self, what: str, state: ArmState | HandState, now: float) -> str:
+        """Of a process in a fault: whether it hangs since that was confirmed."""
+        late = state.recovered < self._confirmed and now - self._confirmed_at > _START
+        return f"the {what}: its process answers no recovery for {_START:g} s" if late else ""
 
     def _unconfirmed(self, arm: ArmState | None, hand: HandState | None) -> str:
         """While a recovery goes on, the fault stays what it was."""
@@ -239,8 +275,22 @@ class FrankaAdapter(RobotAdapter[FrankaParameters]):
         goal = self._grips.update(velocity)
         if goal is None or self._hand is None:
             return
-        self._goal = HandCommand(self._goal.number + 1, goal is GripperGoal.CLOSE, self._confirmed)
-        self._goal.write(self._hand.commands)
+        self._give(1 if goal is GripperGoal.OPEN else -1)
+
+    def _withdraw(self) -> None:
+        """A goal that waits for the end of the hand's motion isn't begun any more."""
+        if self._goal.direction:
+            self._give(0)
+
+    def _give(self, direction: int) -> None:
+        self._goal = HandCommand(self._goal.number + 1, direction, self._confirmed)
+        if self._hand is not None:
+            self._goal.write(self._hand.commands)
+
+
+def _age(state: ArmState | None) -> float:
+    """Of a state [s]; without end where there is none."""
+    return float("inf") if state is None else 1e-9 * (time.time_ns() - state.stamp_ns)
 
 
 def _fault_of(what: str, state: ArmState | HandState | None) -> str:

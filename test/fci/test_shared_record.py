@@ -90,9 +90,9 @@ def test_states_and_commands_come_out_as_they_went_in():
         phase=Phase.FAULT,
         recovered=2,
         cycles=10,
-        lost=1,
+        missed=1,
         slowest=0.5,
-        priority=True,
+        priority=99,
         text="reflex: " + "é" * 400,
     )
     state.write(record)

@@ -6,14 +6,23 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from geometry_msgs.msg import Twist
 
 
-def collect(graph: Any, robot: Any, run: Path) -> subprocess.Popen[bytes]:
-    """Starts the collection of one demonstration on a robot, in a process."""
+def collect(graph: Any, robot: Any, run: Path, **more: Any) -> subprocess.Popen[bytes]:
+    """Starts the collection of one demonstration on a robot, in a process.
+
+    Args:
+        graph: Whose domain it is in.
+        robot: Name or file.
+        run: Folder of the run.
+        more: Further arguments of the command.
+    """
     arguments = {
         "robot": robot,
         "realtime": "true",
@@ -21,6 +30,7 @@ def collect(graph: Any, robot: Any, run: Path) -> subprocess.Popen[bytes]:
         "scene_reset": "operator",
         "demos": 1,
         "run_dir": run,
+        **more,
     }
     words = [f"{name}:={value}" for name, value in arguments.items()]
     return subprocess.Popen(
@@ -36,12 +46,28 @@ def begin(probe: Any, state: list[Any], timeout: float = 60.0) -> None:
     assert probe.call("/reset_episode").success
 
 
-def push(probe: Any, spacemouse: Any, x: float) -> None:
+def push(probe: Any, spacemouse: Any, x: float = 0.0, z: float = 0.0) -> None:
     """A reading of the device, and the time until the next one."""
     reading = Twist()
-    reading.linear.x = x
+    reading.linear.x, reading.linear.z = x, z
     spacemouse.publish(reading)
     probe.spin(0.05)
+
+
+def push_until(
+    probe: Any, spacemouse: Any, until: Callable[[], Any], what: str, x: float = 0.0, z: float = 0.0
+) -> None:
+    """Goes on pushing until the condition holds; fails with `what` when it doesn't in time."""
+    end = time.monotonic() + 30.0
+    while not until():
+        assert time.monotonic() < end, what
+        push(probe, spacemouse, x, z)
+
+
+def let_go(probe: Any, spacemouse: Any, x: float = 0.0, z: float = 0.0) -> None:
+    """The device's way back to its middle. x, z: where it is let go."""
+    for share in (0.4, 0.1, 0.0):
+        push(probe, spacemouse, share * x, share * z)
 
 
 def demonstrate(probe: Any, state: list[Any], spacemouse: Any) -> None:
@@ -51,6 +77,5 @@ def demonstrate(probe: Any, state: list[Any], spacemouse: Any) -> None:
     while pushed < 40:
         push(probe, spacemouse, 0.8)
         pushed += state[-1].state == "running"
-    for x in (0.3, 0.1, 0.0):
-        push(probe, spacemouse, x)
+    let_go(probe, spacemouse, 0.8)
     assert probe.call("episode/mark_success").success

@@ -67,20 +67,24 @@ class FrankaSim:
     """The server's process, with all limits of the robot enforced."""
 
     def __init__(self, folder: Path) -> None:
-        python, self.client, model = environment()
+        self._python, self.client, self._model = environment()
         self.log = folder / "franka_sim.log"
+        self.start()
+
+    def start(self) -> None:
+        """Starts it, anew after a `close`, with the arm where it is at first."""
         taken = [port for port in PORTS if _listens(port)]
         if taken:
             raise AssertionError(f"ports {taken} are taken: another such server runs (end it)")
-        with self.log.open("wb") as output:
+        with self.log.open("ab") as output:
             self.process = subprocess.Popen(
                 [
-                    *(str(python), "-m", "franka_sim.run_server"),
+                    *(str(self._python), "-m", "franka_sim.run_server"),
                     *("--enforce-comm-constraints", "--enforce-motion-limits"),
                 ],
                 env={
                     **{k: v for k, v in os.environ.items() if k != "PYTHONPATH"},
-                    "FR3_MJCF": str(model),
+                    "FR3_MJCF": str(self._model),
                     "OMP_NUM_THREADS": "1",
                 },
                 stdout=output,
@@ -105,7 +109,13 @@ class FrankaSim:
         lines = self.log.read_text(errors="replace").splitlines()
         return [line for line in lines if "Aborting motion" in line or "violation" in line]
 
+    def kill(self) -> None:
+        """As if the cable were cut, and the control box without power."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
     def close(self) -> None:
+        """Ends it; a second time without effect."""
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGINT)
             try:
