@@ -15,7 +15,7 @@ What this loop waits for is that state, and nothing else:
   the process has a real-time priority where it may.
 - Words are written when the arm stands.
 
-A fault, also one that was there before, is told and waits until the adapter passes a human's
+A fault, also one that was there before, is reported and waits until the adapter passes a human's
 confirmation on. SIGTERM, which the kernel sends when the adapter dies, brings the arm to rest.
 """
 

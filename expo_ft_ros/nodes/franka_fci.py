@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Adapter of a Franka arm that is driven through libfranka (fci/, docs/real_robot.md).
 
-It passes commands to the arm's process and the hand's, and tells what they measure. Whatever goes
+It passes commands to the processes of arm and hand, and publishes what they measure. Whatever goes
 wrong in one of them, and a process that is frozen or dead, is a fault, which stays until a human
 calls `robot/recover` and the robot has recovered.
 """

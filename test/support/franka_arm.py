@@ -86,7 +86,7 @@ class Arm:
         message.twist.angular.x, message.twist.angular.y, message.twist.angular.z = v[3:]
         self.twist.publish(message)
 
-    def drive(self, until, what, twist=(0.0,) * 6, grip=0.0, timeout=20.0, faults=False):
+    def drive(self, until, what, twist=(0.0,) * 6, grip=0.0, timeout=40.0, faults=False):
         """Commands at the control rate until the condition holds.
 
         faults: whether a fault is what it waits for; else a late one is recovered.
@@ -115,11 +115,15 @@ class Arm:
         self.fresh_state()
         return seen
 
+    def is_late(self):
+        """Whether the fault is that the arm's process gets no time, or is frozen."""
+        return any(word in self.fault for word in LATE)
+
     def recovers_from_lateness(self):
         """Whether this machine was too busy for a while; any other fault fails the test."""
         if not self.fault:
             return False
-        assert any(word in self.fault for word in LATE), self.fault
+        assert self.is_late(), self.fault
         self.recovers()
         return True
 
