@@ -98,7 +98,8 @@ class ActionGripper:
     def _abandon(self) -> None:
         """Waits for nothing any more; what still comes is of an older request."""
         self._newest += 1
-        self._wanted, self._running = None, None
+        self._wanted = None
+        self._running: Any = None
         self._asking, self._drops_answer = False, False
         self._waits_since: float | None = None
 
