@@ -3,25 +3,24 @@
 SpaceMouse, as data. `ros2` runs in the distribution's Python: the standard library only."""
 
 import os
-import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from expo_ft_ros.bringup.launch_plan import LaunchError
+from expo_ft_ros.bringup import sensor_drivers
+from expo_ft_ros.bringup.driver import Driver, is_true
+from expo_ft_ros.bringup.launch_plan import LaunchError, LaunchPlan, open_plan, robot_named
 
 ARGUMENTS = (
     (
         "controllers_yaml",
         "",
-        "With robot_ip: parameters of controllers in place of franka_bringup's.",
+        "With robot_ip: parameters of controllers in place of franka_bringup's; needed where those "
+        "don't have the robot's controller (robot:=crisp, servo).",
     ),
     (
         "controller",
         "",
-        "With robot_ip: the controller to activate; by default "
-        "cartesian_impedance_example_controller (robot:=franka_ros2), "
-        "cartesian_impedance_controller (crisp), fr3_arm_controller (servo).",
+        "With robot_ip: the controller to start, in place of the one that the robot's file names.",
     ),
     (
         "cameras",
@@ -42,49 +41,61 @@ started for the graph's own argument ROBOT_IP."""
 
 ROBOT_IP = "robot_ip"
 
-_CONTROLLERS = {
-    "franka_ros2": "cartesian_impedance_example_controller",
-    "crisp": "cartesian_impedance_controller",
-    "servo": "fr3_arm_controller",
-}
 _FRANKA = "https://github.com/frankarobotics/franka_ros2, branch jazzy"
 _SOURCES = {"franka_bringup": _FRANKA}
-_REALSENSE = re.compile(r"/([a-z0-9_]+)/([a-z0-9_]+)/color/image_raw")
 
 
-@dataclass(frozen=True)
-class Driver:
-    """A launch file to include, or an executable to start.
+def open_beside(
+    command: str,
+    given: Mapping[str, str],
+    beside: Mapping[str, str],
+    robot: str,
+    is_there: Callable[[str], bool],
+) -> tuple[LaunchPlan, list[Driver]]:
+    """Opens a run, and says which drivers are started beside it. Drivers are checked first, so that
+    a refusal leaves no folder behind; a run that goes on has one already, and names its robot.
 
-    Attributes:
-        package: Where it is.
-        file: The launch file; "" for an executable.
-        executable: Its name; "" for a launch file.
-        arguments: Of the launch file, name and value.
-        words: Of the executable's command line.
+    Args:
+        command: One of `commands.GRAPH_COMMANDS`.
+        given: The graph's own arguments, name and value, without defaults.
+        beside: Value of ROBOT_IP and of each of ARGUMENTS.
+        robot: Value of the argument robot.
+        is_there: Whether a package is installed.
+
+    Raises:
+        LaunchError: with the line that says what is wrong.
     """
+    defaults = {name: default for name, default, _ in ARGUMENTS}
+    asked = any(value != defaults.get(name, "") for name, value in beside.items())
+    if asked and "resume" not in given:
+        check_drivers(robot_named(robot), beside, is_there)
+    plan = open_plan(command, [f"{name}:={value}" for name, value in given.items()])
+    if plan.run is None:
+        return plan, []
+    return plan, check_drivers(plan.robot, beside, is_there)
 
-    package: str
-    file: str = ""
-    executable: str = ""
-    arguments: tuple[tuple[str, str], ...] = ()
-    words: tuple[str, ...] = ()
+
+def check_drivers(
+    robot: Mapping[str, Any], given: Mapping[str, str], is_there: Callable[[str], bool]
+) -> list[Driver]:
+    """The drivers of `drivers_of`, once their packages are there; raises LaunchError."""
+    require_packages(packages_of(robot, given), is_there)
+    return drivers_of(robot, given)
 
 
-def packages_of(section: str, given: Mapping[str, str]) -> tuple[str, ...]:
+def packages_of(robot: Mapping[str, Any], given: Mapping[str, str]) -> tuple[str, ...]:
     """Packages that the arguments need, in order.
 
     Args:
-        section: Of the robot, see `drivers_of`; before that is known the robot's name, which of the
-            shipped files is the same.
+        robot: See `drivers_of`.
         given: Value of ROBOT_IP and of each of ARGUMENTS.
     """
     needed = []
-    if given[ROBOT_IP] and section in _CONTROLLERS:
+    if given[ROBOT_IP] and robot["controller"]:
         needed += ["franka_bringup", "controller_manager"]
     if given["cameras"]:
         needed.append("realsense2_camera")
-    if _is_true("spacenav_driver", given["spacenav_driver"]):
+    if is_true("spacenav_driver", given["spacenav_driver"]):
         needed.append("spacenav")
     if given["static_transforms"]:
         needed.append("tf2_ros")
@@ -115,7 +126,7 @@ def drivers_of(robot: Mapping[str, Any], given: Mapping[str, str]) -> list[Drive
     """What is started beside the graph.
 
     Args:
-        robot: As `handover` tells it: name, section, namespace of its driver, topic of each view.
+        robot: As `handover.describe_robot` gives it.
         given: Value of ROBOT_IP and of each of ARGUMENTS.
 
     Raises:
@@ -123,97 +134,55 @@ def drivers_of(robot: Mapping[str, Any], given: Mapping[str, str]) -> list[Drive
     """
     return [
         *_arm(robot, given),
-        *_cameras(robot, given["cameras"]),
-        *_spacenav(given["spacenav_driver"]),
-        *_transforms(given["static_transforms"]),
+        *sensor_drivers.cameras(robot, given["cameras"]),
+        *sensor_drivers.spacenav(given["spacenav_driver"]),
+        *sensor_drivers.transforms(given["static_transforms"]),
+    ]
+
+
+def notes_of(robot: Mapping[str, Any], given: Mapping[str, str]) -> list[str]:
+    """What is left to a human, a line each. Arguments: see `drivers_of`."""
+    if not given[ROBOT_IP] or not robot["controller"] or robot["activate"]:
+        return []
+    controller = given["controller"] or robot["controller"]
+    return [
+        f"expo-ft: {controller} is loaded, not active: as distributed it moves the arm by itself "
+        "(docs/ros2_control.md). With the workspace clear and a hand on the robot's stop: ros2 "
+        f"control switch_controllers -c {robot['manager']} --activate {controller}"
     ]
 
 
 def _arm(robot: Mapping[str, Any], given: Mapping[str, str]) -> list[Driver]:
     needless = [name for name in ("controllers_yaml", "controller") if given[name]]
-    section, namespace = robot["section"], robot["namespace"]
-    if not given[ROBOT_IP] or section not in _CONTROLLERS:
+    if not given[ROBOT_IP] or not robot["controller"]:
         if needless:
             raise LaunchError(
                 f"expo-ft: {needless[0]}:= needs robot_ip:= and a robot whose driver is started "
-                f"here ({', '.join(_CONTROLLERS)}), not robot:={robot['name']}"
+                f"here (franka_ros2, crisp, servo), not robot:={robot['name']}"
             )
         return []
+    if not (robot["is_distributed"] or needless):
+        raise LaunchError(
+            f"expo-ft: robot:={robot['name']} with robot_ip:= needs controllers_yaml:=, since "
+            f"franka_bringup's controllers.yaml has no {robot['controller']} (or name one that it "
+            "has: controller:=; docs/ros2_control.md)"
+        )
     arguments = {
         "robot_type": "fr3",
         "robot_ip": given[ROBOT_IP],
         "load_gripper": "true",
-        "namespace": namespace,
+        "namespace": robot["namespace"],
         "joint_state_rate": "100",
     }
     if given["controllers_yaml"]:
         arguments["controllers_yaml"] = given["controllers_yaml"]
-    controller = given["controller"] or _CONTROLLERS[section]
-    manager = f"/{namespace}/controller_manager" if namespace else "/controller_manager"
+    controller = given["controller"] or robot["controller"]
+    words = (controller, "-c", robot["manager"], "--controller-manager-timeout", "60")
     return [
         Driver("franka_bringup", file="franka.launch.py", arguments=tuple(arguments.items())),
         Driver(
             "controller_manager",
             executable="spawner",
-            words=(controller, "-c", manager, "--controller-manager-timeout", "60"),
+            words=words if robot["activate"] else (*words, "--inactive"),
         ),
     ]
-
-
-def _cameras(robot: Mapping[str, Any], text: str) -> list[Driver]:
-    found = []
-    for part in filter(None, text.split(",")):
-        view, separator, serial = part.partition("=")
-        if not (separator and serial.strip().isalnum()):
-            raise LaunchError(f"expo-ft: cameras:={text}: {part!r} is not view=serial")
-        if view.strip() not in robot["views"]:
-            known = ", ".join(robot["views"])
-            raise LaunchError(f"expo-ft: cameras:={text}: no view {view.strip()!r} (has: {known})")
-        topic = robot["views"][view.strip()]
-        match = _REALSENSE.fullmatch(topic)
-        if match is None:
-            raise LaunchError(
-                f"expo-ft: cameras:={text}: view {view.strip()} is on {topic}, which is not "
-                "/<namespace>/<camera>/color/image_raw (write that in the robot's file)"
-            )
-        arguments = (
-            ("camera_namespace", match[1]),
-            ("camera_name", match[2]),
-            # Without the underscore launch takes it for a number.
-            ("serial_no", f"_{serial.strip()}"),
-            ("rgb_camera.color_profile", "640x480x30"),
-            ("enable_depth", "false"),
-        )
-        found.append(Driver("realsense2_camera", file="rs_launch.py", arguments=arguments))
-    return found
-
-
-def _spacenav(text: str) -> list[Driver]:
-    wanted = _is_true("spacenav_driver", text)
-    return [Driver("spacenav", executable="spacenav_node")] if wanted else []
-
-
-def _transforms(text: str) -> list[Driver]:
-    found = []
-    for part in filter(str.strip, text.split(";")):
-        words = part.split()
-        try:
-            numbers = [float(word) for word in words[:7]]
-        except ValueError:
-            numbers = []
-        if len(words) != 9 or len(numbers) != 7:
-            raise LaunchError(
-                f"expo-ft: static_transforms: {part.strip()!r} is not `x y z qx qy qz qw parent "
-                "child`"
-            )
-        names = ("--x", "--y", "--z", "--qx", "--qy", "--qz", "--qw", "--frame-id")
-        named = zip((*names, "--child-frame-id"), words, strict=True)
-        pairs = tuple(word for pair in named for word in pair)
-        found.append(Driver("tf2_ros", executable="static_transform_publisher", words=pairs))
-    return found
-
-
-def _is_true(name: str, text: str) -> bool:
-    if text not in ("true", "false"):
-        raise LaunchError(f"expo-ft: {name}:={text}: is neither true nor false")
-    return text == "true"

@@ -2,6 +2,7 @@
 """What `ros2 launch` has to know of a run, told by the interpreter that the run's nodes have.
 
     python -m expo_ft_ros.bringup.handover describe train
+    python -m expo_ft_ros.bringup.handover robot franka_ros2
     python -m expo_ft_ros.bringup.handover open train task:=cube_pick ...
 
 `ros2` runs in the Python of the ROS distribution, which need not have what our nodes need (torch)
@@ -24,7 +25,6 @@ from expo_ft_ros.experiment.arguments import describe
 from expo_ft_ros.experiment.environment import ros_environment
 from expo_ft_ros.experiment.run_folder import RunFinished
 from expo_ft_ros.robots import RobotConfig, load_robot
-from expo_ft_ros.robots.config import SECTIONS
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -34,6 +34,13 @@ def main(words: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if verb == "describe":
         _tell({"arguments": describe(GRAPH_COMMANDS[command].options)})
+        return 0
+    if verb == "robot":
+        try:
+            _tell({"robot": describe_robot(load_robot(command))})
+        except ConfigError as error:
+            _tell({"refused": f"robot:={command}: {' '.join(str(error).split())}"})
+            return 2
         return 0
     try:
         run, specs = GRAPH_COMMANDS[command].open(arguments)
@@ -67,8 +74,11 @@ def describe_robot(robot: RobotConfig) -> dict[str, Any]:
     controller = robot.controller
     return {
         "name": robot.name,
-        "section": SECTIONS.get(robot.adapter, ""),
         "namespace": controller.namespace if controller else "",
+        "manager": controller.manager if controller else "",
+        "controller": controller.controller if controller else "",
+        "activate": bool(controller and controller.activate),
+        "is_distributed": bool(controller and controller.is_distributed),
         "views": {view.name: view.topic for view in robot.views},
     }
 

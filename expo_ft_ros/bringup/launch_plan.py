@@ -32,8 +32,7 @@ class LaunchPlan:
         python: The interpreter that has what nodes need; launch's own need not.
         nodes: The graph: each process, and its parameters file.
         held_by: The program that holds the run's locks as long as this one lives.
-        robot: What drivers are started by: name, section of the robot's file, namespace of its
-            driver, topic of each view.
+        robot: What drivers are started by, see `handover.describe_robot`.
     """
 
     run: Path | None
@@ -83,6 +82,24 @@ def arguments_of(command: str) -> tuple[tuple[str, str, str], ...]:
     described = _answer(process)["arguments"]
     process.communicate()
     return tuple((name, default, text) for name, default, text in described)
+
+
+def robot_named(name: str) -> Mapping[str, Any]:
+    """A robot as `handover.describe_robot` gives it.
+
+    Args:
+        name: Of its file.
+
+    Raises:
+        LaunchError: where there is none.
+    """
+    process = _start("robot", name)
+    answer = _answer(process)
+    process.communicate()
+    if "refused" in answer:
+        raise LaunchError(f"expo-ft: {answer['refused']}")
+    found: dict[str, Any] = answer["robot"]
+    return found
 
 
 def open_plan(command: str, arguments: Sequence[str]) -> LaunchPlan:

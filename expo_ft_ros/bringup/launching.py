@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from expo_ft_ros.bringup import drivers
+from expo_ft_ros.bringup.driver import Driver
 from expo_ft_ros.bringup.launch_plan import (
     PACKAGE,
     LaunchError,
     LaunchPlan,
     arguments_of,
-    open_plan,
     program,
 )
 from expo_ft_ros.bringup.process import child_environment, ros_arguments
@@ -81,8 +81,6 @@ def _start(context: LaunchContext, *, command: str) -> list[Action]:
     if _is_typed(context.locals.current_launch_file_path):
         refuse_unknown(context.argv, [*known, *beside])
     beside[drivers.ROBOT_IP] = context.launch_configurations[drivers.ROBOT_IP]
-    robot = context.launch_configurations["robot"]
-    drivers.require_packages(drivers.packages_of(robot, beside), _is_installed)
     # What is left at its default counts as not given, as on our own command line.
     given = {
         name: context.launch_configurations[name]
@@ -93,15 +91,16 @@ def _start(context: LaunchContext, *, command: str) -> list[Action]:
     if pushed:
         # A PushRosNamespace of a launch file that includes this one.
         given["namespace"] = "/".join(filter(None, (pushed, given.get("namespace"))))
-    plan = open_plan(command, [f"{name}:={value}" for name, value in given.items()])
-    notes = [LogInfo(msg=note) for note in plan.notes]
+    robot = context.launch_configurations["robot"]
+    plan, found = drivers.open_beside(command, given, beside, robot, _is_installed)
     if plan.run is None:
+        notes = [LogInfo(msg=note) for note in plan.notes]
         return [*notes, Shutdown(reason="nothing to start")]
+    told = (*plan.notes, *drivers.notes_of(plan.robot, beside))
+    notes = [LogInfo(msg=note) for note in told]
     # Its locks live as long as launch does.
     context.extend_globals({"expo_ft_run": plan})
-    # Of a file under another name it isn't known before.
-    drivers.require_packages(drivers.packages_of(plan.robot["section"], beside), _is_installed)
-    others = [_driver(driver) for driver in drivers.drivers_of(plan.robot, beside)]
+    others = [_driver(driver) for driver in found]
     actions = [action for node in plan.nodes for action in _actions(plan, *node)]
     return [*notes, *others, *actions]
 
@@ -116,7 +115,7 @@ def _is_installed(package: str) -> bool:
     return True
 
 
-def _driver(driver: drivers.Driver) -> Action:
+def _driver(driver: Driver) -> Action:
     """A driver beside the graph; what its launch file sets stays with it."""
     from ament_index_python.packages import get_package_share_directory
     from launch.actions import GroupAction, IncludeLaunchDescription

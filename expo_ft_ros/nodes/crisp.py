@@ -3,7 +3,8 @@
 
 It takes `target_pose` (PoseStamped, reliable, depth 1; its frame_id isn't looked at, the pose is in
 the root of the URDF) from one publisher only, and cuts the error at 0.1 m and 0.5 rad; it has no
-time-out. `pose_broadcaster` tells `current_pose` in its parameter base_frame
+time-out. `pose_broadcaster` publishes `current_pose` in the root of the URDF, too: its parameter
+base_frame is only written on it. So the URDF's root must be frames.base, which nothing here can see
 (src/cartesian_controller.cpp, src/pose_broadcaster.cpp at 8093548).
 """
 

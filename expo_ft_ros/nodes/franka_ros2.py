@@ -11,7 +11,9 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from action_msgs.msg import GoalStatus
 from rclpy.action.client import ActionClient
+from rclpy.task import Future
 from std_srvs.srv import Trigger
 
 from expo_ft_ros.data.types import Proprio
@@ -19,6 +21,7 @@ from expo_ft_ros.recording.messages import BadMessage, nanoseconds
 from expo_ft_ros.robots.ros2_control import FRANKA_MSGS, FrankaRos2Config
 from expo_ft_ros.robots.watchdog import StateWatch
 from expo_ft_ros.ros.controller_adapter import ControllerAdapter
+from expo_ft_ros.ros.graph_node import ERROR
 from expo_ft_ros.ros.optional_interfaces import foreign_interface
 from expo_ft_ros.ros.process import main as run_nodes
 from expo_ft_ros.ros.robot_adapter import AdapterParameters
@@ -53,7 +56,7 @@ class FrankaRos2Adapter(ControllerAdapter[AdapterParameters]):
         self._recovery_client: ActionClient[Any, Any, Any] = ActionClient(
             self, self._recovery, config.recovery
         )
-        self._mode = _MOVE
+        self._mode: int | None = None
         self.service("robot/recover", self._on_recover)
 
     def _teardown(self) -> None:
@@ -74,38 +77,67 @@ class FrankaRos2Adapter(ControllerAdapter[AdapterParameters]):
         self.report_fault(fault_of(message))
         return super().read_state()
 
-    def hindered_by(self, state: Proprio) -> str:
+    def blocked_reason(self, state: Proprio) -> str:
         """See PoseAdapter; a fault isn't told here."""
         if self._mode != _MOVE and self._mode not in _STOPPED:
             return (
                 f"the robot's mode is {mode_in_words(self._mode)}: no controller moves it "
-                "(ros2 control switch_controllers --activate <controller>)"
+                f"({self._activation})"
             )
-        return super().hindered_by(state)
+        return super().blocked_reason(state)
 
     def _is_ready(self) -> bool:
         return super()._is_ready() and self._mode == _MOVE
 
     def _on_recover(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        if self._mode not in _STOPPED:
+        if not self._fault:
             response.message = f"there is nothing to recover from: {mode_in_words(self._mode)}"
         elif not self._recovery_client.server_is_ready():
             response.message = "no action server for it (recovery in the robot's file)"
         else:
-            self.when_done(
-                self._recovery_client.send_goal_async(self._recovery.Goal()), lambda _: None
-            )
+            asked = self._recovery_client.send_goal_async(self._recovery.Goal())
+            self.when_done(asked, self._recovery_answered)
             response.success = True
             response.message = (
                 "asked for. Where the hardware has been deactivated: ros2 control "
-                "set_hardware_component_state FrankaHardwareInterface active, then ros2 control "
-                "switch_controllers --activate <controller>"
+                f"set_hardware_component_state -c {self._manager} FrankaHardwareInterface active, "
+                f"then {self._activation}"
             )
         return response
 
+    def _recovery_answered(self, future: Future[Any]) -> None:
+        handle = future.result()
+        if handle is None or not handle.accepted:
+            self._recovery_failed("was refused")
+        else:
+            self.when_done(handle.get_result_async(), self._recovery_ended)
 
-def mode_in_words(mode: int) -> str:
-    """Of robot_mode."""
+    def _recovery_ended(self, future: Future[Any]) -> None:
+        answer = future.result()
+        if answer is None or answer.status != GoalStatus.STATUS_SUCCEEDED:
+            self._recovery_failed("was broken off")
+
+    def _recovery_failed(self, how: str) -> None:
+        words = (
+            f"recovery {how} by {self.controller(FrankaRos2Config).recovery} (see the driver's log "
+            "and Desk, then ask again)"
+        )
+        self._warn(words)
+        self.report(ERROR, f"fault: {self._fault}: {words}" if self._fault else words)
+
+    @property
+    def _manager(self) -> str:
+        return self.controller(FrankaRos2Config).manager
+
+    @property
+    def _activation(self) -> str:
+        return f"ros2 control switch_controllers -c {self._manager} --activate <controller>"
+
+
+def mode_in_words(mode: int | None) -> str:
+    """Of robot_mode; None where it has not been heard of yet."""
+    if mode is None:
+        return "not known yet"
     return _IN_WORDS.get(mode, f"unknown ({mode})")
 
 

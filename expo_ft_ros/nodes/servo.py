@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 from geometry_msgs.msg import TwistStamped
+from numpy.typing import NDArray
 from rclpy.client import Client
 from rclpy.task import Future
 
@@ -31,8 +32,13 @@ from expo_ft_ros.ros.robot_adapter import AdapterParameters
 
 _HALTS = (-1, 2, 5, 6)
 """Codes of moveit_msgs/ServoStatus with which servo moves no further: invalid, singularity,
-collision, joint bound. It leaves the last three by itself once it is commanded away, so they are
-told and are no faults."""
+collision, joint bound. It leaves singularity and joint bound by itself once it is commanded away;
+in a collision halt it scales every direction by 0. They are reported and are no faults."""
+
+_COLLISION = 5
+_COLLISION_REMEDY = (
+    "no command leads out of it: stop the graph, then move the obstacle, or the arm by hand"
+)
 
 _SWITCH_PERIOD, _SWITCH_HOLDS = 1.0, 3.0
 """Servo is switched to velocities so often, and counts as switched for so long after it has said
@@ -48,7 +54,7 @@ class ServoAdapter(ControllerAdapter[AdapterParameters]):
     def _setup(self) -> None:
         super()._setup()
         config = self.controller(ServoConfig)
-        self._position: np.ndarray[Any, np.dtype[np.float64]] | None = None
+        self._position: NDArray[np.float64] | None = None
         self._command_type = foreign_interface(MOVEIT_MSGS, "srv", "ServoCommandType")
         status = foreign_interface(MOVEIT_MSGS, "msg", "ServoStatus")
         self._status = self._newest(status, f"{config.node}/status")
@@ -66,14 +72,14 @@ class ServoAdapter(ControllerAdapter[AdapterParameters]):
         self._position = found[0].position if found else None
         return found
 
-    def hindered_by(self, state: Proprio) -> str:
+    def blocked_reason(self, state: Proprio) -> str:
         """See PoseAdapter."""
         if not self._has_switched:
             return (
                 f"{self._switch.srv_name}: moveit_servo has not been switched to velocities (is it "
                 "up, and is that its name?)"
             )
-        return super().hindered_by(state)
+        return super().blocked_reason(state)
 
     def send_target(self, target: Target) -> None:
         """See PoseAdapter; only its velocity counts, and towards a face of the workspace it
@@ -86,6 +92,14 @@ class ServoAdapter(ControllerAdapter[AdapterParameters]):
         else:
             brake = self.controller(ServoConfig).brake
             twist[:3] = brake_at_faces(twist[:3], self._position, self.robot.workspace, brake)
+        self._publish(twist)
+
+    def hold_blindly(self) -> None:
+        """See PoseAdapter: zeros, which stop servo sooner than its time-out does."""
+        if self._has_stood and self._has_switched and not self.is_silent:
+            self._publish(np.zeros(6))
+
+    def _publish(self, twist: NDArray[np.float64]) -> None:
         header = header_of(time.time_ns(), self.robot.frames.base)
         self._target_out.publish(TwistStamped(header=header, twist=twist_of(twist[:3], twist[3:])))
 
@@ -114,15 +128,16 @@ class ServoAdapter(ControllerAdapter[AdapterParameters]):
         if answer is not None and answer.success:
             self._switched_at = time.monotonic()
 
-    def remark(self) -> str:
+    def status_note(self) -> str:
         """See RobotAdapter: why servo moves no further."""
         try:
             status = self._status.read()
         except BadMessage:
-            return super().remark()  # Before its first word.
+            return super().status_note()  # Before its first word.
         if status.code in _HALTS:
-            return f"moveit_servo: {status.message or status.code}"
-        return super().remark()
+            remedy = f" ({_COLLISION_REMEDY})" if status.code == _COLLISION else ""
+            return f"moveit_servo: {status.message or status.code}{remedy}"
+        return super().status_note()
 
 
 def main() -> None:

@@ -52,6 +52,20 @@ class ControllerConfig(Config):
         pattern=r"^([A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*)?$",
         description="in which the launch files start the driver; empty: the root",
     )
+    controller: RosName = Field(
+        default="cartesian_impedance_controller",
+        description="that the launch files start; controller:= replaces it",
+    )
+    activate: bool = Field(
+        default=True,
+        description="the launch files activate it at once; false where it moves the arm by itself "
+        "when it is activated, so that a human does it",
+    )
+    is_distributed: bool = Field(
+        default=False,
+        description="franka_bringup's controllers.yaml has it; false: the launch files want "
+        "controllers_yaml:= or controller:=",
+    )
     target: RosName = Field(description="topic that the controller takes commands on")
     pose: RosName = Field(
         description="measured pose of the tool, geometry_msgs/PoseStamped in frames.base"
@@ -74,6 +88,11 @@ class ControllerConfig(Config):
     gripper: GripperActionConfig = Field(description="how the gripper is told")
 
     @property
+    def manager(self) -> str:
+        """Name of the driver's controller_manager."""
+        return f"/{self.namespace}/controller_manager" if self.namespace else "/controller_manager"
+
+    @property
     def packages(self) -> tuple[tuple[str, str], ...]:
         """Python packages that the adapter needs, each with where it is had from."""
         return (FRANKA_MSGS,) if self.gripper.kind == "franka" else (CONTROL_MSGS,)
@@ -90,8 +109,9 @@ class FrankaRos2Config(ControllerConfig):
         description="franka_msgs/FrankaRobotState of franka_robot_state_broadcaster"
     )
     recovery: RosName = Field(
-        default="/action_server/error_recovery",
-        description="action franka_msgs/ErrorRecovery, which robot/recover calls",
+        default="/fr3/action_server/error_recovery",
+        description="action franka_msgs/ErrorRecovery, which robot/recover calls; its server is in "
+        "the driver's namespace",
     )
 
     @property

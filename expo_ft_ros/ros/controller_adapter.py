@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 from geometry_msgs.msg import PoseStamped
+from numpy.typing import NDArray
 from rclpy.publisher import Publisher
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import JointState
@@ -43,7 +44,7 @@ _COUNT_PERIOD = 0.1
 """Who else is on the target's topic is looked up this often [s]."""
 
 _SHOWN = 5.0
-"""A complaint is on /diagnostics for so long [s]."""
+"""A warning is on /diagnostics for so long [s]."""
 
 
 class ControllerAdapter(PoseAdapter[P]):
@@ -68,14 +69,14 @@ class ControllerAdapter(PoseAdapter[P]):
         self._twists = TwistFromPoses(config.twist_window)
         self._twist, self._twist_ns = np.zeros(6), 0
         self._stillness, self._has_stood = Stillness(), False
-        self._crowd, self._counted_at = "", 0.0
-        self._complaint, self._complained_at = "", 0.0
+        self._publisher_conflict, self._no_listener, self._counted_at = "", "", 0.0
+        self._warning, self._warned_at = "", 0.0
         self._target_out: Publisher[Any] = self.create_publisher(
             self.TARGET_TYPE, config.target, TARGET_QOS
         )
         self._entities.append((self.destroy_publisher, self._target_out))
         width = self.robot.limits.gripper_max_width
-        self._gripper = ActionGripper(self, config.gripper, width, self._complain)
+        self._gripper = ActionGripper(self, config.gripper, width, self._warn)
 
     def _teardown(self) -> None:
         gripper = getattr(self, "_gripper", None)
@@ -137,7 +138,7 @@ class ControllerAdapter(PoseAdapter[P]):
         )
         return state, min(stamp_ns, nanoseconds(joints.header.stamp))
 
-    def hindered_by(self, state: Proprio) -> str:
+    def blocked_reason(self, state: Proprio) -> str:
         """See PoseAdapter."""
         if not self._has_stood:
             now = time.monotonic()
@@ -148,22 +149,30 @@ class ControllerAdapter(PoseAdapter[P]):
                     "another program, or a controller with a motion of its own: "
                     "docs/ros2_control.md)"
                 )
-        return self._who_else()
+        self._look_who_else()
+        return self._publisher_conflict or self._no_listener
 
-    def _who_else(self) -> str:
-        """What is wrong with the target's topic: nobody listens, or somebody else speaks."""
+    @property
+    def is_silent(self) -> bool:
+        """See PoseAdapter."""
+        return bool(self._publisher_conflict)
+
+    def _look_who_else(self) -> None:
+        """Looks now and then what is wrong with the target's topic: others publish, or nobody
+        listens."""
         now = time.monotonic()
-        if now - self._counted_at >= _COUNT_PERIOD:
-            self._counted_at = now
-            topic = self._target_out.topic_name
-            others = self.count_publishers(topic) - 1
-            if others > 0:
-                self._crowd = f"{topic}: {others} other(s) publish targets (stop them)"
-            elif self._target_out.get_subscription_count() == 0:
-                self._crowd = f"{topic}: nobody listens (is the controller loaded and active?)"
-            else:
-                self._crowd = ""
-        return self._crowd
+        if now - self._counted_at < _COUNT_PERIOD:
+            return
+        self._counted_at = now
+        topic = self._target_out.topic_name
+        others = self.count_publishers(topic) - 1
+        listeners = self._target_out.get_subscription_count()
+        self._publisher_conflict = (
+            f"{topic}: {others} other(s) publish targets (stop them)" if others > 0 else ""
+        )
+        self._no_listener = (
+            "" if listeners else f"{topic}: nobody listens (is the controller loaded and active?)"
+        )
 
     # -- commands -------------------------------------------------------------------------------
     def send_target(self, target: Target) -> None:
@@ -177,12 +186,24 @@ class ControllerAdapter(PoseAdapter[P]):
         """See PoseAdapter."""
         self._gripper.give(goal)
 
-    def remark(self) -> str:
-        """See RobotAdapter: what the gripper complained of in the last seconds."""
-        return self._complaint if time.monotonic() - self._complained_at < _SHOWN else ""
+    def stop_gripper(self) -> None:
+        """See PoseAdapter: what has not begun doesn't begin; a running goal is finished."""
+        self._gripper.forget()
 
-    def _complain(self, words: str) -> None:
-        self._complaint, self._complained_at = words, time.monotonic()
+    def due_command(self) -> NDArray[np.float64]:
+        """See RobotAdapter. All zeros are a stop (an emergency stop has no others): no goal that
+        waits for the gripper begins after it."""
+        command = super().due_command()
+        if not command.any():
+            self._gripper.forget()
+        return command
+
+    def status_note(self) -> str:
+        """See RobotAdapter: the warning of the last seconds."""
+        return self._warning if time.monotonic() - self._warned_at < _SHOWN else ""
+
+    def _warn(self, words: str) -> None:
+        self._warning, self._warned_at = words, time.monotonic()
         self.get_logger().error(words)
 
     def _newest(self, type_: type[Any], topic: str) -> NewestMessage[Any]:

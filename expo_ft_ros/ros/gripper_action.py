@@ -7,9 +7,12 @@ franka_gripper runs each goal in a thread of its own and stops the hand where a 
 
 from __future__ import annotations
 
+import functools
+import time
 from collections.abc import Callable
 from typing import Any
 
+from action_msgs.srv import CancelGoal
 from rclpy.action.client import ActionClient
 from rclpy.task import Future
 
@@ -22,6 +25,9 @@ AnyNode = GraphNode[Any]
 Request = tuple[ActionClient[Any, Any, Any], Any]
 """Whom to ask, and the goal."""
 
+ANSWER_TIME = 3.0
+"""A server that takes longer to accept a goal, or to end a cancelled one, has lost it [s]."""
+
 
 class ActionGripper:
     """Sends a goal when it is given, once; nothing here blocks."""
@@ -31,7 +37,7 @@ class ActionGripper:
         node: AnyNode,
         config: GripperActionConfig,
         max_width: float,
-        complain: Callable[[str], None],
+        warn: Callable[[str], None],
     ) -> None:
         """Makes the clients.
 
@@ -39,17 +45,17 @@ class ActionGripper:
             node: Whose they are.
             config: Kind and name.
             max_width: Opening between the fingertips when open [m].
-            complain: Called with what went wrong.
+            warn: Called with what went wrong.
 
         Raises:
             ConfigError: where the action's package isn't installed.
         """
-        self._node, self._config, self._complain = node, config, complain
+        self._node, self._config, self._warn = node, config, warn
         make = _franka if config.kind == "franka" else _command
         self._requests: dict[GripperGoal, Request] = make(node, config, max_width)
         self._wanted: GripperGoal | None = None
-        self._asking = False
-        self._running: Any = None
+        self._newest = 0
+        self._abandon()
 
     @property
     def is_ready(self) -> bool:
@@ -58,49 +64,96 @@ class ActionGripper:
 
     def give(self, goal: GripperGoal) -> None:
         """Replaces the goal before by this one. One that can't be sent now is forgotten: a gripper
-        that moves late surprises."""
+        that moves late surprises. So is one before that its server doesn't answer for."""
         if not self._requests[goal][0].server_is_ready():
-            self._complain(
+            self._abandon()
+            self._warn(
                 f"gripper: {self._config.name}: no action server, so it doesn't {goal.value}"
             )
             return
+        waited = 0.0 if self._waits_since is None else time.monotonic() - self._waits_since
+        if waited > ANSWER_TIME:
+            self._abandon()
+            self._warn(
+                f"gripper: {self._config.name} has not answered for {waited:.1f} s: the goal "
+                "before is forgotten (is its driver well?)"
+            )
         self._wanted = goal
         if self._running is not None:
-            self._node.when_done(self._running.cancel_goal_async(), lambda _: None)
+            self._cancel()
         elif not self._asking:
             self._ask()
+
+    def forget(self) -> None:
+        """What has not begun doesn't begin any more: neither the goal that waits for the one before
+        to be cancelled, nor one that the server has yet to accept. One that runs is finished."""
+        self._wanted = None
+        self._drops_answer = self._asking
 
     def close(self) -> None:
         """Frees the clients."""
         for client in {id(client): client for client, _ in self._requests.values()}.values():
             client.destroy()
 
+    def _abandon(self) -> None:
+        """Waits for nothing any more; what still comes is of an older request."""
+        self._newest += 1
+        self._wanted = None
+        self._running: Any = None
+        self._asking, self._drops_answer = False, False
+        self._waits_since: float | None = None
+
     def _ask(self) -> None:
         goal, self._wanted = self._wanted, None
         if goal is None:
             return
         client, request = self._requests[goal]
-        self._asking = True
-        self._node.when_done(client.send_goal_async(request), self._answered)
+        self._newest += 1
+        self._asking, self._drops_answer = True, False
+        self._waits_since = time.monotonic()
+        answered = functools.partial(self._answered, self._newest)
+        self._node.when_done(client.send_goal_async(request), answered)
 
-    def _answered(self, future: Future[Any]) -> None:
-        self._asking = False
+    def _answered(self, number: int, future: Future[Any]) -> None:
         handle = future.result()
+        if number != self._newest:
+            if handle is not None and handle.accepted:  # Late, and forgotten meanwhile.
+                self._node.when_done(handle.cancel_goal_async(), lambda _: None)
+            return
+        self._asking, self._waits_since = False, None
         if handle is None or not handle.accepted:
-            self._complain(f"gripper: {self._config.name} refused a goal")
+            self._warn(f"gripper: {self._config.name} refused a goal")
             self._ask()
             return
         self._running = handle
-        if self._wanted is not None:
-            self._node.when_done(handle.cancel_goal_async(), lambda _: None)
-        self._node.when_done(handle.get_result_async(), self._finished)
+        if self._wanted is not None or self._drops_answer:
+            self._cancel()
+        finished = functools.partial(self._finished, number)
+        self._node.when_done(handle.get_result_async(), finished)
 
-    def _finished(self, future: Future[Any]) -> None:
-        self._running = None
+    def _cancel(self) -> None:
+        if self._waits_since is None:
+            self._waits_since = time.monotonic()
+        cancelled = functools.partial(self._cancelled, self._newest)
+        self._node.when_done(self._running.cancel_goal_async(), cancelled)
+
+    def _cancelled(self, number: int, future: Future[Any]) -> None:
+        """A server that was started anew doesn't know the goal, which never ends then."""
         answer = future.result()
-        error = getattr(getattr(answer, "result", None), "error", "")
-        if error and self._wanted is None:
-            self._complain(f"gripper: {self._config.name}: {error}")
+        unknown = getattr(answer, "return_code", 0) == CancelGoal.Response.ERROR_UNKNOWN_GOAL_ID
+        if number == self._newest and unknown:
+            self._running, self._waits_since = None, None
+            self._newest += 1
+            self._ask()
+
+    def _finished(self, number: int, future: Future[Any]) -> None:
+        if number != self._newest:
+            return
+        cancelled = self._waits_since is not None
+        self._running, self._waits_since = None, None
+        error = getattr(getattr(future.result(), "result", None), "error", "")
+        if error and not cancelled:
+            self._warn(f"gripper: {self._config.name}: {error}")
         self._ask()
 
 

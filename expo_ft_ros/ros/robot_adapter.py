@@ -118,11 +118,11 @@ class RobotAdapter(GraphNode[P]):
             self._command[:] = 0.0
             self.report(WARN, "no command: the arm stands")
         else:
-            remark = self.remark()
-            self.report(WARN if remark else OK, remark or "ready")
+            note = self.status_note()
+            self.report(WARN if note else OK, note or "ready")
         return self._command.copy()
 
-    def remark(self) -> str:
+    def status_note(self) -> str:
         """What the operator should know while the arm follows commands; "" for nothing."""
         return ""
 
@@ -153,10 +153,22 @@ class RobotAdapter(GraphNode[P]):
         """A command was taken; for an adapter whose time waits for it."""
 
     def _is_news(self, kind: str, header: Header, *, still: bool) -> bool:
-        """An older command than the newest came late, but for a zero, which always holds."""
+        """Whether a command counts: one that is older than the newest came late, but for a zero,
+        which always holds.
+
+        Raises:
+            BadMessage: for a motion older than `following.command_timeout`, whose sender may be
+                gone: as after a stall, in which it waited.
+        """
         stamp, before, now = nanoseconds(header.stamp), self._stamps.get(kind, 0), time.time_ns()
         reject_future_stamp(stamp, now)
         stamp = min(stamp, now)
+        age, most = 1e-9 * (now - stamp), self.robot.following.command_timeout
+        if age > most and not still:
+            raise BadMessage(
+                f"stamped {age:.2f} s ago, wants at most {most:g} s (its sender or this node is "
+                "late, or the sender's clock is behind this machine's: synchronise them)"
+            )
         if before > now:
             before = 0  # The clock was set back.
         self._stamps[kind] = max(before, stamp)
@@ -215,8 +227,9 @@ class PoseAdapter(RobotAdapter[P]):
     """For a controller that follows a tool pose and a gripper that opens and closes.
 
     Each cycle, `state_rate` times a second: reads the state, tells it, and sends the next target.
-    A subclass fills `read_state`, `send_target` and `send_gripper`. While the robot must stand, and
-    while its state isn't known, the same target is sent again each cycle, without a velocity.
+    A subclass fills `read_state`, `send_target` and `send_gripper`. While the robot must stand the
+    same target is sent again each cycle, without a velocity. While its state isn't known no target
+    is sent (`hold_blindly`), and the next one begins where the arm is then.
     """
 
     URGENT = TICK_PRIORITY
@@ -228,7 +241,7 @@ class PoseAdapter(RobotAdapter[P]):
         self._state_watch = StateWatch(self.robot.following.state_timeout)
         self._told_ns = 0
         self._grips = GripperGoals(self.robot.limits.gripper_velocity)
-        self._stands = True
+        self._stands, self._lost = True, True
         self._cycle_at = time.monotonic()
         self.wall_timer(1.0 / self.robot.state_rate, self._cycle)
 
@@ -249,7 +262,7 @@ class PoseAdapter(RobotAdapter[P]):
         """Gives the gripper a goal, which replaces the one before. Must not block."""
         raise NotImplementedError
 
-    def hindered_by(self, state: Proprio) -> str:
+    def blocked_reason(self, state: Proprio) -> str:
         """Why the controller can't follow now; "" while it can. Must not block.
 
         The arm then stands, and the target stays where the arm is.
@@ -259,6 +272,20 @@ class PoseAdapter(RobotAdapter[P]):
         """
         return ""
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether no target is to be sent now, not even one that stands: where another program
+        sends targets, ours would fight with them."""
+        return False
+
+    def hold_blindly(self) -> None:
+        """Called each cycle in which the robot's state isn't known. Must not block.
+
+        Nothing by default: a controller that follows poses keeps the last, and an old one sent
+        again would pull at an arm that has been guided meanwhile. One that goes on with a velocity
+        is to be told to stop.
+        """
+
     def stop_gripper(self) -> None:
         """Stops a gripper that is on its way, as the robot begins to stand. Must not block.
 
@@ -266,15 +293,18 @@ class PoseAdapter(RobotAdapter[P]):
         """
 
     def stand(self) -> None:
-        """See RobotAdapter: the last target once more, without a velocity."""
-        if self._follower is None:
-            return
+        """See RobotAdapter: the last target once more, without a velocity; none where the state
+        isn't known."""
         if not self._stands:
             self._stands = True
             self._grips.update(0.0)
             self.stop_gripper()
-        self._follower.freeze()
-        self.send_target(self._follower.target)
+        if self._follower is not None:
+            self._follower.freeze()
+        if self._lost:
+            self.hold_blindly()
+        elif self._follower is not None and not self.is_silent:
+            self.send_target(self._follower.target)
 
     def _cycle(self) -> None:
         now, before = time.monotonic(), self._cycle_at
@@ -283,13 +313,17 @@ class PoseAdapter(RobotAdapter[P]):
             state = self._measured(now)
         except BadMessage as error:
             self.report(ERROR, str(error))
+            self._lost = True
             self.stand()
             return
         if self._follower is None:
             self._follower = TwistFollower(self.robot, state.position, state.quaternion)
-        hindrance = self.hindered_by(state)
-        if hindrance:
-            self.report(ERROR, hindrance)
+        elif self._lost:
+            self._follower.reset(state.position, state.quaternion)
+        self._lost = False
+        reason = self.blocked_reason(state)
+        if reason:
+            self.report(ERROR, reason)
             self._follower.reset(state.position, state.quaternion)
             self.stand()
             return

@@ -6,7 +6,13 @@ from __future__ import annotations
 import pytest
 
 from expo_ft_ros.bringup import drivers
-from expo_ft_ros.bringup.drivers import drivers_of, packages_of, require_packages
+from expo_ft_ros.bringup.drivers import (
+    drivers_of,
+    notes_of,
+    open_beside,
+    packages_of,
+    require_packages,
+)
 from expo_ft_ros.bringup.handover import describe_robot
 from expo_ft_ros.bringup.launch_plan import LaunchError
 from expo_ft_ros.robots import load_robot
@@ -14,37 +20,75 @@ from expo_ft_ros.robots import load_robot
 NOTHING = {drivers.ROBOT_IP: "", **{name: default for name, default, _ in drivers.ARGUMENTS}}
 
 
+def described(robot):
+    return describe_robot(load_robot(robot))
+
+
 def asked(robot="franka_ros2", **given):
-    return drivers_of(describe_robot(load_robot(robot)), {**NOTHING, **given})
+    return drivers_of(described(robot), {**NOTHING, **given})
 
 
 def test_without_arguments_nothing_is_started():
     assert asked() == []
-    assert packages_of("franka_ros2", NOTHING) == ()
+    assert packages_of(described("franka_ros2"), NOTHING) == ()
 
 
 @pytest.mark.parametrize(
-    ("robot", "controller"),
+    ("robot", "controller", "file"),
     [
-        ("franka_ros2", "cartesian_impedance_example_controller"),
-        ("crisp", "cartesian_impedance_controller"),
-        ("servo", "fr3_arm_controller"),
+        ("franka_ros2", "cartesian_impedance_example_controller", ""),
+        ("crisp", "cartesian_impedance_controller", "mine.yaml"),
+        ("servo", "fr3_arm_controller", "mine.yaml"),
     ],
 )
-def test_an_address_starts_the_arm_s_driver_in_its_namespace(robot, controller):
-    driver, spawner = asked(robot, robot_ip="172.16.0.2")
+def test_an_address_starts_the_arm_s_driver_in_its_namespace(robot, controller, file):
+    driver, spawner = asked(robot, robot_ip="172.16.0.2", controllers_yaml=file)
     assert (driver.package, driver.file) == ("franka_bringup", "franka.launch.py")
     arguments = dict(driver.arguments)
     assert arguments["robot_ip"] == "172.16.0.2"
     assert arguments["load_gripper"] == "true"
     assert arguments["namespace"] == "fr3"
-    assert "controllers_yaml" not in arguments
+    assert arguments.get("controllers_yaml", "") == file
     assert spawner.words[:3] == (controller, "-c", "/fr3/controller_manager")
+
+
+def test_a_controller_that_moves_the_arm_by_itself_is_activated_by_a_human():
+    given = {**NOTHING, "robot_ip": "172.16.0.2"}
+    _, spawner = drivers_of(described("franka_ros2"), given)
+    assert "--inactive" in spawner.words
+    (note,) = notes_of(described("franka_ros2"), given)
+    assert note.endswith(
+        "ros2 control switch_controllers -c /fr3/controller_manager --activate "
+        "cartesian_impedance_example_controller"
+    )
+    _, spawner = drivers_of(described("crisp"), {**given, "controllers_yaml": "mine.yaml"})
+    assert "--inactive" not in spawner.words
+    assert notes_of(described("crisp"), given) == []
+    assert notes_of(described("franka_ros2"), NOTHING) == []
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"cameras": "top=1"}, "no view 'top'"),
+        ({"static_transforms": "1 2"}, "is not `x y z"),
+        ({"controller": "x"}, "controller:= needs robot_ip:="),
+        ({"spacenav_driver": "true"}, "spacenav is not installed"),
+    ],
+)
+def test_what_is_refused_leaves_no_folder(tmp_path, monkeypatch, given, says):
+    monkeypatch.setenv("EXPO_FT_RUNS", str(tmp_path / "runs"))
+    with pytest.raises(LaunchError, match=says):
+        open_beside(
+            "collect", {}, {**NOTHING, **given}, "sim", lambda package: package != "spacenav"
+        )
+    assert not (tmp_path / "runs").exists()
 
 
 def test_an_arm_that_its_adapter_reaches_by_itself_has_no_driver():
     assert asked("franka_fci", robot_ip="172.16.0.2") == []
-    assert packages_of("fci", {**NOTHING, "robot_ip": "172.16.0.2"}) == ()
+    assert packages_of(described("franka_fci"), {**NOTHING, "robot_ip": "172.16.0.2"}) == ()
 
 
 def test_controllers_and_their_file_may_be_others():
@@ -78,9 +122,14 @@ def test_space_mouse_and_mounts():
         ("franka_ros2", {"controller": "x"}, "controller:= needs robot_ip:="),
         ("franka_ros2", {"cameras": "top=1"}, "no view 'top' (has: side, wrist)"),
         ("franka_ros2", {"cameras": "side"}, "'side' is not view=serial"),
+        ("franka_ros2", {"cameras": "side=1,wrist=1"}, "1 is named twice"),
+        ("franka_ros2", {"cameras": "side=1,side=2"}, "side is named twice"),
+        ("crisp", {"robot_ip": "a"}, "needs controllers_yaml:="),
+        ("servo", {"robot_ip": "a"}, "has no fr3_arm_controller"),
         ("external", {"cameras": "side=1"}, "side_camera/color/image_raw, which is not"),
         ("sim", {"spacenav_driver": "yes"}, "is neither true nor false"),
         ("sim", {"static_transforms": "1 2 3 a b"}, "is not `x y z"),
+        ("sim", {"static_transforms": "nan 0 0 0 0 0 1 a b"}, "is not `x y z"),
     ],
 )
 def test_what_cannot_be_started_is_refused_in_a_line(robot, given, says):
@@ -99,7 +148,7 @@ def test_a_missing_package_names_where_it_is(monkeypatch):
         "spacenav_driver": "true",
         "static_transforms": "x",
     }
-    needed = packages_of("servo", everything)
+    needed = packages_of(described("servo"), everything)
     assert needed == (
         "franka_bringup",
         "controller_manager",

@@ -184,9 +184,9 @@ def test_one_argument_starts_the_arm_s_driver_and_others_what_is_beside_it(
     names = {camera["camera_name"]: camera for camera in packages.started("realsense2_camera")}
     assert set(names) == {"side_camera", "wrist_camera"}
     assert names["wrist_camera"]["serial_no"] == "_22"
-    assert "cartesian_impedance_example_controller -c /fr3/controller_manager" in str(
-        packages.started("controller_manager")
-    )
+    (spawner,) = packages.started("controller_manager")
+    assert "cartesian_impedance_example_controller -c /fr3/controller_manager" in spawner
+    assert "--inactive" in spawner
     assert "--child-frame-id side_camera_link" in str(packages.started("tf2_ros"))
     assert (run / "logs" / "robot.log").is_file(), "the adapter is one of the graph's nodes"
 

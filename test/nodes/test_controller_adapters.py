@@ -16,11 +16,14 @@ from expo_ft_ros.recording.episode_store import load_episodes
 from expo_ft_ros.recording.messages import nanoseconds, twist_array
 from support.controllers import KINDS, Controlled
 from support.demonstrating import begin, collect, demonstrate, push
+from support.domains import own_domain
 from support.foreign_interfaces import environment_with, foreign_interfaces
+from support.nodes import Graph
 from support.processes import is_alive, processes_naming
 
 pytestmark = [
     pytest.mark.timeout(400),  # The interfaces may have to be generated.
+    pytest.mark.process,
     pytest.mark.realtime,
     pytest.mark.slow,
 ]
@@ -29,23 +32,42 @@ WITHIN = 0.25
 LATE = 0.1
 """What a busy machine may be late by [s]; what is sent is measured by its own stamps."""
 
-POSES = [kind for kind in KINDS if kind != "servo"]
+each_kind = pytest.mark.parametrize("running", KINDS, indirect=True)
 
 
-@pytest.fixture(autouse=True)
-def _foreign(monkeypatch):
-    for name, value in environment_with(foreign_interfaces()).items():
-        monkeypatch.setenv(name, value)
+def on(*kinds):
+    """Kinds that differ in what the test is about."""
+    return pytest.mark.parametrize("running", kinds, indirect=True)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_it_moves_as_commanded_in_the_words_of_its_controller(graph, kind):
-    it = Controlled(graph, kind)
-    it.take_command()
+@pytest.fixture(scope="module", autouse=True)
+def _foreign():
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment_with(foreign_interfaces()).items():
+            patch.setenv(name, value)
+        yield
+
+
+@pytest.fixture(scope="module")
+def running(request, tmp_path_factory, _foreign):
+    """An adapter of that kind that follows commands; tests leave it so, and use it one by one."""
+    with own_domain() as domain:
+        graph = Graph(tmp_path_factory.mktemp(request.param), domain)
+        try:
+            it = Controlled(graph, request.param)
+            it.take_command()
+            yield it
+        finally:
+            graph.close()
+
+
+@each_kind
+def test_it_moves_as_commanded_in_the_words_of_its_controller(running):
+    it = running
     assert [fault.data for fault in it.faults] == [""]
     start = it.x
     it.targets.clear()
-    it.drive(lambda: it.x > start + 0.08, "its motion", x=0.08)
+    it.drive(lambda: it.x > start + 0.04, "its motion", x=0.08)
     # As measured, though no driver tells it.
     it.twists.clear()
     it.drive(lambda: len(it.twists) > 20, "its velocity", x=0.08)
@@ -66,8 +88,208 @@ def test_it_moves_as_commanded_in_the_words_of_its_controller(graph, kind):
     assert it.heard.get("foreign", 0) == it.heard.get("early", 0) == 0, it.heard
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["kill", "stop"])
-@pytest.mark.parametrize("kind", KINDS)
+@on("franka_ros2", "servo")
+def test_the_gripper_gets_each_goal_once(running):
+    it = running
+    it.health.clear()
+    before = len(it.heard["goals"])
+    it.drive(lambda: it.joints[-1].position[7] < 0.001, "the closed hand", grip=-0.12)
+    for grip in (-0.12, -0.05, -0.12, 0.02, -0.05):  # Noise below the threshold, and held.
+        it.command(grip=grip)
+        it.probe.spin(0.1)
+    it.drive(lambda: it.joints[-1].position[7] > 0.039, "the open hand", grip=0.12)
+    goals, stalls = it.heard["goals"][before:], it.stalls()
+    assert goals[0]["width"] == 0.0
+    assert goals[-1]["width"] == pytest.approx(0.08)
+    # A stall of this machine rearms it as well.
+    assert sum(goal["width"] == 0.0 for goal in goals) <= 2 + stalls, "rearmed once at most"
+    assert sum(goal["width"] > 0 for goal in goals) <= 1 + stalls
+    if it.kind != "servo":
+        assert {goal["kind"] for goal in goals} == {"Grasp_Goal", "Move_Goal"}
+
+
+@on("crisp", "servo")
+def test_a_goal_that_is_replaced_is_cancelled_first(running):
+    it = running
+    it.health.clear()
+    before, cancelled = len(it.heard["goals"]), it.heard["cancelled"]
+    it.drive(lambda: it.joints[-1].position[7] < 0.035, "a closing hand", grip=-0.12)
+    it.drive(lambda: it.joints[-1].position[7] > 0.039, "the open hand", grip=0.12)
+    it.probe.spin(1.0)
+    assert 1 <= it.heard["cancelled"] - cancelled <= 1 + it.stalls(), it.heard
+    assert not any(goal["busy"] for goal in it.heard["goals"][before:])
+
+
+@on("crisp")
+def test_a_hand_that_closes_does_not_open_after_a_stop(running):
+    """The goal to open waits for the other's end while the emergency stop's zeros come."""
+    it = running
+    it.do("cancel_slowly")
+    it.drive(lambda: it.joints[-1].position[7] < 0.035, "a closing hand", grip=-0.12)
+    cancelled = it.heard["cancelled"]
+    for _ in range(2):
+        it.command(grip=0.12)
+        it.probe.spin(0.1)
+    it.drive(lambda: it.heard["cancelled"] > cancelled, "the closing's end")
+    it.probe.spin(0.5)
+    assert it.heard["goals"][-1]["width"] == 0.0
+    assert it.joints[-1].position[7] < 0.036
+    it.do("cancel_quickly")
+    it.drive(lambda: it.joints[-1].position[7] > 0.039, "the open hand", grip=0.12)
+
+
+@on("crisp")
+def test_a_pose_in_another_frame_is_refused_by_name(running):
+    it = running
+    it.move()
+    it.do("frame world")
+    words = f"frame_id 'world', but the robot's base frame is '{it.robot.frames.base}'"
+    it.drive(lambda: it.told(words), "its word", x=0.08)
+    it.probe.spin(0.5)
+    seen, stands = len(it.poses), it.x
+    it.insist()
+    assert len(it.poses) == seen
+    assert it.x == pytest.approx(stands, abs=1e-4)
+    it.do(f"frame {it.robot.frames.base}")
+    it.move()
+
+
+@on("crisp", "servo")
+def test_a_driver_that_falls_silent_stops_the_arm_which_goes_on_from_where_it_is_left(running):
+    it = running
+    it.move()
+    it.health.clear()
+    it.do("silent")
+    it.drive(lambda: it.told("the robot's newest state hasn't changed"), "its word", x=0.08)
+    stands = it.rest()
+    it.targets.clear()
+    it.insist()
+    assert it.x == pytest.approx(stands, abs=1e-4)
+    if it.kind == "servo":
+        assert it.targets
+        assert not any(twist_array(m.twist).any() for m in it.targets)
+    else:
+        assert not it.targets, "an old target would pull at an arm that is guided meanwhile"
+    it.do(f"guide {stands + 0.1}")
+    it.probe.until(lambda: it.x == pytest.approx(stands + 0.1, abs=1e-4), "the hand's motion")
+    it.do("speak")
+    it.probe.spin(0.5)
+    assert it.x == pytest.approx(stands + 0.1, abs=1e-3)
+    it.do(f"guide {stands}")
+    it.probe.spin(0.3)
+    it.move()
+
+
+@on("crisp")
+def test_a_second_publisher_of_targets_stops_it(running):
+    it = running
+    it.move()
+    it.health.clear()
+    other = it.probe.node.create_publisher(PoseStamped, it.robot.controller.target, 1)
+    it.drive(lambda: it.told("other(s) publish targets"), "its word", x=0.08)
+    stands = it.rest()
+    it.targets.clear()
+    it.insist()
+    assert not it.targets, "ours would fight with theirs"
+    assert it.x == pytest.approx(stands, abs=1e-4)
+    it.probe.node.destroy_publisher(other)
+    it.move()
+
+
+@pytest.mark.parametrize(
+    ("word", "fault", "mode"),
+    [
+        ("reflex", "reflex: cartesian_reflex", "reflex"),
+        ("user_stop", "user stop", "user stop"),
+        ("error", "move: cartesian_reflex", "move"),
+    ],
+)
+@on("franka_ros2")
+def test_franka_s_own_stop_is_a_fault_until_it_has_recovered(running, word, fault, mode):
+    it = running
+    answer = it.probe.call("robot/recover")
+    assert not answer.success
+    assert answer.message == "there is nothing to recover from: move"
+    it.move()
+    it.faults.clear()
+    recoveries = it.heard["recoveries"]
+    it.do(word)
+    it.drive(lambda: it.faults, "the fault", x=0.08)
+    assert [m.data for m in it.faults] == [fault]
+    stands = it.rest()
+    it.insist()
+    assert it.x == pytest.approx(stands, abs=1e-4)
+    answer = it.probe.call("robot/recover")
+    assert answer.success, answer.message
+    assert "switch_controllers -c /fr3/controller_manager --activate" in answer.message
+    it.probe.until(lambda: len(it.faults) > 1, "its end")
+    assert it.faults[-1].data == ""
+    assert it.heard["recoveries"] == recoveries + 1
+    it.hears("the robot's mode is idle: no controller moves it")
+    it.do("go")
+    it.tools.clear()
+    it.probe.until(lambda: it.tools, "the tool")
+    it.move()
+    speeds = np.diff([m.pose.position.x for m in it.tools])
+    assert np.abs(speeds).max() < 0.02, "it jumps where the controller begins anew"
+
+
+@on("franka_ros2")
+def test_a_recovery_that_fails_is_reported(running):
+    it = running
+    it.do("reflex")
+    it.drive(lambda: it.faults[-1].data, "the fault")
+    for word, how in (("reject", "recovery was refused"), ("abort", "recovery was broken off")):
+        it.do(word)
+        it.probe.call("robot/recover")
+        it.probe.until(lambda how=how: it.told(how), how)
+    it.do("recoverable")
+    it.probe.call("robot/recover")
+    it.probe.until(lambda: not it.faults[-1].data, "its end")
+    it.do("go")
+    it.move()
+
+
+@on("servo")
+def test_a_joint_bound_is_left_by_commanding_away_and_is_no_fault(running):
+    it = running
+    it.command()
+    it.rest()
+    it.do("bound")
+    it.drive(lambda: it.told("moveit_servo: code 6"), "its word", x=0.01)
+    stands = it.rest()
+    it.insist()
+    assert it.x == pytest.approx(stands, abs=1e-4)
+    it.drive(lambda: it.x < stands - 0.02, "the way back", x=-0.08)
+    assert not any(m.data for m in it.faults)
+
+
+@on("servo")
+def test_a_collision_halt_is_not_left_by_commands_and_says_what_does(running):
+    it = running
+    it.do("collision")
+    it.drive(lambda: it.told("move the obstacle, or the arm by hand"), "its word", x=0.01)
+    stands = it.rest()
+    it.insist(-0.08)
+    assert it.x == pytest.approx(stands, abs=1e-4)
+    it.do("free")
+    it.move()
+
+
+@on("servo")
+def test_servo_slows_down_before_the_workspace_ends(running):
+    it = running
+    edge = it.robot.workspace.high[0]
+    it.drive(lambda: it.x > edge - 0.01, "its motion", x=0.1)
+    for _ in range(10):
+        it.command(0.1)
+        it.probe.spin(0.1)
+    assert edge - 0.01 < it.x <= edge + 0.002
+    assert twist_array(it.targets[-1].twist)[0] < 0.02
+
+
+# -- what ends one of the processes ------------------------------------------------------------
+@pytest.mark.parametrize(("kind", "number"), [("crisp", signal.SIGKILL), ("servo", signal.SIGSTOP)])
 def test_without_commands_it_stands_within_250_ms(graph, kind, number):
     it = Controlled(graph, kind)
     commander = it.start_commander()
@@ -75,8 +297,9 @@ def test_without_commands_it_stands_within_250_ms(graph, kind, number):
     commander.send(number)
     it.probe.spin(1.0)
     try:
-        assert 1e-9 * (it.moves_last() - since) < WITHIN + LATE
-        assert nanoseconds(it.targets[-1].header.stamp) > it.moves_last(), "it goes on to say so"
+        last = it.moves_last()
+        assert 1e-9 * (last - since) < WITHIN + LATE + it.largest_gap(since)
+        assert nanoseconds(it.targets[-1].header.stamp) > last, "it goes on to say so"
         stands = it.x
         it.probe.spin(0.5)
         assert it.x == pytest.approx(stands, abs=1e-4)
@@ -85,7 +308,7 @@ def test_without_commands_it_stands_within_250_ms(graph, kind, number):
         commander.send(signal.SIGCONT)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["crisp", "servo"])
 def test_a_killed_adapter_leaves_an_arm_that_stands(graph, kind):
     """A pose controller goes to its last target, which is close ahead; servo stops by itself."""
     it = Controlled(graph, kind)
@@ -101,176 +324,41 @@ def test_a_killed_adapter_leaves_an_arm_that_stands(graph, kind):
     assert it.x == pytest.approx(stands, abs=1e-4)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_an_adapter_that_was_stopped_for_a_while_does_not_jump(graph, kind):
+@pytest.mark.parametrize("kind", ["crisp", "servo"])
+def test_an_adapter_that_was_stopped_for_a_while_does_not_move(graph, kind):
+    """Its queue holds a command of the commander's last words, who is dead."""
     it = Controlled(graph, kind)
     commander = it.start_commander()
     it.adapter.send(signal.SIGSTOP)
+    it.probe.spin(0.3)  # Some commands wait.
     commander.send(signal.SIGKILL)
     it.probe.spin(1.0)
     before = it.x
     it.adapter.send(signal.SIGCONT)
     it.probe.spin(1.0)
-    assert it.x == pytest.approx(before, abs=0.02)
-    stands = it.x
-    it.probe.spin(0.5)
-    assert it.x == pytest.approx(stands, abs=1e-4)
+    assert it.x == pytest.approx(before, abs=1e-3)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_pose_in_another_frame_is_refused_by_name(graph, kind):
-    it = Controlled(graph, kind)
-    it.take_command()
-    it.drive(lambda: it.x > 0.52, "its motion", x=0.08)
-    it.do("frame world")
-    words = f"frame_id 'world', but the robot's base frame is '{it.robot.frames.base}'"
-    it.drive(lambda: it.told(words), "its word", x=0.08)
-    it.probe.spin(0.3)
-    seen, stands = len(it.poses), it.x
-    for _ in range(5):
-        it.command(0.08)
-        it.probe.spin(0.1)
-    assert len(it.poses) == seen
-    assert it.x == pytest.approx(stands, abs=5e-3)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_driver_that_falls_silent_stops_the_arm(graph, kind):
-    it = Controlled(graph, kind)
-    it.take_command()
-    it.drive(lambda: it.x > 0.52, "its motion", x=0.08)
-    it.do("silent")
-    it.drive(lambda: it.told("the robot's newest state hasn't changed"), "its word", x=0.08)
-    it.probe.spin(0.3)
-    stands = it.x
-    for _ in range(5):
-        it.command(0.08)
-        it.probe.spin(0.1)
-    assert it.x == pytest.approx(stands, abs=1e-4)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_gripper_gets_each_goal_once(graph, kind):
-    it = Controlled(graph, kind)
-    it.take_command()
-    it.drive(lambda: it.joints[-1].position[7] < 0.001, "the closed hand", grip=-0.12)
-    for grip in (-0.12, -0.05, -0.12, 0.02, -0.05):  # Noise below the threshold, and held.
-        it.command(grip=grip)
-        it.probe.spin(0.1)
-    goals = it.heard["goals"]
-    assert [goal["width"] for goal in goals[:1]] == [0.0]
-    it.drive(lambda: it.joints[-1].position[7] > 0.039, "the open hand", grip=0.12)
-    goals = it.heard["goals"]
-    assert goals[-1]["width"] == pytest.approx(0.08)
-    assert sum(goal["width"] == 0.0 for goal in goals) <= 2, "rearmed once at most"
-    assert sum(goal["width"] > 0 for goal in goals) == 1
-    if kind != "servo":
-        assert {goal["kind"] for goal in goals} == {"Grasp_Goal", "Move_Goal"}
-
-
-@pytest.mark.parametrize("kind", ["crisp", "servo"])
-def test_a_goal_that_is_replaced_is_cancelled_first(graph, kind):
-    it = Controlled(graph, kind)
-    it.take_command()
-    it.drive(lambda: it.joints[-1].position[7] < 0.035, "a closing hand", grip=-0.12)
-    it.drive(lambda: it.joints[-1].position[7] > 0.039, "the open hand", grip=0.12)
-    it.probe.spin(1.0)
-    assert it.heard["cancelled"] == 1, it.heard
-    assert [goal["busy"] for goal in it.heard["goals"]] == [False, False]
-
-
-@pytest.mark.parametrize("kind", POSES)
-def test_an_arm_that_moves_by_itself_gets_nothing(graph, kind):
+def test_an_arm_that_moves_by_itself_gets_nothing(graph):
     """As by cartesian_impedance_example_controller, whose own motion overwrites every target."""
-    it = Controlled(graph, kind, wanders=True)
+    it = Controlled(graph, "franka_ros2", wanders=True)
     it.probe.until(lambda: it.told("the arm moves without a command"), "its word")
     it.probe.spin(3.0)
     assert not it.targets
     assert "robot" not in {m.data for m in it.ready}
 
 
-def test_a_second_publisher_of_targets_stops_it(graph):
-    it = Controlled(graph, "crisp")
-    it.take_command()
-    it.drive(lambda: it.x > 0.52, "its motion", x=0.08)
-    other = it.probe.node.create_publisher(PoseStamped, it.robot.controller.target, 1)
-    it.drive(lambda: it.told("other(s) publish targets"), "its word", x=0.08)
-    it.probe.spin(0.3)
-    stands = it.x
-    it.drive(lambda: True, "", x=0.08)
-    assert it.x == pytest.approx(stands, abs=5e-3)
-    it.probe.node.destroy_publisher(other)
-    it.drive(lambda: it.x > stands + 0.03, "its motion", x=0.08)
-
-
-@pytest.mark.parametrize(
-    ("word", "fault"), [("reflex", "reflex: cartesian_reflex"), ("user_stop", "user stop")]
-)
-def test_franka_s_own_stop_is_a_fault_until_it_has_recovered(graph, word, fault):
-    it = Controlled(graph, "franka_ros2")
-    it.take_command()
-    it.drive(lambda: it.x > 0.52, "its motion", x=0.08)
-    it.do(word)
-    it.drive(lambda: len(it.faults) > 1, "the fault", x=0.08)
-    assert [m.data for m in it.faults] == ["", fault]
-    it.probe.spin(0.3)
-    stands = it.x
-    for _ in range(5):
-        it.command(0.08)
-        it.probe.spin(0.1)
-    assert it.x == pytest.approx(stands, abs=1e-4)
-    answer = it.probe.call("robot/recover")
-    assert answer.success, answer.message
-    assert "switch_controllers --activate" in answer.message
-    it.probe.until(lambda: len(it.faults) > 2, "its end")
-    assert it.faults[-1].data == ""
-    assert it.heard["recoveries"] == 1
-    it.hears("the robot's mode is idle: no controller moves it")
-    it.do("go")
-    it.drive(lambda: it.x > stands + 0.03, "its motion", x=0.08)
-    speeds = np.diff([m.pose.position.x for m in it.tools[-200:]])
-    assert speeds.max() < 0.02, "it jumps where the controller begins anew"
-
-
-def test_there_is_nothing_to_recover_from(graph):
-    it = Controlled(graph, "franka_ros2")
-    it.take_command()
-    answer = it.probe.call("robot/recover")
-    assert not answer.success
-    assert answer.message == "there is nothing to recover from: move"
-
-
 def test_servo_is_switched_to_velocities_and_anew_when_it_was_started_anew(graph):
     it = Controlled(graph, "servo")
     it.take_command()
-    it.drive(lambda: it.x > 0.52, "its motion", x=0.08)
+    it.move()
     it.peer.end()
     it.heard.clear()
     it.tools.clear()
     it.graph.start("peer", module="support.controller_peers", kind="servo")
     it.probe.until(lambda: it.heard.get("switched"), "the switch", timeout=40.0)
-    it.drive(lambda: it.tools and it.x > 0.52, "its motion", x=0.08)
-
-
-def test_where_servo_halts_is_told_and_is_no_fault(graph):
-    """It goes on by itself, commanded the other way."""
-    it = Controlled(graph, "servo")
-    it.take_command()
-    it.do("bound")
-    it.drive(lambda: it.told("moveit_servo: code 6"), "its word", x=0.01)
-    assert [m.data for m in it.faults] == [""]
-
-
-def test_servo_slows_down_before_the_workspace_ends(graph):
-    it = Controlled(graph, "servo")
-    it.take_command()
-    edge = it.robot.workspace.high[0]
-    it.drive(lambda: it.x > edge - 0.01, "its motion", x=0.1)
-    for _ in range(10):
-        it.command(0.1)
-        it.probe.spin(0.1)
-    assert edge - 0.01 < it.x <= edge + 0.002
-    assert twist_array(it.targets[-1].twist)[0] < 0.02
+    it.probe.until(lambda: it.tools, "the tool")
+    it.move()
 
 
 @pytest.fixture
@@ -312,7 +400,7 @@ def test_without_the_arbitration_the_arm_stands_within_250_ms(collecting, number
     try:
         for _ in range(20):
             push(it.probe, spacemouse, 0.8)
-        assert 1e-9 * (it.moves_last() - since) < WITHIN + LATE
+        assert 1e-9 * (it.moves_last() - since) < WITHIN + LATE + it.largest_gap(since)
     finally:
         if is_alive(arbitration):
             os.kill(arbitration, signal.SIGCONT)

@@ -21,7 +21,7 @@ from franka_msgs.msg import FrankaRobotState
 from geometry_msgs.msg import PoseStamped, TwistStamped
 from moveit_msgs.msg import ServoStatus
 from moveit_msgs.srv import ServoCommandType
-from rclpy.action import ActionServer, CancelResponse
+from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import (
@@ -37,9 +37,7 @@ from expo_ft_ros.data.rotation import TOOL_DOWN, compose, rotation_of
 from expo_ft_ros.recording.messages import nanoseconds, pose_arrays, twist_array
 from expo_ft_ros.robots import load_robot
 from expo_ft_ros.ros.messages import array_to_image, header_of, pose_of
-
-DO, HEARD, TOOL = "/peer/do", "/peer/heard", "/peer/tool"
-"""Words that tell a peer what to do, what it has heard (JSON), and where its tool really is."""
+from support.peer_topics import DO, HEARD, TOOL
 
 BEST_EFFORT = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -81,12 +79,20 @@ class Peer(Node):
         word, _, value = message.data.partition(" ")
         if word == "frame":
             self.frame = value
-        elif word == "silent":
-            self.silent = True
+        elif word in ("silent", "speak"):
+            self.silent = word == "silent"
+        elif word == "guide":
+            self.guide(float(value))
+        elif word in ("cancel_slowly", "cancel_quickly"):
+            self.gripper.cancels_after = 0.6 if word == "cancel_slowly" else 0.0
         elif word == "wander":
             self.wanders = time.monotonic()
         else:
             self.do(word)
+
+    def guide(self, x: float) -> None:
+        """Somebody brings the arm there by hand."""
+        self.position = np.array([x, *self.position[1:]])
 
     def do(self, word: str) -> None:
         raise ValueError(f"{self.NAME}: {word}?")
@@ -140,6 +146,10 @@ class PosePeer(Peer):
             PoseStamped, self.config.target, self.on_target, self.TARGET_QOS
         )
 
+    def guide(self, x: float) -> None:
+        super().guide(x)
+        self.target = None  # on_activate: the target is where the arm is.
+
     def on_target(self, message: PoseStamped) -> None:
         self.target = pose_arrays(message.pose)
 
@@ -176,7 +186,7 @@ class FrankaPeer(PosePeer):
     """franka_ros2, jazzy at 29cb85a: cartesian_impedance_example_controller.cpp takes
     equilibrium_pose by SystemDefaultsQoS and refuses a quaternion of no length;
     franka_robot_state_broadcaster.cpp gives current_pose best effort, depth 1; franka_hardware the
-    action error_recovery."""
+    action error_recovery: ~/ of its node action_server, in the driver's namespace."""
 
     NAME = "franka_ros2"
     TARGET_QOS = qos_profile_system_default
@@ -184,21 +194,35 @@ class FrankaPeer(PosePeer):
     def __init__(self) -> None:
         super().__init__()
         self.mode, self.error = FrankaRobotState.ROBOT_MODE_MOVE, ""
+        self.rejects = self.aborts = False
         self.state_out = self.create_publisher(
             FrankaRobotState, self.config.robot_state, qos_profile_system_default
         )
-        self.recovery = ActionServer(self, ErrorRecovery, self.config.recovery, self.recover)
+        self.recovery = ActionServer(
+            self,
+            ErrorRecovery,
+            "/fr3/action_server/error_recovery",
+            self.recover,
+            goal_callback=lambda _: GoalResponse.REJECT if self.rejects else GoalResponse.ACCEPT,
+        )
         self.heard["recoveries"] = 0
         self.create_timer(1 / 200, self.tell_mode)
 
     def do(self, word: str) -> None:
+        if word in ("reject", "abort", "recoverable"):
+            self.rejects, self.aborts = word == "reject", word == "abort"
+            return
         modes = {
+            "error": FrankaRobotState.ROBOT_MODE_MOVE,
             "reflex": FrankaRobotState.ROBOT_MODE_REFLEX,
             "user_stop": FrankaRobotState.ROBOT_MODE_USER_STOPPED,
             "idle": FrankaRobotState.ROBOT_MODE_IDLE,
             "go": FrankaRobotState.ROBOT_MODE_MOVE,
         }
-        self.mode, self.error = modes[word], "cartesian_reflex" if word == "reflex" else ""
+        self.mode, self.error = (
+            modes[word],
+            "cartesian_reflex" if word in ("reflex", "error") else "",
+        )
         if word == "go":
             self.target = None  # on_activate: the target is where the arm is.
 
@@ -213,6 +237,9 @@ class FrankaPeer(PosePeer):
             super().move(dt)
 
     def recover(self, handle: Any) -> Any:
+        if self.aborts:
+            handle.abort()
+            return ErrorRecovery.Result()
         self.heard["recoveries"] += 1
         self.mode, self.error = FrankaRobotState.ROBOT_MODE_IDLE, ""
         handle.succeed()
@@ -252,7 +279,11 @@ class ServoPeer(Peer):
         )
 
     def do(self, word: str) -> None:
-        self.code = {"bound": ServoStatus.JOINT_BOUND, "free": ServoStatus.NO_WARNING}[word]
+        self.code = {
+            "bound": ServoStatus.JOINT_BOUND,
+            "collision": ServoStatus.HALT_FOR_COLLISION,
+            "free": ServoStatus.NO_WARNING,
+        }[word]
 
     def on_switch(self, request: Any, response: Any) -> Any:
         self.command_type = request.command_type
@@ -274,6 +305,12 @@ class ServoPeer(Peer):
             age = 1e-9 * (time.time_ns() - nanoseconds(message.header.stamp))
             if age < self.TIMEOUT:
                 twist = twist_array(message.twist)
+                if self.code == ServoStatus.HALT_FOR_COLLISION:
+                    twist = np.zeros(6)  # Its velocity scale is 0, whichever way.
+                elif self.code == ServoStatus.JOINT_BOUND and twist[0] < 0:
+                    self.code = ServoStatus.NO_WARNING  # The bound lies ahead.
+                elif self.code == ServoStatus.JOINT_BOUND:
+                    twist = np.zeros(6)
                 self.position = self.position + dt * twist[:3]
                 self.quaternion = compose(rotation_of(dt * twist[3:]), self.quaternion)
         self.status_out.publish(ServoStatus(code=self.code, message=f"code {self.code}"))
@@ -288,6 +325,7 @@ class Gripper:
         self._peer, config = peer, peer.config.gripper
         self.width = self._goal = peer.robot.limits.gripper_max_width
         self._handle: Any = None
+        self.cancels_after = self._cancelled_for = 0.0
         self._scale = config.opening_per_position
         kinds = (
             [(Move, f"{config.name}/move"), (Grasp, f"{config.name}/grasp")]
@@ -311,6 +349,9 @@ class Gripper:
             return
         if self._handle.is_cancel_requested:
             self._goal = self.width
+            self._cancelled_for += dt
+            if self._cancelled_for < self.cancels_after:
+                return
         step = self.SPEED * dt
         self.width += float(np.clip(self._goal - self.width, -step, step))
         if abs(self.width - self._goal) < 1e-6:
@@ -324,7 +365,7 @@ class Gripper:
         self._peer.heard["goals"].append(
             {"kind": type(goal).__name__, "width": width, "busy": busy}
         )
-        self._handle, self._goal = handle, width
+        self._handle, self._goal, self._cancelled_for = handle, width, 0.0
 
     def _end(self, type_: Any) -> Any:
         def ended(handle: Any) -> Any:

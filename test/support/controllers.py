@@ -17,9 +17,9 @@ from expo_ft_ros.recording.messages import nanoseconds, twist_array
 from expo_ft_ros.robots import load_robot
 from expo_ft_ros.ros.messages import header_of
 from support import commander
+from support.peer_topics import DO, HEARD, TOOL
 
 PEER_MODULE = "support.controller_peers"
-DO, HEARD, TOOL = "/peer/do", "/peer/heard", "/peer/tool"
 KINDS = ("crisp", "franka_ros2", "servo")
 
 
@@ -102,6 +102,33 @@ class Controlled:
                 raise AssertionError(f"{what} did not come")
             self.command(x, grip=grip)
             self.probe.spin(0.1)
+
+    def move(self, distance: float = 0.02) -> None:
+        """Drives along x, away from the nearer face of the workspace."""
+        start = self.x
+        sign = 1.0 if start < 0.6 else -1.0
+        self.drive(lambda: sign * (self.x - start) > distance, "its motion", x=sign * 0.08)
+
+    def insist(self, x: float = 0.08) -> None:
+        """Commands a motion for half a second."""
+        for _ in range(5):
+            self.command(x)
+            self.probe.spin(0.1)
+
+    def rest(self) -> float:
+        """Where the tool is once its lag is over."""
+        self.probe.spin(0.3)
+        return self.x
+
+    def largest_gap(self, since_ns: int) -> float:
+        """The longest that the adapter was late by, by the stamps of its targets [s]."""
+        stamps = np.array([nanoseconds(m.header.stamp) for m in self.targets])
+        return 1e-9 * float(np.diff(stamps[stamps > since_ns - 200_000_000]).max(initial=0))
+
+    def stalls(self) -> int:
+        """How often it has reported that no command came."""
+        said = [status.message for m in self.health for status in m.status]
+        return sum("no command: the arm stands" in words for words in said)
 
     def told(self, words: str) -> bool:
         return any(words in status.message for m in self.health for status in m.status)

@@ -120,6 +120,9 @@ class ToyAdapter(PoseAdapter[ToyParameters]):
         self._carried_on = target.twist[:3]
         self._speeds.publish(twist_of(target.twist[:3], target.twist[3:]))
 
+    def hold_blindly(self) -> None:
+        self._carried_on = np.zeros(3)
+
     def _on_hand(self, message: Float64) -> None:
         self._position = np.array([message.data, *self._position[1:]])
 
