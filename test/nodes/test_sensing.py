@@ -2,6 +2,7 @@
 """camera, proprio, teleop: from drivers' topics to ours."""
 
 import time
+from typing import Any
 
 import numpy as np
 import pytest
@@ -359,17 +360,25 @@ def test_teleop_in_lockstep_gives_one_command_a_time(graph):
     graph.start("teleop", lockstep=True)
     probe.ready("teleop")
     probe.matched()
-    clock.publish(Clock(clock=stamp_of(1_000_000_000)))
-    probe.until(lambda: got, "the answer to the first time")
+    asked = 0
+
+    def ask(time_ns: int) -> Any:
+        """The newest answer to a time, which may be lost on a busy machine and is then told again."""
+        nonlocal asked
+        before, end = len(got), time.monotonic() + 30.0
+        while len(got) == before or nanoseconds(got[-1].header.stamp) != time_ns:
+            assert time.monotonic() < end, f"no answer to {time_ns}"
+            clock.publish(Clock(clock=stamp_of(time_ns)))
+            asked += 1
+            probe.spin(0.5)
+        return got[-1]
+
+    ask(10**9)
     push = Twist()
     push.linear.z = -1.0
     for _ in range(3):
         twist.publish(push)
     probe.spin(0.2)
-    clock.publish(Clock(clock=stamp_of(1_000_000_000)))
-    probe.until(lambda: len(got) == 2, "the same answer again")
-    assert not got[1].engaged, "the same time is answered by the same command"
-    clock.publish(Clock(clock=stamp_of(1_100_000_000)))
-    probe.until(lambda: len(got) == 3, "the answer to the second time")
-    assert got[2].engaged
-    assert [nanoseconds(m.header.stamp) for m in got] == [10**9, 10**9, 1_100_000_000]
+    assert not ask(10**9).engaged, "the same time is answered by the same command"
+    assert ask(1_100_000_000).engaged
+    assert len(got) <= asked

@@ -36,7 +36,7 @@ def test_a_stop_outlives_the_process(graph):
     world.probe.spin(0.5)
     assert world.state.state == "stopped"
     assert not any(twist.twist.linear.x for twist in world.twists)
-    assert told(world, "stopped: estop")
+    world.probe.until(lambda: told(world, "stopped: estop"), "its cause")
     assert world.probe.call("estop", data=False).success
     world.probe.until(lambda: world.state.state == "running", "the episode")
     again.send(signal.SIGKILL)

@@ -26,7 +26,7 @@ from support.tiny_training import SMALLEST
 
 pytestmark = pytest.mark.slow
 
-STEPS = 150
+STEPS = 400
 
 
 @pytest.fixture(scope="module")

@@ -333,7 +333,11 @@ def test_the_edit_loss_is_that_of_equation_4():
 def test_gripper_decisions_are_valued_as_base_chunks_are_and_edits_by_their_gain(acting):
     torch.manual_seed(0)
     edit_config = PRESET.edit.model_copy(
-        update={"pessimistic_edit_gain": True, "gripper_decisions": 2}
+        update={
+            "pessimistic_edit_gain": True,
+            "gripper_decisions": 2,
+            "agreed_decisions": False,
+        }
     )
     networks = make_networks(minimum_of=4, edit=edit_config)
     data = batch()
