@@ -363,7 +363,7 @@ def test_teleop_in_lockstep_gives_one_command_a_time(graph):
     asked = 0
 
     def ask(time_ns: int) -> Any:
-        """The newest answer to a time, which may be lost on a busy machine and is then told again."""
+        """The newest answer to a time, which is published again where the machine is busy."""
         nonlocal asked
         before, end = len(got), time.monotonic() + 30.0
         while len(got) == before or nanoseconds(got[-1].header.stamp) != time_ns:
