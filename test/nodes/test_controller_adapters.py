@@ -174,7 +174,8 @@ def test_a_driver_that_falls_silent_stops_the_arm_which_goes_on_from_where_it_is
     it.probe.until(lambda: it.x == pytest.approx(stands + 0.1, abs=1e-4), "the hand's motion")
     it.do("speak")
     it.probe.spin(0.5)
-    assert it.x == pytest.approx(stands + 0.1, abs=1e-3)
+    # A command that is still young may be obeyed; an old target would be 0.1 m away.
+    assert it.x == pytest.approx(stands + 0.1, abs=0.01)
     it.do(f"guide {stands}")
     it.probe.spin(0.3)
     it.move()

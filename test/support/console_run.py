@@ -43,6 +43,9 @@ def graph_with_console(folder: Path, words: list[str], **environment: str) -> It
         )
     try:
         yield f"http://127.0.0.1:{port}"
+    except BaseException:
+        print((folder / "log").read_text())
+        raise
     finally:
         process.terminate()
         try:
