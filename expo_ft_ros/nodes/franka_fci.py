@@ -50,7 +50,6 @@ _QUIET = 3.0
 _START = 20.0
 """Time that a process has to tell its first state [s]."""
 
-
 _HANG = 1.0
 """An arm's process that has been silent for so long is replaced when a human recovers it [s]."""
 

@@ -299,8 +299,8 @@ class ExpoFT(WithNetworks):
     def values(
         self, encoded: EncodedObservation, chunks: Tensor, generator: torch.Generator | None = None
     ) -> Tensor:
-        """What any chunks are worth when acting, but for `edit.pessimistic_edit_gain`, which knows
-        of pairs only.
+        """What any chunks are worth when acting, but for `edit.pessimistic_edit_gain` and
+        `edit.agreed_decisions`, which compare candidates by kind.
 
         Args:
             encoded: B observations.
