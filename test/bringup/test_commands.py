@@ -104,7 +104,7 @@ def test_collecting_ends_well_goes_on_and_is_reported(start, browser):
 
 
 def test_ctrl_c_stops_it_and_nothing_is_left(start):
-    run = start("collect", "demos:=1000")
+    run = start("collect", "demos:=100")
     run.wait_for("collecting")
     os.kill(run.process.pid, signal.SIGINT)
     assert run.end() == 130
@@ -122,7 +122,7 @@ def test_the_graphs_benchmark_starts_its_training(start):
 
 
 def test_the_death_of_arbitration_stops_the_arm_and_everything(start):
-    run = start("collect", "demos:=1000")
+    run = start("collect", "demos:=100")
     run.wait_for("collecting")
     os.kill(run.nodes()["arbitration"], signal.SIGKILL)
     assert run.end() == 1

@@ -80,7 +80,7 @@ def test_a_collection_ends_well_and_its_folder_is_as_the_runners(launch, tmp_pat
 
 
 def test_a_killed_node_is_a_failure_and_the_others_are_interrupted(launch, tmp_path):
-    process = launch("collect", "demos:=1000")
+    process = launch("collect", "demos:=100")
     assert process.stdout is not None
     said = ""
     while "collecting demonstrations" not in said:
@@ -104,7 +104,7 @@ def test_what_is_asked_of_every_node_reaches_every_node_and_each_has_its_log(lau
     own = tmp_path / "own.yaml"
     own.write_text("/**: {ros__parameters: {use_sim_time: true}}\n")
     process = launch(
-        "collect", "demos:=1000", "namespace:=left", "log_level:=info", f"params_file:={own}"
+        "collect", "demos:=100", "namespace:=left", "log_level:=info", f"params_file:={own}"
     )
     assert process.stdout is not None
     said = ""

@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.realtime, pytest.mark.slow]
 def test_the_operator_watches_and_the_graph_obeys(graph, browser):
     probe = graph.probe
     states, status = probe.gather("episode/state"), probe.gather("session/status")
-    words = ["collect", "demos:=1000", "seed:=3", "realtime:=true"]
+    words = ["collect", "demos:=100", "seed:=3", "realtime:=true"]
     with graph_with_console(graph.folder, words, ROS_DOMAIN_ID=str(graph.domain)) as url:
         probe.until(lambda: states and states[-1].state == "running", "an episode", timeout=120)
         probe.until(lambda: is_served(url), "the console", timeout=60)
