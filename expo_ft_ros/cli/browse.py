@@ -64,25 +64,24 @@ def main(words: Sequence[str]) -> int:
         token=console_token(),
         classifier=classifier_in(read_config(run)) or make_classifier(task),
     )
-    print(
-        f"episodes of {run}: {console_address(wanted.host, wanted.port)} (Ctrl-C ends it)",
-        flush=True,
-    )
+    where = console_address(wanted.host, wanted.port)
     if sys.stdout.isatty() and any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY"))):
         webbrowser.open(browser.url)
     try:
-        until_interrupted()
+        until_interrupted(f"episodes of {run}: {where} (Ctrl-C ends it)")
     finally:
         browser.close()
     return 0
 
 
-def until_interrupted() -> None:
-    """Waits for Ctrl-C or SIGTERM, also where a shell that started it in the background has it
-    ignore Ctrl-C; and for the end of a process that this one must not outlive."""
+def until_interrupted(said: str) -> None:
+    """Says that it serves, once Ctrl-C and SIGTERM end it, and waits for one of them, also where a
+    shell that started it in the background has it ignore Ctrl-C; and for the end of a process
+    that this one must not outlive."""
     ends = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ends.set())
+    print(said, flush=True)
     parent = os.environ.get(PARENT_PID_VARIABLE)
     while not ends.wait(_LOOK if parent else None) and os.getppid() == int(parent or 0):
         pass

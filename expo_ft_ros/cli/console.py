@@ -37,11 +37,10 @@ def main(words: Sequence[str]) -> int:
 
     dashboard = Dashboard(wanted.host, wanted.port, console_token())
     where = console_address(wanted.host, wanted.port)
-    print(f"runs of {runs_dir()}: {where} (Ctrl-C ends it, runs go on)", flush=True)
     if sys.stdout.isatty() and any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY"))):
         webbrowser.open(dashboard.url)
     try:
-        until_interrupted()
+        until_interrupted(f"runs of {runs_dir()}: {where} (Ctrl-C ends it, runs go on)")
     finally:
         going_on = dashboard.running
         dashboard.close()

@@ -51,8 +51,7 @@ def main(words: Sequence[str]) -> int:
         for note in trained.weights.notes:
             print(note)
         print(f"Task: {trained.task}, keys: {config.file}")
-        print(f"Policy server: {server.address} (Ctrl-C ends it)", flush=True)
-        until_interrupted()
+        until_interrupted(f"Policy server: {server.address} (Ctrl-C ends it)")
     finally:
         server.close()
     return 0

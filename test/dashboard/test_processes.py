@@ -91,7 +91,7 @@ def test_a_run_is_started_followed_outlives_its_server_and_is_stopped(runs, monk
     with own_domain() as domain:
         monkeypatch.setenv("ROS_DOMAIN_ID", str(domain))
         port = free_port()
-        words = {"demos": "1000", "console": "true", "console_port": str(port), "seed": "3"}
+        words = {"demos": "100", "console": "true", "console_port": str(port), "seed": "3"}
         with dashboard(runs) as asking:
             answer = asking.post("/start/collect", **words)
             (run,) = runs_by_start()
@@ -254,7 +254,7 @@ def test_who_drives_a_robot_comes_first(runs):
     assert not is_alive(helper)
 
 
-def test_the_command_serves_until_it_is_interrupted(runs):
+def test_the_command_is_interrupted_from_when_it_says_so(runs):
     port = free_port()
     command = [sys.executable, "-m", "expo_ft_ros.cli", "console", f"port:={port}"]
     # As of a shell's background job, which is told to ignore it.
@@ -268,12 +268,17 @@ def test_the_command_serves_until_it_is_interrupted(runs):
             assert (
                 said == f"runs of {runs}: http://127.0.0.1:{port}/ (Ctrl-C ends it, runs go on)\n"
             )
-            assert is_served(f"http://127.0.0.1:{port}/")
-            assert cli.main(["console", f"port:={port}"]) == 2
+            # What it says holds from then on: Ctrl-C ends it.
             process.send_signal(signal.SIGINT)
             assert process.wait(60) == 0
         finally:
             process.kill()
+
+
+def test_a_second_server_at_the_same_port_is_refused(runs, asking, capsys):
+    assert is_served(asking.dashboard.url)
+    assert cli.main(["console", f"port:={asking.dashboard.port}"]) == 2
+    assert "address already in use" in capsys.readouterr().err
 
 
 def test_who_could_be_reached_by_others_needs_a_token(monkeypatch, capsys):

@@ -225,6 +225,7 @@ def test_franka_s_own_stop_is_a_fault_until_it_has_recovered(running, word, faul
     assert "switch_controllers -c /fr3/controller_manager --activate" in answer.message
     it.probe.until(lambda: len(it.faults) > 1, "its end")
     assert it.faults[-1].data == ""
+    it.probe.until(lambda: it.heard["recoveries"] > recoveries, "the recovery")
     assert it.heard["recoveries"] == recoveries + 1
     it.hears("the robot's mode is idle: no controller moves it")
     it.do("go")
