@@ -318,7 +318,7 @@ TOPICS: Mapping[str, Topic] = _table(
         "robot/fault",
         "std_msgs/String",
         ROBOT,
-        "arbitration",
+        "arbitration monitor",
         "Why the robot has stopped itself; empty at its start and once the robot has recovered.",
     ),
     _latched(

@@ -163,6 +163,7 @@ class Console:
                 name: gui.add_image(_BLANK, label=name, format="jpeg", jpeg_quality=80)
                 for name in view_names
             }
+            gui.add_html(markup.legend_html())
         cameras.dock_left()
         cameras.set_width(290)
 

@@ -172,16 +172,19 @@ def _idle(view: View) -> dict[str, str]:
     on = state in (State.RUNNING, State.DECIDING, State.PAUSED, State.STOPPED)
     no_episode = "" if on else "no episode runs"
     stopped = "stopped: Release comes first" if state == State.STOPPED else ""
+    over = "the stop has discarded the episode" if stopped and episode.discarded else no_episode
+    release = "the robot has stopped itself: Recover comes first" if view.fault else ""
     collecting = view.session.stage == "collect"
     why = {
-        "success": no_episode,
-        "failure": no_episode,
+        "success": over,
+        "failure": over,
         "reset": stopped or ("" if episode.asked else no_episode),
         "redo": stopped or ("" if collecting else "no demonstrations are collected"),
         "pause": "it is paused" if episode.paused else "",
         "resume": "" if episode.paused else "nothing is paused",
         "save_checkpoint": "" if view.learning.stage else "nothing learns in this run",
         "acknowledge": "" if device_lost(view) else "no device was lost",
-        "release": "" if state == State.STOPPED else "nothing is stopped",
+        "recover": "" if view.fault else "the robot hasn't stopped itself",
+        "release": release if state == State.STOPPED else "nothing is stopped",
     }
     return {name: reason for name, reason in why.items() if reason}

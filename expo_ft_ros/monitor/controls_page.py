@@ -53,6 +53,9 @@ BUTTONS: Mapping[str, Button] = MappingProxyType(
             "The device was lost while somebody drove: the policy may go on",
             "the device was lost",
         ),
+        "recover": Button(
+            "Recover", "The robot has stopped itself: asks it to recover", "the robot's own stop"
+        ),
         "release": Button("Release", "Frees the arm after a stop", "after a stop"),
     }
 )
@@ -70,7 +73,8 @@ body { display: flex; flex-direction: column; }
 #headline.good { background: #1f6b43; } #headline.busy { background: #28508f; }
 #headline.turn { background: #f0b429; color: #111; animation: call 1s 6 alternate; }
 #headline.human { background: #ff8c00; color: #111; }
-#headline.held { background: #8a5a00; } #headline.bad { background: #d62828; }
+#headline.held { background: #8a5a00; } #headline.paused { background: #6b4a8f; }
+#headline.bad { background: #d62828; }
 @keyframes call { to { background: #ffe08a; } }
 header { display: grid; grid-template-columns: max-content minmax(0, 1fr) max-content; gap: 8px;
   padding: 8px; background: #242424; border-bottom: 1px solid #3a3a3a; height: 98px; flex: none; }
@@ -107,7 +111,7 @@ button.next { outline: 3px solid #ffd34d; }
   iframe { order: 3; } #others { order: 4; gap: 6px; } #estop { order: 5; flex: none; }
   #others { grid-template-columns: repeat(3, 1fr); }
   #others, #estop { margin: 6px 8px; } #estop { width: auto; height: 60px; }
-  button { min-width: 0; height: 44px; }
+  button { min-width: 0; height: 44px; } #recover:disabled { display: none; }
 }
 """
 

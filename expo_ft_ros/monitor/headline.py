@@ -30,6 +30,7 @@ class Tone(StrEnum):
     """The operator is waited for."""
     HUMAN = "human"
     HELD = "held"
+    PAUSED = "paused"
     BAD = "bad"
 
 
@@ -73,6 +74,9 @@ def _silent(view: View) -> Headline | None:
 
 def _stopped(view: View) -> Headline | None:
     episode = view.episode
+    if episode.state == State.STOPPED and view.fault:
+        more = f"{episode.cause}: Recover once its cause is out of the way, then Release"
+        return Headline("STOPPED", more, Tone.BAD, "recover")
     if episode.state == State.STOPPED:
         more = f"{episode.cause}: nothing moves until Release, which begins the next episode"
         return Headline("STOPPED", more, Tone.BAD, "release")
@@ -82,7 +86,7 @@ def _stopped(view: View) -> Headline | None:
     if episode.paused:
         paused = episode.state == State.PAUSED
         more = "the arm is held until Resume" if paused else "no episode starts until Resume"
-        return Headline("PAUSED", more, Tone.HELD, "resume")
+        return Headline("PAUSED", more, Tone.PAUSED, "resume")
     return None
 
 

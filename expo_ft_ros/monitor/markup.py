@@ -27,6 +27,8 @@ STYLE = """<style>
 .xf-note { margin-top: .5em; padding: .45em .7em; border-left: 3px solid var(--c);
   background: color-mix(in srgb, var(--c) 14%, transparent); }
 .xf-rows { display: grid; grid-template-columns: max-content 1fr; gap: .15em .9em; }
+.xf-key { display: flex; gap: 3px; align-items: center; min-width: 34px; }
+.xf-key i { flex: 1; }
 .xf-q { display: flex; gap: 10px; margin: .35em 0 1.6em 1.6em; }
 .xf-q > div { position: relative; display: flex; flex-grow: var(--n); flex-basis: 0; gap: 2px;
   height: 96px; background: linear-gradient(#4448 0 0) 0 50% / 100% 1px no-repeat;
@@ -148,6 +150,23 @@ def _bar(view: View, number: int, colour: NDArray[np.uint8]) -> str:
     return f"<i{chosen}>{inside}</i>"
 
 
+def legend_html() -> str:
+    """What the lines on the cameras' pictures and in the scene are."""
+    low, high = (_css(colour) for colour in q_colours(np.array([0.0, 1.0])))
+    policy, human = (_css(DRIVER_COLOURS[source]) for source in (Source.POLICY, Source.HUMAN))
+    rows = {
+        _line(high, 5): "what will be executed",
+        _line(low, 2) + _line(high, 2): "other candidates: low and high Q",
+        _line(high, 2, "dashed"): "edited",
+        "◯": "the gripper opens or closes there",
+        _line(policy, 3) + _line(human, 3): "where the policy, a human drove (in the scene)",
+    }
+    cells = "".join(
+        f'<span class="xf-key">{key}</span><span>{words}</span>' for key, words in rows.items()
+    )
+    return _block(f'<div class="xf-rows xf-dim">{cells}</div>')
+
+
 def rows_html(rows: Mapping[str, str], empty: str = "nothing yet") -> str:
     """Names and words in two columns."""
     if not rows:
@@ -185,6 +204,10 @@ def _driver(view: View) -> str:
         return f"nobody drives: {cause}" if cause else "nobody drives"
     words = f"<b>{_DRIVERS[view.driver]}</b>"
     return f'{words} <span class="xf-dim">altered: {cause}</span>' if cause else words
+
+
+def _line(colour: str, thick: int, kind: str = "solid") -> str:
+    return f'<i style="border-top:{thick}px {kind} {colour}"></i>'
 
 
 def _note(colour: str, html: str) -> str:

@@ -70,6 +70,7 @@ class View:
         learning: What the learner does; its stage is "" where nothing learns.
         take_over: What the operator does to take over; "" where it is scripted, or nobody is there.
         result: What came of the run, once it is over; "" before.
+        fault: What the robot has stopped itself for, until it has recovered; "" for nothing.
         episode: Episode, stage, state, steps, cause, asked, paused ... of msg/EpisodeState.
         max_steps: After which the episode times out; 0: unknown.
         driver: Who gave the newest step.
@@ -104,6 +105,7 @@ class View:
     learning: LearningView = field(default_factory=LearningView)
     take_over: str = ""
     result: str = ""
+    fault: str = ""
     episode: EpisodeSnapshot = field(default_factory=EpisodeSnapshot)
     max_steps: int = 0
     driver: Source = Source.HOLD

@@ -79,7 +79,8 @@ class Watch:
         self._first = 0
         self._q: dict[int, tuple[float, float, float]] = {}
         # In the order in which they are shown.
-        self._status: dict[str, Mapping[str, str]] = {"session": {}, "timings": {}}
+        first = ("session", "last", "timings")
+        self._status: dict[str, Mapping[str, str]] = {name: {} for name in first}
         self._late: deque[float] = deque(maxlen=_TICKS)
         self._timings: dict[str, str] = {}
         self._diagnostics: dict[str, Diagnostic] = {}
@@ -92,9 +93,15 @@ class Watch:
             self._first = 0
         self._first = snapshot.first_observation or self._first
         self._view = replace(self._view, episode=snapshot)
+        if snapshot.state == State.ENDED:
+            self.take_status("last", {"last episode": _outcome(snapshot)})
         if self._observation is not None and self._of == snapshot.episode:
             # Its first one may come before its state.
             self.take_observation(self._observation, self._of)
+
+    def take_fault(self, fault: str) -> None:
+        """What the robot has stopped itself for; "" once it has recovered."""
+        self._view = replace(self._view, fault=fault)
 
     def take_proprio(self, proprio: Proprio) -> None:
         """Where the robot is."""
@@ -266,6 +273,14 @@ class Watch:
             (number - self._first, *q) for number, q in self._q.items() if number >= self._first > 0
         ]
         return np.array(sorted(rows), dtype=np.float64).reshape(-1, 4)
+
+
+def _outcome(episode: EpisodeSnapshot) -> str:
+    """How one has ended; that its steps don't count explains numbers that go back."""
+    because = f" ({episode.cause})" if episode.cause else ""
+    if episode.discarded:
+        return f"{episode.episode} is discarded{because}: its steps don't count"
+    return f"{episode.episode} {'succeeded' if episode.success else 'failed'}{because}"
 
 
 def _aged(diagnostic: Diagnostic, heard: Sequence[float], now: float) -> Diagnostic:

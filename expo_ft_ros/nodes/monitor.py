@@ -20,6 +20,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import TransformStamped
 from rclpy.client import Client
 from sensor_msgs.msg import CameraInfo, Image
+from std_msgs.msg import String
 from std_srvs.srv import SetBool, Trigger
 
 from expo_ft_ros.control.plan import Operator
@@ -135,6 +136,7 @@ class MonitorNode(GraphNode[MonitorParameters]):
             "step": self._on_step,
             "policy/candidates": self._on_candidates,
             "reward": self._on_reward,
+            "robot/fault": self._on_fault,
             "session/status": self._on_status,
             "learner/status": self._on_learner,
             "/diagnostics": self._on_diagnostics,
@@ -160,6 +162,7 @@ class MonitorNode(GraphNode[MonitorParameters]):
             "resume": "episode/resume",
             "save_checkpoint": "learner/save_checkpoint",
             "acknowledge": "teleop/acknowledge",
+            "recover": "robot/recover",
         }
         calls = {
             name: partial(self._call, self.client(service), Trigger.Request())
@@ -265,6 +268,9 @@ class MonitorNode(GraphNode[MonitorParameters]):
         self._watch.take_candidates(candidates_from_msg(message))
         if not self.parameters.lockstep:
             self._watch.take_chunk_time(1e-9 * (self.now_ns() - nanoseconds(message.header.stamp)))
+
+    def _on_fault(self, message: String) -> None:
+        self._watch.take_fault(message.data)
 
     def _on_reward(self, message: Reward) -> None:
         self._watch.take_reward(verdict_from_msg(message).reason)

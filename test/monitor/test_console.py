@@ -121,7 +121,9 @@ def test_what_matters_is_on_the_first_screen(browser, played, size):
     visit.read("episode 12 · step 34/120")
     for seen in (visit.button("E-STOP"), visit.page.get_by_text("running", exact=True).first):
         assert visit.on_screen(seen)
-    assert all(visit.on_screen(visit.button(button.label)) for button in BUTTONS.values())
+    # On a phone there is Recover only where there is something to recover from.
+    shown = [each for name, each in BUTTONS.items() if size is not PHONE or name != "recover"]
+    assert all(visit.on_screen(visit.button(button.label)) for button in shown)
     if size is PHONE:
         pictures = visit.page.locator("#cameras img")
         wait_until(lambda: bool(pictures.last.get_attribute("src")), "the cameras")
@@ -159,16 +161,16 @@ def test_both_cameras_change(visit, played):
 
 def test_every_button_reaches_its_action_and_its_reply_is_shown(visit, played):
     # There is nothing to go on from, or to release, before.
-    for name in ("resume", "acknowledge", "release"):
+    for name in ("resume", "acknowledge", "recover", "release"):
         assert visit.button(BUTTONS[name].label).is_disabled()
     running = EpisodeSnapshot(12, "running", "collect")
     stopped = EpisodeSnapshot(12, "stopped", "rl", cause="estop", paused=True)
-    for episode in (running, stopped):
+    for episode, fault in ((running, ""), (stopped, "reflex"), (stopped, "")):
         collecting = SessionView("collect", 1, 10, 0, 0)
-        played.view = make_view(episode=episode, session=collecting, cause=DEVICE_LOST)
-        visit.read(f"{episode.state}")
+        played.view = make_view(episode=episode, session=collecting, cause=DEVICE_LOST, fault=fault)
+        visit.read("Recover once" if fault else f"{episode.state}")
         for name, (label, *_) in BUTTONS.items():
-            if name in played.calls or name not in offered(episode):
+            if name in played.calls or name not in offered(episode, fault):
                 continue
             visit.button(label).click()
             visit.read(f"{label}: taken: {name}")
@@ -177,11 +179,16 @@ def test_every_button_reaches_its_action_and_its_reply_is_shown(visit, played):
     assert visit.complaints == []
 
 
-def offered(episode: EpisodeSnapshot) -> set[str]:
+def test_what_the_lines_on_the_pictures_are_stands_below_them(visit):
+    visit.read("what will be executed")
+    visit.read("the gripper opens or closes there")
+
+
+def offered(episode: EpisodeSnapshot, fault: str) -> set[str]:
     """The buttons that do something then."""
     if episode.state == "stopped":
-        return {"estop", "success", "failure", "resume", "release"}
-    return {*BUTTONS} - {"resume", "release"}
+        return {"estop", "success", "failure", "resume", "recover" if fault else "release"}
+    return {*BUTTONS} - {"resume", "recover", "release"}
 
 
 def test_the_q_plot_is_of_the_whole_episode(visit, played):

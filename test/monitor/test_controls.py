@@ -109,6 +109,11 @@ def test_a_button_that_would_do_nothing_is_told_with_why(served):
             {"episode": replace(paused, state="stopped", asked="look")},
             {"success", "failure", "resume", "release"},
         ),
+        ({"episode": replace(paused, state="stopped", discarded=True)}, {"resume", "release"}),
+        (
+            {"episode": replace(paused, state="stopped", discarded=True), "fault": "reflex"},
+            {"resume", "recover"},
+        ),
         ({"episode": EpisodeSnapshot(3, "resetting", asked="look")}, {"reset", "pause"}),
         ({"cause": DEVICE_LOST}, {*EPISODE, "pause", "acknowledge"}),
         ({"diagnostics": (lost,)}, {*EPISODE, "pause", "acknowledge"}),

@@ -58,10 +58,17 @@ MOMENTS = (
     (replace(ONLINE, episode=ASKED), "YOUR TURN", "refill the bin", Tone.TURN, "reset"),
     (replace(ONLINE, episode=STOPPED), "STOPPED", "Release, which", Tone.BAD, "release"),
     (
-        replace(ONLINE, episode=EpisodeSnapshot(9, "paused", "rl", paused=True)),
-        "PAUSED", "the arm is held", Tone.HELD, "resume",
+        replace(ONLINE, episode=STOPPED, fault="reflex"),
+        "STOPPED", "Recover once its cause", Tone.BAD, "recover",
     ),
-    (replace(ONLINE, episode=replace(ENDED, paused=True)), "PAUSED", "no ep", Tone.HELD, "resume"),
+    (
+        replace(ONLINE, episode=EpisodeSnapshot(9, "paused", "rl", paused=True)),
+        "PAUSED", "the arm is held", Tone.PAUSED, "resume",
+    ),
+    (
+        replace(ONLINE, episode=replace(ENDED, paused=True)),
+        "PAUSED", "no ep", Tone.PAUSED, "resume",
+    ),
     (replace(ONLINE, episode=OVER), "SUCCESS?", "press Failure", Tone.BUSY, ""),
     (
         replace(ONLINE, episode=replace(OVER, success=False)),

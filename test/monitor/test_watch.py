@@ -306,3 +306,18 @@ def test_timings_are_of_the_last_ticks_and_the_newest_chunk():
     assert made.view(0.0).status["chunk"] == "61 ms after its observation"
     made.take_lateness(0.0004)
     assert made.view(0.0).status["ticks"].startswith("late by 0.4 ms")
+
+
+def test_how_the_last_episode_ended_is_said_until_the_next_one_does():
+    seen = watch()
+    for snapshot, words in (
+        (EpisodeSnapshot(1, "ended", success=True, cause="lifted"), "1 succeeded (lifted)"),
+        (EpisodeSnapshot(2, "running"), "1 succeeded (lifted)"),
+        (
+            EpisodeSnapshot(2, "ended", discarded=True, cause="estop"),
+            "2 is discarded (estop): its steps don't count",
+        ),
+        (EpisodeSnapshot(3, "ended"), "3 failed"),
+    ):
+        seen.take_episode(snapshot)
+        assert seen.view(0.0).status["last episode"] == words
