@@ -6,6 +6,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import expo_ft_ros
@@ -13,7 +14,8 @@ from expo_ft_ros.cli.arguments import fitted, wants_help
 from expo_ft_ros.configuration import ConfigError
 
 USAGE = """\
-usage: expo-ft test            all; what needs no punctual machine goes first, two files at a time
+usage: expo-ft test            all; what needs no punctual machine goes first, two files at a time;
+                               what starts processes and failed has to pass alone, at the end
        expo-ft test quick      lint, and what starts no process and isn't slow: two minutes
        expo-ft test ARGUMENTS  lint, types, and pytest with the arguments
 """
@@ -21,7 +23,11 @@ usage: expo-ft test            all; what needs no punctual machine goes first, t
 QUICK = "not (process or realtime or browser or slow)"
 LINT = ["ruff check .", "ruff format --check ."]
 _TWO_FILES_AT_A_TIME = ["-n2", "--dist=loadfile", "--no-loadscope-reorder"]
-_INTERRUPTED = 2  # pytest's
+WITH_PROCESSES = "process or realtime"
+"""Marks of what a machine that stalls can fail: it is run once more, by itself. All else is judged
+by its first run."""
+_FAILED, _NO_TESTS = 1, 5  # pytest's
+_LAST_FAILED = ["pytest", "--last-failed", "--last-failed-no-failures=none"]
 
 
 def main(words: list[str]) -> int:
@@ -53,15 +59,40 @@ def main(words: list[str]) -> int:
         parts = [words]
     else:
         parts = [[*_TWO_FILES_AT_A_TIME, "-m", "not realtime"], ["-m", "realtime"]]
-    failed = 0
-    for part in parts:
-        code = _run(root, ["pytest", *part])
-        failed = failed or code
-        if code == _INTERRUPTED:
-            break
+    code = run_parts(root, parts) if len(parts) > 1 else _run(root, ["pytest", *parts[0]])
     minutes, seconds = divmod(round(time.monotonic() - began), 60)
-    print(f"{'failed' if failed else 'passed'} after {minutes}:{seconds:02} min")
-    return failed
+    print(f"{'failed' if code else 'passed'} after {minutes}:{seconds:02} min")
+    return code
+
+
+def run_parts(root: Path, parts: Sequence[Sequence[str]]) -> int:
+    """Runs the parts of a suite one after the other, and what of them failed once more, alone,
+    where all of it starts processes (`WITH_PROCESSES`).
+
+    Args:
+        root: Folder of the project.
+        parts: pytest's arguments of each. Together they are the whole suite, since what fails
+            outside of them would stay among the last failed.
+
+    Returns:
+        pytest's exit code: of the first part that couldn't be run to its end, of the second
+        attempt where there was one, else of the first part that failed.
+    """
+    codes = list[int]()
+    for part in parts:
+        codes.append(_run(root, ["pytest", *part]))
+        if codes[-1] not in (0, _FAILED):
+            return codes[-1]
+    if _FAILED not in codes:
+        return 0
+    others = [*_LAST_FAILED, "--collect-only", "-qq", "-m", f"not ({WITH_PROCESSES})"]
+    if _run(root, others) != _NO_TESTS:
+        return _FAILED
+    print("What failed runs once more, alone: it starts processes, which a busy machine halts.")
+    if code := _run(root, [*_LAST_FAILED, "--exitfirst"]):
+        return code
+    print("All of it passed this time. Above is how it failed before.")
+    return 0
 
 
 def _run(root: Path, words: list[str]) -> int:
