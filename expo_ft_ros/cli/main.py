@@ -35,7 +35,7 @@ restore
   bench     measurements: bench graph, core, vla, update, learn (whole runs without ROS), choice \
 (the critic's), ablation (what of the algorithm does the work)
   keyboard  corrections by the keyboard of this terminal, for operator:=keyboard
-  doctor    what this machine has and lacks
+  doctor    what this machine has and lacks; robot:=<robot>: what comes of its drivers
   test      the project's tests (arguments go to pytest)
 
 In a checkout, by ./expo-ft: screenshots (the console's pictures), python (with its environment).
@@ -61,7 +61,7 @@ COMMANDS = {
     "reward": "expo_ft_ros.cli.reward",
     "bench": "expo_ft_ros.cli.bench",
     "keyboard": "expo_ft_ros.cli.keyboard",
-    "doctor": "expo_ft_ros.doctor",
+    "doctor": "expo_ft_ros.doctor.__main__",
     "test": "expo_ft_ros.cli.test",
 }
 """Name -> module with `main(words)`, which gives the exit code; the graphs' is told which."""

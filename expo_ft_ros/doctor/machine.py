@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`expo-ft doctor`: what this machine has, what it lacks, and how to mend it.
+"""What this machine has, what it lacks, and how to mend it.
 
 Each check is a function without arguments that returns a `Check` and never raises for what it
-finds. Something a run needs is `fail`; something only some runs need is `missing`.
+finds.
 """
 
 from __future__ import annotations
@@ -16,15 +16,10 @@ import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
 
-Status = Literal["ok", "missing", "fail"]
-
-EXIT_FAILED = 1
-EXIT_USAGE = 2
+from expo_ft_ros.doctor.check import Check
 
 _GIGABYTE = 1e9
 _NEEDED_DISK = 2.0
@@ -50,23 +45,6 @@ assert image.shape == (8, 8, 3) and image.max() > 0, "a black image"
 renderer.close()
 print(choose_gl())
 """
-
-
-@dataclass(frozen=True)
-class Check:
-    """One line of the report.
-
-    Attributes:
-        name: What was looked at.
-        status: `fail` when a run needs it, `missing` when only some runs do.
-        text: What was seen.
-        remedy: What to do about it; empty when nothing is to be done.
-    """
-
-    name: str
-    status: Status
-    text: str
-    remedy: str = ""
 
 
 def check_ros() -> Check:
@@ -292,39 +270,3 @@ CHECKS: tuple[Callable[[], Check], ...] = (
     check_priority,
     check_clock,
 )
-
-
-def format_check(check: Check, width: int) -> str:
-    """One line, and a second one with the remedy where there is one.
-
-    Args:
-        check: What to print.
-        width: Columns for the name.
-    """
-    line = f"{check.status:<7}  {check.name:<{width}}  {check.text}"
-    return f"{line}\n{'':{9 + width}}  -> {check.remedy}" if check.remedy else line
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Prints the report; returns 0, 1 when something that runs need fails, 2 for wrong usage."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
-    if words and words[0] in ("-h", "--help"):
-        print("usage: expo-ft doctor")
-        return 0
-    if words:
-        print(f"expo-ft: doctor takes no arguments, got {words[0]!r}", file=sys.stderr)
-        return EXIT_USAGE
-    found = []
-    for run in CHECKS:
-        found.append(run())
-        print(format_check(found[-1], width=10), flush=True)
-    failed = [check.name for check in found if check.status == "fail"]
-    if failed:
-        print(f"\nNot ready: {', '.join(failed)}.")
-        return EXIT_FAILED
-    print("\nReady.")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
