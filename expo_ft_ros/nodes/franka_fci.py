@@ -22,6 +22,16 @@ from expo_ft_ros.data.rotation import quaternion_of
 from expo_ft_ros.data.types import Proprio
 from expo_ft_ros.fci import arm_process, hand_process
 from expo_ft_ros.fci.child import Child
+from expo_ft_ros.fci.health import (
+    ArmHealth,
+    Confirmations,
+    HandHealth,
+    Now,
+    fault_of,
+    hangs,
+    is_reported,
+    is_running,
+)
 from expo_ft_ros.fci.messages import (
     ARM_COMMAND,
     ARM_STATE,
@@ -31,27 +41,16 @@ from expo_ft_ros.fci.messages import (
     ArmState,
     HandCommand,
     HandState,
-    Phase,
 )
 from expo_ft_ros.recording.messages import BadMessage
 from expo_ft_ros.robots.fci_config import require_pylibfranka
 from expo_ft_ros.robots.gripper import GripperGoal, GripperGoals
-from expo_ft_ros.robots.watchdog import StateWatch
 from expo_ft_ros.ros.graph_node import ERROR, parameter
 from expo_ft_ros.ros.process import main as run_nodes
 from expo_ft_ros.ros.robot_adapter import TWIST, AdapterParameters, RobotAdapter
 
 _REST = 2.0
 """Time that the arm's process has to come to rest and end [s]; the hand's finishes its motion."""
-
-_QUIET = 3.0
-"""Time beyond that of a motion after which the hand's process hangs [s]."""
-
-_START = 20.0
-"""Time that a process has to tell its first state [s]."""
-
-_HANG = 1.0
-"""An arm's process that has been silent for so long is replaced when a human recovers it [s]."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,7 @@ class FrankaAdapter(RobotAdapter[FrankaParameters]):
             raise ConfigError(f"robot {self.robot.name}: fci: the section is missing")
         self._address = self.parameters.robot_ip or self.robot.fci.address
         self._grips = GripperGoals(self.robot.limits.gripper_velocity)
-        self._confirmed, self._confirmed_at = 0, 0.0
+        self._confirmed = Confirmations()
         self._goal = HandCommand(0, 0, 0)
         self._own_fault = ""
         self._told_ns = 0
@@ -91,16 +90,14 @@ class FrankaAdapter(RobotAdapter[FrankaParameters]):
 
     def _start_arm(self) -> None:
         name, robot = arm_process.__name__, self.parameters.robot
-        rest = ArmCommand(float("-inf"), (0.0,) * 6, self._confirmed)
+        rest = ArmCommand(float("-inf"), (0.0,) * 6, self._confirmed.count)
         self._arm = Child(name, robot, self._address, ARM_COMMAND, ARM_STATE, rest)
-        self._arm_watch = StateWatch(self.robot.following.state_timeout)
-        self._start_watch = StateWatch(_START)
-        self._arm_since = time.monotonic()
+        self._arm_health = ArmHealth(self.robot.following.state_timeout, time.monotonic())
 
     def _start_hand(self) -> None:
         name, robot = hand_process.__name__, self.parameters.robot
         self._hand = Child(name, robot, self._address, HAND_COMMAND, HAND_STATE, self._goal)
-        self._hand_since = time.monotonic()
+        self._hand_health = HandHealth(self.robot.limits, time.monotonic())
 
     def _is_ready(self) -> bool:
         return self._seen
@@ -133,23 +130,23 @@ class FrankaAdapter(RobotAdapter[FrankaParameters]):
         if self._arm is None:
             return
         twist = (0.0,) * 6 if self.must_stand else tuple(self._command[:6])
-        ArmCommand(time.monotonic(), twist, self._confirmed).write(self._arm.commands)
+        ArmCommand(time.monotonic(), twist, self._confirmed.count).write(self._arm.commands)
 
     def _on_recover(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         """A human has seen the fault and what has caused it."""
         if not self._fault:
             response.success, response.message = False, "there is no fault to recover from"
             return response
-        arm, hand = self._arm_state(), self._hand_state()
-        arm_trouble, hand_trouble = self._arm_trouble(arm), self._hand_trouble(hand)
-        reported = self._own_fault or arm_trouble or hand_trouble
-        if not reported and not self._is_reported(arm) and not self._is_reported(hand):
+        now, arm, hand = _now(), self._arm_state(), self._hand_state()
+        arm_trouble, hand_trouble = self._arm_trouble(arm, now), self._hand_trouble(hand, now)
+        reported = any(is_reported(state, self._confirmed) for state in (arm, hand))
+        if not (reported or self._own_fault or arm_trouble or hand_trouble):
             response.success, response.message = False, "a recovery is under way: wait for its end"
             return response
         self._own_fault = ""
-        self._confirmed, self._confirmed_at = self._confirmed + 1, time.monotonic()
-        self._goal = replace(self._goal, recover=self._confirmed)
-        if self._arm is None or self._arm.death or (arm_trouble and _age(arm) > _HANG):
+        self._confirmed = self._confirmed.more(now.steady)
+        self._goal = replace(self._goal, recover=self._confirmed.count)
+        if self._arm is None or self._arm.death or (arm_trouble and hangs(arm, now)):
             self._replace_arm()
         else:
             self._command_arm()
@@ -160,12 +157,6 @@ class FrankaAdapter(RobotAdapter[FrankaParameters]):
         response.success = True
         response.message = "asked for; robot/fault is empty once the robot has recovered"
         return response
-
-    def _is_reported(self, state: ArmState | HandState | None) -> bool:
-        """Whether a fault was reported since the last confirmation, so that there can be one."""
-        if state is None or state.phase is not Phase.FAULT:
-            return False
-        return state.recovered >= self._confirmed
 
     def _arm_state(self) -> ArmState | None:
         return None if self._arm is None else ArmState.read(self._arm.states)
@@ -188,9 +179,10 @@ class FrankaAdapter(RobotAdapter[FrankaParameters]):
         command = self.due_command()
         if self._arm is None or self._hand is None:
             return
-        arm, hand = self._arm_state(), self._hand_state()
-        self._own_fault = self._own_fault or self._arm_trouble(arm) or self._hand_trouble(hand)
-        fault = _fault_of("arm", arm) or _fault_of("hand", hand) or self._own_fault
+        now, arm, hand = _now(), self._arm_state(), self._hand_state()
+        trouble = self._arm_trouble(arm, now) or self._hand_trouble(hand, now)
+        self._own_fault = self._own_fault or trouble
+        fault = fault_of("arm", arm) or fault_of("hand", hand) or self._own_fault
         fault = fault or self._unconfirmed(arm, hand)
         if fault and not self._fault:
             self.report_fault(fault)
@@ -218,44 +210,17 @@ class FrankaAdapter(RobotAdapter[FrankaParameters]):
         else:
             self._grip(command[6])
 
-    def _arm_trouble(self, state: ArmState | None) -> str:
-        """What the arm's process can't tell by itself."""
-        if self._arm is None or self._arm.death:
-            return f"the arm: {self._arm.death}" if self._arm else ""
-        now = time.monotonic()
-        if state is None:
-            late = now - self._arm_since > _START
-            return f"the arm: its process tells nothing for {_START:g} s" if late else ""
-        if state.phase is Phase.FAULT:
-            return self._unanswered("arm", state, now)
-        watch = self._start_watch if state.phase is Phase.STARTING else self._arm_watch
-        stale = watch.check(state.stamp_ns, time.time_ns(), now)
-        return f"the arm: the state of its process {stale}" if stale else ""
+    def _arm_trouble(self, state: ArmState | None, now: Now) -> str:
+        death = "" if self._arm is None else self._arm.death
+        return self._arm_health.trouble(death, state, self._confirmed, now)
 
-    def _hand_trouble(self, state: HandState | None) -> str:
-        if self._hand is None or self._hand.death:
-            return f"the hand: {self._hand.death}" if self._hand else ""
-        limits, now = self.robot.limits, time.monotonic()
-        since = self._hand_since if state is None else state.since
-        if state is None or state.phase is Phase.STARTING:
-            most = _START
-        elif state.phase is Phase.FAULT:
-            return self._unanswered("hand", state, now)
-        else:
-            most = _QUIET + limits.gripper_max_width / limits.gripper_velocity
-        return f"the hand: its process tells nothing for {most:.1f} s" if now - since > most else ""
-
-    def _unanswered(self, what: str, state: ArmState | HandState, now: float) -> str:
-        """Of a process in a fault: whether it hangs since that was confirmed."""
-        late = state.recovered < self._confirmed and now - self._confirmed_at > _START
-        return f"the {what}: its process answers no recovery for {_START:g} s" if late else ""
+    def _hand_trouble(self, state: HandState | None, now: Now) -> str:
+        death = "" if self._hand is None else self._hand.death
+        return self._hand_health.trouble(death, state, self._confirmed, now)
 
     def _unconfirmed(self, arm: ArmState | None, hand: HandState | None) -> str:
         """While a recovery goes on, the fault stays what it was."""
-        if not self._fault:
-            return ""
-        phases = {state.phase if state else Phase.STARTING for state in (arm, hand)}
-        return "" if phases == {Phase.RUNNING} else self._fault
+        return "" if is_running(arm) and is_running(hand) else self._fault
 
     def _proprio(self, arm: ArmState, hand: HandState) -> Proprio:
         pose = np.array(arm.pose).reshape(4, 4).T
@@ -282,18 +247,13 @@ class FrankaAdapter(RobotAdapter[FrankaParameters]):
             self._give(0)
 
     def _give(self, direction: int) -> None:
-        self._goal = HandCommand(self._goal.number + 1, direction, self._confirmed)
+        self._goal = HandCommand(self._goal.number + 1, direction, self._confirmed.count)
         if self._hand is not None:
             self._goal.write(self._hand.commands)
 
 
-def _age(state: ArmState | None) -> float:
-    """Of a state [s]; without end where there is none."""
-    return float("inf") if state is None else 1e-9 * (time.time_ns() - state.stamp_ns)
-
-
-def _fault_of(what: str, state: ArmState | HandState | None) -> str:
-    return f"the {what}: {state.text}" if state is not None and state.phase is Phase.FAULT else ""
+def _now() -> Now:
+    return Now(time.monotonic(), time.time_ns())
 
 
 def main() -> None:
