@@ -3,12 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 
-from expo_ft_ros.robots import load_robot
 from expo_ft_ros.sim.world import World
 from expo_ft_ros.tasks import TaskConfig, load_task
 from expo_ft_ros.tasks.candy_scoop.scene import (
@@ -24,23 +21,13 @@ from expo_ft_ros.tasks.candy_scoop.scene import (
 )
 from expo_ft_ros.tasks.candy_scoop.sight import CandySight
 from expo_ft_ros.tasks.experts import Mode, OperatorView
-from expo_ft_ros.tasks.scenes import make_world
 from support.driving import Policy, episode, expert_policy, frozen, seeded_expert
 from support.fuzz import seeds
-
-LIMITS = load_robot("sim").limits
 
 
 @pytest.fixture(scope="module")
 def task() -> TaskConfig:
     return load_task("candy_scoop")
-
-
-@pytest.fixture(scope="module")
-def world(task: TaskConfig) -> Iterator[World]:
-    made = make_world(task, LIMITS)
-    yield made
-    made.close()
 
 
 def candies(world: World) -> np.ndarray:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -20,7 +19,6 @@ from expo_ft_ros.tasks.candy_scoop.scene import CANDY, ENOUGH, TARGET
 from expo_ft_ros.tasks.candy_scoop.sight import CandySight
 from expo_ft_ros.tasks.classifiers import make_classifier
 from expo_ft_ros.tasks.experts import Mode, OperatorView, make_expert
-from expo_ft_ros.tasks.scenes import make_world
 from support.driving import episode, observe
 from support.fuzz import seeds
 
@@ -48,13 +46,6 @@ RED, GREEN, BLUE = (240, 20, 20), (20, 220, 40), (25, 140, 240)
 @pytest.fixture(scope="module")
 def task() -> TaskConfig:
     return load_task("candy_scoop")
-
-
-@pytest.fixture(scope="module")
-def world(task: TaskConfig) -> Iterator[World]:
-    made = make_world(task, LIMITS)
-    yield made
-    made.close()
 
 
 def seen(scoop: float, target: float, z: float = 0.2, colour=RED) -> Observation:

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -39,13 +37,6 @@ LIMITS = load_robot("sim").limits
 @pytest.fixture(scope="module")
 def task() -> TaskConfig:
     return load_task("egg_flip")
-
-
-@pytest.fixture(scope="module")
-def world(task: TaskConfig) -> Iterator[World]:
-    made = make_world(task, LIMITS)
-    yield made
-    made.close()
 
 
 def sight(world: World) -> EggSight:

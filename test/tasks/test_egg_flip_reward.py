@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 
 import cv2
@@ -20,7 +20,6 @@ from expo_ft_ros.tasks.classifiers import make_classifier
 from expo_ft_ros.tasks.egg_flip.reward import Classifier, Parameters
 from expo_ft_ros.tasks.egg_flip.scene import EGG, PAN_AT, PAN_RADIUS, RADIUS, THICKNESS
 from expo_ft_ros.tasks.experts import Mode, make_expert
-from expo_ft_ros.tasks.scenes import make_world
 from support.driving import episode, observe
 
 LIMITS = load_robot("sim").limits
@@ -46,13 +45,6 @@ SIZE = 100
 @pytest.fixture(scope="module")
 def task() -> TaskConfig:
     return load_task("egg_flip")
-
-
-@pytest.fixture(scope="module")
-def world(task: TaskConfig) -> Iterator[World]:
-    made = make_world(task, LIMITS)
-    yield made
-    made.close()
 
 
 def judge(**parameters: object) -> Classifier:

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 
@@ -24,7 +22,6 @@ from expo_ft_ros.tasks.flower_insert.scene import (
     TOOL_LOW,
 )
 from expo_ft_ros.tasks.flower_insert.sight import FlowerSight
-from expo_ft_ros.tasks.scenes import make_world
 from support.driving import Policy, episode, expert_policy, frozen, seeded_expert, view
 
 LIMITS = load_robot("sim").limits
@@ -33,13 +30,6 @@ LIMITS = load_robot("sim").limits
 @pytest.fixture(scope="module")
 def task() -> TaskConfig:
     return load_task("flower_insert")
-
-
-@pytest.fixture(scope="module")
-def world(task: TaskConfig) -> Iterator[World]:
-    made = make_world(task, LIMITS)
-    yield made
-    made.close()
 
 
 def sight(world: World) -> FlowerSight:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,17 +10,14 @@ import pytest
 
 from expo_ft_ros.configuration import ConfigError
 from expo_ft_ros.data.types import Observation, Proprio
-from expo_ft_ros.robots import load_robot
 from expo_ft_ros.sim.world import World
 from expo_ft_ros.tasks import TaskConfig, load_task
 from expo_ft_ros.tasks.classifiers import make_classifier
 from expo_ft_ros.tasks.experts import Mode
 from expo_ft_ros.tasks.flower_insert.reward import Classifier, Parameters
 from expo_ft_ros.tasks.flower_insert.scene import BOTTLE_AT, MOUTH_HEIGHT, STEM_LENGTH
-from expo_ft_ros.tasks.scenes import make_world
 from support.driving import episode, observe, seeded_expert
 
-LIMITS = load_robot("sim").limits
 SMALL = {
     "tool_region": {"low": [0.45, -0.05, 0.2], "high": [0.55, 0.05, 0.3]},
     "below_region": [0.0, 0.5, 1.0, 1.0],
@@ -36,13 +32,6 @@ GREEN, GREY = (60, 220, 30), (180, 180, 180)
 @pytest.fixture(scope="module")
 def task() -> TaskConfig:
     return load_task("flower_insert")
-
-
-@pytest.fixture(scope="module")
-def world(task: TaskConfig) -> Iterator[World]:
-    made = make_world(task, LIMITS)
-    yield made
-    made.close()
 
 
 def judge(**parameters: Any) -> Classifier:

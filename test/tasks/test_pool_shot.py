@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 
@@ -27,7 +25,6 @@ from expo_ft_ros.tasks.pool_shot.scene import (
     in_pocket,
 )
 from expo_ft_ros.tasks.pool_shot.sight import PoolSight
-from expo_ft_ros.tasks.scenes import make_world
 from support.driving import Policy, episode, expert_policy, frozen, seeded_expert, view
 
 LIMITS = load_robot("sim").limits
@@ -36,13 +33,6 @@ LIMITS = load_robot("sim").limits
 @pytest.fixture(scope="module")
 def task() -> TaskConfig:
     return load_task("pool_shot")
-
-
-@pytest.fixture(scope="module")
-def world(task: TaskConfig) -> Iterator[World]:
-    made = make_world(task, LIMITS)
-    yield made
-    made.close()
 
 
 def ball(world: World, name: str) -> np.ndarray:

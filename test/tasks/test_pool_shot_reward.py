@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import cv2
@@ -18,7 +17,6 @@ from expo_ft_ros.tasks import TaskConfig, load_task
 from expo_ft_ros.tasks.classifiers import make_classifier
 from expo_ft_ros.tasks.experts import Mode
 from expo_ft_ros.tasks.pool_shot.reward import RESET, Classifier, Parameters
-from expo_ft_ros.tasks.scenes import make_world
 from support.driving import episode, expert_policy, observe, seeded_expert
 
 LIMITS = load_robot("sim").limits
@@ -44,13 +42,6 @@ NOWHERE = (0.0, 0.0)
 @pytest.fixture(scope="module")
 def task() -> TaskConfig:
     return load_task("pool_shot")
-
-
-@pytest.fixture(scope="module")
-def world(task: TaskConfig) -> Iterator[World]:
-    made = make_world(task, LIMITS)
-    yield made
-    made.close()
 
 
 def judge(**parameters: Any) -> Classifier:
