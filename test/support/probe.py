@@ -16,7 +16,9 @@ from rclpy.publisher import Publisher
 from expo_ft_ros.graph.topics import service, topic
 from expo_ft_ros.ros.qos import message_type, qos_of, service_type
 
-PATIENCE = 30.0
+PATIENCE = 60.0  # two cores that others use as well [s]
+_SLICE = 0.05
+"""Longest part of a time that is let pass; what lasts longer was a halt of this process [s]."""
 
 
 class Probe:
@@ -29,6 +31,7 @@ class Probe:
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self.node)
         self._publishers: dict[str, Publisher[Any]] = {}
+        self._clients: dict[str, Any] = {}
 
     def publisher(self, name: str, *, reliable: bool = True) -> Publisher[Any]:
         entry = topic(name)
@@ -54,8 +57,11 @@ class Probe:
         self.node.create_service(service_type(service(name).type), name, callback)
 
     def call(self, name: str, **fields: Any) -> Any:
+        """The answer. A service is looked for once: a call is then as quick as an operator's."""
         type_ = service_type(service(name).type)
-        client = self.node.create_client(type_, name)
+        if name not in self._clients:
+            self._clients[name] = self.node.create_client(type_, name)
+        client = self._clients[name]
         self.until(client.service_is_ready, f"service {name}")
         future = client.call_async(type_.Request(**fields))
         self.until(future.done, f"answer of {name}")
@@ -70,10 +76,15 @@ class Probe:
             self._executor.spin_once(timeout_sec=0.02)
 
     def spin(self, seconds: float) -> None:
-        """Lets the given time pass, for what must not happen."""
-        end = time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0:
-            self._executor.spin_once(timeout_sec=left)
+        """Lets the given time pass, for what must not happen.
+
+        A time in which this process was halted doesn't count: what came in it is heard first.
+        """
+        left = seconds
+        while left > 0:
+            begun = time.monotonic()
+            self._executor.spin_once(timeout_sec=min(left, _SLICE))
+            left -= min(time.monotonic() - begun, _SLICE)
 
     def matched(self) -> None:
         """Waits until each publisher of ours has a listener."""
