@@ -17,6 +17,7 @@ from expo_ft_ros.graph.topics import service, topic
 from expo_ft_ros.ros.qos import message_type, qos_of, service_type
 
 PATIENCE = 60.0  # two cores that others use as well [s]
+_ROOM = 200
 _SLICE = 0.05
 """Longest part of a time that is let pass; what lasts longer was a halt of this process [s]."""
 
@@ -48,10 +49,12 @@ class Probe:
         return got
 
     def on(self, name: str, callback: Callable[[Any], None], *, reliable: bool = True) -> None:
+        """Has it called with every message, also of a topic whose newest alone counts: what comes
+        while this process is halted waits."""
         entry = topic(name)
-        self.node.create_subscription(
-            message_type(entry.type), name, callback, qos_of(entry, lockstep=reliable)
-        )
+        qos = qos_of(entry, lockstep=reliable)
+        qos.depth = max(qos.depth, _ROOM)
+        self.node.create_subscription(message_type(entry.type), name, callback, qos)
 
     def serve(self, name: str, callback: Callable[[Any, Any], Any]) -> None:
         self.node.create_service(service_type(service(name).type), name, callback)
@@ -74,6 +77,22 @@ class Probe:
             if time.monotonic() > end:
                 raise AssertionError(f"{what} did not come within {timeout} s")
             self._executor.spin_once(timeout_sec=0.02)
+
+    def repeat(
+        self, act: Callable[[], Any], condition: Callable[[], Any], what: str, every: float = 0.2
+    ) -> None:
+        """Acts again and again until the condition holds: a reader that isn't reliable loses what
+        is said before it knows of its publisher, which the publisher can't see."""
+        due = 0.0
+
+        def holds() -> Any:
+            nonlocal due
+            if time.monotonic() >= due:
+                due = time.monotonic() + every
+                act()
+            return condition()
+
+        self.until(holds, what)
 
     def spin(self, seconds: float) -> None:
         """Lets the given time pass, for what must not happen.
