@@ -74,9 +74,14 @@ def let_go(probe: Any, spacemouse: Any, x: float = 0.0, z: float = 0.0) -> None:
 
 def demonstrate(probe: Any, state: list[Any], spacemouse: Any) -> None:
     """Sets the scene, pushes forward for a while, lets go, and calls it a success."""
-    begin(probe, state)
-    # Counted by what was done: where the machine halts somebody, the arm stands meanwhile.
-    driven = lambda: state[-1].state == "running" and state[-1].human_steps >= 20  # noqa: E731
-    push_until(probe, spacemouse, driven, "nobody drives", 0.8)
-    let_go(probe, spacemouse, 0.8)
-    assert probe.call("episode/mark_success").success
+    for _ in range(5):
+        begin(probe, state)
+        # Counted by what was done: where the machine halts somebody, the arm stands meanwhile.
+        driven = lambda: state[-1].human_steps >= 20 or state[-1].state == "ended"  # noqa: E731
+        push_until(probe, spacemouse, driven, "nobody drives", 0.8)
+        let_go(probe, spacemouse, 0.8)
+        if probe.call("episode/mark_success").success:
+            return
+        # Its time was over before that.
+        probe.until(lambda: state[-1].state != "running", "its end")
+    raise AssertionError("no demonstration could be called a success")
