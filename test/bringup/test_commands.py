@@ -53,7 +53,7 @@ class Started:
         raise AssertionError(f"ended without {word!r}:\n{self.text}")
 
     def end(self) -> int:
-        self.text += self.process.communicate(timeout=60)[0]
+        self.text += self.process.communicate(timeout=300)[0]
         return self.process.returncode
 
     @property

@@ -68,7 +68,7 @@ def launch(tmp_path, domain):
 
 def test_a_collection_ends_well_and_its_folder_is_as_the_runners(launch, tmp_path):
     process = launch("collect", "demos:=1")
-    said = process.communicate(timeout=110)[0]
+    said = process.communicate(timeout=300)[0]
     assert process.returncode == 0, said
     assert "Demonstrations: 1" in said
     (run,) = (tmp_path / "runs").iterdir()
@@ -90,11 +90,11 @@ def test_a_killed_node_is_a_failure_and_the_others_are_interrupted(launch, tmp_p
     (run,) = (tmp_path / "runs").iterdir()
     (camera,) = processes_naming(f"{run}/params/camera.yaml")
     os.kill(camera, signal.SIGKILL)
-    said += process.communicate(timeout=60)[0]
+    said += process.communicate(timeout=180)[0]
     assert process.returncode == 1, said
     assert "camera ended with signal SIGKILL while it was needed" in said
     assert "sending signal 'SIGINT' to process[session" in said
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while processes_naming(f"{run}/params/"):
         assert time.monotonic() < until, "nodes are left"
         time.sleep(0.05)
@@ -121,7 +121,7 @@ def test_what_is_asked_of_every_node_reaches_every_node_and_each_has_its_log(lau
         assert command.index(f"{run}/params/") < command.index(str(own)), "the last one wins"
     assert "collecting demonstrations" in (run / "logs" / "session.log").read_text()
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
+    process.communicate(timeout=180)
     assert not processes_naming(f"{run}/params/")
 
 
@@ -135,7 +135,7 @@ def test_what_is_asked_of_every_node_reaches_every_node_and_each_has_its_log(lau
 )
 def test_what_is_refused_is_exit_code_1_before_anything_starts(launch, tmp_path, word, message):
     process = launch("collect", word)
-    said = process.communicate(timeout=60)[0]
+    said = process.communicate(timeout=180)[0]
     assert process.returncode == 1
     assert f"expo-ft: {message}" in said
     assert "process started" not in said
@@ -145,7 +145,7 @@ def test_what_is_refused_is_exit_code_1_before_anything_starts(launch, tmp_path,
 ROBOT = ("robot:=franka_ros2", "realtime:=true", "operator:=spacemouse", "scene_reset:=operator")
 
 
-@pytest.mark.timeout(400)  # The interfaces may have to be generated.
+@pytest.mark.timeout(900)  # The interfaces may have to be generated.
 def test_one_argument_starts_the_arm_s_driver_and_others_what_is_beside_it(
     launch, tmp_path, monkeypatch
 ):
@@ -159,7 +159,7 @@ def test_one_argument_starts_the_arm_s_driver_and_others_what_is_beside_it(
     mount = "1 0 0.5 0 0 0 1 fr3_link0 side_camera_link"
     beside = ("cameras:=side=11,wrist=22", "spacenav_driver:=true", f"static_transforms:={mount}")
     process = launch("train", *ROBOT, "robot_ip:=172.16.0.2", *beside)
-    until = time.monotonic() + 60
+    until = time.monotonic() + 180
     wanted = {
         "franka_bringup": 1,
         "controller_manager": 1,
@@ -172,12 +172,12 @@ def test_one_argument_starts_the_arm_s_driver_and_others_what_is_beside_it(
         assert time.monotonic() < until, {name: packages.started(name) for name in wanted}
         time.sleep(0.1)
     (run,) = (tmp_path / "runs").iterdir()
-    session, until = run / "logs" / "session.log", time.monotonic() + 90
+    session, until = run / "logs" / "session.log", time.monotonic() + 180
     while "starting the nodes" not in session.read_text():
         assert time.monotonic() < until, session.read_text()
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=90)
+    process.communicate(timeout=180)
     (arm,) = packages.started("franka_bringup")
     assert arm["robot_ip"] == "172.16.0.2"
     assert (arm["robot_type"], arm["namespace"], arm["load_gripper"]) == ("fr3", "fr3", "true")
@@ -193,7 +193,7 @@ def test_one_argument_starts_the_arm_s_driver_and_others_what_is_beside_it(
 
 def test_a_driver_that_is_not_installed_is_a_line_and_nothing_is_left(launch, tmp_path):
     process = launch("train", *ROBOT, "robot_ip:=172.16.0.2")
-    said = process.communicate(timeout=60)[0]
+    said = process.communicate(timeout=180)[0]
     assert process.returncode == 1
     assert "franka_bringup is not installed (https://github.com/frankarobotics/franka_ros2" in said
     assert not (tmp_path / "runs").exists()

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -67,7 +68,7 @@ class Scene:
             name,
             command=command,
             shutdown_order=shutdown_order,
-            grace=others.pop("grace", 5.0),
+            grace=others.pop("grace", 60.0),
             **others,
         )
 
@@ -176,8 +177,12 @@ def test_a_signal_takes_everything_down(scene, number, code):
 
 def test_one_that_ignores_sigint_gets_sigterm_then_sigkill(scene):
     scene.when_up = lambda: os.kill(os.getpid(), signal.SIGINT)
+    # Long enough for a child to write down what it gets, also where it is halted meanwhile.
+    patient = replace(CONFIG, term_grace=4.0)
     result = scene.run(
-        scene.spec("deaf", "deaf", 0, grace=0.3), scene.spec("stone", "stone", 1, grace=0.3)
+        scene.spec("deaf", "deaf", 0, grace=4.0),
+        scene.spec("stone", "stone", 1, grace=4.0),
+        config=patient,
     )
     assert result.code == 130
     assert scene.order == ["deaf SIGINT", "deaf SIGTERM", "stone SIGINT", "stone SIGTERM"]
@@ -218,15 +223,15 @@ def test_what_a_node_leaves_behind_in_its_group_is_ended(scene, tmp_path):
     grandchild = tmp_path / "grandchild"
 
     def refresh():
-        if grandchild.exists():
+        if grandchild.exists() and grandchild.read_text():
             os.kill(os.getpid(), signal.SIGINT)
 
-    spec = NodeSpec("parent", command=(sys.executable, str(parent)), grace=5.0)
+    spec = NodeSpec("parent", command=(sys.executable, str(parent)), grace=60.0)
     Runner([spec], tmp_path, on_refresh=refresh, config=CONFIG).run()
     assert _gone(int(grandchild.read_text()))
 
 
-def _gone(pid, timeout=10.0):
+def _gone(pid, timeout=60.0):
     """Waits for the end of a process that is no child of ours."""
     try:
         watched = os.pidfd_open(pid)
@@ -244,7 +249,7 @@ def stopper(folder, code=0):
         f"open({str(folder / 'order')!r}, 'a').write('zero command\\n'); "
         f"print('nobody answered'); raise SystemExit({code})"
     )
-    return RunnerConfig(0.02, 0.3, 10.0, (sys.executable, str(script)))
+    return RunnerConfig(0.02, 0.3, 60.0, (sys.executable, str(script)))
 
 
 def test_when_arbitration_dies_the_arm_is_stopped_first(scene):

@@ -33,6 +33,7 @@ out = node.create_publisher(Image, "/looks/image_raw", qos_profile_sensor_data)
 size = 64
 image = Image(height=size, width=size, encoding="rgb8", step=3 * size)
 image.data = bytes([250, 160, 20]) * (size * size)
+print("publishes", flush=True)
 while True:
     out.publish(image)
     time.sleep(0.1)
@@ -166,18 +167,23 @@ def test_a_list_of_the_operators_form_is_left_to_them(task, image, capsys) -> No
 def test_a_camera_s_topic_is_a_source(task, domain, tmp_path) -> None:
     pytest.importorskip("rclpy", reason="ROS 2's rclpy is not installed")
     environment = {**os.environ, **ros_environment(tmp_path), "ROS_DOMAIN_ID": str(domain)}
-    camera = subprocess.Popen([sys.executable, "-c", _CAMERA], env=environment)
+    camera = subprocess.Popen(
+        [sys.executable, "-c", _CAMERA], env=environment, stdout=subprocess.PIPE
+    )
     try:
+        # The command waits for an image, not for a camera's start.
+        assert camera.stdout is not None
+        assert camera.stdout.readline()
         words = [f"task:={task}", "colour:=yolk", REGION, "topic:=/looks/image_raw"]
         done = subprocess.run(
             [sys.executable, "-m", "expo_ft_ros.cli", "reward", "calibrate", *words],
             env=environment,
             capture_output=True,
             text=True,
-            timeout=100,
+            timeout=300,
         )
     finally:
         camera.kill()
-        camera.wait()
+        camera.communicate()
     assert done.returncode == 0, done.stderr
     assert "hues: [36.0]" in done.stdout

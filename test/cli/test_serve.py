@@ -14,6 +14,7 @@ from expo_ft_ros.cli import main as cli
 from expo_ft_ros.experiment.options import EvalOptions
 from expo_ft_ros.experiment.preflight import prepare_run
 from expo_ft_ros.serving.remote_policy import RemotePolicy
+from support.browser import wait_until
 from support.console_run import free_port
 from support.policy_servers import KEYS, ROBOT, TASK, answering, observation, serving
 
@@ -39,8 +40,8 @@ def test_the_package_s_policy_is_served_until_it_is_interrupted():
         assert policy.metadata["horizon"] == 16
         assert policy.act(observation()).shape == (16, 7)
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 0
-        policy.try_again()
+        assert process.wait(60) == 0
+        wait_until(lambda: policy.try_again() or policy.lost, "the loss")
         assert f"{address}: the connection is closed" in policy.lost
 
 

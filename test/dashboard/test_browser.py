@@ -42,6 +42,7 @@ def page(browser, asking, request) -> Iterator[Any]:
     width, height = request.param
     context = browser.new_context(viewport={"width": width, "height": height})
     made = context.new_page()
+    made.set_default_timeout(120_000)
     complaints: list[str] = []
     made.on("console", lambda said: complaints.append(said.text))
     made.on("pageerror", lambda error: complaints.append(str(error)))
@@ -53,7 +54,6 @@ def page(browser, asking, request) -> Iterator[Any]:
 
 
 def test_the_operator_goes_from_the_list_to_a_run_and_stops_it(page, runs):
-    page.set_default_timeout(60_000)
     with lock_folder(runs / NAME) as lock:
         # Of nobody, so that nobody is stopped.
         lock.truncate(0)
@@ -76,7 +76,6 @@ def test_the_operator_goes_from_the_list_to_a_run_and_stops_it(page, runs):
 
 @pytest.mark.slow
 def test_what_is_refused_is_said_where_it_was_typed(page):
-    page.set_default_timeout(120_000)
     page.get_by_role("link", name="Start train").click()
     assert not overflows(page)
     page.locator("[name=steps]").fill("0")

@@ -123,7 +123,7 @@ def test_what_a_run_is_called_is_text_and_no_way_out_of_the_folder(runs, asking)
 
 def status_of(asking: Asking, path: str) -> int:
     """Of a path as it stands, which httpx would tidy up."""
-    connection = http.client.HTTPConnection("127.0.0.1", asking.dashboard.port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", asking.dashboard.port, timeout=120)
     connection.request("GET", path)
     status = connection.getresponse().status
     connection.close()
@@ -160,11 +160,11 @@ def test_a_stop_of_what_does_not_run_says_so(asking):
 
 
 def test_a_form_has_a_limit_of_size_and_of_time(asking, monkeypatch):
-    monkeypatch.setattr("expo_ft_ros.dashboard.app.PATIENCE", 0.5)
     large = {"checkpoint": "x" * 100_000}
     assert asking.post("/comparisons", **large).status_code == 413
+    monkeypatch.setattr("expo_ft_ros.dashboard.app.PATIENCE", 0.5)
     head = f"POST /comparisons HTTP/1.1\r\nHost: 127.0.0.1:{asking.dashboard.port}\r\n"
-    with socket.create_connection(("127.0.0.1", asking.dashboard.port), timeout=30) as slow:
+    with socket.create_connection(("127.0.0.1", asking.dashboard.port), timeout=120) as slow:
         slow.sendall((head + "Content-Length: 1000\r\n\r\nrun=").encode())
         assert slow.recv(100).startswith(b"HTTP/1.1 408")
 
@@ -194,7 +194,7 @@ def test_lines_and_state_are_followed(runs, asking):
     (log.parent / "other.log").write_text("not this\n")
     address = f"ws://127.0.0.1:{asking.dashboard.port}/runs/second/follow?log=session"
     with connect(address, proxy=None) as page:
-        told = json.loads(page.recv(timeout=30))
+        told = json.loads(page.recv(timeout=120))
         assert told["running"] is False
         assert "reinforcement learning online" in told["status"]
         assert told["lines"][-1] == "line 19999"
@@ -204,12 +204,12 @@ def test_lines_and_state_are_followed(runs, asking):
             more.flush()
             lines, running = [], False
             while not (lines and running):
-                told = json.loads(page.recv(timeout=30))
+                told = json.loads(page.recv(timeout=120))
                 lines, running = lines + told["lines"], running or told.get("running", False)
         assert lines == ["half a line"]
     for name in ("../second/logs/session", "none"):
         with connect(address.replace("session", name), proxy=None) as page:
-            assert json.loads(page.recv(timeout=30))["lines"] == []
+            assert json.loads(page.recv(timeout=120))["lines"] == []
 
 
 def test_times_are_of_the_start_and_not_of_files(runs, asking):

@@ -23,6 +23,7 @@ from expo_ft_ros.monitor import asgi_server
 from expo_ft_ros.monitor.asgi_server import MESSAGE_BYTES
 from expo_ft_ros.monitor.auth_proxy import AuthProxy, passed_on
 from expo_ft_ros.monitor.gate import address, checked_token, is_local
+from support.console_run import free_port
 
 PAGE, INNER = b"<!doctype html><title>console</title>", b"<!doctype html><title>scene</title>"
 PAGES = {"/": PAGE, "/scene": INNER}
@@ -74,7 +75,7 @@ def opened(behind: str, **options) -> AuthProxy:
 
 def get(gate: AuthProxy, path: str = "/", **headers: str):
     """(status, headers, body) of a request."""
-    connection = http.client.HTTPConnection("127.0.0.1", gate.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", gate.port, timeout=60)
     connection.request("GET", path, headers=headers)
     answer = connection.getresponse()
     body = answer.read()
@@ -88,7 +89,7 @@ def reach(gate: AuthProxy, origin: str | None = None, path: str = "/", **headers
     try:
         with connect(address, origin=origin, additional_headers=headers, proxy=None) as socket_:
             socket_.send(b"\x00stop")
-            return 101 if socket_.recv(timeout=10) == b"\x00stop" else 0
+            return 101 if socket_.recv(timeout=60) == b"\x00stop" else 0
     except InvalidStatus as refusal:
         return refusal.response.status_code
 
@@ -125,7 +126,7 @@ def test_a_path_may_have_somebody_else_to_talk_to(behind):
             f"ws://127.0.0.1:{gate.port}/controls", additional_headers={"Cookie": cookie}
         ) as through:
             through.send("stop")
-            assert through.recv(timeout=10) == "STOP"
+            assert through.recv(timeout=60) == "STOP"
         assert reach(gate, path="/nobody", Cookie=cookie) == 404
     finally:
         gate.close()
@@ -219,7 +220,7 @@ def test_the_token_is_in_no_log(guarded, caplog):
 
 
 def test_a_closed_gate_frees_its_port(behind):
-    gate = opened(behind)
+    gate = opened(behind, port=free_port())
     gate.close()
     gate.close()
     again = opened(behind, port=gate.port)
@@ -230,12 +231,12 @@ def test_a_closed_gate_frees_its_port(behind):
 def test_a_message_of_a_page_has_a_limit(local):
     with connect(f"ws://127.0.0.1:{local.port}/", max_size=None, proxy=None) as page:
         page.send(b"x" * MESSAGE_BYTES)
-        assert len(page.recv(timeout=10)) == MESSAGE_BYTES
+        assert len(page.recv(timeout=60)) == MESSAGE_BYTES
 
         def answer() -> str | bytes:
             """It may come while the message is still sent."""
             page.send(b"x" * (MESSAGE_BYTES + 1))
-            return page.recv(timeout=10)
+            return page.recv(timeout=60)
 
         with pytest.raises(ConnectionClosed) as closed:
             answer()
@@ -245,7 +246,7 @@ def test_a_message_of_a_page_has_a_limit(local):
 def test_a_request_has_a_limit(local):
     endless = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX: " + b"a" * 1_000_000
     with (
-        socket.create_connection(("127.0.0.1", local.port), timeout=10) as page,
+        socket.create_connection(("127.0.0.1", local.port), timeout=60) as page,
         contextlib.suppress(ConnectionError),
     ):
         page.sendall(endless)
@@ -254,19 +255,19 @@ def test_a_request_has_a_limit(local):
 
 @pytest.mark.parametrize("begun", [b"", b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n"])
 def test_a_connection_that_comes_to_no_request_is_not_kept(behind, monkeypatch, begun):
-    monkeypatch.setattr(asgi_server, "PATIENCE", 0.5)
+    monkeypatch.setattr(asgi_server, "PATIENCE", 3.0)
     gate = opened(behind)
     try:
         with (
             connect(f"ws://127.0.0.1:{gate.port}/", proxy=None) as through,
-            socket.create_connection(("127.0.0.1", gate.port), timeout=10) as slow,
+            socket.create_connection(("127.0.0.1", gate.port), timeout=60) as slow,
         ):
             slow.sendall(begun)
             with contextlib.suppress(ConnectionError):
                 assert slow.recv(100) == b""
             # What has come to one is.
             through.send("still there")
-            assert through.recv(timeout=10) == "still there"
+            assert through.recv(timeout=60) == "still there"
     finally:
         gate.close()
 
@@ -287,7 +288,7 @@ def test_a_page_that_does_not_read_fills_nobodys_memory():
     gate = AuthProxy(PAGES, {"/": flood})
     try:
         with connect(f"ws://127.0.0.1:{gate.port}/", max_queue=1, max_size=None, proxy=None):
-            assert waits.wait(20)
+            assert waits.wait(60)
             assert len(sent) < 64
     finally:
         gate.close()
@@ -310,7 +311,7 @@ def test_a_server_behind_that_goes_takes_the_page_along():
             with connect(f"ws://127.0.0.1:{gate.port}/", proxy=None) as page:
                 page.send("bye")
                 with pytest.raises(ConnectionClosed):
-                    page.recv(timeout=10)
+                    page.recv(timeout=60)
         finally:
             gate.close()
 

@@ -46,11 +46,11 @@ def test_each_view_comes_with_its_number_and_only_what_is_new_comes_again(served
         wait_until(lambda: served.stream.watched, "a page")
         side, wrist = flat(200), flat(0, 200)
         served.stream.show({"side": side, "wrist": wrist})
-        got = dict(image(page.recv(timeout=10)) for _ in range(2))
+        got = dict(image(page.recv(timeout=60)) for _ in range(2))
         assert np.abs(got[0].astype(int) - side).max() < 12
         assert np.abs(got[1].astype(int) - wrist).max() < 12
         served.stream.show({"side": side, "wrist": flat(90)})
-        number, seen = image(page.recv(timeout=10))
+        number, seen = image(page.recv(timeout=60))
         assert number == 1
         assert np.abs(seen.astype(int) - flat(90)).max() < 12
         with pytest.raises(TimeoutError):
@@ -61,9 +61,9 @@ def test_a_page_that_comes_later_gets_what_there_is(served):
     with served.page() as one:
         wait_until(lambda: served.stream.watched, "a page")
         served.stream.show({"side": flat(10)})
-        one.recv(timeout=10)
+        one.recv(timeout=60)
         with served.page() as other:
-            assert image(other.recv(timeout=10))[0] == 0
+            assert image(other.recv(timeout=60))[0] == 0
     wait_until(lambda: not served.stream.watched, "no page")
     served.stream.show({"side": flat(20)})
     with served.page() as late, pytest.raises(TimeoutError):
@@ -74,4 +74,4 @@ def test_a_view_that_the_robot_lacks_is_left_out(served):
     with served.page() as page:
         wait_until(lambda: served.stream.watched, "a page")
         served.stream.show({"ceiling": flat(10), "wrist": flat(20)})
-        assert image(page.recv(timeout=10))[0] == 1
+        assert image(page.recv(timeout=60))[0] == 1

@@ -25,6 +25,7 @@ from expo_ft_ros.robots import load_robot
 from expo_ft_ros.tasks import load_task
 from expo_ft_ros.tasks.classifiers import make_classifier
 from support.browser import DESKTOP, PHONE, Visit, wait_until
+from support.console_run import free_port
 from support.episodes import VIEWS
 from support.runs import make_run
 from support.views import make_view
@@ -227,7 +228,8 @@ def test_an_action_that_hangs_or_fails_holds_up_nothing(visit, played):
 
 def test_a_connection_that_is_lost_is_said_and_comes_back(browser):
     """Also one from which nothing is heard any more, though nobody has closed it."""
-    played = Played()
+    port = free_port()
+    played = Played(port=port)
     visit = Visit(browser, played.console.url)
     lost = visit.page.get_by_text("No connection: the buttons do nothing")
     try:
@@ -238,7 +240,6 @@ def test_a_connection_that_is_lost_is_said_and_comes_back(browser):
         wait_until(lambda: all(button.is_disabled() for button in buttons), "the buttons' end")
         played.pause(False)
         lost.wait_for(state="hidden")
-        port = int(played.console.url.rpartition(":")[2].strip("/"))
         played.close()
         lost.wait_for(state="visible")
         played = Played(port=port)

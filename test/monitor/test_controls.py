@@ -56,7 +56,7 @@ class Page:
 
     def __init__(self, socket: ClientConnection) -> None:
         self.socket = socket
-        self.told = json.loads(socket.recv(timeout=10))
+        self.told = json.loads(socket.recv(timeout=60))
 
     def press(self, button: str, **otherwise: object) -> None:
         heard = {name: self.told[name] for name in ("beat", "episode")}
@@ -64,7 +64,7 @@ class Page:
 
     def until(self, key: str, words: str) -> None:
         while words not in str(self.told[key]):
-            self.told |= json.loads(self.socket.recv(timeout=10))
+            self.told |= json.loads(self.socket.recv(timeout=60))
 
 
 @pytest.fixture
@@ -138,7 +138,7 @@ def test_an_answer_is_forgotten_when_it_is_no_news_any_more(served, monkeypatch)
         each.press("pause")
         each.until("reply", "Pause: taken")
         while each.told["reply"]:
-            each.told |= json.loads(each.socket.recv(timeout=10))
+            each.told |= json.loads(each.socket.recv(timeout=60))
 
 
 def test_the_last_word_has_been_told_before_the_end(served):

@@ -18,7 +18,7 @@ def served(feed: Feed, script: Callable[[str], Awaitable[None]]) -> None:
     gate = AuthProxy({}, {"/": feed.talk})
 
     async def run() -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             await script(f"ws://127.0.0.1:{gate.port}")
 
     try:

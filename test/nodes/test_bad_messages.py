@@ -170,7 +170,7 @@ def test_what_was_dropped_when_it_came_is_dropped_when_it_is_read(tmp_path):
 def broken(world: World, rng: np.random.Generator) -> None:
     """One message that nobody could mean: late, early, twice, of nowhere, or not a number."""
     name = str(rng.choice(list(world.out)))
-    number = int(rng.choice([0, 1, world.observations[-1].number + 5, 2**63]))
+    number = int(rng.choice([0, 1, world.observations[-1].number + 10_000, 2**63]))
     nonsense = float(rng.choice([np.nan, np.inf, -7.0]))
     time = int(rng.choice([0, world.time - 10**9, world.time]))
     header = header_of(time, "base")
@@ -201,7 +201,7 @@ def broken(world: World, rng: np.random.Generator) -> None:
 def test_a_plan_that_comes_late_takes_none_back(graph):
     world = World(graph, lockstep=False)
     world.probe.node.create_timer(0.05, world.show)
-    world.begin()
+    world.begin(max_steps=10_000)
     world.probe.until(lambda: len(world.steps) > 3, "steps")
     world.plan(2)
     world.plan(1)
@@ -233,7 +233,8 @@ def test_a_thousand_broken_messages_move_nothing(graph):
         assert abs(linear.x) <= 0.25
         assert abs(linear.y) <= 0.25
         assert linear.z == 0
-    numbers = [step.observation for step in world.steps]
+    # One that was cut short, where somebody was halted, is told of again.
+    numbers = [step.observation for step in world.steps if "cut short" not in step.cause]
     assert numbers == sorted(set(numbers))
     for step in world.steps:
         step_from_msg(step)
@@ -241,4 +242,4 @@ def test_a_thousand_broken_messages_move_nothing(graph):
     assert {step.chunk for step in world.steps} <= known | {0}
     count = len(world.steps)
     world.probe.until(lambda: len(world.steps) > count + 5, "going on")
-    assert any("dropped on" in line for line in world.node.log.read_text().splitlines())
+    world.probe.until(lambda: "dropped on" in world.node.log.read_text(), "its word")

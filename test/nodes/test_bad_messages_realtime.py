@@ -63,7 +63,7 @@ def stranger(graph: Any) -> Iterator[Callable[[], Heard]]:
 
     def tell() -> Heard:
         process.terminate()
-        assert process.wait(20) == 0
+        assert process.wait(120) == 0  # It writes some thousand messages.
         return Heard.load(graph.folder / FILE)
 
     yield tell
@@ -113,8 +113,8 @@ def what_is_recorded_is_what_was_said(training: MeddledTraining, heard: Heard) -
                 compared += 1
             if number + 1 < episode.outcome.last_observation:
                 assert values[number + 1] == {episode.reward[i]}
-    # Of commands a reader keeps one: where he is busy, the next takes its place.
-    assert compared > 0.5 * sum(map(len, training.episodes().values()))
+    # Of commands a reader keeps one: where it is busy, or halted, the next takes its place.
+    assert compared > 0.2 * sum(map(len, training.episodes().values()))
 
 
 def no_command_leads_out_or_jerks(training: MeddledTraining, heard: Heard) -> None:

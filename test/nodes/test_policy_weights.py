@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 from expo_ft_ros.msg import LearnerStatus, Observation
+from rclpy.duration import Duration
 
 from expo_ft_ros.control.plan import Plan
 from expo_ft_ros.rl.agent import Agent
@@ -39,6 +40,12 @@ class Learner:
         self._agent.publish_weights(self._path)
         if told:
             self._status.publish(LearnerStatus(version=version))
+            self._arrived(self._status)
+
+    def _arrived(self, publisher) -> None:
+        """Waits until the policy has it: an observation goes by another way."""
+        there = lambda: publisher.wait_for_all_acked(Duration(seconds=0.1))  # noqa: E731
+        self.probe.until(there, "its arrival")
 
     def spoil(self, version: int) -> None:
         self._path.parent.mkdir()
@@ -47,6 +54,7 @@ class Learner:
 
     def evaluate(self) -> None:
         self._plan.publish(plan_to_msg(Plan("eval_after", 1, 1, 70, "mode", "none", False)))
+        self._arrived(self._plan)
 
     def ask(self, number: int) -> None:
         self._observation.publish(_message(number))

@@ -44,7 +44,7 @@ class RunningGraph:
     def __init__(self, graph) -> None:
         self.probe = probe = graph.probe
         self.plans, self.chunks = probe.publisher("session/plan"), probe.publisher("policy/chunk")
-        self.asked = 0
+        self._chunks: dict[int, ActionChunk] = {}
         self.steps, self.verdicts = probe.gather("step"), probe.gather("reward")
         self.states = probe.gather("episode/state")
         probe.on("observation", self._answer)
@@ -55,10 +55,17 @@ class RunningGraph:
 
     def _answer(self, message) -> None:
         if message.chunk_wanted:
-            actions, _ = policy(observation_from_msg(message, VIEWS))
-            self.asked += 1
-            chunk = ActionChunk(self.asked, message.number, actions, 0.5)
-            self.chunks.publish(chunk_to_msg(chunk, message.header))
+            if message.number not in self._chunks:
+                actions, _ = policy(observation_from_msg(message, VIEWS))
+                chunk = ActionChunk(len(self._chunks) + 1, message.number, actions, 0.5)
+                self._chunks[message.number] = chunk
+            # Asked again, where the answer was late, it is the same.
+            self.chunks.publish(chunk_to_msg(self._chunks[message.number], message.header))
+
+    def steps_of(self, episode: int) -> list:
+        """Each once: one comes again where the next time isn't shown soon."""
+        told = {m.observation: step_from_msg(m) for m in self.steps if m.episode == episode}
+        return list(told.values())
 
     def play(self, plan: Plan) -> None:
         self.plans.publish(plan_to_msg(plan))
@@ -69,11 +76,12 @@ class RunningGraph:
             ),
             f"the end of episode {plan.episode}",
         )
-        # Of another publisher: it may come after the state.
+        # By other ways: they may come after the state.
+        ended = self.states[-1]
         self.probe.until(
-            lambda: self.verdicts[-1].observation == self.states[-1].last_observation,
-            "the last verdict",
+            lambda: self.verdicts[-1].observation == ended.last_observation, "the last verdict"
         )
+        self.probe.until(lambda: len(self.steps_of(plan.episode)) >= ended.steps, "the last step")
 
 
 def described(step) -> tuple:
@@ -96,7 +104,7 @@ def test_one_seed_gives_the_same_steps_in_one_process_and_in_the_graph(graph):
     for plan in PLANS:
         played = rollout.play(plan, None if plan.policy == "none" else policy)
         over_topics.play(plan)
-        steps = [step_from_msg(m) for m in over_topics.steps if m.episode == plan.episode]
+        steps = over_topics.steps_of(plan.episode)
         assert len(played.steps) > 20
         for here, there in zip(played.steps, steps, strict=True):
             assert described(here) == described(there)

@@ -35,19 +35,18 @@ def test_camera_converts_what_a_driver_gives(graph):
     probe.ready("camera")
     probe.matched()
     red = np.tile(np.array([81, 90, 81, 240], np.uint8), (480, 320)).reshape(480, 1280)
-    side.publish(
-        Image(
-            header=header_of(3_000_000_000, "side"),
-            encoding="yuv422_yuy2",
-            height=480,
-            width=640,
-            step=1280,
-            data=to_array(red, "B"),
-        )
+    yuv = Image(
+        header=header_of(3_000_000_000, "side"),
+        encoding="yuv422_yuy2",
+        height=480,
+        width=640,
+        step=1280,
+        data=to_array(red, "B"),
     )
     picture = np.random.default_rng(0).integers(0, 256, (224, 224, 3), dtype=np.uint8)
-    wrist.publish(array_to_image(picture, header_of(4_000_000_000, "wrist")))
-    probe.until(lambda: sides and wrists, "both images")
+    given = array_to_image(picture, header_of(4_000_000_000, "wrist"))
+    both = lambda: (side.publish(yuv), wrist.publish(given))  # noqa: E731
+    probe.repeat(both, lambda: sides and wrists, "both images")
     assert (sides[0].encoding, sides[0].height, sides[0].width) == ("rgb8", 224, 224)
     assert nanoseconds(sides[0].header.stamp) == 3_000_000_000
     assert (np.abs(image_to_array(sides[0]).astype(int) - [254, 0, 0]) < 6).all()
@@ -63,11 +62,12 @@ def test_camera_says_what_is_wrong_with_an_image_and_stays(graph):
     health = probe.gather("/diagnostics")
     graph.start("camera")
     probe.ready("camera")
-    side.publish(Image(encoding="bayer_rggb8", height=2, width=2, step=2, data=[0] * 4))
-    probe.until(lambda: any("bayer_rggb8" in m.status[0].message for m in health), "its cause")
-    side.publish(array_to_image(np.zeros((300, 300, 3), np.uint8), header_of(1)))
-    probe.until(lambda: sides, "a good image")
-    assert len(sides) == 1
+    bad = Image(encoding="bayer_rggb8", height=2, width=2, step=2, data=[0] * 4)
+    told = lambda: any("bayer_rggb8" in m.status[0].message for m in health)  # noqa: E731
+    probe.repeat(lambda: side.publish(bad), told, "its cause")
+    good = array_to_image(np.zeros((300, 300, 3), np.uint8), header_of(1))
+    probe.repeat(lambda: side.publish(good), lambda: sides, "a good image")
+    assert {nanoseconds(image.header.stamp) for image in sides} == {1}
 
 
 def test_proprio_joins_what_has_one_stamp(graph):
@@ -130,15 +130,17 @@ def test_a_pose_or_twist_of_another_frame_is_refused_by_name(graph, foreign):
     probe.ready("proprio")
     probe.matched()
     header, wrong = header_of(time.time_ns(), "base"), header_of(time.time_ns(), foreign)
-    joints.publish(joints_of(header))
-    twist.publish(TwistStamped(header=header))
-    pose.publish(PoseStamped(header=wrong))
-    probe.until(lambda: told("robot/tcp_pose"), "the pose's frame")
-    twist.publish(TwistStamped(header=wrong))
-    probe.until(lambda: told("robot/tcp_twist"), "the twist's frame")
+
+    def show(of_pose, of_twist):
+        joints.publish(joints_of(header))
+        twist.publish(TwistStamped(header=of_twist))
+        pose.publish(PoseStamped(header=of_pose))
+
+    probe.repeat(lambda: show(wrong, header), lambda: told("robot/tcp_pose"), "the pose's frame")
+    twists = lambda: twist.publish(TwistStamped(header=wrong))  # noqa: E731
+    probe.repeat(twists, lambda: told("robot/tcp_twist"), "the twist's frame")
     assert not got
-    pose.publish(PoseStamped(header=header))
-    probe.until(lambda: got, "the state")
+    probe.repeat(lambda: show(header, header), lambda: got, "the state")
 
 
 def test_a_joint_that_is_missing_is_named(graph):
@@ -152,14 +154,16 @@ def test_a_joint_that_is_missing_is_named(graph):
     probe.ready("proprio")
     probe.matched()
     header = header_of(time.time_ns(), "base")
-    pose.publish(PoseStamped(header=header))
-    twist.publish(TwistStamped(header=header))
     message = joints_of(header)
     message.name[2] = "other"
-    joints.publish(message)
-    probe.until(
-        lambda: any("lacks fr3_joint3" in s.message for m in health for s in m.status), "its name"
-    )
+
+    def show():
+        pose.publish(PoseStamped(header=header))
+        twist.publish(TwistStamped(header=header))
+        joints.publish(message)
+
+    named = lambda: any("lacks fr3_joint3" in s.message for m in health for s in m.status)  # noqa: E731
+    probe.repeat(show, named, "its name")
 
 
 def test_a_driver_s_stamp_of_tomorrow_keeps_no_later_state_away(graph):
@@ -173,13 +177,17 @@ def test_a_driver_s_stamp_of_tomorrow_keeps_no_later_state_away(graph):
     probe.ready("proprio")
     probe.matched()
     now = time.time_ns()
-    pose.publish(PoseStamped(header=header_of(now + 10**13, "base")))
-    probe.spin(0.2)
+    for _ in range(5):
+        pose.publish(PoseStamped(header=header_of(now + 10**13, "base")))
+        probe.spin(0.1)
     header = header_of(now, "base")
-    joints.publish(joints_of(header))
-    twist.publish(TwistStamped(header=header))
-    pose.publish(PoseStamped(header=header))
-    probe.until(lambda: got, "the state")
+
+    def show():
+        joints.publish(joints_of(header))
+        twist.publish(TwistStamped(header=header))
+        pose.publish(PoseStamped(header=header))
+
+    probe.repeat(show, lambda: got, "the state")
     assert nanoseconds(got[-1].header.stamp) == now
 
 
@@ -202,12 +210,15 @@ def test_teleop_takes_over_and_lets_go(graph):
     before = time.time_ns()
     twist.publish(push)
     probe.until(lambda: got[-1].engaged, "the takeover")
+    # By its first word: it hangs soon after.
     assert any(before < nanoseconds(m.reading) < time.time_ns() for m in got)
-    assert got[-1].connected
-    assert got[-1].action[0] == pytest.approx(1.0)
+    taken = next(m for m in got if m.engaged)
+    assert taken.connected
+    assert taken.action[0] == pytest.approx(1.0)
+    probe.until(lambda: not got[-1].connected, "the hanging of a deflected device that is silent")
     probe.spin(0.5)
     assert got[-1].engaged, "silence is no release"
-    assert not got[-1].connected, "a device that is deflected and silent hangs"
+    assert not got[-1].connected
     mark = len(got)
     twist.publish(push)
     joy.publish(Joy(buttons=[1, 0]))
@@ -216,7 +227,7 @@ def test_teleop_takes_over_and_lets_go(graph):
     push.linear.x = 0.1
     twist.publish(push)
     twist.publish(Twist())
-    probe.until(lambda: not got[-1].engaged, "the release", timeout=3.0)
+    probe.until(lambda: not got[-1].engaged, "the release")
 
 
 def test_a_device_that_was_pulled_out_holds_until_the_operator_acknowledges_it(graph):
@@ -231,12 +242,18 @@ def test_a_device_that_was_pulled_out_holds_until_the_operator_acknowledges_it(g
     assert not probe.call("teleop/acknowledge").success, "nothing to acknowledge"
     push = Twist()
     push.linear.x = 0.8
-    twist.publish(push)
-    probe.until(lambda: got and got[-1].engaged, "the takeover")
-    twist.publish(push)
-    for _ in range(30):
-        twist.publish(Twist())
-        probe.spin(0.03)
+
+    def pulled_out():
+        """Whether it was: where this process is halted between the two, a hand has let go."""
+        twist.publish(push)
+        probe.until(lambda: got and got[-1].engaged, "the takeover")
+        twist.publish(push)
+        for _ in range(30):
+            twist.publish(Twist())
+            probe.spin(0.03)
+        return got[-1].engaged
+
+    assert any(pulled_out() for _ in range(5))
     assert (got[-1].engaged, got[-1].connected) == (True, False)
     assert not np.any(got[-1].action)
     probe.until(
@@ -275,7 +292,7 @@ def test_teleop_says_that_a_device_went_away_while_it_drove(graph):
     twist.publish(push)
     probe.until(lambda: got and got[-1].engaged, "the takeover")
     probe.node.destroy_publisher(twist)
-    probe.until(lambda: not got[-1].connected, "the loss", timeout=3.0)
+    probe.until(lambda: not got[-1].connected, "the loss")
     assert got[-1].engaged, "the policy may not go on"
     assert not np.any(got[-1].action)
 
@@ -288,27 +305,21 @@ def test_a_gamepad_takes_over_and_a_broken_one_does_not(graph):
     got = probe.gather("teleop/command")
     graph.start("teleop", device="joy")
     probe.until(lambda: len(got) > 2, "a heartbeat")
-    joy.publish(Joy(axes=[1.0], buttons=[]))
-    probe.until(
-        lambda: any(
-            "1 axes, axes of teleop_joy.yaml need 8" in m.status[0].message for m in health
-        ),
-        "the complaint",
-    )
+
+    def read(condition, what, axes, buttons):
+        """The gamepad gives such a reading, until then."""
+        probe.repeat(lambda: joy.publish(Joy(axes=axes, buttons=buttons)), condition, what, 0.05)
+
+    def told(words):
+        return lambda: any(words in m.status[0].message for m in health)
+
+    read(told("1 axes, axes of teleop_joy.yaml need 8"), "the complaint", [1.0], [])
     assert not got[-1].engaged
-    joy.publish(Joy(axes=[0.0] * 8, buttons=[0]))
-    probe.until(
-        lambda: any(
-            "1 buttons, open_button 1 of teleop_joy.yaml needs 2" in m.status[0].message
-            for m in health
-        ),
-        "the complaint about a gripper that couldn't be moved",
-    )
-    joy.publish(Joy(axes=[0.0] * 8, buttons=[0, 0]))
-    probe.until(lambda: got[-1].connected, "the rest")
-    joy.publish(Joy(axes=[0.0, 0.9, 0, 0, 0, 0, 0, 0], buttons=[0, 0]))
-    probe.until(lambda: got[-1].engaged, "the takeover")
-    assert got[-1].action[0] > 0.8
+    words = "1 buttons, open_button 1 of teleop_joy.yaml needs 2"
+    read(told(words), "the complaint about a gripper that couldn't be moved", [0.0] * 8, [0])
+    read(lambda: got[-1].connected, "the rest", [0.0] * 8, [0, 0])
+    pushed = [0.0, 0.9, 0, 0, 0, 0, 0, 0]
+    read(lambda: got[-1].engaged and got[-1].action[0] > 0.8, "the takeover", pushed, [0, 0])
     episodes.publish(EpisodeState(state=EpisodeState.ENDED, episode=1))
     probe.until(lambda: not got[-1].engaged, "the end of the episode")
 
@@ -339,13 +350,12 @@ def test_a_new_episode_is_no_rest(graph):
     graph.start("teleop", device="joy")
     probe.until(lambda: len(got) > 2, "a heartbeat")
     tilted = Joy(axes=[0, 0, 0, 0, 1.0, 0, 0, 0], buttons=[0, 0])
-    joy.publish(tilted)
-    probe.until(lambda: got[-1].connected, "the gamepad")
+    probe.repeat(lambda: joy.publish(tilted), lambda: got[-1].connected, "the gamepad")
     episodes.publish(EpisodeState(state=EpisodeState.RESETTING, episode=1))
     probe.spin(0.2)
     mark = len(got)
-    joy.publish(tilted)
-    probe.until(lambda: any(nanoseconds(m.reading) for m in got[mark:]), "its next reading")
+    read = lambda: any(nanoseconds(m.reading) for m in got[mark:])  # noqa: E731
+    probe.repeat(lambda: joy.publish(tilted), read, "its next reading")
     assert not any(m.engaged or np.any(m.action) for m in got)
 
 

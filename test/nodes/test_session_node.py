@@ -201,5 +201,5 @@ def test_an_arm_that_is_held_until_somebody_speaks_is_said(graph):
             DiagnosticArray(status=[DiagnosticStatus(name="teleop", message=message)])
         )
         graph.probe.until(lambda note=note: status and status[-1].note == note, "the note")
-    log = (graph.folder / "session.log").read_text()
-    assert "call teleop/acknowledge" in log
+    log = graph.folder / "session.log"
+    graph.probe.until(lambda: "call teleop/acknowledge" in log.read_text(), "its remedy")

@@ -58,7 +58,7 @@ def training(graph, tmp_path):
     print(log.read())
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_train_learns_obeys_and_leaves_nothing_behind(graph, training, finished):
     process, run = training
     probe = graph.probe
@@ -75,7 +75,7 @@ def test_train_learns_obeys_and_leaves_nothing_behind(graph, training, finished)
     def pause(after: int) -> int:
         """Number of an episode that is now paused; another one is tried where it ended first."""
         for _ in range(10):
-            probe.until(lambda: running() and states[-1].episode > after, "an episode", timeout=60)
+            probe.until(lambda: running() and states[-1].episode > after, "an episode", timeout=120)
             assert probe.call("episode/pause").success
             probe.until(lambda: states[-1].state in ("paused", "ended"), "the pause")
             if states[-1].state == "paused":
@@ -86,7 +86,7 @@ def test_train_learns_obeys_and_leaves_nothing_behind(graph, training, finished)
     def ended(episode: int):
         return next((s for s in states if s.episode == episode and s.state == "ended"), None)
 
-    probe.until(running, "an episode of the rl stage", timeout=240)
+    probe.until(running, "an episode of the rl stage", timeout=480)
     paused = pause(0)
     assert probe.call("/reset_episode").success
     probe.until(lambda: ended(paused) is not None, "the end of the reset episode")
@@ -118,7 +118,7 @@ def test_train_learns_obeys_and_leaves_nothing_behind(graph, training, finished)
 
     probe.until(every_count_was_said, "the candidates whose paths are shown")
 
-    assert process.wait(timeout=240) == 0
+    assert process.wait(timeout=480) == 0
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     online = [line for line in lines if line["stage"] == "rl"]
     assert [line["discarded"] for line in online if line["episode"] == stopped] == [True]
@@ -164,10 +164,10 @@ def test_a_run_of_each_kind_has_a_report_that_needs_no_network(
         stdin=subprocess.DEVNULL,
     )
     try:
-        graph.probe.until(lambda: any(s.state == "ended" for s in state), "an episode", timeout=60)
+        graph.probe.until(lambda: any(s.state == "ended" for s in state), "an episode", timeout=120)
     finally:
         simulation.send_signal(signal.SIGINT)
-        code = simulation.wait(30)
+        code = simulation.wait(90)
     assert code == 130
     for kind, run in runs.items():
         assert main(["report", str(run)]) == 0

@@ -26,7 +26,7 @@ from expo_ft_ros.serving.server import BadObservation, PolicyServer
 from support.console_run import free_port
 from support.policy_servers import GENTLE, gentle, serving
 
-SOON = 5.0
+SOON = 30.0  # a busy machine is no finding
 BAD_GATEWAY = b"HTTP/1.1 502 Bad Gateway\r\n\r\n"
 
 
@@ -369,7 +369,7 @@ def test_who_accepts_and_says_nothing_is_lost():
     done = threading.Event()
     with other_server(lambda connection: done.wait(SOON)) as address:
         with pytest.raises(ServerLost, match="its metadata didn't come within"):
-            PolicyConnection(address, 0.3)
+            PolicyConnection(address, 2.0)
         done.set()
 
 

@@ -8,6 +8,7 @@ from expo_ft_ros.msg import Proprio, Reward, SessionPlan, TeleopCommand
 from sensor_msgs.msg import Image
 
 from expo_ft_ros.data.types import ActionChunk
+from expo_ft_ros.recording.messages import nanoseconds
 from expo_ft_ros.ros.messages import array_to_image, chunk_to_msg, header_of, stamp_of
 
 PERIOD = 100_000_000
@@ -49,6 +50,8 @@ class World:
         self.is_policy = policy
         self.observations, self.chunks, self.success = [], [], False
         self.human_reset, self.resets = "", 0
+        self._scenes, self._answers = {}, {}
+        self._shown = [time.time_ns()]
         self.answer = answer
         self.human, self.connected = None, True
         self.ticked, self.just_reset = 0, False
@@ -75,17 +78,27 @@ class World:
     def state(self):
         return self.episodes[-1] if self.episodes else None
 
+    @property
+    def observed(self):
+        """Each observation once: one that isn't answered in time comes again."""
+        return list({message.number: message for message in self.observations}.values())
+
     def on_reset(self, request, response):
-        self.show()
-        self.just_reset = True
-        self.resets += 1
+        """As the simulation's: who heard no answer asks again, and nothing happens anew."""
+        known = request.episode in self._scenes
+        self.show(again=known)
+        if not known:
+            self.just_reset = True
+            self.resets += 1
+            self._scenes[request.episode] = self.time
         response.success = True
-        response.valid_from = stamp_of(self.time)
+        response.valid_from = stamp_of(self._scenes[request.episode])
         return response
 
-    def show(self):
-        """Everything of the next time, as drivers and the operator give it."""
-        self.time = self.time + PERIOD if self.lockstep else time.time_ns()
+    def show(self, again=False):
+        """Everything of the next time, as drivers and the operator give it; again: of this one."""
+        self.time = self.time + PERIOD * (not again) if self.lockstep else time.time_ns()
+        self._shown.append(time.time_ns())
         header = header_of(self.time, "base")
         image = Image(
             header=header, height=224, width=224, step=672, encoding="rgb8", data=self.image.data
@@ -103,6 +116,13 @@ class World:
         state.pose.orientation.x, state.pose.orientation.w = 1.0, 0.0
         self.out["proprio"].publish(state)
 
+    @property
+    def is_punctual(self):
+        """Whether neither this process nor arbitration, by its commands, was halted so far."""
+        sent = [nanoseconds(twist.header.stamp) for twist in self.twists]
+        gaps = (np.diff(times).max(initial=0) for times in (self._shown[1:], sent))
+        return max(gaps) < 1.3 * PERIOD
+
     def on_observation(self, message):
         self.observations.append(message)
         if not self.answer:
@@ -117,8 +137,10 @@ class World:
             )
         )
         if message.chunk_wanted and self.is_policy:
-            self.chunks.append(chunk(len(self.chunks) + 1, number))
-            self.out["policy/chunk"].publish(chunk_to_msg(self.chunks[-1], message.header))
+            if number not in self._answers:
+                self.chunks.append(chunk(len(self.chunks) + 1, number))
+                self._answers[number] = self.chunks[-1]
+            self.out["policy/chunk"].publish(chunk_to_msg(self._answers[number], message.header))
 
     def plan(self, episode, max_steps=100):
         self.out["session/plan"].publish(
@@ -134,9 +156,14 @@ class World:
         )
 
     @property
+    def executed(self):
+        """Each step once: in lock-step one comes again where the next time isn't shown soon."""
+        return list({step.observation: step for step in self.steps}.values())
+
+    @property
     def steps_now(self):
-        """Steps of the present episode."""
-        return [step for step in self.steps if step.episode == self.state.episode]
+        """Steps of the present episode, each once."""
+        return [step for step in self.executed if step.episode == self.state.episode]
 
     def begin(self, episode=1, **more):
         self.ticked = 0

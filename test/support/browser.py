@@ -30,7 +30,7 @@ _BENIGN = (
     "Automatic fallback to software",
     "THREE.",
 )
-_PATIENCE = 60.0  # two cores that others use as well [s]
+_PATIENCE = 120.0  # two cores that others use as well [s]
 
 
 @contextmanager

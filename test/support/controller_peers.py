@@ -60,7 +60,7 @@ class Peer(Node):
         self.config = config
         self.position, self.quaternion = START.copy(), TOOL_DOWN.copy()
         self.frame, self.silent, self.wanders = self.robot.frames.base, False, 0.0
-        self.heard: dict[str, Any] = {"goals": [], "cancelled": 0}
+        self.heard: dict[str, Any] = {"goals": [], "cancelled": 0, "words": 0}
         self._said = ""
         self.pose_out = self.create_publisher(PoseStamped, config.pose, self.POSE_QOS)
         self.joints_out = self.create_publisher(JointState, config.joints, BEST_EFFORT)
@@ -76,6 +76,7 @@ class Peer(Node):
         self.create_timer(1 / 15, self.show_images)
 
     def on_word(self, message: String) -> None:
+        self.heard["words"] += 1
         word, _, value = message.data.partition(" ")
         if word == "frame":
             self.frame = value

@@ -18,9 +18,12 @@ from expo_ft_ros.robots import load_robot
 from expo_ft_ros.ros.messages import header_of
 from support import commander
 from support.peer_topics import DO, HEARD, TOOL
+from support.probe import PATIENCE
 
 PEER_MODULE = "support.controller_peers"
 KINDS = ("crisp", "franka_ros2", "servo")
+ROOM = 500
+"""Messages that wait while this process is halted."""
 
 
 class Controlled:
@@ -38,11 +41,11 @@ class Controlled:
             String, HEARD, lambda m: self.heard.update(json.loads(m.data)), latched
         )
         self.tools: list[Any] = []
-        node.create_subscription(PoseStamped, TOOL, self.tools.append, 10)
+        node.create_subscription(PoseStamped, TOOL, self.tools.append, ROOM)
         self.targets: list[Any] = []
         self.target_type = TwistStamped if kind == "servo" else PoseStamped
         target = self.robot.controller.target
-        node.create_subscription(self.target_type, target, self.targets.append, 50)
+        node.create_subscription(self.target_type, target, self.targets.append, ROOM)
         self.poses = self.probe.gather("robot/tcp_pose", reliable=False)
         self.twists = self.probe.gather("robot/tcp_twist", reliable=False)
         self.joints = self.probe.gather("joint_states", reliable=False)
@@ -80,7 +83,25 @@ class Controlled:
         return node
 
     def do(self, words: str) -> None:
+        """Returns once the peer has done so."""
+        before = self.heard.get("words", 0)
         self.words.publish(String(data=words))
+        self.probe.until(lambda: self.heard.get("words", 0) > before, f"peer: {words}")
+
+    def begin_anew(self) -> None:
+        """Brings peer and adapter back to where they follow, whatever a test before has left."""
+        self.do("speak")
+        self.do(f"frame {self.robot.frames.base}")
+        self.do("cancel_quickly")
+        if self.kind == "servo":
+            self.do("free")
+        if self.kind == "franka_ros2":
+            self.do("recoverable")
+            self.do("go")
+        self.probe.until(lambda: not (self.faults and self.faults[-1].data), "no fault")
+        self.move()
+        self.drive(lambda: self.joints[-1].position[7] > 0.039, "the open hand", grip=0.12)
+        self.health.clear()
 
     @property
     def x(self) -> float:
@@ -96,7 +117,7 @@ class Controlled:
 
     def drive(self, until: Any, what: str, x: float = 0.0, grip: float = 0.0) -> None:
         """Commands at the control rate until the condition holds."""
-        end = time.monotonic() + 20.0
+        end = time.monotonic() + PATIENCE
         while not until():
             if time.monotonic() > end:
                 raise AssertionError(f"{what} did not come")
@@ -116,9 +137,21 @@ class Controlled:
             self.probe.spin(0.1)
 
     def rest(self) -> float:
-        """Where the tool is once its lag is over."""
+        """Where the tool is once its lag is over: for a while of its own time it has stood."""
         self.probe.spin(0.3)
+        seen = len(self.tools)
+
+        def stands() -> bool:
+            new = self.tools[seen:][-10:]
+            return len(new) == 10 and float(np.ptp([m.pose.position.x for m in new])) < 2e-5
+
+        self.probe.until(stands, "the tool's rest")
         return self.x
+
+    def x_at(self, time_ns: int) -> float:
+        """Where the tool was then."""
+        before = [m for m in self.tools if nanoseconds(m.header.stamp) <= time_ns]
+        return float(before[-1].pose.position.x)
 
     def largest_gap(self, since_ns: int) -> float:
         """The longest that the adapter was late by, by the stamps of its targets [s]."""

@@ -14,8 +14,9 @@ from expo_ft_ros.ros.messages import header_of
 from support.franka_sim import ADDRESS
 from support.processes import processes_naming
 
-LATE = ("hasn't changed for", "is stamped")
-"""Of a fault that a busy machine may cause: the arm's process got no time."""
+LATE = ("hasn't changed for", "is stamped", "communication_constraints_violation")
+"""Of a fault that a busy machine may cause: the arm's process got no time. The last is the arm's
+own word for it, once the process goes on."""
 
 
 class Arm:
@@ -100,7 +101,7 @@ class Arm:
             self.probe.spin(0.1)
 
     def stands(self):
-        self.probe.until(lambda: self.speed < 0.005, "rest", timeout=6.0)
+        self.probe.until(lambda: self.speed < 0.005, "rest", timeout=20.0)
 
     def recovers(self, most=3):
         """As an operator does, who confirms each fault that comes up; the faults."""
@@ -111,7 +112,7 @@ class Arm:
             # It is refused while a recovery is under way, which may end it meanwhile.
             asked = lambda: not self.fault or self.probe.call("robot/recover").success  # noqa: E731
             self.probe.until(asked, f"a recovery of {seen}")
-            self.probe.until(lambda: self.fault != seen[-1], f"the end of {seen}", timeout=20.0)
+            self.probe.until(lambda: self.fault != seen[-1], f"the end of {seen}")
         self.fresh_state()
         return seen
 

@@ -90,7 +90,7 @@ class Seat:
     def end(self) -> None:
         if self.process.poll() is None:
             self.process.terminate()
-            self.process.wait(20.0)
+            self.process.wait(60.0)
         for file in (self._outside, self._inside):
             with contextlib.suppress(OSError):
                 os.close(file)

@@ -10,7 +10,7 @@ from pathlib import Path
 from expo_ft_ros.bringup.process import child_environment, node_command, write_parameters
 from expo_ft_ros.experiment.environment import ros_environment
 from expo_ft_ros.graph.node_spec import NodeSpec
-from support.probe import Probe
+from support.probe import PATIENCE, Probe
 
 
 class NodeUnderTest:
@@ -32,7 +32,7 @@ class NodeUnderTest:
     def send(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
-    def wait(self, timeout: float = 20.0) -> int:
+    def wait(self, timeout: float = PATIENCE) -> int:
         return self.process.wait(timeout)
 
     def end(self) -> None:
@@ -40,7 +40,7 @@ class NodeUnderTest:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
             try:
-                self.process.wait(10.0)
+                self.process.wait(20.0)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()

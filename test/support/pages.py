@@ -61,6 +61,7 @@ def require_whole(browser: Any, path: Path, pictures: int) -> str:
     pictures: so many at least."""
     context = browser.new_context(offline=True)
     page = context.new_page()
+    page.set_default_timeout(120_000)
     asked: list[str] = []
     complaints: list[str] = []
     page.on("request", lambda request: asked.append(request.url))

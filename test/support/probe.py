@@ -16,7 +16,10 @@ from rclpy.publisher import Publisher
 from expo_ft_ros.graph.topics import service, topic
 from expo_ft_ros.ros.qos import message_type, qos_of, service_type
 
-PATIENCE = 30.0
+PATIENCE = 60.0  # two cores that others use as well [s]
+_ROOM = 200
+_SLICE = 0.05
+"""Longest part of a time that is let pass; what lasts longer was a halt of this process [s]."""
 
 
 class Probe:
@@ -29,6 +32,7 @@ class Probe:
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self.node)
         self._publishers: dict[str, Publisher[Any]] = {}
+        self._clients: dict[str, Any] = {}
 
     def publisher(self, name: str, *, reliable: bool = True) -> Publisher[Any]:
         entry = topic(name)
@@ -45,17 +49,22 @@ class Probe:
         return got
 
     def on(self, name: str, callback: Callable[[Any], None], *, reliable: bool = True) -> None:
+        """Has it called with every message, also of a topic whose newest alone counts: what comes
+        while this process is halted waits."""
         entry = topic(name)
-        self.node.create_subscription(
-            message_type(entry.type), name, callback, qos_of(entry, lockstep=reliable)
-        )
+        qos = qos_of(entry, lockstep=reliable)
+        qos.depth = max(qos.depth, _ROOM)
+        self.node.create_subscription(message_type(entry.type), name, callback, qos)
 
     def serve(self, name: str, callback: Callable[[Any, Any], Any]) -> None:
         self.node.create_service(service_type(service(name).type), name, callback)
 
     def call(self, name: str, **fields: Any) -> Any:
+        """The answer. A service is looked for once: a call is then as quick as an operator's."""
         type_ = service_type(service(name).type)
-        client = self.node.create_client(type_, name)
+        if name not in self._clients:
+            self._clients[name] = self.node.create_client(type_, name)
+        client = self._clients[name]
         self.until(client.service_is_ready, f"service {name}")
         future = client.call_async(type_.Request(**fields))
         self.until(future.done, f"answer of {name}")
@@ -69,11 +78,32 @@ class Probe:
                 raise AssertionError(f"{what} did not come within {timeout} s")
             self._executor.spin_once(timeout_sec=0.02)
 
+    def repeat(
+        self, act: Callable[[], Any], condition: Callable[[], Any], what: str, every: float = 0.2
+    ) -> None:
+        """Acts again and again until the condition holds: a reader that isn't reliable loses what
+        is said before it knows of its publisher, which the publisher can't see."""
+        due = 0.0
+
+        def holds() -> Any:
+            nonlocal due
+            if time.monotonic() >= due:
+                due = time.monotonic() + every
+                act()
+            return condition()
+
+        self.until(holds, what)
+
     def spin(self, seconds: float) -> None:
-        """Lets the given time pass, for what must not happen."""
-        end = time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0:
-            self._executor.spin_once(timeout_sec=left)
+        """Lets the given time pass, for what must not happen.
+
+        A time in which this process was halted doesn't count: what came in it is heard first.
+        """
+        left = seconds
+        while left > 0:
+            begun = time.monotonic()
+            self._executor.spin_once(timeout_sec=min(left, _SLICE))
+            left -= min(time.monotonic() - begun, _SLICE)
 
     def matched(self) -> None:
         """Waits until each publisher of ours has a listener."""
