@@ -31,6 +31,7 @@ from support.processes import parent_of, processes_naming
 pytestmark = [pytest.mark.realtime, pytest.mark.slow]
 
 WITHIN = 0.25
+EXCUSED = 2.0  # that a machine may halt a process for; a longer silence is its own [s]
 MOVING = 0.01
 SETTLED = 0.02
 # sim stands for the robot: what it does without arbitration is its own watchdog's word.
@@ -127,7 +128,8 @@ class Run:
         late = [stamp(m) for m in told if speed(m) > moves]
         stamps = np.array([stamp(m) for m in told])
         gap = 1e-9 * float(np.diff(stamps[stamps > since_ns - 500_000_000]).max(initial=0))
-        return max(0.0, 1e-9 * (max(late) - since_ns)), max(0.0, gap - period)
+        halted = min(max(0.0, gap - period), EXCUSED)
+        return max(0.0, 1e-9 * (max(late) - since_ns)), halted
 
     def causes(self, since: int, health: int) -> str:
         """What has been said since then."""
