@@ -7,7 +7,7 @@ import json
 import pytest
 import yaml
 
-from expo_ft_ros.configuration import ConfigError
+from expo_ft_ros.configuration import ConfigError, config_dir
 from expo_ft_ros.experiment.motion import MOVED_FILE, has_motion, moved_robots
 from expo_ft_ros.experiment.options import (
     CollectOptions,
@@ -110,14 +110,10 @@ def test_a_demo_is_refused_too():
 
 @pytest.mark.parametrize("reset", ["automatic", "asked", "scripted"])
 def test_nobody_resets_the_scene_of_a_robot_that_stands_by_moving_it(reset, tmp_path):
-    from expo_ft_ros.configuration import config_dir
-
     text = (config_dir() / "robots" / "external.yaml").read_text().replace("external", "able")
     robot = tmp_path / "able.yaml"
-    robot.write_text(
-        text.replace("adapter: able", "adapter: external")
-        + "\ncapabilities: {resets_scene: true}\n"
-    )
+    text = text.replace("adapter: able", "adapter: external")
+    robot.write_text(f"{text}\ncapabilities: {{resets_scene: true}}\n")
     refused(
         f"scene_reset:={reset}: the arm moves",
         "sim",

@@ -306,3 +306,18 @@ def test_timings_are_of_the_last_ticks_and_the_newest_chunk():
     assert made.view(0.0).status["chunk"] == "61 ms after its observation"
     made.take_lateness(0.0004)
     assert made.view(0.0).status["ticks"].startswith("late by 0.4 ms")
+
+
+def test_with_motion_off_it_says_what_would_be_sent():
+    seen = watch()
+    assert not seen.view(1.0).motion_off
+    assert seen.view(1.0).shadow is None
+    seen.take_motion(False)
+    seen.take_shadow(slice(6), np.array([0.03, 0.0, -0.04, 0.0, 0.0, 0.5]))
+    seen.take_shadow(slice(6, None), np.array([-0.06]))
+    view = seen.view(1.0)
+    assert view.motion_off
+    np.testing.assert_allclose(view.shadow, [0.03, 0.0, -0.04, 0.0, 0.0, 0.5, -0.06])
+    assert view.status["would be sent"] == "5.0 cm/s, 29 deg/s, gripper -6.0 cm/s"
+    seen.take_motion(True)
+    assert not seen.view(1.0).motion_off
