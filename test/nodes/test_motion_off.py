@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 
@@ -22,6 +23,7 @@ from expo_ft_ros.recording.mcap_file import read_bag
 from expo_ft_ros.recording.messages import nanoseconds, twist_array
 from support.arbitration_world import LIMITS, World
 from support.controllers import Controlled
+from support.demonstrating import begin, push, push_until
 from support.domains import own_domain
 from support.foreign_interfaces import environment_with, foreign_interfaces
 from support.nodes import Graph
@@ -115,6 +117,31 @@ def test_without_a_word_the_arm_stands_and_a_malformed_one_starts_nothing(graph)
     assert not heard.twists
 
 
+def test_an_adapter_is_not_asked_to_move_its_arm_for_the_scene(graph):
+    node = graph.start("arbitration", robot="external", scene_reset="asked", motion=False)
+    assert node.wait() == 1
+    assert "but motion is off (set it to operator)" in node.log.read_text()
+
+
+def test_the_monitor_shows_what_would_be_sent(graph):
+    shown = graph.probe.gather("monitor/markers")
+    graph.start("monitor", lockstep=True, use_sim_time=False)
+    world = World(graph, lockstep=True, motion=False)
+    world.begin()
+    for _ in range(3):
+        world.tick()
+
+    def said():
+        return [marker for message in shown[-1:] for marker in message.markers]
+
+    world.probe.until(lambda: any(m.ns == "shadow" for m in said()), "the arrow")
+    (words,) = (m.text for m in said() if m.ns == "state")
+    assert words.startswith("Motion off: the arm gets no command\n")
+    (arrow,) = (m for m in said() if m.ns == "shadow")
+    assert arrow.points[0].x == pytest.approx(0.45)
+    assert arrow.points[1].x > arrow.points[0].x
+
+
 def test_a_plan_for_motion_off_is_refused_where_motion_is_on(graph):
     world = World(graph, lockstep=True)
     plan = SessionPlan(stage="shadow", episode=1, seed=1, max_steps=9, policy="mode")
@@ -129,11 +156,14 @@ def test_a_plan_for_motion_off_is_refused_where_motion_is_on(graph):
 
 def evaluate(graph, server, *words):
     """Starts the evaluation of a server's policy, one episode of it."""
+    return start_run(graph, "eval", f"policy:={server.address}", "eval_trials:=1", *words)
+
+
+def start_run(graph, command, *words):
+    """Starts a run in a process, of whose robots nobody has said that they may move."""
+    run = f"run_dir:={graph.folder / 'run'}"
     return subprocess.Popen(
-        [
-            *(sys.executable, "-m", "expo_ft_ros.cli", "eval", f"policy:={server.address}"),
-            *("eval_trials:=1", f"run_dir:={graph.folder / 'run'}", *words),
-        ],
+        [sys.executable, "-m", "expo_ft_ros.cli", command, run, *words],
         env={
             **os.environ,
             "ROS_DOMAIN_ID": str(graph.domain),
@@ -209,45 +239,75 @@ def test_a_whole_episode_in_the_simulation_moves_nothing_and_counts_for_nothing(
     assert "Motion off: 1 episodes, none of which counts" in said
 
 
+ON_A_ROBOT = ("robot:=crisp", "realtime:=true", "scene_reset:=operator")
+
+
+@pytest.fixture
+def crisp(tmp_path, monkeypatch):
+    """robot:=crisp's peer; nobody has moved it yet, and nothing is typed."""
+    for name, value in environment_with(foreign_interfaces()).items():
+        monkeypatch.setenv(name, value)
+    with own_domain() as domain:
+        graph = Graph(tmp_path, domain)
+        try:
+            yield Controlled(graph, "crisp", alone=False)
+        finally:
+            graph.close()
+
+
+def stood(it, start):
+    """The controller got one target, again and again, and no goal for its gripper."""
+    assert it.targets
+    places = np.array([[getattr(m.pose.position, axis) for axis in "xyz"] for m in it.targets])
+    assert np.ptp(places, axis=0).max() < 1e-6
+    assert it.x == pytest.approx(start, abs=1e-4)
+    assert not it.heard.get("goals")
+
+
 @pytest.mark.slow
 @pytest.mark.realtime
 @pytest.mark.process
 @pytest.mark.timeout(400)  # The interfaces may have to be generated.
-def test_a_real_controller_gets_one_target_that_stands_and_no_goal(tmp_path, monkeypatch):
-    """robot:=crisp, of which nothing is typed: nobody has moved it yet."""
-    for name, value in environment_with(foreign_interfaces()).items():
-        monkeypatch.setenv(name, value)
-    with own_domain() as domain, serving(answering(EAGER)) as server:
-        graph = Graph(tmp_path, domain)
+def test_a_controller_that_a_policy_commands_gets_one_target_that_stands(crisp):
+    it, start = crisp, crisp.x
+    heard, states = Heard(it.probe), it.probe.gather("episode/state")
+    with serving(answering(EAGER)) as server:
+        process = evaluate(it.graph, server, *ON_A_ROBOT)
         try:
-            it = Controlled(graph, "crisp", alone=False)
-            heard, states = Heard(it.probe), it.probe.gather("episode/state")
-            start = it.x
-            process = evaluate(
-                graph, server, "robot:=crisp", "realtime:=true", "scene_reset:=operator"
-            )
-            try:
-                it.probe.until(
-                    lambda: states and states[-1].state == "resetting", "the scene", timeout=60
-                )
-                assert it.probe.call("/reset_episode").success
-                it.probe.until(lambda: states[-1].steps > 30, "steps", timeout=60)
-                assert it.probe.call("episode/mark_success").success
-                it.probe.until(lambda: process.poll() is not None, "the end", timeout=60)
-            finally:
-                process.terminate()
-                process.wait(40)
-            assert process.returncode == 0
-            heard.nothing_left()
-            assert heard.would_move()
-            assert heard.would_grip()
-            assert it.targets
-            places = np.array(
-                [[getattr(m.pose.position, axis) for axis in "xyz"] for m in it.targets]
-            )
-            assert np.ptp(places, axis=0).max() < 1e-6
-            assert it.x == pytest.approx(start, abs=1e-4)
-            assert not it.heard.get("goals")
-            kept_of(graph.folder / "run")
+            begin(it.probe, states)
+            it.probe.until(lambda: states[-1].steps > 30, "steps", timeout=60)
+            assert it.probe.call("episode/mark_success").success
+            it.probe.until(lambda: process.poll() is not None, "the end", timeout=60)
         finally:
-            graph.close()
+            process.terminate()
+            process.wait(40)
+    assert process.returncode == 0
+    heard.nothing_left()
+    assert heard.would_move()
+    assert heard.would_grip()
+    stood(it, start)
+    kept_of(it.graph.folder / "run")
+
+
+@pytest.mark.slow
+@pytest.mark.realtime
+@pytest.mark.process
+@pytest.mark.timeout(400)
+def test_who_pushes_a_device_at_a_robot_that_was_never_moved_sees_where_it_would_go(crisp):
+    it, start = crisp, crisp.x
+    heard, states = Heard(it.probe), it.probe.gather("episode/state")
+    spacemouse = it.probe.publisher("spacenav/twist")
+    process = start_run(it.graph, "sim", *ON_A_ROBOT, "operator:=spacemouse")
+    try:
+        begin(it.probe, states)
+        push_until(it.probe, spacemouse, heard.would_move, "what is asked for", x=0.8)
+        for _ in range(20):
+            push(it.probe, spacemouse, 0.8)
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(40)
+    moving = [m for m in heard.asked if twist_array(m.twist).any()]
+    assert moving[-1].twist.linear.x > 0.0
+    assert moving[-1].header.frame_id == it.robot.frames.base
+    heard.nothing_left()
+    stood(it, start)
