@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from expo_ft_ros.control.plan import EVALUATIONS, Plan, Stage
+from expo_ft_ros.control.plan import EVALUATIONS, MOTION_OFF, SHADOW, Plan, Stage
 from expo_ft_ros.data.types import Source
 
 
@@ -149,7 +149,8 @@ asked to so soon after an episode's end [s]."""
 
 class EpisodeMachine:
     """The state machine. clock: steady time [s]; decision_time: how long the operator may
-    overrule how an episode has ended [s], from 0.
+    overrule how an episode has ended [s], from 0; motion: whether the arm gets commands. Without
+    motion every episode is discarded, and none is a success.
 
     `revision` grows with every change but the count of steps: the publisher compares it.
     """
@@ -159,8 +160,11 @@ class EpisodeMachine:
         scene_reset: SceneReset = SceneReset.AUTOMATIC,
         clock: Callable[[], float] = time.monotonic,
         decision_time: float = 0.0,
+        *,
+        motion: bool = True,
     ) -> None:
         self.scene_reset = scene_reset
+        self._motion = motion
         self._decision_time = decision_time
         self.revision = 0
         self.plan: Plan | None = None
@@ -451,12 +455,15 @@ class EpisodeMachine:
         if void:
             drove = f"{record.human_steps} of {record.steps} steps"
             cause = f"{cause}; void, the operator drove {drove} of a trial of the policy"
+        shadowed = not self._motion or record.stage == SHADOW
+        if shadowed:
+            cause = f"{cause}; counts for nothing, {MOTION_OFF}"
         self._record = replace(
             record,
-            success=success,
+            success=success and not shadowed,
             terminated=terminated,
             truncated=not terminated,
-            discarded=discarded or nothing_happened or kept_from or void,
+            discarded=discarded or nothing_happened or kept_from or void or shadowed,
             cause=cause,
         )
 

@@ -66,6 +66,7 @@ class ControlLoop:
     lead: ticks before the end of a chunk at which the next one is asked for; 0 in lock-step, where
     the world waits for the answer. scene_reset, decision_time, clock: as of `EpisodeMachine`.
     begins_with_takeover: an operator who drives alone is a human at a device, who is waited for.
+    motion: whether what is executed reaches the arm; where it doesn't, no episode counts.
     `episode` takes what people ask for: mark_success, pause, estop ...
     """
 
@@ -79,13 +80,14 @@ class ControlLoop:
         scene_reset: SceneReset = SceneReset.AUTOMATIC,
         decision_time: float = 0.0,
         begins_with_takeover: bool = False,
+        motion: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.task = task
         self._limits = limits
         self.lead = lead
         self._begins_with_takeover = begins_with_takeover
-        self.episode = EpisodeMachine(scene_reset, clock, decision_time)
+        self.episode = EpisodeMachine(scene_reset, clock, decision_time, motion=motion)
         self._safety = safety
         if lead:
             safety.require_time_for_chunks(task.name, task.period * task.execute_steps)

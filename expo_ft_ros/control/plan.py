@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Stage = Literal["collect", "imitation", "eval_before", "rl", "eval_after", "done"]
+Stage = Literal["collect", "imitation", "eval_before", "rl", "eval_after", "shadow", "done"]
 PolicyMode = Literal["none", "sample", "mode"]
 Operator = Literal["scripted", "spacemouse", "gamepad", "keyboard", "none"]
 OperatorMode = Literal["none", "demonstrate", "correct"]
@@ -16,6 +16,11 @@ LEARNED_STAGES: tuple[Stage, ...] = ("collect", "rl")
 """Stages whose episodes go into replay."""
 EVALUATIONS: tuple[Stage, ...] = ("eval_before", "eval_after")
 """Stages whose episodes measure the policy."""
+SHADOW: Stage = "shadow"
+"""The stage of a policy's run with motion off: nothing is learned from its episodes, and none of
+them counts."""
+MOTION_OFF = "motion off: the arm gets no command"
+"""What everybody calls it who tells of it."""
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from expo_ft_ros.devices.drivers import DRIVERS
 from expo_ft_ros.devices.teleop import CONFIG_FILES, TeleopConfig
 from expo_ft_ros.devices.view_frame import require_frame
 from expo_ft_ros.experiment.bench_options import LearnOptions
+from expo_ft_ros.experiment.motion import require_possible_motion
 from expo_ft_ros.experiment.options import (
     CollectOptions,
     EvalOptions,
@@ -59,6 +60,7 @@ def check_options(options: TaskOptions) -> None:
         if (driver := DRIVERS.get(options.operator)) is not None:
             frame = TeleopConfig.load(device=driver.device).frame
             require_frame(frame, load_robot(options.robot), CONFIG_FILES[driver.device])
+        require_possible_motion(options)
         _require_parameters(options.params_file)
         if isinstance(options, EvalOptions):
             _require_server_options(options)
@@ -145,6 +147,11 @@ def _require_parameters(path: str | None) -> None:
             f"params_file:={path}: no ROS parameters file (write <node>: {{ros__parameters: "
             "{<name>: <value>}}, /** for every node)"
         )
+    if _names_motion(content):
+        raise ConfigError(
+            f"params_file:={path}: sets motion, which is asked about before a robot moves (leave "
+            "it out there, and write motion:=on or off)"
+        )
 
 
 def _has_parameters(content: object) -> bool:
@@ -155,6 +162,13 @@ def _has_parameters(content: object) -> bool:
         isinstance(value, dict) if name == "ros__parameters" else _has_parameters(value)
         for name, value in content.items()
     )
+
+
+def _names_motion(content: object) -> bool:
+    """Whether there is a parameter `motion` for any node, in any depth."""
+    if not isinstance(content, dict):
+        return False
+    return any(str(name) == "motion" or _names_motion(value) for name, value in content.items())
 
 
 def _require_demonstrator(options: TaskOptions) -> None:

@@ -26,6 +26,7 @@ from expo_ft_ros.experiment.environment import (
     require_spacenav_library,
     require_wandb,
 )
+from expo_ft_ros.experiment.motion import OFF, confirm_motion, target_of, with_motion
 from expo_ft_ros.experiment.options import (
     DemoOptions,
     EvalOptions,
@@ -46,6 +47,7 @@ from expo_ft_ros.experiment.run_folder import (
     make_folder,
     new_folder,
     read_config,
+    runs_dir,
     view_names_of,
     write_config,
 )
@@ -54,6 +56,7 @@ from expo_ft_ros.experiment.weights import Weights, weights_to_evaluate, weights
 from expo_ft_ros.monitor.address import require_openable_console
 from expo_ft_ros.rl.config import load_preset, require_room
 from expo_ft_ros.robots import load_robot
+from expo_ft_ros.robots.config import SIM
 from expo_ft_ros.tasks import TASKS, TaskConfig, load_task
 
 Options = TypeVar("Options", bound=RunOptions)
@@ -99,6 +102,11 @@ class Run(Prepared[Options]):
     def notes(self) -> list[str]:
         """What the operator is told as it begins, a line each."""
         told = [f"Run: {self.path}"]
+        robot = load_robot(self.options.robot)
+        if self.options.motion == OFF:
+            told.append(f"Motion: off. {robot.name} gets no command, and no episode counts")
+        elif robot.adapter != SIM:
+            told.append(f"Motion: on. {target_of(self.options, robot)} moves")
         if isinstance(self.options, EvalOptions) and self.options.policy is not None:
             told.append(f"Policy: of the server {self.options.policy} (keys:={self.options.keys})")
         return told + (self.weights.notes if self.weights else [])
@@ -132,6 +140,8 @@ def open_run(command: str, arguments: Sequence[str], model: type[Options]) -> Ru
         locks.enter_context(claim_machine(prepared.options.namespace))
         if prepared.options.console:
             require_openable_console(prepared.options.console_host, prepared.options.console_port)
+        # Last: nobody is asked for what then isn't possible.
+        confirm_motion(prepared.options, runs_dir())
         if prepared.resumed:
             (prepared.path / SUMMARY_FILE).unlink(missing_ok=True)
         else:
@@ -162,6 +172,7 @@ def prepare_run(command: str, arguments: Sequence[str], model: type[Options]) ->
     else:
         path = find_run(source, command, option="resume")
         options = _resumed(path, command, typed, model)
+    options = with_motion(options, runs_dir())
     task = load_task(options.task)
     weights = None
     if isinstance(options, EvalOptions) and options.policy is not None:

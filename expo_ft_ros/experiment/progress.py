@@ -21,6 +21,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from expo_ft_ros.control.plan import SHADOW
+
 STATUS_FILE = "status.json"
 SUMMARY_FILE = "summary.json"
 
@@ -34,6 +36,7 @@ STAGES = {
     "eval_before": "evaluation after imitation",
     "rl": "reinforcement learning online",
     "eval_after": "evaluation after RL",
+    SHADOW: "a policy without motion",
     "done": "done",
 }
 
@@ -104,10 +107,12 @@ def format_summary(summary: Mapping[str, Any]) -> str:
 
     Of summary.json it takes `eval_before` and `eval_after` (each `successes` of `trials`),
     `demonstrations`, `env_steps`, `robot_seconds` and `wall_seconds` (what it was spent on ->
-    seconds); what is missing is left out. `kind` tells an evaluation alone, `perturb` what its
-    scenes were disturbed by.
+    seconds); what is missing is left out. `kind` tells an evaluation alone, or one with motion off,
+    of which only the episodes are counted; `perturb` what its scenes were disturbed by.
     """
     lines = []
+    if words := _shadowed(summary):
+        lines.append(words)
     if summary.get("demonstrations"):
         lines.append(f"Demonstrations: {summary['demonstrations']}")
     if summary.get("perturb"):
@@ -137,7 +142,7 @@ def format_summary(summary: Mapping[str, Any]) -> str:
 
 def format_result(summary: Mapping[str, Any]) -> str:
     """What came of a run in one line, from the same fields."""
-    parts = []
+    parts = [words] if (words := _shadowed(summary)) else []
     for key, title in (("eval_after", "successes"), ("eval_before", "after imitation")):
         result = evaluation_of(summary, key)
         if result is not None:
@@ -145,6 +150,15 @@ def format_result(summary: Mapping[str, Any]) -> str:
     if not parts and summary.get("demonstrations"):
         parts.append(f"{summary['demonstrations']} demonstrations")
     return ", ".join(parts) or "the run is over"
+
+
+def _shadowed(summary: Mapping[str, Any]) -> str:
+    """What there is to say of a run with motion off; "" of any other."""
+    if summary.get("kind") != SHADOW:
+        return ""
+    episodes = summary.get("episodes")
+    count = _count(episodes.get(SHADOW)) if isinstance(episodes, Mapping) else None
+    return f"Motion off: {count or 0} episodes, none of which counts"
 
 
 class StatusLines:

@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from expo_ft_ros.control.plan import STAGES
+from expo_ft_ros.control.plan import SHADOW, STAGES
 from expo_ft_ros.data.files import replacing, write_atomically, writing
 from expo_ft_ros.experiment.progress import SUMMARY_FILE, wilson
 from expo_ft_ros.experiment.run_folder import METRICS_FILE, PROGRESS_FILE
@@ -158,7 +158,8 @@ def evaluation(session: Session, stage: str) -> dict[str, float] | None:
 
 def write_summary(folder: Path, session: Session, wall: WallClock, **more: Any) -> dict[str, Any]:
     """Writes summary.json and gives its content."""
-    tallies = {stage: session.tally(stage) for stage in STAGES}
+    stages = (*STAGES, SHADOW) if SHADOW in session.config.stages else STAGES
+    tallies = {stage: session.tally(stage) for stage in stages}
     hz = more.pop("control_hz")
     content = {
         "eval_before": evaluation(session, "eval_before"),

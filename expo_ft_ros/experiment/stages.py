@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from expo_ft_ros.configuration import Config
 from expo_ft_ros.control.plan import (
+    SHADOW,
     STAGES,
     Operator,
     OperatorMode,
@@ -32,7 +33,7 @@ MOST_DISCARDED = 20
 FORMAT = 1
 
 # A stage's first scene seed; both evaluations share one, so that they see the same scenes.
-SEED_OFFSETS = {"eval_before": 0, "eval_after": 0, "collect": 200_000, "rl": 400_000}
+SEED_OFFSETS = {"eval_before": 0, "eval_after": 0, SHADOW: 0, "collect": 200_000, "rl": 400_000}
 BRANCH_SEEDS = 600_000
 """The first of the scenes on which `bench choice` branches: no stage has these."""
 ABLATION_SEEDS = {"choice": 700_000, "test": 800_000}
@@ -58,10 +59,11 @@ RUN_KINDS: Mapping[str, RunKind] = {
     "train": RunKind(STAGES, learns=True),
     "collect": RunKind(("collect",)),
     "eval": RunKind(("eval_after",)),
+    "shadow": RunKind((SHADOW,)),
     "demo": RunKind(("rl",)),
     "sim": RunKind(("collect",), endless=True),
 }
-"""By command."""
+"""By command; shadow: an eval with motion off."""
 ENDLESS = 10_000
 """Demonstrations of a run that never ends."""
 
@@ -91,7 +93,7 @@ class SessionConfig(Config):
 
     @model_validator(mode="after")
     def _can_be_done(self) -> SessionConfig:
-        order = [stage for stage in STAGES if stage in self.stages]
+        order = [stage for stage in (*STAGES, SHADOW) if stage in self.stages]
         if list(self.stages) != order:
             raise ValueError(f"stages {list(self.stages)} must be in the order {order}, once each")
         if self.operator == "none" and self.demos > 0 and "collect" in self.stages:
@@ -188,7 +190,7 @@ class _Saved(BaseModel):
 
     @model_validator(mode="after")
     def _has_all_stages(self) -> _Saved:
-        if set(self.stages) != set(STAGES):
+        if set(self.stages) - {SHADOW} != set(STAGES):
             raise ValueError(f"stages are {sorted(self.stages)}, not {sorted(STAGES)}")
         return self
 
@@ -198,7 +200,7 @@ class Session:
 
     def __init__(self, config: SessionConfig) -> None:
         self.config = config
-        self._tallies: dict[str, Tally] = {stage: Tally() for stage in STAGES}
+        self._tallies: dict[str, Tally] = {stage: Tally() for stage in (*STAGES, *config.stages)}
         self._imitated = False
         self._episode = 1
         self._discarded = 0
@@ -244,7 +246,8 @@ class Session:
     def episode_finished(self, outcome: Outcome) -> bool:
         """Count an episode; False if it isn't the planned one (reported twice, or an old one).
 
-        A discarded episode isn't counted: the same scene comes again under a new number.
+        A discarded episode isn't counted: the same scene comes again under a new number. With
+        motion off all are discarded, and counted only so that there is an end.
         Where too many demonstrations have failed, or nothing but discarded episodes comes, the next
         plan is refused.
         """
@@ -252,7 +255,7 @@ class Session:
         if plan.episode == 0 or outcome.episode != plan.episode:
             return False
         self._episode += 1
-        if outcome.discarded:
+        if outcome.discarded and plan.stage != SHADOW:
             # Where only the operator drives, the operator may be away for a while.
             self._discarded += plan.policy != "none"
             if self._discarded >= MOST_DISCARDED:
@@ -347,7 +350,7 @@ class Session:
                     f"progress: {name} {found} is not {wanted} "
                     "(resume with the run's own configuration, or start a new run)"
                 )
-        self._tallies = {stage: Tally(**dict(saved.stages[stage])) for stage in STAGES}
+        self._tallies |= {stage: Tally(**dict(saved.stages[stage])) for stage in saved.stages}
         self._episode, self._imitated = saved.episode, saved.imitated
         if self.stage == "rl":
             # More steps were asked for than before: an evaluation of what was learned is to come.

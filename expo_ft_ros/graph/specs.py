@@ -14,6 +14,7 @@ from expo_ft_ros.configuration import config_dir
 from expo_ft_ros.devices.drivers import DRIVERS
 from expo_ft_ros.experiment.budget import Budget
 from expo_ft_ros.experiment.environment import find_rviz
+from expo_ft_ros.experiment.motion import has_motion
 from expo_ft_ros.experiment.option_checks import camera_topics
 from expo_ft_ros.experiment.options import (
     CollectOptions,
@@ -183,6 +184,7 @@ def _world(options: RunOptions, run_dir: Path) -> list[NodeSpec]:
         "scene_reset": options.scene_reset,
         "decision_time": options.budget(load_task(options.task)).decision_time,
         "begins_with_takeover": options.operator in DRIVERS,
+        "motion": has_motion(options),
     }
     driver = DRIVERS.get(options.operator)
     teleop: dict[str, Parameter] = {
@@ -327,6 +329,8 @@ def _with_session(
     preset: str = PRESET,
 ) -> list[NodeSpec]:
     robot = load_robot(options.robot)
+    if kind == "eval" and not has_motion(options):
+        kind = "shadow"
     parameters: dict[str, Parameter] = {
         "kind": kind,
         "seed": options.seed,

@@ -315,6 +315,27 @@ TOPICS: Mapping[str, Topic] = _table(
         'Gripper velocity [m/s], name ["gripper"], opening positive.',
     ),
     _latched(
+        "robot/motion",
+        "std_msgs/Bool",
+        "arbitration",
+        "monitor",
+        "Whether commands reach the arm; false: what is sent to it is zero (motion:=off).",
+    ),
+    _tick(
+        "shadow/twist_cmd",
+        "geometry_msgs/TwistStamped",
+        "arbitration",
+        "recorder monitor",
+        "With motion off, what robot/twist_cmd would have been.",
+    ),
+    _tick(
+        "shadow/gripper_cmd",
+        "sensor_msgs/JointState",
+        "arbitration",
+        "recorder monitor",
+        "With motion off, what robot/gripper_cmd would have been.",
+    ),
+    _latched(
         "robot/fault",
         "std_msgs/String",
         ROBOT,

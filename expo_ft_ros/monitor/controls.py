@@ -14,6 +14,7 @@ from typing import Any
 from starlette.websockets import WebSocket
 
 from expo_ft_ros.control.episode_machine import State
+from expo_ft_ros.control.plan import MOTION_OFF
 from expo_ft_ros.monitor import markup
 from expo_ft_ros.monitor.controls_page import BUTTONS
 from expo_ft_ros.monitor.feed import Feed
@@ -157,6 +158,7 @@ def said_of(view: View) -> dict[str, Any]:
             "tone": first.tone.value,
             "press": first.press,
         },
+        "motion": MOTION_OFF.replace("motion off", "MOTION OFF") if view.motion_off else "",
         "episode": view.episode.episode,
         "idle": _idle(view),
         "over": bool(view.result),

@@ -18,9 +18,10 @@ CAMERAS = "/cameras"
 
 SOCKET = "/controls"
 """Path of the websocket. To the page: {"state", "reply" or "alarm": HTML, "headline": the fields of
-`headline.Headline`, "episode": its number, "idle": name of each button that would do nothing now ->
-why, "over": whether the run is, "beat": a number that grows twice a second}. From it: {"button":
-name, "beat" and "episode": what it had last heard when the button was pressed}."""
+`headline.Headline`, "motion": that it is off, or "", "episode": its number, "idle": name of each
+button that would do nothing now -> why, "over": whether the run is, "beat": a number that grows
+twice a second}. From it: {"button": name, "beat" and "episode": what it had last heard when the
+button was pressed}."""
 
 
 class Button(NamedTuple):
@@ -65,6 +66,9 @@ _STYLE = """
 html, body { margin: 0; height: 100%; background: #141414; color: #e3e6ea;
   font-family: system-ui, "Segoe UI", "DejaVu Sans", sans-serif; }
 body { display: flex; flex-direction: column; }
+#motion { flex: none; padding: 4px 12px; background: #7a3fb0; font-size: 19px; font-weight: 700;
+  letter-spacing: .03em; }
+#motion:empty { display: none; }
 #headline { display: flex; align-items: baseline; gap: .8em; height: 44px; line-height: 44px;
   padding: 0 12px; overflow: hidden; white-space: nowrap; background: #30353c; flex: none; }
 #headline b { font-size: 23px; letter-spacing: .03em; }
@@ -206,6 +210,7 @@ function connect() {
     for (const id of ["state", "reply", "alarm"])
       if (id in told) document.getElementById(id).innerHTML = told[id];
     ({beat = beat, episode = episode, idle = idle, over = over} = told);
+    if ("motion" in told) document.getElementById("motion").textContent = told.motion;
     if (lost) {
       // Drawn before the scene is. viser looks for its server only while it has the focus.
       frame.onload = () => frame.contentWindow.focus();
@@ -262,6 +267,7 @@ def page(title: str, view_names: Sequence[str] = ()) -> bytes:
 <meta name="viewport" content="width=device-width, initial-scale=1">
 {markup.STYLE}<style>{_STYLE}</style></head>
 <body class="lost">
+<div id="motion" role="status"></div>
 <div id="headline" role="status"><b>CONNECTING</b><span></span><label title="A sound, and a
 notification where the page isn't seen, when the operator is waited for"><input id="call"
 type="checkbox"> notify me</label></div>

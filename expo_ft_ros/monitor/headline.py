@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from expo_ft_ros.control.arbiter import DEVICE_LOST, NOT_TAKEN_OVER
 from expo_ft_ros.control.episode_machine import State
-from expo_ft_ros.control.plan import EVALUATIONS
+from expo_ft_ros.control.plan import EVALUATIONS, SHADOW
 from expo_ft_ros.data.types import Source
 from expo_ft_ros.monitor.view import Level, View
 
@@ -105,6 +105,9 @@ def _driven(view: View) -> Headline | None:
         return Headline(f"{words}?", more, Tone.BUSY)
     if episode.state != State.RUNNING:
         return None
+    if view.motion_off and view.driver is not Source.HOLD:
+        who = "the operator" if view.driver is Source.HUMAN else "the policy"
+        return Headline("NOTHING MOVES", f"{number}: {who} commands, motion is off", Tone.BUSY)
     if view.driver is Source.HUMAN:
         then = "waits" if episode.stage == "collect" else "is the policy's again"
         return Headline("A HUMAN DRIVES", f"{number}; let go, and the arm {then}", Tone.HUMAN)
@@ -151,7 +154,7 @@ def _number(view: View) -> str:
     number = session.stage_episodes + 1 if stage == session.stage else 0
     if stage == "collect":
         return f"demonstration {number}{of}" if number else "a demonstration"
-    if stage in EVALUATIONS:
+    if stage in (*EVALUATIONS, SHADOW):
         return f"trial {number}{of}" if number else "a trial"
     if stage == "rl":
         share = f", {session.env_steps} of {session.env_steps_total} online steps"

@@ -96,6 +96,9 @@ class View:
             chosen one.
         training: How it goes.
         left: Of the whole run's time, in words; "" where that isn't told.
+        motion_off: Whether the arm gets no command, as arbitration says; False before it has said.
+        shadow: (7,) what the arm would be sent now, in base axes [m/s, rad/s], and the gripper's
+            opening [m/s]; None where motion is on, or nothing was asked for yet.
         status: Name -> words, in the order of display: timings, the learner's progress ...
         diagnostics: Of every node, in any order.
     """
@@ -129,5 +132,7 @@ class View:
     q_history: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 4)))
     training: Training = field(default_factory=Training)
     left: str = ""
+    motion_off: bool = False
+    shadow: NDArray[np.float64] | None = None
     status: Mapping[str, str] = field(default_factory=dict)
     diagnostics: tuple[Diagnostic, ...] = ()

@@ -14,6 +14,7 @@ import numpy as np
 
 from expo_ft_ros.control.episode_machine import EpisodeSnapshot, State
 from expo_ft_ros.data.types import (
+    ACTION_DIM,
     GRIPPER,
     Candidates,
     ImageArray,
@@ -151,6 +152,21 @@ class Watch:
     def take_reward(self, words: str) -> None:
         """The classifier's newest words."""
         self._view = replace(self._view, reward=words)
+
+    def take_motion(self, motion: bool) -> None:
+        """Whether commands reach the arm."""
+        self._view = replace(self._view, motion_off=not motion)
+
+    def take_shadow(self, part: slice, command: np.ndarray[Any, Any]) -> None:
+        """What the arm would be sent with motion on. part: which of `View.shadow`."""
+        before = self._view.shadow
+        shadow = np.zeros(ACTION_DIM) if before is None else before.copy()
+        shadow[part] = command
+        self._view = replace(self._view, shadow=shadow)
+        speed, turn = (float(np.linalg.norm(shadow[axes])) for axes in (slice(3), slice(3, 6)))
+        said = f"{100 * speed:.1f} cm/s, {math.degrees(turn):.0f} deg/s, "
+        said += f"gripper {100 * float(shadow[GRIPPER]):+.1f} cm/s"
+        self.take_status("shadow", {"would be sent": said})
 
     def take_lateness(self, late: float) -> None:
         """How late a tick was [s]."""

@@ -35,6 +35,7 @@ from expo_ft_ros.control.actions import (
 from expo_ft_ros.control.episode_machine import Reply, SceneReset, State
 from expo_ft_ros.control.lockstep import Lockstep
 from expo_ft_ros.control.loop import ControlLoop
+from expo_ft_ros.control.plan import MOTION_OFF, SHADOW
 from expo_ft_ros.control.realtime import Realtime
 from expo_ft_ros.control.safety_filter import Heartbeats, SafetyConfig
 from expo_ft_ros.control.scheduler import ZERO, Scheduler
@@ -51,6 +52,7 @@ from expo_ft_ros.msg import Proprio as ProprioMsg
 from expo_ft_ros.msg import Reward as RewardMsg
 from expo_ft_ros.msg import SessionPlan, TeleopCommand
 from expo_ft_ros.recording.messages import (
+    BadMessage,
     chunk_from_msg,
     image_to_array,
     nanoseconds,
@@ -59,9 +61,11 @@ from expo_ft_ros.recording.messages import (
     verdict_from_msg,
 )
 from expo_ft_ros.robots import load_robot
+from expo_ft_ros.robots.config import SIM
 from expo_ft_ros.ros.graph_node import ERROR, OK, WARN, GraphNode, NodeParameters, parameter
-from expo_ft_ros.ros.messages import command_to_msgs, header_of, step_to_msg
+from expo_ft_ros.ros.messages import header_of, step_to_msg
 from expo_ft_ros.ros.process import main as run_nodes
+from expo_ft_ros.ros.robot_commands import RobotCommands
 from expo_ft_ros.ros.scene_reset import SceneResetClient
 from expo_ft_ros.ros.session_messages import episode_to_msg, plan_from_msg
 from expo_ft_ros.tasks import load_task
@@ -84,6 +88,12 @@ class ArbitrationParameters(NodeParameters):
         "Who resets the scene: automatic (service sim/reset), asked (the same, after the operator "
         "has set right what the classifier asked for), scripted (as asked, and the arm by its "
         "task's reset_script; in real time only) or operator (each time, said by /reset_episode).",
+    )
+    motion: bool = parameter(
+        False,
+        "Whether commands reach the arm. false: it is sent zeros, what would have been sent goes "
+        "to shadow/twist_cmd and shadow/gripper_cmd, and no episode counts.",
+        fixed=True,
     )
     decision_time: float = parameter(
         0.0,
@@ -132,6 +142,12 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
         task = load_task(wanted.task)
         robot = load_robot(wanted.robot)
         robot.require_reach(task.workspace, str(task.file))
+        by_adapter = scene_reset in (SceneReset.AUTOMATIC, SceneReset.ASKED)
+        if by_adapter and not wanted.motion and robot.adapter != SIM:
+            raise ValueError(
+                f"scene_reset is {wanted.scene_reset}, by which the robot {robot.name} moves, but "
+                "motion is off (set it to operator)"
+            )
         self._loop = ControlLoop(
             task,
             robot.limits,
@@ -140,8 +156,10 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
             scene_reset=scene_reset,
             decision_time=wanted.decision_time,
             begins_with_takeover=wanted.begins_with_takeover,
+            motion=wanted.motion,
         )
-        self._scale, self._frame = robot.limits.scale(), robot.frames.base
+        self._commands = RobotCommands(self, robot, motion=wanted.motion)
+        self._frame = robot.frames.base
         self._view_names = robot.view_names
         self._inputs = Inputs(self._view_names, teleop=wanted.teleop)
         self._newest: dict[str, Image] = {}
@@ -163,7 +181,7 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
             self._scheduler = self._follow_the_clock(task.period)
         self._make_topics()
         self._offer_services()
-        if scene_reset in (SceneReset.AUTOMATIC, SceneReset.ASKED):
+        if by_adapter:
             self._scene = SceneResetClient(self, self._on_scene_set, self._on_scene_failed)
         self.wall_timer(_CHECK_PERIOD if lockstep else _WATCH_PERIOD, self._check)
         self.wall_timer(_STATE_PERIOD, self._publish_progress)
@@ -182,8 +200,6 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
 
     def _make_topics(self) -> None:
         wanted = self.parameters
-        self._twist_out = self.publisher("robot/twist_cmd", needed=1)
-        self._gripper_out = self.publisher("robot/gripper_cmd", needed=1)
         self._observation_out = self.publisher("observation", needed=wanted.observation_listeners)
         self._step_out = self.publisher("step", needed=wanted.step_listeners)
         self._state_out = self.publisher("episode/state")
@@ -215,6 +231,7 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
         gc.collect()
         gc.freeze()
         gc.disable()
+        self._commands.tell()
         self._publish_state()
 
     def _is_ready(self) -> bool:
@@ -229,12 +246,14 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
         """Zero, and heard: published reliably and waited for until everybody has it; then the last
         step, which a thread of Fast DDS may still have to send."""
         lockstep = self.parameters.lockstep
-        self._command(Execute(ZERO, self._inputs.newest_ns if lockstep else self.now_ns()))
-        for publisher in (self._twist_out, self._gripper_out, self._step_out):
-            if not publisher.wait_for_all_acked(Duration(seconds=ACK_TIMEOUT)):
-                self.get_logger().error(
-                    f"the last of {publisher.topic_name} was not acknowledged in {ACK_TIMEOUT} s"
-                )
+        zero = Execute(ZERO, self._inputs.newest_ns if lockstep else self.now_ns())
+        self._commands.send(zero)
+        timeout = Duration(seconds=ACK_TIMEOUT)
+        missed = self._commands.wait_for_all_acked(timeout)
+        if not self._step_out.wait_for_all_acked(timeout):
+            missed.append(self._step_out.topic_name)
+        for topic in missed:
+            self.get_logger().error(f"the last of {topic} was not acknowledged in {ACK_TIMEOUT} s")
 
     # -- events ---------------------------------------------------------------------------------
     def _stamp_clock(self) -> int | None:
@@ -272,7 +291,10 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
         self._perform(self._scheduler.policy_lost(message.data))
 
     def _on_plan(self, message: SessionPlan) -> None:
-        self._perform(self._scheduler.take_plan(plan_from_msg(message)))
+        plan = plan_from_msg(message)
+        if plan.stage == SHADOW and self.parameters.motion:
+            raise BadMessage(f"plan of episode {plan.episode} is for motion off, but motion is on")
+        self._perform(self._scheduler.take_plan(plan))
 
     def _on_scene_set(self, episode: int, valid_from_ns: int) -> None:
         self._perform(self._scheduler.scene_set(episode, valid_from_ns))
@@ -332,7 +354,7 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
         for action in actions:
             match action:
                 case Execute():
-                    self._command(action)
+                    self._commands.send(action)
                 case PublishStep():
                     self._publish_step(action)
                 case PublishObservation():
@@ -356,16 +378,9 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
                     if self._loop.running:
                         self.get_logger().warning(cause or "everybody is back")
 
-    def _command(self, command: Execute) -> None:
-        """In SI units; the twist goes last because it starts the period."""
-        header = header_of(command.time_ns, self._frame)
-        twist, gripper = command_to_msgs(command.action * self._scale, header)
-        self._gripper_out.publish(gripper)
-        self._twist_out.publish(twist)
-
     def _publish_step(self, action: PublishStep) -> None:
         """A step's provenance; on /diagnostics, why it was held."""
-        step = action.step
+        step = self._commands.executed(action.step)
         header = header_of(action.time_ns, self._frame)
         self._step_out.publish(step_to_msg(step, header, action.late))
         if action.again:
@@ -428,6 +443,8 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
         elif snapshot.paused:
             paused = "paused" if snapshot.state == State.PAUSED else f"paused, {snapshot.state}"
             self.report(WARN, paused)
+        elif not self.parameters.motion:
+            self.report(WARN, f"{MOTION_OFF}; {snapshot.state}")
         else:
             self.report(OK, snapshot.state)
 

@@ -17,14 +17,14 @@ from typing import Any, get_args
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
-from geometry_msgs.msg import TransformStamped
+from geometry_msgs.msg import TransformStamped, TwistStamped
 from rclpy.client import Client
-from sensor_msgs.msg import CameraInfo, Image
-from std_msgs.msg import String
+from sensor_msgs.msg import CameraInfo, Image, JointState
+from std_msgs.msg import Bool, String
 from std_srvs.srv import SetBool, Trigger
 
-from expo_ft_ros.control.plan import Operator
-from expo_ft_ros.data.types import Source
+from expo_ft_ros.control.plan import MOTION_OFF, Operator
+from expo_ft_ros.data.types import GRIPPER, Source
 from expo_ft_ros.devices.drivers import DRIVERS
 from expo_ft_ros.experiment.operator_word import words_of
 from expo_ft_ros.experiment.progress import format_result, read_summary, status_rows, time_left
@@ -57,6 +57,7 @@ from expo_ft_ros.recording.messages import (
     pose_arrays,
     proprio_from_msg,
     step_from_msg,
+    twist_array,
     verdict_from_msg,
 )
 from expo_ft_ros.report.told_training import ToldTraining
@@ -134,6 +135,9 @@ class MonitorNode(GraphNode[MonitorParameters]):
             "observation": self._on_observation,
             "proprio": self._on_proprio,
             "step": self._on_step,
+            "robot/motion": self._on_motion,
+            "shadow/twist_cmd": self._on_shadow_twist,
+            "shadow/gripper_cmd": self._on_shadow_gripper,
             "policy/candidates": self._on_candidates,
             "reward": self._on_reward,
             "robot/fault": self._on_fault,
@@ -264,6 +268,17 @@ class MonitorNode(GraphNode[MonitorParameters]):
         if not self.parameters.lockstep and math.isfinite(message.lateness):
             self._watch.take_lateness(message.lateness)
 
+    def _on_motion(self, message: Bool) -> None:
+        self._watch.take_motion(message.data)
+
+    def _on_shadow_twist(self, message: TwistStamped) -> None:
+        self._watch.take_shadow(slice(GRIPPER), twist_array(message.twist))
+
+    def _on_shadow_gripper(self, message: JointState) -> None:
+        velocity = np.array(message.velocity, dtype=np.float64)
+        if velocity.shape == (1,):
+            self._watch.take_shadow(slice(GRIPPER, None), velocity)
+
     def _on_candidates(self, message: Candidates) -> None:
         self._watch.take_candidates(candidates_from_msg(message))
         if not self.parameters.lockstep:
@@ -335,6 +350,8 @@ class MonitorNode(GraphNode[MonitorParameters]):
             shown.append(markers.arm_marker(header, arm_points(view.joints)))
         if len(view.paths):
             shown += markers.candidate_markers(header, view.paths, view.q, view.kind, view.chosen)
+        if view.motion_off and view.shadow is not None and view.position is not None:
+            shown.append(markers.shadow_marker(header, view.position, view.shadow[:3]))
         if len(view.executed) > 1:
             sources = [Source(source) for source in view.sources]
             shown.append(markers.executed_marker(header, view.executed, sources))
@@ -358,7 +375,8 @@ def _words(view: View) -> str:
     driver = "" if nobody else f", {view.driver.name.lower()} drives"
     asked = f"\n{episode.asked}, then /reset_episode" if episode.asked else ""
     cause = view.cause or episode.cause
-    return f"{words}{driver}{asked}" + (f"\n{cause}" if cause else "")
+    off = f"{MOTION_OFF.capitalize()}\n" if view.motion_off else ""
+    return f"{off}{words}{driver}{asked}" + (f"\n{cause}" if cause else "")
 
 
 def main() -> None:

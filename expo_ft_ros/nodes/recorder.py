@@ -39,7 +39,15 @@ from expo_ft_ros.ros.message_definitions import message_definition
 from expo_ft_ros.ros.process import main as run_nodes
 
 TF_TOPICS = ("/tf", "/tf_static") if HAS_TF else ()
-BESIDE = ("policy/chunk", "policy/candidates", "teleop/command", "joint_states", *TF_TOPICS)
+_SHADOWS = ("shadow/twist_cmd", "shadow/gripper_cmd")
+BESIDE = (
+    "policy/chunk",
+    "policy/candidates",
+    "teleop/command",
+    "joint_states",
+    *_SHADOWS,
+    *TF_TOPICS,
+)
 """What is written besides an episode's parts."""
 
 # Images of this side [px] tell that a snapshot came, which is all that the gatherer is for here.

@@ -20,11 +20,12 @@ from expo_ft_ros.robots import Workspace
 BASE, EDITED, GRIPPER, CHOSEN, EDITS = "base", "edited", "gripper", "chosen", "edits"
 EXECUTED, WORKSPACE, REGIONS, STATE = "executed", "workspace", "regions", "state"
 ARM = "arm"
+SHADOW = "shadow"
 
 _THIN, _THICK, _SHAFT = 0.0015, 0.005, 0.002  # [m]
 _ARM_WIDTH = 0.015
 _DOT = 0.003
-_WHITE, _GREY = (255, 255, 255), (150, 150, 155)
+_WHITE, _GREY, _ORANGE = (255, 255, 255), (150, 150, 155), (255, 140, 0)
 _DRAWN = {
     CandidateKind.BASE: (BASE, Marker.LINE_STRIP),
     CandidateKind.EDITED: (EDITED, Marker.LINE_LIST),
@@ -109,6 +110,17 @@ def arm_marker(header: Header, points: NDArray[np.floating[Any]]) -> Marker:
     marker.scale.x = _ARM_WIDTH
     marker.points = [_point(p) for p in points]
     return marker
+
+
+def shadow_marker(
+    header: Header, position: NDArray[np.floating[Any]], velocity: NDArray[np.floating[Any]]
+) -> Marker:
+    """With motion off, where the tool would go within a second: position (3,) [m], velocity (3,)
+    [m/s], both in base axes."""
+    arrow = _marker(header, SHADOW, 0, Marker.ARROW, _ORANGE)
+    arrow.scale = Vector3(x=2 * _SHAFT, y=4 * _SHAFT, z=6 * _SHAFT)
+    arrow.points = [_point(position), _point(position + velocity)]
+    return arrow
 
 
 def surrounding_markers(

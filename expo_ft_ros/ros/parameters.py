@@ -29,12 +29,17 @@ _TYPES: dict[Any, int] = {
 
 
 def parameter(
-    default: T, description: str, *, low: float | None = None, high: float | None = None
+    default: T,
+    description: str,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    fixed: bool = False,
 ) -> T:
-    """A dataclass field that is a parameter. low, high: inclusive range of a number."""
-    return dataclasses.field(
-        default=default, metadata={"description": description, "low": low, "high": high}
-    )
+    """A dataclass field that is a parameter. low, high: inclusive range of a number; fixed: only
+    what the node is started with holds, nobody can set it afterwards."""
+    metadata = {"description": description, "low": low, "high": high, "fixed": fixed}
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 def describe(model: type[Any]) -> list[tuple[str, Any, ParameterDescriptor]]:
@@ -48,6 +53,7 @@ def describe(model: type[Any]) -> list[tuple[str, Any, ParameterDescriptor]]:
             name=field.name,
             type=_TYPES[hints[field.name]],
             description=field.metadata["description"],
+            read_only=field.metadata["fixed"],
         )
         low, high = field.metadata["low"], field.metadata["high"]
         if low is not None and high is not None:

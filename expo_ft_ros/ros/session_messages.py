@@ -9,7 +9,7 @@ from typing import Any, get_args
 from std_msgs.msg import Header
 
 from expo_ft_ros.control.episode_machine import EpisodeSnapshot
-from expo_ft_ros.control.plan import STAGES, OperatorMode, Plan, PolicyMode
+from expo_ft_ros.control.plan import SHADOW, STAGES, OperatorMode, Plan, PolicyMode
 from expo_ft_ros.experiment.learner_report import LearnerReport
 from expo_ft_ros.msg import EpisodeState, LearnerStatus, SessionPlan
 from expo_ft_ros.recording.messages import BadMessage
@@ -39,7 +39,7 @@ def plan_from_msg(message: Any) -> Plan:
         BadMessage: for a stage, a policy or an operator that is none, or an episode without steps.
     """
     known = {
-        "stage": (*STAGES, "done"),
+        "stage": (*STAGES, SHADOW, "done"),
         "policy": get_args(PolicyMode),
         "operator_mode": get_args(OperatorMode),
     }

@@ -12,6 +12,7 @@ import pytest
 
 from support.driver_packages import DriverPackages
 from support.foreign_interfaces import environment_with, foreign_interfaces
+from support.motion import let_move
 from support.processes import processes_naming
 
 pytest.importorskip("launch_ros", reason="ROS 2's launch_ros is not installed")
@@ -158,6 +159,7 @@ def test_one_argument_starts_the_arm_s_driver_and_others_what_is_beside_it(
     )
     mount = "1 0 0.5 0 0 0 1 fr3_link0 side_camera_link"
     beside = ("cameras:=side=11,wrist=22", "spacenav_driver:=true", f"static_transforms:={mount}")
+    let_move(tmp_path / "runs", "franka_ros2", "172.16.0.2")
     process = launch("train", *ROBOT, "robot_ip:=172.16.0.2", *beside)
     until = time.monotonic() + 180
     wanted = {
@@ -171,7 +173,7 @@ def test_one_argument_starts_the_arm_s_driver_and_others_what_is_beside_it(
         assert process.poll() is None, process.communicate()[0]
         assert time.monotonic() < until, {name: packages.started(name) for name in wanted}
         time.sleep(0.1)
-    (run,) = (tmp_path / "runs").iterdir()
+    (run,) = (path for path in (tmp_path / "runs").iterdir() if path.is_dir())
     session, until = run / "logs" / "session.log", time.monotonic() + 180
     while "starting the nodes" not in session.read_text():
         assert time.monotonic() < until, session.read_text()

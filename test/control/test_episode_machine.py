@@ -544,3 +544,24 @@ class AnySequence(RuleBasedStateMachine):
 
 AnySequence.TestCase.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
 TestAnySequence = AnySequence.TestCase
+
+
+@pytest.mark.parametrize("end", ["verdict", "mark_success", "overruled", "timeout"])
+@pytest.mark.parametrize(("motion", "stage"), [(False, "rl"), (False, "collect"), (True, "shadow")])
+def test_without_motion_no_episode_counts_however_it_ends(motion, stage, end):
+    machine = EpisodeMachine(decision_time=9.0 if end == "overruled" else 0.0, motion=motion)
+    machine.start(replace(plan(), stage=stage))
+    machine.reset_done()
+    step(machine, 1)
+    step(machine, 2)
+    if end == "timeout":
+        machine.timeout()
+    elif end == "mark_success":
+        machine.mark_success()
+    else:
+        machine.verdict(True, 3)
+    if end == "overruled":
+        machine.mark_success()
+    ended = machine.snapshot()
+    assert (ended.state, ended.success, ended.discarded) == ("ended", False, True)
+    assert "counts for nothing, motion off" in ended.cause

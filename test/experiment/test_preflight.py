@@ -105,6 +105,7 @@ def test_a_robot_whose_messages_are_missing_names_where_they_are(runs, monkeypat
     refused(
         r"robot:=franka_ros2: franka_msgs is not installed .*github.com/frankarobotics/franka_ros2",
         "robot:=franka_ros2",
+        "motion:=on",
         "realtime:=true",
         "operator:=spacemouse",
         "scene_reset:=operator",

@@ -329,3 +329,18 @@ def test_killed_at_any_point_a_run_goes_on_as_if_nothing_had_happened(history, d
             assert 0 <= stats.intervention_rate <= 1
             done, total = session.progress()
             assert 0 <= done <= total
+
+
+def test_with_motion_off_episodes_come_to_an_end_and_none_counts():
+    session = Session(config(stages=("shadow",), operator="none", learns=False))
+    measured = Session(config(stages=("eval_after",), operator="none", learns=False))
+    assert session.next_plan().seed == measured.next_plan().seed, "an evaluation's scenes"
+    plans = []
+    while session.stage != "done":
+        plans.append(advance(session, success=False, discarded=True))
+        session.load_state_dict(json.loads(json.dumps(session.state_dict())))
+    assert [(p.stage, p.policy, p.operator, p.learn) for p in plans] == [
+        ("shadow", "mode", "none", False)
+    ] * 3
+    assert session.tally("shadow").successes == 0
+    assert session.tally("eval_after").finished == 0

@@ -19,6 +19,7 @@ SHARED = {
     "policy_client": ["policy"],
     "episode_subscriber": ["learner", "recorder"],
     "robot_adapter": [ROBOT],
+    "robot_commands": ["arbitration"],
     "frames": [ROBOT],
 }
 

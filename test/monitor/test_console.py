@@ -395,3 +395,18 @@ def test_a_port_that_is_taken_is_named(played):
 def test_nobody_outside_this_machine_is_let_in_unasked():
     with pytest.raises(ConfigError, match="token"):
         Played(host="0.0.0.0")
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_that_motion_is_off_stands_above_everything(browser, played, size):
+    words = "MOTION OFF: the arm gets no command"
+    played.view = replace(make_view(), motion_off=True)
+    visit = Visit(browser, played.console.url, size)
+    visit.read(words)
+    line = visit.page.locator("#motion")
+    wait_until(lambda: visit.on_screen(line), words)
+    assert line.bounding_box()["y"] == 0
+    assert all(visit.on_screen(visit.button(button.label)) for button in BUTTONS.values())
+    played.view = make_view()
+    wait_until(lambda: not line.is_visible(), "motion that is on")
+    visit.close()

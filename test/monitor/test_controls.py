@@ -14,11 +14,12 @@ import pytest
 from websockets.sync.client import ClientConnection, connect
 
 from expo_ft_ros.control.arbiter import DEVICE_LOST
-from expo_ft_ros.control.episode_machine import EpisodeSnapshot
+from expo_ft_ros.control.episode_machine import EpisodeSnapshot, State
+from expo_ft_ros.data.types import Source
 from expo_ft_ros.monitor.auth_proxy import AuthProxy
-from expo_ft_ros.monitor.controls import Controls, NotDone
+from expo_ft_ros.monitor.controls import Controls, NotDone, said_of
 from expo_ft_ros.monitor.controls_page import BUTTONS, SOCKET, page
-from expo_ft_ros.monitor.view import Diagnostic, LearningView, Level, SessionView
+from expo_ft_ros.monitor.view import Diagnostic, LearningView, Level, SessionView, View
 from support.views import make_view
 
 HOSTILE = '{"button": ["estop"], "beat": Infinity, "episode": 0}'
@@ -245,3 +246,13 @@ def test_a_button_without_an_action_is_named():
 
 def test_the_page_escapes_its_title():
     assert b"<title>a &lt;title&gt;</title>" in page("a <title>")
+
+
+@pytest.mark.parametrize("state", [*State, "recorded"])
+def test_that_motion_is_off_is_said_all_the_time_and_only_then(state):
+    view = View(episode=EpisodeSnapshot(3, str(state), "shadow"))
+    for moment in (view, replace(view, result="over"), replace(view, driver=Source.HUMAN)):
+        assert said_of(moment)["motion"] == ""
+        off = said_of(replace(moment, motion_off=True))
+        assert off["motion"] == "MOTION OFF: the arm gets no command"
+    assert b'<div id="motion" role="status"></div>' in page("a")

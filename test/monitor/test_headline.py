@@ -30,6 +30,12 @@ EVALUATING = replace(
     session=SessionView("eval_after", 2, 30),
     episode=EpisodeSnapshot(9, "running", "eval_after"),
 )
+SHADOWED = replace(
+    ONLINE,
+    session=SessionView("shadow", 2, 30),
+    episode=EpisodeSnapshot(9, "running", "shadow"),
+    motion_off=True,
+)
 PUSH = "push it"
 HANDS = {"driver": Source.HOLD, "cause": NOT_TAKEN_OVER}
 ENDED = EpisodeSnapshot(9, "ended", "rl")
@@ -49,6 +55,9 @@ MOMENTS = (
     (replace(COLLECTING, driver=Source.HUMAN), "A HUMAN DRIVES", "the arm waits", Tone.HUMAN, ""),
     (ONLINE, "POLICY DRIVES", "episode 9, 411 of 3000 online steps", Tone.GOOD, ""),
     (replace(ONLINE, cause="workspace"), "POLICY DRIVES", "altered: workspace", Tone.GOOD, ""),
+    (SHADOWED, "NOTHING MOVES", "trial 3 of 30: the policy commands", Tone.BUSY, ""),
+    (replace(SHADOWED, driver=Source.HUMAN), "NOTHING MOVES", "the operator com", Tone.BUSY, ""),
+    (replace(SHADOWED, episode=STOPPED), "STOPPED", "Release, which", Tone.BAD, "release"),
     (replace(ONLINE, driver=Source.HUMAN), "A HUMAN DRIVES", "policy's again", Tone.HUMAN, ""),
     (replace(ONLINE, take_over=PUSH), "POLICY DRIVES", "to take over: push it", Tone.GOOD, ""),
     (EVALUATING, "HANDS OFF", "trial 3 of 30", Tone.GOOD, ""),
@@ -107,7 +116,7 @@ def test_each_moment_has_its_headline(moment):
 
 @given(
     state=st.sampled_from([*State, "recorded"]),
-    stage=st.sampled_from(["", "collect", "imitation", "eval_before", "rl", "eval_after", "done"]),
+    stage=st.sampled_from(["", "collect", "imitation", "eval_before", "rl", "shadow", "done"]),
     driver=st.sampled_from(Source),
     cause=st.sampled_from(["", "workspace", NOT_TAKEN_OVER, DEVICE_LOST]),
     learning=st.sampled_from(["", "idle", "imitation", "update"]),

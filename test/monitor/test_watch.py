@@ -321,3 +321,18 @@ def test_how_the_last_episode_ended_is_said_until_the_next_one_does():
     ):
         seen.take_episode(snapshot)
         assert seen.view(0.0).status["last episode"] == words
+
+
+def test_with_motion_off_it_says_what_would_be_sent():
+    seen = watch()
+    assert not seen.view(1.0).motion_off
+    assert seen.view(1.0).shadow is None
+    seen.take_motion(False)
+    seen.take_shadow(slice(6), np.array([0.03, 0.0, -0.04, 0.0, 0.0, 0.5]))
+    seen.take_shadow(slice(6, None), np.array([-0.06]))
+    view = seen.view(1.0)
+    assert view.motion_off
+    np.testing.assert_allclose(view.shadow, [0.03, 0.0, -0.04, 0.0, 0.0, 0.5, -0.06])
+    assert view.status["would be sent"] == "5.0 cm/s, 29 deg/s, gripper -6.0 cm/s"
+    seen.take_motion(True)
+    assert not seen.view(1.0).motion_off

@@ -10,7 +10,7 @@ pytest.importorskip("expo_ft_ros.msg")
 
 from visualization_msgs.msg import Marker
 
-from expo_ft_ros.ros.markers import candidate_markers
+from expo_ft_ros.ros.markers import candidate_markers, shadow_marker
 from expo_ft_ros.ros.messages import header_of
 
 
@@ -41,3 +41,10 @@ def test_without_an_edit_of_each_base_chunk_there_are_no_arrows():
     paths, q = np.zeros((3, 4, 3)), np.zeros(3)
     drawn = candidate_markers(header_of(0), paths, q, np.array([0, 2, 2], np.uint8), chosen=0)
     assert not [m for m in drawn if m.ns == "edits"]
+
+
+def test_what_would_be_sent_is_an_arrow_from_the_tool():
+    arrow = shadow_marker(header_of(0), np.array([0.5, 0.0, 0.2]), np.array([0.1, 0.0, -0.05]))
+    assert (arrow.ns, arrow.type) == ("shadow", Marker.ARROW)
+    ends = [[point.x, point.y, point.z] for point in arrow.points]
+    np.testing.assert_allclose(ends, [[0.5, 0.0, 0.2], [0.6, 0.0, 0.15]])

@@ -13,6 +13,7 @@ from typing import Any
 
 from geometry_msgs.msg import Twist
 
+from support.motion import let_move
 from support.probe import PATIENCE
 
 
@@ -35,9 +36,15 @@ def collect(graph: Any, robot: Any, run: Path, **more: Any) -> subprocess.Popen[
         **more,
     }
     words = [f"{name}:={value}" for name, value in arguments.items()]
+    runs = graph.folder / "runs"
+    let_move(runs, robot, more.get("robot_ip", ""))
     return subprocess.Popen(
         [sys.executable, "-m", "expo_ft_ros.cli", "collect", *words],
-        env={**os.environ, "ROS_DOMAIN_ID": str(graph.domain)},
+        env={
+            **os.environ,
+            "ROS_DOMAIN_ID": str(graph.domain),
+            "EXPO_FT_RUNS": str(runs),
+        },
         stdin=subprocess.DEVNULL,
     )
 

@@ -67,6 +67,8 @@ class Graph:
             "lockstep": lockstep,
             "use_sim_time": lockstep,
         }
+        if name == "arbitration":
+            common["motion"] = True  # Off where nobody says so.
         spec = NodeSpec(name, module or f"expo_ft_ros.nodes.{name}", {**common, **parameters})
         node = NodeUnderTest(spec, self.folder, self.domain)
         self._nodes.append(node)
