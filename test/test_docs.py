@@ -98,8 +98,8 @@ def runs(recorded, tmp_path, monkeypatch):
     # Most of a report's time goes into drawing.
     monkeypatch.setattr(drawing, "PNG_DPI", 72)
     # It has been opened by then.
-    monkeypatch.setattr(browse, "until_interrupted", print)
-    monkeypatch.setattr(console, "until_interrupted", print)
+    monkeypatch.setattr(browse, "until_interrupted", lambda said, url: print(said, url))
+    monkeypatch.setattr(console, "until_interrupted", lambda said, url: print(said, url))
     # What a page has its reader install before.
     (tmp_path / "pylibfranka.py").touch()
     monkeypatch.syspath_prepend(str(tmp_path))

@@ -65,23 +65,28 @@ def main(words: Sequence[str]) -> int:
         classifier=classifier_in(read_config(run)) or make_classifier(task),
     )
     where = console_address(wanted.host, wanted.port)
-    if sys.stdout.isatty() and any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY"))):
-        webbrowser.open(browser.url)
     try:
-        until_interrupted(f"episodes of {run}: {where} (Ctrl-C ends it)")
+        until_interrupted(f"episodes of {run}: {where} (Ctrl-C ends it)", browser.url)
     finally:
         browser.close()
     return 0
 
 
-def until_interrupted(said: str) -> None:
+def until_interrupted(said: str, url: str = "") -> None:
     """Says that it serves, once Ctrl-C and SIGTERM end it, and waits for one of them, also where a
     shell that started it in the background has it ignore Ctrl-C; and for the end of a process
-    that this one must not outlive."""
+    that this one must not outlive.
+
+    Args:
+        said: In these words.
+        url: What is opened in a browser, where somebody sits at a screen; "" for nothing.
+    """
     ends = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ends.set())
     print(said, flush=True)
+    if url and sys.stdout.isatty() and any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY"))):
+        webbrowser.open(url)
     parent = os.environ.get(PARENT_PID_VARIABLE)
     while not ends.wait(_LOOK if parent else None) and os.getppid() == int(parent or 0):
         pass

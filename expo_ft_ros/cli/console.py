@@ -3,9 +3,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
-import webbrowser
 from collections.abc import Sequence
 
 from expo_ft_ros.cli.arguments import Parser, wants_help
@@ -37,10 +34,9 @@ def main(words: Sequence[str]) -> int:
 
     dashboard = Dashboard(wanted.host, wanted.port, console_token())
     where = console_address(wanted.host, wanted.port)
-    if sys.stdout.isatty() and any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY"))):
-        webbrowser.open(dashboard.url)
     try:
-        until_interrupted(f"runs of {runs_dir()}: {where} (Ctrl-C ends it, runs go on)")
+        said = f"runs of {runs_dir()}: {where} (Ctrl-C ends it, runs go on)"
+        until_interrupted(said, dashboard.url)
     finally:
         going_on = dashboard.running
         dashboard.close()

@@ -59,13 +59,17 @@ def main(words: list[str]) -> int:
         parts = [words]
     else:
         parts = [[*_TWO_FILES_AT_A_TIME, "-m", "not realtime"], ["-m", "realtime"]]
-    code = run_parts(root, parts) if len(parts) > 1 else _run(root, ["pytest", *parts[0]])
+    if len(parts) > 1:
+        code, again = run_parts(root, parts)
+    else:
+        code, again = _run(root, ["pytest", *parts[0]]), []
     minutes, seconds = divmod(round(time.monotonic() - began), 60)
-    print(f"{'failed' if code else 'passed'} after {minutes}:{seconds:02} min")
+    print(f"{'failed' if code else 'passed'} after {minutes}:{seconds:02} min", end="")
+    print(f", at the second attempt: {', '.join(again)}" if again and not code else "")
     return code
 
 
-def run_parts(root: Path, parts: Sequence[Sequence[str]]) -> int:
+def run_parts(root: Path, parts: Sequence[Sequence[str]]) -> tuple[int, list[str]]:
     """Runs the parts of a suite one after the other, and what of them failed once more, alone,
     where all of it starts processes (`WITH_PROCESSES`).
 
@@ -76,23 +80,32 @@ def run_parts(root: Path, parts: Sequence[Sequence[str]]) -> int:
 
     Returns:
         pytest's exit code: of the first part that couldn't be run to its end, of the second
-        attempt where there was one, else of the first part that failed.
+        attempt where there was one, else of the first part that failed; and the tests that were
+        run once more.
     """
     codes = list[int]()
     for part in parts:
         codes.append(_run(root, ["pytest", *part]))
         if codes[-1] not in (0, _FAILED):
-            return codes[-1]
+            return codes[-1], []
     if _FAILED not in codes:
-        return 0
-    others = [*_LAST_FAILED, "--collect-only", "-qq", "-m", f"not ({WITH_PROCESSES})"]
-    if _run(root, others) != _NO_TESTS:
-        return _FAILED
+        return 0, []
+    if _last_failed(root, f"not ({WITH_PROCESSES})"):
+        return _FAILED, []
+    again = _last_failed(root, WITH_PROCESSES)
     print("What failed runs once more, alone: it starts processes, which a busy machine halts.")
-    if code := _run(root, [*_LAST_FAILED, "--exitfirst"]):
-        return code
-    print("All of it passed this time. Above is how it failed before.")
-    return 0
+    return _run(root, [*_LAST_FAILED, "--exitfirst"]), again
+
+
+def _last_failed(root: Path, marks: str) -> list[str]:
+    """The tests with those marks that failed last."""
+    listing = [*_LAST_FAILED, "--collect-only", "-q", "-m", marks]
+    done = subprocess.run(
+        [sys.executable, "-m", *listing], cwd=root, capture_output=True, text=True, check=False
+    )
+    if done.returncode not in (0, _NO_TESTS):
+        return [done.stdout + done.stderr]
+    return [line for line in done.stdout.splitlines() if "::" in line]
 
 
 def _run(root: Path, words: list[str]) -> int:

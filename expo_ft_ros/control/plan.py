@@ -19,7 +19,7 @@ EVALUATIONS: tuple[Stage, ...] = ("eval_before", "eval_after")
 SHADOW: Stage = "shadow"
 """The stage of a policy's run with motion off: nothing is learned from its episodes, and none of
 them counts."""
-MOTION_OFF = "motion off: the arm gets no command"
+MOTION_OFF = "motion off: the arm is commanded to stand"
 """What everybody calls it who tells of it."""
 
 

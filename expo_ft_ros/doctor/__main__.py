@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterable, Sequence
 
@@ -15,14 +14,13 @@ USAGE = """\
 usage: expo-ft doctor                  what this machine has and lacks
        expo-ft doctor robot:=<robot>   and what comes of that robot's drivers, which run by then
 
-  robot_ip:=      address of the arm, in place of the one in the robot's file
-  namespace:=     that the run will have
+  robot_ip:=, namespace:=, camera_topics:=   as the run will have them
   seconds:=10     for which the drivers are listened to
 """
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
-_OPTIONS = ("robot", "robot_ip", "namespace", "seconds")
+_OPTIONS = (*robot.OPTIONS, "seconds")
 _LONGEST = 600.0
 
 
@@ -36,15 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         given = _read(words)
         found = _report(check() for check in machine.CHECKS)
         if "robot" in given:
-            found += _report(
-                robot.checks(
-                    given["robot"],
-                    address=given.get("robot_ip", ""),
-                    namespace=given.get("namespace", ""),
-                    seconds=float(given.get("seconds", robot.SECONDS)),
-                    environment=os.environ,
-                )
-            )
+            seconds = float(given.pop("seconds", robot.SECONDS))
+            found += _report(robot.checks(given, seconds))
     except ConfigError as error:
         print(f"expo-ft: {error}", file=sys.stderr)
         return EXIT_USAGE
@@ -71,7 +62,7 @@ def _read(words: Sequence[str]) -> dict[str, str]:
             raise ValueError
     except ValueError:
         raise ConfigError(
-            f"doctor: seconds:={given['seconds']}: is no number from 0 to {_LONGEST:g}"
+            f"doctor: seconds:={given['seconds']}: is no number above 0 and up to {_LONGEST:g}"
         ) from None
     return given
 

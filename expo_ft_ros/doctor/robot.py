@@ -2,25 +2,41 @@
 """What comes of a robot's drivers, before a graph runs: who is there, how often each speaks, how
 old its words are, what is lost.
 
-Nothing is sent, so nothing can move.
+No command is sent. Of a Franka's control box a connection is opened and closed, where no graph
+runs.
 """
 
 from __future__ import annotations
 
 import importlib
+import os
 import socket
+import tempfile
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from expo_ft_ros.control.safety_filter import SafetyConfig
+from expo_ft_ros.devices.teleop import TeleopConfig
 from expo_ft_ros.doctor.check import Check
+from expo_ft_ros.doctor.stream import check_stream
+from expo_ft_ros.experiment.arguments import make_options
+from expo_ft_ros.experiment.environment import domain, require_environment, ros_environment
+from expo_ft_ros.experiment.option_checks import camera_topics
+from expo_ft_ros.experiment.options import SimOptions
+from expo_ft_ros.graph.topics import topic
 from expo_ft_ros.robots import RobotConfig, ViewConfig, load_robot
 from expo_ft_ros.robots.config import EXTERNAL, SIM
+from expo_ft_ros.robots.franka_mode import MOVE, fault_of, mode_in_words
 from expo_ft_ros.robots.ros2_control import FrankaRos2Config, ServoConfig
 
 if TYPE_CHECKING:
     from expo_ft_ros.ros.topic_survey import Heard, Survey, Topic
+
+OPTIONS = ("robot", "robot_ip", "namespace", "camera_topics")
+"""Those of a run that say what is to be listened to."""
 
 SECONDS = 10.0
 """For which drivers are listened to, by default."""
@@ -28,78 +44,73 @@ SECONDS = 10.0
 FCI_PORT = 1337
 """Of a Franka control box whose FCI is activated (libfranka)."""
 
+_ON_A_ROBOT = {"realtime": "true", "scene_reset": "operator", "operator": "spacemouse"}
+_RANGE = "ROS_AUTOMATIC_DISCOVERY_RANGE"
+_OF_THE_MIDDLEWARE = (_RANGE, "FASTDDS_DEFAULT_PROFILES_FILE", "RMW_FASTRTPS_PUBLICATION_MODE")
 _PYLIBFRANKA = ("pylibfranka", "pip install pylibfranka, see docs/real_robot.md")
 _REACHED_WITHIN = 2.0  # [s]
-_ENOUGH = 0.8  # of the rate that the robot's file says
-_OLD_IMAGE = 0.3  # [s]
-_STATES = 50.0  # of an arm, that are enough [Hz]
-_AHEAD = 0.01  # that the stamps of a machine whose clock is set may seem to be [s]
-_LOSSES = 0.01  # share of messages that may be lost
-_JUMP = 1.6  # periods between two stamps: one is missing
+_ADAPTER = {"pose": "robot/tcp_pose", "velocity": "robot/tcp_twist", "joints": "joint_states"}
+"""What an adapter that somebody else starts gives: name of the check -> topic."""
 _AXES = ("linear.x", "linear.y", "linear.z", "angular.x", "angular.y", "angular.z")
-_ADAPTER = {
-    "pose": ("robot/tcp_pose", "geometry_msgs/PoseStamped"),
-    "velocity": ("robot/tcp_twist", "geometry_msgs/TwistStamped"),
-    "joints": ("joint_states", "sensor_msgs/JointState"),
-}
-"""What an adapter that somebody else starts gives: name of the check -> topic and type."""
-_MOUSE, _BUTTONS = "spacenav/twist", "spacenav/joy"
+_MOUSE = "spacenav/twist"
+_PUSHED = 1.05  # of a full push: no device says more
 _CONTROL = "arbitration"  # the node that a running graph has
-_RANGE, _DOMAIN = "ROS_AUTOMATIC_DISCOVERY_RANGE", "ROS_DOMAIN_ID"
 
 
-def checks(
-    name: str,
-    *,
-    address: str = "",
-    namespace: str = "",
-    seconds: float = SECONDS,
-    environment: Mapping[str, str],
-) -> Iterator[Check]:
+def checks(given: Mapping[str, str], seconds: float = SECONDS) -> Iterator[Check]:
     """Each as soon as it is known.
 
     Args:
-        name: Of the robot, or the path of its file.
-        address: Of the arm; "": that of its file.
-        namespace: That the run will have.
+        given: Those of `OPTIONS` that were typed, as a run takes them; robot among them.
         seconds: How long the drivers are listened to.
-        environment: In which ROS has its domain and discovery range.
 
     Raises:
-        ConfigError: for an unknown robot, or a file that isn't valid.
+        ConfigError: for what a run would refuse, too.
     """
-    robot = load_robot(name)
+    robot = load_robot(given["robot"])
     if robot.adapter == SIM:
         yield Check("robot", "ok", f"{robot.name} is simulated: it has no drivers")
         return
+    options = make_options({**_ON_A_ROBOT, **given}, SimOptions)
+    topics = camera_topics(options)
+    views = tuple(
+        view.model_copy(update={"topic": topics.get(view.name, view.topic)}) for view in robot.views
+    )
+    robot = robot.model_copy(update={"views": views})
+    require_environment()
     yield from _packages(robot)
-    if robot.fci is not None:
-        yield check_reach(address or robot.fci.address, FCI_PORT)
-    try:
-        from expo_ft_ros.ros.topic_survey import listen
-    except ImportError as error:
-        yield Check("drivers", "fail", f"can't be listened to: {error}", "mend ROS 2 first")
-        return
-    found = listen(list(expected(robot)), asked(robot), namespace, seconds)
-    yield from judge(robot, found, environment)
+    with tempfile.TemporaryDirectory() as folder:
+        found = ros_environment(Path(folder))
+    # Drivers are heard as the graph will hear them.
+    os.environ.update({name: found[name] for name in _OF_THE_MIDDLEWARE if name in found})
+    text = f"are listened to for {seconds:g} s; push each axis of the device both ways now"
+    yield Check("drivers", "ok", text)
+    from expo_ft_ros.ros.topic_survey import listen
+
+    survey = listen(list(expected(robot)), asked(robot), options.namespace, seconds)
+    if robot.fci is not None and not _graphs(survey):
+        yield check_reach(options.robot_ip or robot.fci.address, FCI_PORT)
+    yield from judge(robot, survey)
 
 
 def expected(robot: RobotConfig) -> Iterator[Topic]:
     """The topics that its drivers give."""
     from expo_ft_ros.ros.topic_survey import Topic
 
-    if robot.controller is not None:
-        yield Topic(robot.controller.pose, "geometry_msgs/PoseStamped")
-        for joints in dict.fromkeys((robot.controller.joints, robot.controller.fingers)):
+    config = robot.controller
+    if config is not None:
+        yield Topic(config.pose, "geometry_msgs/PoseStamped")
+        for joints in dict.fromkeys((config.joints, config.fingers)):
             yield Topic(joints, "sensor_msgs/JointState")
     elif robot.adapter == EXTERNAL:
-        for topic, kind in _ADAPTER.values():
-            yield Topic(topic, kind)
+        for name in _ADAPTER.values():
+            yield Topic(name, topic(name).type)
+    if isinstance(config, FrankaRos2Config) and _is_there(config.packages[0][0]):
+        yield Topic(config.robot_state, f"{config.packages[0][0]}/FrankaRobotState")
     for view in robot.views:
         yield _images(view)
         yield Topic(view.info_topic, "sensor_msgs/CameraInfo")
-    yield Topic(_MOUSE, "geometry_msgs/Twist", stamped=False, kept=True)
-    yield Topic(_BUTTONS, "sensor_msgs/Joy")
+    yield Topic(_MOUSE, topic(_MOUSE).type, stamped=False, kept=True)
 
 
 def asked(robot: RobotConfig) -> list[str]:
@@ -107,82 +118,35 @@ def asked(robot: RobotConfig) -> list[str]:
     return [] if robot.controller is None else [robot.controller.target]
 
 
-def judge(robot: RobotConfig, found: Survey, environment: Mapping[str, str]) -> Iterator[Check]:
+def judge(robot: RobotConfig, found: Survey) -> Iterator[Check]:
     """What a survey of `expected` and `asked` says of a robot."""
-    yield _discovery(found, environment)
-    old = robot.following.state_timeout
-    if robot.controller is not None:
-        at = found.topics
+    yield _discovery(found)
+    deadlines = SafetyConfig.load().deadlines
+    old, config, at = deadlines["proprio"], robot.controller, found.topics
+    if config is not None:
         for name in ("pose", "joints"):
-            topic = getattr(robot.controller, name)
-            yield check_stream(name, at[topic], topic, _STATES, old)
-        if robot.controller.fingers != robot.controller.joints:
-            fingers, late = robot.controller.fingers, robot.controller.fingers_timeout
-            yield check_stream("fingers", at[fingers], fingers, 1.0 / late, late)
-        yield _target(robot, found)
+            yield check_stream(
+                name, at[getattr(config, name)], getattr(config, name), robot.state_rate, old
+            )
+        if config.fingers != config.joints:
+            late = config.fingers_timeout
+            yield check_stream("fingers", at[config.fingers], config.fingers, 1 / late, late)
+        if isinstance(config, FrankaRos2Config) and config.robot_state in at:
+            yield _mode(config.robot_state, at[config.robot_state], robot.state_rate, old)
+        yield _target(config.target, found)
         yield from _offers(robot, found)
     elif robot.adapter == EXTERNAL:
-        for name, (topic, _) in _ADAPTER.items():
-            yield check_stream(name, found.topics[topic], topic, robot.state_rate, old)
+        for name, place in _ADAPTER.items():
+            yield check_stream(name, at[place], place, robot.state_rate, old)
+    elif robot.fci is None:
+        remedy = "start a run with motion:=off, and look at /diagnostics"
+        yield Check("arm", "missing", f"what drives {robot.adapter} isn't known here", remedy)
     for view in robot.views:
-        topic = _images(view).name
-        yield check_stream(f"{view.name} view", found.topics[topic], topic, view.rate, _OLD_IMAGE)
-        yield _lens(view, found.topics[view.info_topic])
-    yield _mouse(found.topics[_MOUSE])
-
-
-def check_stream(name: str, heard: Heard, topic: str, rate: float, old: float) -> Check:
-    """A topic that has to come regularly.
-
-    Args:
-        name: Of the check.
-        heard: What came.
-        topic: Its name.
-        rate: That is enough where four fifths of it come [Hz].
-        old: Age at which a message is no use any more, in half of them [s].
-    """
-    if heard.types:
-        kinds = ", ".join(heard.types)
-        return Check(name, "fail", f"{topic} is published as {kinds}", "correct the robot's file")
-    if heard.publishers > 1:
-        words = f"{topic} has {heard.publishers} publishers"
-        return Check(name, "fail", words, "end all but the robot's own driver")
-    count = len(heard.arrivals)
-    if count < 2:
-        who = "nobody publishes it" if not heard.publishers else f"{count} messages came"
-        remedy = "start its driver; correct the topic in the robot's file"
-        return Check(name, "fail", f"{topic}: {who}", remedy)
-    gaps, ages = np.diff(heard.arrivals), heard.arrivals - heard.stamps
-    came = 1 / max(float(gaps.mean()), 1e-9)
-    missing = lost(heard.stamps)
-    text = (
-        f"{topic}: {came:.0f} Hz, {1e3 * gaps.max():.0f} ms between two at most, "
-        f"{1e3 * np.median(ages):.0f} ms old ({1e3 * ages.max():.0f} at most), "
-        f"{missing} of {count + missing} lost"
-    )
-    if np.median(ages) < -_AHEAD:
-        remedy = "its clock is ahead of this machine's: chrony or PTP on both"
-        return Check(name, "fail", text, remedy)
-    if np.median(ages) > old:
-        remedy = f"older than {old:g} s: its driver is late, or its clock behind (chrony or PTP)"
-        return Check(name, "fail", text, remedy)
-    if came < _ENOUGH * rate:
-        remedy = f"{rate:.0f} Hz are expected: the driver's rate, the USB port, the network"
-        return Check(name, "fail", text, remedy)
-    if missing > _LOSSES * (count + missing):
-        return Check(name, "missing", text, "a busy machine or network: the arm stands meanwhile")
-    return Check(name, "ok", text)
-
-
-def lost(stamps: np.ndarray[Any, Any]) -> int:
-    """How many messages are missing of a stream, by the stamps (n,) of those that came [s]."""
-    gaps = np.diff(stamps)
-    gaps = gaps[gaps > 0]
-    if not len(gaps):
-        return 0
-    period = float(np.median(gaps))
-    wide = gaps[gaps > _JUMP * period]
-    return int(np.round(wide / period - 1).sum())
+        place = _images(view).name
+        late = deadlines["cameras"]
+        yield check_stream(f"{view.name} view", at[place], place, view.rate, late)
+        yield _lens(view, at[view.info_topic])
+    yield _device(at[_MOUSE])
 
 
 def check_reach(address: str, port: int) -> Check:
@@ -198,12 +162,17 @@ def check_reach(address: str, port: int) -> Check:
 def _packages(robot: RobotConfig) -> Iterator[Check]:
     needed = robot.controller.packages if robot.controller is not None else ()
     for package, remedy in (_PYLIBFRANKA,) if robot.fci is not None else needed:
-        try:
-            importlib.import_module(package)
-        except ImportError as error:
-            yield Check("package", "fail", f"{package}: {error}", remedy)
-        else:
-            yield Check("package", "ok", package)
+        there = _is_there(package)
+        text = package if there else f"{package} can't be imported"
+        yield Check("package", "ok" if there else "fail", text, "" if there else remedy)
+
+
+def _is_there(package: str) -> bool:
+    try:
+        importlib.import_module(package)
+    except ImportError:
+        return False
+    return True
 
 
 def _images(view: ViewConfig) -> Topic:
@@ -214,10 +183,15 @@ def _images(view: ViewConfig) -> Topic:
     return Topic(view.topic, "sensor_msgs/Image")
 
 
-def _discovery(found: Survey, environment: Mapping[str, str]) -> Check:
-    reach, domain = environment.get(_RANGE, "SUBNET"), environment.get(_DOMAIN, "0")
-    text = f"domain {domain}, range {reach}: {len(found.nodes)} nodes"
-    if any(name.rsplit("/", 1)[-1] == _CONTROL for name in found.nodes):
+def _graphs(found: Survey) -> bool:
+    """Whether a graph runs, in the same namespace."""
+    return found.resolved(_CONTROL) in found.nodes
+
+
+def _discovery(found: Survey) -> Check:
+    reach = os.environ.get(_RANGE, "")
+    text = f"domain {domain()}, range {reach}: {len(found.nodes)} nodes"
+    if _graphs(found):
         remedy = "end it first: two would drive the arm"
         return Check("discovery", "fail", f"{text}, among them a running graph", remedy)
     if not found.nodes:
@@ -229,15 +203,28 @@ def _discovery(found: Survey, environment: Mapping[str, str]) -> Check:
     return Check("discovery", "ok", f"{text} ({shown})")
 
 
-def _target(robot: RobotConfig, found: Survey) -> Check:
-    (topic,) = asked(robot)
-    if found.writers[topic]:
-        words = f"{topic}: {found.writers[topic]} other(s) publish targets"
+def _mode(place: str, heard: Heard, rate: float, old: float) -> Check:
+    """Of a Franka: also whether it has stopped itself, and whether a controller moves it."""
+    seen = check_stream("mode", heard, place, rate, old)
+    if seen.status == "fail" or not heard.messages:
+        return seen
+    newest = heard.messages[-1]
+    fault, mode = fault_of(newest), mode_in_words(newest.robot_mode)
+    if fault:
+        return Check("mode", "fail", f"{place}: {fault}", "see Desk; then recover it")
+    if newest.robot_mode != MOVE:
+        return Check("mode", "missing", f"{place}: {mode}", "activate the controller")
+    return Check("mode", seen.status, f"{seen.text}; {mode}", seen.remedy)
+
+
+def _target(place: str, found: Survey) -> Check:
+    if found.writers[place]:
+        words = f"{place}: {found.writers[place]} other(s) publish targets"
         return Check("controller", "fail", words, "end them: the adapter is to be alone there")
-    if not found.listeners[topic]:
+    if not found.listeners[place]:
         remedy = "load and activate the controller (docs/ros2_control.md)"
-        return Check("controller", "fail", f"{topic}: nobody listens", remedy)
-    return Check("controller", "ok", f"{topic}: listened to, nobody else commands")
+        return Check("controller", "fail", f"{place}: nobody listens", remedy)
+    return Check("controller", "ok", f"{place}: listened to, nobody else commands")
 
 
 def _offers(robot: RobotConfig, found: Survey) -> Iterator[Check]:
@@ -250,17 +237,15 @@ def _offers(robot: RobotConfig, found: Survey) -> Iterator[Check]:
     actions = [gripper] if config.gripper.kind == "command" else wanted
     if isinstance(config, FrankaRos2Config):
         actions.append(config.recovery)
-    for action in actions:
-        if f"/{action.lstrip('/')}" in found.actions:
-            yield Check("action", "ok", action)
-        else:
-            yield Check("action", "fail", f"{action}: nobody offers it", "start its driver")
-    if isinstance(config, ServoConfig):
-        service = f"/{config.node.lstrip('/')}/switch_command_type"
-        if service in found.services:
-            yield Check("service", "ok", service)
-        else:
-            yield Check("service", "fail", f"{service}: nobody offers it", "start moveit_servo")
+    services = [f"{config.node}/switch_command_type"] if isinstance(config, ServoConfig) else []
+    for kind, names, offered in (
+        ("action", actions, found.actions),
+        ("service", services, found.services),
+    ):
+        for name in map(found.resolved, names):
+            there = name in offered
+            text = name if there else f"{name}: nobody offers it"
+            yield Check(kind, "ok" if there else "fail", text, "" if there else "start its driver")
 
 
 def _lens(view: ViewConfig, heard: Heard) -> Check:
@@ -271,13 +256,14 @@ def _lens(view: ViewConfig, heard: Heard) -> Check:
     return Check(name, "missing", f"{view.info_topic}: nothing came", remedy)
 
 
-def _mouse(heard: Heard) -> Check:
-    """The axes that were pushed, each way."""
+def _device(heard: Heard) -> Check:
+    """How far each axis of the SpaceMouse was pushed, each way, as a share of a full push."""
     name = "device"
     if not heard.publishers:
         remedy = "start spacenav_node; or spacemouse:=libspnav, or another operator:="
         return Check(name, "missing", f"nobody publishes {_MOUSE}", remedy)
-    readings = [[_axis(message, axis) for axis in _AXES] for message in heard.messages]
+    full = TeleopConfig.load().full_scale
+    readings = [[_axis(message, axis) / full for axis in _AXES] for message in heard.messages]
     if not readings:
         remedy = "push each axis of it both ways while this listens"
         return Check(name, "missing", f"{_MOUSE}: it rested", remedy)
@@ -287,8 +273,8 @@ def _mouse(heard: Heard) -> Check:
         for axis, least, most in zip(_AXES, low, high, strict=True)
         if least or most
     ]
-    text = f"{len(readings)} readings: {', '.join(said) or 'all at rest'}"
-    if max(abs(low).max(), abs(high).max()) > 1.05:
+    text = f"{len(readings)} readings, of a full push: {', '.join(said) or 'all at rest'}"
+    if max(-float(low.min()), float(high.max())) > _PUSHED:
         remedy = "set full_scale of config/teleop.yaml to the largest reading"
         return Check(name, "missing", text, remedy)
     return Check(name, "ok", text)

@@ -9,8 +9,10 @@ a line in MOVED_FILE of the runs' folder.
 from __future__ import annotations
 
 import os
+import platform
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -90,24 +92,29 @@ def require_possible_motion(options: RunOptions, *, is_default: bool = False) ->
         )
 
 
-def confirm_motion(options: RunOptions, runs: Path, read: Callable[[], str] | None = None) -> None:
-    """Asks for a typed yes before a robot's first run with motion, and remembers it.
+def confirm_motion(
+    options: RunOptions, runs: Path, read: Callable[[], str] | None = None
+) -> Callable[[], None]:
+    """Asks for a typed yes before a robot's first run with motion.
 
     Args:
         options: With `motion` filled in.
         runs: Folder of the runs.
         read: Gives the line that is typed; None: the terminal's, where there is one.
 
+    Returns:
+        What remembers it, once there is a run; it raises ConfigError where it can't.
+
     Raises:
         ConfigError: where the answer is another, or nobody can type one.
     """
     robot = load_robot(options.robot)
     if not has_motion(options) or robot.adapter == SIM:
-        return
+        return _nothing
     target, file = target_of(options, robot), runs / MOVED_FILE
     if target in moved_robots(runs):
-        return
-    if read is None and not sys.stdin.isatty():
+        return _nothing
+    if read is None and not (sys.stdin and sys.stdin.isatty()):
         raise ConfigError(
             f"motion:=on: no run of {runs} has moved {target} yet, and nobody can type yes here "
             f"(start it in a terminal by ./expo-ft once, or write the line {target!r} into {file})"
@@ -126,20 +133,30 @@ def confirm_motion(options: RunOptions, runs: Path, read: Callable[[], str] | No
             f"motion:=on: {target} is not moved, since the answer was not {_YES} (nothing was "
             "started; motion:=off shows what would be commanded)"
         )
-    _remember(target, file)
+    return partial(_remember, target, file)
+
+
+def _nothing() -> None:
+    """There is nothing to remember."""
 
 
 def target_of(options: RunOptions, robot: RobotConfig) -> str:
-    """Which robot a run would move, in a line: its name, and by which way it is reached."""
-    if options.robot_ip:
-        where = options.robot_ip
-    elif robot.fci is not None:
-        where = robot.fci.address
+    """Which robot a run would move, in a line: its name, by which way it is reached, and from which
+    machine, since a folder of runs may be copied to another laboratory."""
+    if robot.fci is not None:
+        where = options.robot_ip or robot.fci.address
     elif robot.controller is not None:
-        where = robot.controller.target
+        where = _resolved(robot.controller.target, options.namespace)
+        where += f" of {options.robot_ip}" if options.robot_ip else ""
     else:
-        where = f"the node {robot.node}"
-    return f"{robot.name} at {where}"
+        where = f"the node {_resolved(robot.node, options.namespace)}"
+    return f"{robot.name} at {where}, from {platform.node()}"
+
+
+def _resolved(name: str, namespace: str) -> str:
+    return (
+        name if name.startswith("/") else "/" + "/".join(filter(None, (namespace.strip("/"), name)))
+    )
 
 
 def moved_robots(runs: Path) -> frozenset[str]:

@@ -34,6 +34,9 @@ from expo_ft_ros.robots.fci_config import require_pylibfranka
 from expo_ft_ros.serving.config import LONGEST_ANSWER, load_server_config
 from expo_ft_ros.tasks import TaskConfig, find_part, load_task
 
+_WHO_MOVES = ("motion", "robot", "robot_ip", "scene_reset")
+"""Parameters that say what moves, and whether: a run's own alone."""
+
 
 def check_options(options: TaskOptions) -> None:
     """Checks what can be checked of options without a look at the machine.
@@ -147,10 +150,10 @@ def _require_parameters(path: str | None) -> None:
             f"params_file:={path}: no ROS parameters file (write <node>: {{ros__parameters: "
             "{<name>: <value>}}, /** for every node)"
         )
-    if _names_motion(content):
+    for name in sorted(_parameters(content).intersection(_WHO_MOVES)):
         raise ConfigError(
-            f"params_file:={path}: sets motion, which is asked about before a robot moves (leave "
-            "it out there, and write motion:=on or off)"
+            f"params_file:={path}: sets {name}: what moves, and whether, is checked before the run "
+            f"begins (leave it out there, and write {name}:=)"
         )
 
 
@@ -164,11 +167,14 @@ def _has_parameters(content: object) -> bool:
     )
 
 
-def _names_motion(content: object) -> bool:
-    """Whether there is a parameter `motion` for any node, in any depth."""
+def _parameters(content: object) -> set[str]:
+    """Names of all parameters of a file that is one, of whatever node."""
     if not isinstance(content, dict):
-        return False
-    return any(str(name) == "motion" or _names_motion(value) for name, value in content.items())
+        return set()
+    found = set[str]()
+    for name, value in content.items():
+        found |= set(map(str, value)) if name == "ros__parameters" else _parameters(value)
+    return found
 
 
 def _require_demonstrator(options: TaskOptions) -> None:

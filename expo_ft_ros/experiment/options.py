@@ -100,9 +100,10 @@ class RunOptions(TaskOptions):
     )
     motion: Literal["on", "off"] | None = Field(
         None,
-        description="off: the arm gets no command, what it would have got is shown and recorded, "
-        "and no episode counts. on: it moves; a robot's first run with motion wants a typed yes "
-        "(default: on for a simulated robot and for one that was moved before, else off).",
+        description="off: the arm is commanded to stand, what it would have got is shown and "
+        "recorded, and no episode counts. on: it moves; a robot's first run with motion wants a "
+        "typed yes (default: on for a simulated robot and for one that was moved before; else "
+        "off).",
     )
     seed: int = Field(0, ge=0, lt=2**31, description="Seed of scenes, networks and operator.")
     operator: Operator = Field(

@@ -104,7 +104,7 @@ class Run(Prepared[Options]):
         told = [f"Run: {self.path}"]
         robot = load_robot(self.options.robot)
         if self.options.motion == OFF:
-            told.append(f"Motion: off. {robot.name} gets no command, and no episode counts")
+            told.append(f"Motion: off. {robot.name} is commanded to stand, and no episode counts")
         elif robot.adapter != SIM:
             told.append(f"Motion: on. {target_of(self.options, robot)} moves")
         if isinstance(self.options, EvalOptions) and self.options.policy is not None:
@@ -141,13 +141,14 @@ def open_run(command: str, arguments: Sequence[str], model: type[Options]) -> Ru
         if prepared.options.console:
             require_openable_console(prepared.options.console_host, prepared.options.console_port)
         # Last: nobody is asked for what then isn't possible.
-        confirm_motion(prepared.options, runs_dir())
+        remember = confirm_motion(prepared.options, runs_dir())
         if prepared.resumed:
             (prepared.path / SUMMARY_FILE).unlink(missing_ok=True)
         else:
             make_folder(prepared.path)
             locks.enter_context(lock_folder(prepared.path))
         write_config(prepared.path, command, prepared.options, prepared.task, prepared.budget)
+        remember()
         held = locks.pop_all()
     return Run(**vars(prepared), locks=held)
 

@@ -158,11 +158,16 @@ def said_of(view: View) -> dict[str, Any]:
             "tone": first.tone.value,
             "press": first.press,
         },
-        "motion": MOTION_OFF.replace("motion off", "MOTION OFF") if view.motion_off else "",
+        "motion": _motion_off() if view.motion_off else "",
         "episode": view.episode.episode,
         "idle": _idle(view),
         "over": bool(view.result),
     }
+
+
+def _motion_off() -> str:
+    words, colon, more = MOTION_OFF.partition(":")
+    return words.upper() + colon + more
 
 
 def _idle(view: View) -> dict[str, str]:
@@ -175,7 +180,6 @@ def _idle(view: View) -> dict[str, str]:
     no_episode = "" if on else "no episode runs"
     stopped = "stopped: Release comes first" if state == State.STOPPED else ""
     over = "the stop has discarded the episode" if stopped and episode.discarded else no_episode
-    release = "the robot has stopped itself: Recover comes first" if view.fault else ""
     collecting = view.session.stage == "collect"
     why = {
         "success": over,
@@ -187,6 +191,6 @@ def _idle(view: View) -> dict[str, str]:
         "save_checkpoint": "" if view.learning.stage else "nothing learns in this run",
         "acknowledge": "" if device_lost(view) else "no device was lost",
         "recover": "" if view.fault else "the robot hasn't stopped itself",
-        "release": release if state == State.STOPPED else "nothing is stopped",
+        "release": "" if state == State.STOPPED else "nothing is stopped",
     }
     return {name: reason for name, reason in why.items() if reason}

@@ -75,7 +75,7 @@ def _silent(view: View) -> Headline | None:
 def _stopped(view: View) -> Headline | None:
     episode = view.episode
     if episode.state == State.STOPPED and view.fault:
-        more = f"{episode.cause}: Recover once its cause is out of the way, then Release"
+        more = f"{view.fault}: Recover once its cause is out of the way, then Release"
         return Headline("STOPPED", more, Tone.BAD, "recover")
     if episode.state == State.STOPPED:
         more = f"{episode.cause}: nothing moves until Release, which begins the next episode"
@@ -99,6 +99,8 @@ def _asked(view: View) -> Headline | None:
 def _driven(view: View) -> Headline | None:
     """While an episode runs, or is over and may still be overruled."""
     episode, number = view.episode, _number(view)
+    if episode.state == State.DECIDING and view.motion_off:
+        return Headline("NOTHING COUNTS", episode.cause, Tone.BUSY)
     if episode.state == State.DECIDING:
         words, other = ("SUCCESS", "failure") if episode.success else ("NO SUCCESS", "success")
         more = f"{episode.cause}: press {other.capitalize()} where that is wrong"

@@ -96,7 +96,8 @@ class View:
             chosen one.
         training: How it goes.
         left: Of the whole run's time, in words; "" where that isn't told.
-        motion_off: Whether the arm gets no command, as arbitration says; False before it has said.
+        motion_off: Whether the arm is commanded to stand whatever is asked for, as arbitration
+            says; False before it has said.
         shadow: (7,) what the arm would be sent now, in base axes [m/s, rad/s], and the gripper's
             opening [m/s]; None where motion is on, or nothing was asked for yet.
         status: Name -> words, in the order of display: timings, the learner's progress ...

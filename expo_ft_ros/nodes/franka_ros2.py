@@ -18,6 +18,7 @@ from std_srvs.srv import Trigger
 
 from expo_ft_ros.data.types import Proprio
 from expo_ft_ros.recording.messages import BadMessage, nanoseconds
+from expo_ft_ros.robots.franka_mode import MOVE, STOPPED, fault_of, mode_in_words
 from expo_ft_ros.robots.ros2_control import FRANKA_MSGS, FrankaRos2Config
 from expo_ft_ros.robots.watchdog import StateWatch
 from expo_ft_ros.ros.controller_adapter import ControllerAdapter
@@ -25,20 +26,6 @@ from expo_ft_ros.ros.graph_node import ERROR
 from expo_ft_ros.ros.optional_interfaces import foreign_interface
 from expo_ft_ros.ros.process import main as run_nodes
 from expo_ft_ros.ros.robot_adapter import AdapterParameters
-
-_IN_WORDS = {
-    0: "other",
-    1: "idle",
-    2: "move",
-    3: "guiding",
-    4: "reflex",
-    5: "user stop",
-    6: "automatic error recovery",
-}
-"""robot_mode of franka_msgs/FrankaRobotState."""
-
-_MOVE = 2
-_STOPPED = (4, 5, 6)
 
 
 class FrankaRos2Adapter(ControllerAdapter[AdapterParameters]):
@@ -79,7 +66,7 @@ class FrankaRos2Adapter(ControllerAdapter[AdapterParameters]):
 
     def blocked_reason(self, state: Proprio) -> str:
         """See PoseAdapter; a fault isn't told here."""
-        if self._mode != _MOVE and self._mode not in _STOPPED:
+        if self._mode != MOVE and self._mode not in STOPPED:
             return (
                 f"the robot's mode is {mode_in_words(self._mode)}: no controller moves it "
                 f"({self._activation})"
@@ -87,7 +74,7 @@ class FrankaRos2Adapter(ControllerAdapter[AdapterParameters]):
         return super().blocked_reason(state)
 
     def _is_ready(self) -> bool:
-        return super()._is_ready() and self._mode == _MOVE
+        return super()._is_ready() and self._mode == MOVE
 
     def _on_recover(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         if not self._fault:
@@ -132,27 +119,6 @@ class FrankaRos2Adapter(ControllerAdapter[AdapterParameters]):
     @property
     def _activation(self) -> str:
         return f"ros2 control switch_controllers -c {self._manager} --activate <controller>"
-
-
-def mode_in_words(mode: int | None) -> str:
-    """Of robot_mode; None where it has not been heard of yet."""
-    if mode is None:
-        return "not known yet"
-    return _IN_WORDS.get(mode, f"unknown ({mode})")
-
-
-def fault_of(message: Any) -> str:
-    """Why the robot has stopped itself; "" where it hasn't.
-
-    Args:
-        message: franka_msgs/FrankaRobotState.
-    """
-    errors = message.current_errors
-    named = [name for name in errors.get_fields_and_field_types() if getattr(errors, name)]
-    if message.robot_mode not in _STOPPED and not named:
-        return ""
-    mode = mode_in_words(message.robot_mode)
-    return f"{mode}: {', '.join(named)}" if named else mode
 
 
 def main() -> None:

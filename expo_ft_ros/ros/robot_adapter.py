@@ -81,6 +81,7 @@ class RobotAdapter(GraphNode[P]):
         self._command = np.zeros(ACTION_DIM)
         self._stamps: dict[str, int] = {}
         self._watchdog = CommandWatchdog(self.robot.following.command_timeout)
+        self._was_commanded = False
         self._fault = ""
         self.frames = FramePublisher(self)
         self._joints_out = self.publisher("joint_states")
@@ -139,6 +140,7 @@ class RobotAdapter(GraphNode[P]):
             require_frame(message, self.robot.frames.base)
         if self._is_news(TWIST, message.header, still=is_zero(message)):
             self._command[:6] = twist
+            self._was_commanded |= bool(twist.any())
             self._watchdog.command(time.monotonic())
             self._commanded(TWIST, nanoseconds(message.header.stamp))
 
@@ -147,6 +149,7 @@ class RobotAdapter(GraphNode[P]):
             raise BadMessage(f"velocities {list(message.velocity)}, wants one finite number [m/s]")
         if self._is_news(GRIPPER, message.header, still=is_zero(message)):
             self._command[6] = message.velocity[0]
+            self._was_commanded |= message.velocity[0] != 0.0
             self._commanded(GRIPPER, nanoseconds(message.header.stamp))
 
     def _commanded(self, kind: str, stamp_ns: int) -> None:
@@ -229,7 +232,9 @@ class PoseAdapter(RobotAdapter[P]):
     Each cycle, `state_rate` times a second: reads the state, tells it, and sends the next target.
     A subclass fills `read_state`, `send_target` and `send_gripper`. While the robot must stand the
     same target is sent again each cycle, without a velocity. While its state isn't known no target
-    is sent (`hold_blindly`), and the next one begins where the arm is then.
+    is sent (`hold_blindly`), and the next one begins where the arm is then. Nothing at all is sent
+    before the first command that moves: a robot whose graph has motion off is left alone, and a
+    target of a pose that means another tool or frame than the controller's would move the arm.
     """
 
     URGENT = TICK_PRIORITY
@@ -301,6 +306,8 @@ class PoseAdapter(RobotAdapter[P]):
             self.stop_gripper()
         if self._follower is not None:
             self._follower.freeze()
+        if not self._was_commanded:
+            return
         if self._lost:
             self.hold_blindly()
         elif self._follower is not None and not self.is_silent:
@@ -334,6 +341,9 @@ class PoseAdapter(RobotAdapter[P]):
             self._follower.reset(state.position, state.quaternion)
         if self.must_stand:
             self.stand()
+            return
+        if not self._was_commanded:
+            self._follower.reset(state.position, state.quaternion)
             return
         self._stands = False
         most = _MOST_CYCLES / self.robot.state_rate

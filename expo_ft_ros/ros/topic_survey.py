@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +17,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
+from rclpy.subscription import MessageInfo
 
 from expo_ft_ros.ros.qos import message_type
 
@@ -26,8 +26,8 @@ _DEPTH = 100  # of messages that wait while others are counted
 _READER = QoSProfile(
     history=HistoryPolicy.KEEP_LAST, depth=_DEPTH, reliability=ReliabilityPolicy.BEST_EFFORT
 )
-_STAMP = struct.Struct("<iI")  # what a message with a header begins with, behind CDR's four bytes
-_CDR = 4
+_CDR = 4  # bytes before a message
+_STAMPS = {True: struct.Struct("<iI"), False: struct.Struct(">iI")}
 _ACTION_STATUS = "_action/status"
 
 
@@ -38,7 +38,7 @@ class Topic(NamedTuple):
         name: As a run in the namespace would name it.
         type: "package/Message".
         stamped: Whether it begins with a header.
-        kept: Whether the messages themselves are kept.
+        kept: Whether the messages themselves are kept, else the newest alone.
     """
 
     name: str
@@ -54,9 +54,9 @@ class Heard:
     Attributes:
         publishers: How many there were at the end.
         types: Others than the expected one that are published under its name.
-        arrivals: (n,) when each message came, by this machine's clock [s].
+        arrivals: (n,) when each message came to this machine, by its clock [s].
         stamps: (n,) of their headers [s]; NaN where there is none.
-        messages: Those that were kept, decoded.
+        messages: Those that were kept, decoded; the newest last.
     """
 
     publishers: int = 0
@@ -76,6 +76,7 @@ class Survey:
         writers: Name of the same -> how many publish there.
         actions, services: Names of those that are offered.
         nodes: Names of all nodes, with their namespaces, without this one.
+        namespace: In which relative names are.
     """
 
     topics: Mapping[str, Heard]
@@ -84,6 +85,12 @@ class Survey:
     actions: frozenset[str]
     services: frozenset[str]
     nodes: tuple[str, ...]
+    namespace: str = ""
+
+    def resolved(self, name: str) -> str:
+        """The whole name of a topic, service or node."""
+        own = "/".join(filter(None, (self.namespace.strip("/"), name)))
+        return name if name.startswith("/") else f"/{own}"
 
 
 def listen(topics: Sequence[Topic], asked: Sequence[str], namespace: str, seconds: float) -> Survey:
@@ -95,15 +102,15 @@ def listen(topics: Sequence[Topic], asked: Sequence[str], namespace: str, second
         namespace: In which relative names are.
         seconds: How long.
     """
-    came: dict[str, list[tuple[float, bytes]]] = {topic.name: [] for topic in topics}
+    came = {topic.name: _Came(topic) for topic in topics}
     with _spinning(namespace) as (node, spin):
         for topic in topics:
-            take = partial(_take, came[topic.name], topic.kept)
+            take = came[topic.name].take
             node.create_subscription(message_type(topic.type), topic.name, take, _READER, raw=True)
         spin(seconds)
         names = dict(node.get_topic_names_and_types())
         return Survey(
-            {each.name: _heard(node, each, came[each.name], names) for each in topics},
+            {name: each.heard(node, names) for name, each in came.items()},
             {name: node.count_subscribers(name) for name in asked},
             {name: node.count_publishers(name) for name in asked},
             frozenset(
@@ -119,6 +126,7 @@ def listen(topics: Sequence[Topic], asked: Sequence[str], namespace: str, second
                     if name != NODE
                 )
             ),
+            namespace,
         )
 
 
@@ -144,30 +152,41 @@ def _spinning(namespace: str) -> Iterator[tuple[Node, Callable[[float], None]]]:
         rclpy.shutdown(context=context)
 
 
-def _take(came: list[tuple[float, bytes]], kept: bool, data: bytes) -> None:
-    came.append((time.time(), data if kept else data[: _CDR + _STAMP.size]))
+class _Came:
+    """What comes of a topic; nothing is decoded before it is over."""
 
+    def __init__(self, topic: Topic) -> None:
+        self._topic = topic
+        self._stamps: list[float] = []
+        self._arrivals: list[float] = []
+        self._data: list[bytes] = []
 
-def _heard(
-    node: Node,
-    topic: Topic,
-    came: Sequence[tuple[float, bytes]],
-    names: Mapping[str, Sequence[str]],
-) -> Heard:
-    package, _, title = topic.type.partition("/")
-    whole = node.resolve_topic_name(topic.name)
-    others = set(names.get(whole, ())) - {f"{package}/msg/{title}"}
-    stamps = [_stamp(data) if topic.stamped else np.nan for _, data in came]
-    type_ = message_type(topic.type)
-    return Heard(
-        node.count_publishers(topic.name),
-        tuple(sorted(others)),
-        np.array([at for at, _ in came], dtype=np.float64),
-        np.array(stamps, dtype=np.float64),
-        tuple(deserialize_message(data, type_) for _, data in came) if topic.kept else (),
-    )
+    def take(self, data: Any, info: MessageInfo) -> None:
+        """A message, which the middleware had received before it could be taken."""
+        self._arrivals.append(1e-9 * info["received_timestamp"])
+        self._stamps.append(_stamp(data) if self._topic.stamped else np.nan)
+        if not self._topic.kept:
+            self._data.clear()
+        self._data.append(data)
+
+    def heard(self, node: Node, names: Mapping[str, Sequence[str]]) -> Heard:
+        """All of it."""
+        topic = self._topic
+        package, _, title = topic.type.partition("/")
+        whole = node.resolve_topic_name(topic.name)
+        others = set(names.get(whole, ())) - {f"{package}/msg/{title}"}
+        type_ = message_type(topic.type)
+        return Heard(
+            node.count_publishers(topic.name),
+            tuple(sorted(others)),
+            np.array(self._arrivals, dtype=np.float64),
+            np.array(self._stamps, dtype=np.float64),
+            tuple(deserialize_message(data, type_) for data in self._data),
+        )
 
 
 def _stamp(data: bytes) -> float:
-    seconds, nanoseconds = _STAMP.unpack_from(data, _CDR)
+    """Of a message that begins with a header, in CDR, whose second byte says the order of bytes."""
+    order = _STAMPS[bool(data[1] & 1)]
+    seconds, nanoseconds = order.unpack_from(data, _CDR)
     return float(seconds) + 1e-9 * float(nanoseconds)

@@ -157,8 +157,8 @@ def test_only_a_failure_makes_the_exit_code(monkeypatch, capsys, status, code):
         (["now"], "seconds:= once each, got 'now'"),
         (["robot:=sim", "robot:=sim"], "got 'robot:=sim'"),
         (["seconds:=3"], "'seconds:=3' needs robot:=<robot>"),
-        (["robot:=sim", "seconds:=long"], "seconds:=long: is no number from 0 to 600"),
-        (["robot:=sim", "seconds:=0"], "seconds:=0: is no number from 0 to 600"),
+        (["robot:=sim", "seconds:=long"], "seconds:=long: is no number above 0 and up to 600"),
+        (["robot:=sim", "seconds:=0"], "seconds:=0: is no number above 0 and up to 600"),
     ],
 )
 def test_other_words_are_refused_before_anything_is_looked_at(capsys, words, said):

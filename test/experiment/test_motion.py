@@ -3,12 +3,13 @@
 
 import io
 import json
+import platform
 
 import pytest
 import yaml
 
 from expo_ft_ros.configuration import ConfigError, config_dir
-from expo_ft_ros.experiment.motion import MOVED_FILE, has_motion, moved_robots
+from expo_ft_ros.experiment.motion import MOVED_FILE, has_motion, moved_robots, target_of
 from expo_ft_ros.experiment.options import (
     CollectOptions,
     DemoOptions,
@@ -18,12 +19,14 @@ from expo_ft_ros.experiment.options import (
 )
 from expo_ft_ros.experiment.preflight import open_run, prepare_run
 from expo_ft_ros.graph.specs import collect_graph, server_graph, sim_graph
+from expo_ft_ros.robots import load_robot
 from support.motion import let_move
 from support.policy_servers import serving
 
 ON_A_ROBOT = ("realtime:=true", "operator:=spacemouse", "scene_reset:=operator")
 EXTERNAL = ("robot:=external", *ON_A_ROBOT)
-TARGET = "external at the node robot"
+HERE = f", from {platform.node()}"
+TARGET = f"external at the node /robot{HERE}"
 
 
 class Terminal(io.StringIO):
@@ -81,9 +84,18 @@ def test_any_other_robot_stands_until_it_was_moved(runs):
 
 
 def test_the_same_name_at_another_address_is_another_robot(tmp_path):
-    assert let_move(tmp_path, "franka_fci") == "franka_fci at 172.16.0.2"
-    assert let_move(tmp_path, "franka_fci", "10.0.0.7") == "franka_fci at 10.0.0.7"
-    assert let_move(tmp_path, "crisp") == "crisp at /fr3/target_pose"
+    assert let_move(tmp_path, "franka_fci") == f"franka_fci at 172.16.0.2{HERE}"
+    assert let_move(tmp_path, "franka_fci", "10.0.0.7") == f"franka_fci at 10.0.0.7{HERE}"
+    assert let_move(tmp_path, "crisp") == f"crisp at /fr3/target_pose{HERE}"
+    there = let_move(tmp_path, "crisp", "10.0.0.7")
+    assert there == f"crisp at /fr3/target_pose of 10.0.0.7{HERE}"
+
+
+@pytest.mark.parametrize("namespace", ["left", "right/inner"])
+def test_the_same_name_in_another_namespace_is_another_robot(namespace):
+    options = SimOptions.model_construct(robot="external", robot_ip="", namespace=namespace)
+    target = target_of(options, load_robot("external"))
+    assert target == f"external at the node /{namespace}/robot{HERE}"
 
 
 def test_what_can_t_be_read_is_no_yes(runs):
@@ -125,10 +137,19 @@ def test_nobody_resets_the_scene_of_a_robot_that_stands_by_moving_it(reset, tmp_
     )
 
 
-def test_a_parameters_file_can_t_set_it(tmp_path):
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        ("arbitration: {ros__parameters: {motion: true}}", "motion"),
+        ("franka_fci: {ros__parameters: {robot_ip: 10.0.0.9}}", "robot_ip"),
+        ("/**: {ros__parameters: {robot: sim}}", "robot"),
+        ("left: {arbitration: {ros__parameters: {scene_reset: automatic}}}", "scene_reset"),
+    ],
+)
+def test_a_parameters_file_can_t_say_what_moves(tmp_path, content, name):
     file = tmp_path / "params.yaml"
-    file.write_text("arbitration: {ros__parameters: {motion: true}}")
-    refused("sets motion", "sim", SimOptions, f"params_file:={file}", "motion:=off")
+    file.write_text(content)
+    refused(f"sets {name}: ", "sim", SimOptions, f"params_file:={file}", "motion:=off")
 
 
 def test_the_first_run_with_motion_wants_a_typed_yes(runs, typed, capsys):

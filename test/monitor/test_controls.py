@@ -113,7 +113,7 @@ def test_a_button_that_would_do_nothing_is_told_with_why(served):
         ({"episode": replace(paused, state="stopped", discarded=True)}, {"resume", "release"}),
         (
             {"episode": replace(paused, state="stopped", discarded=True), "fault": "reflex"},
-            {"resume", "recover"},
+            {"resume", "recover", "release"},
         ),
         ({"episode": EpisodeSnapshot(3, "resetting", asked="look")}, {"reset", "pause"}),
         ({"cause": DEVICE_LOST}, {*EPISODE, "pause", "acknowledge"}),
@@ -254,5 +254,5 @@ def test_that_motion_is_off_is_said_all_the_time_and_only_then(state):
     for moment in (view, replace(view, result="over"), replace(view, driver=Source.HUMAN)):
         assert said_of(moment)["motion"] == ""
         off = said_of(replace(moment, motion_off=True))
-        assert off["motion"] == "MOTION OFF: the arm gets no command"
+        assert off["motion"] == "MOTION OFF: the arm is commanded to stand"
     assert b'<div id="motion" role="status"></div>' in page("a")

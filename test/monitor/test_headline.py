@@ -68,7 +68,7 @@ MOMENTS = (
     (replace(ONLINE, episode=STOPPED), "STOPPED", "Release, which", Tone.BAD, "release"),
     (
         replace(ONLINE, episode=STOPPED, fault="reflex"),
-        "STOPPED", "Recover once its cause", Tone.BAD, "recover",
+        "STOPPED", "reflex: Recover once its cause", Tone.BAD, "recover",
     ),
     (
         replace(ONLINE, episode=EpisodeSnapshot(9, "paused", "rl", paused=True)),
@@ -79,6 +79,10 @@ MOMENTS = (
         "PAUSED", "no ep", Tone.PAUSED, "resume",
     ),
     (replace(ONLINE, episode=OVER), "SUCCESS?", "press Failure", Tone.BUSY, ""),
+    (
+        replace(ONLINE, episode=replace(OVER, success=False), motion_off=True),
+        "NOTHING COUNTS", "lifted", Tone.BUSY, "",
+    ),
     (
         replace(ONLINE, episode=replace(OVER, success=False)),
         "NO SUCCESS?", "press Success", Tone.BUSY, "",

@@ -13,7 +13,7 @@ from expo_ft_ros.robots import load_robot
 
 def let_move(runs: Path, robot: Any, robot_ip: Any = "") -> str:
     """Runs of that folder may move the robot; gives its line."""
-    options = RunOptions.model_construct(robot=str(robot), robot_ip=str(robot_ip))
+    options = RunOptions.model_construct(robot=str(robot), robot_ip=str(robot_ip), namespace="")
     target = target_of(options, load_robot(str(robot)))
     runs.mkdir(parents=True, exist_ok=True)
     with (runs / MOVED_FILE).open("a") as file:
