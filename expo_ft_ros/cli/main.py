@@ -61,7 +61,7 @@ COMMANDS = {
     "reward": "expo_ft_ros.cli.reward",
     "bench": "expo_ft_ros.cli.bench",
     "keyboard": "expo_ft_ros.cli.keyboard",
-    "doctor": "expo_ft_ros.doctor.__main__",
+    "doctor": "expo_ft_ros.cli.doctor",
     "test": "expo_ft_ros.cli.test",
 }
 """Name -> module with `main(words)`, which gives the exit code; the graphs' is told which."""

@@ -49,7 +49,7 @@ def runs(tmp_path, monkeypatch):
         (["bench", "core", "size:=huge"], "size:=huge: no size 'huge' "),
         (["bench", "learn", "algorithm:=ppo"], "algorithm:=ppo: no such algorithm"),
         (["bench", "learn", "change:=edits"], "is not field=value"),
-        (["doctor", "now"], "doctor takes no arguments"),
+        (["doctor", "now"], "unknown argument 'now'"),
         (["keyboard", "fast"], "keyboard takes no options"),
     ],
 )

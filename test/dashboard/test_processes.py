@@ -72,6 +72,13 @@ def until(holds, what: str) -> None:
         time.sleep(0.1)
 
 
+def the_helper(words: str) -> int:
+    """The process of those words, which has the server's own before it is another program."""
+    until(lambda: len(processes_naming(words)) == 1, words)
+    (pid,) = processes_naming(words)
+    return pid
+
+
 @pytest.mark.parametrize(
     "given", [{"steps": "0"}, {"stepps": "300"}, {"task": "none"}, {"operator": "nobody"}]
 )
@@ -233,14 +240,14 @@ def test_one_is_played_at_a_time_can_be_stopped_and_gone_on_with(runs, asking):
     begun = asking.post("/comparisons", checkpoint=files, scenes="900", rule="agent").url.path
     again = asking.post("/comparisons", checkpoint=files, scenes="2", rule="agent")
     assert "one at a time" in words_of(again.text)
-    (helper,) = processes_naming(str(runs / "comparisons"))
+    helper = the_helper(str(runs / "comparisons"))
     asking.until(begun, lambda words: " 0/900 0/900" not in words, "a trial")
     asking.post(f"{begun}/stop")
     until(lambda: not is_alive(helper), "its end")
     asking.until(begun, lambda words: "stopped; 900 scenes" in words, "that it is stopped")
     asking.post(f"{begun}/resume")
     assert "playing; 900 scenes" in words_of(asking.get(begun).text)
-    (helper,) = processes_naming(str(runs / "comparisons"))
+    helper = the_helper(str(runs / "comparisons"))
     asking.dashboard.close()
     wait_until(lambda: not is_alive(helper), "its end")
 

@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.process, pytest.mark.slow, pytest.mark.timeout(400)]
 
 def examine(domain: int, robot: str) -> str:
     """The report, by the command."""
-    words = [sys.executable, "-m", "expo_ft_ros.doctor", f"robot:={robot}", "seconds:=3"]
+    words = [sys.executable, "-m", "expo_ft_ros.cli", "doctor", f"robot:={robot}", "seconds:=3"]
     environment = {**os.environ, "ROS_DOMAIN_ID": str(domain)}
     done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
     assert not done.stderr, done.stderr
