@@ -14,9 +14,15 @@ from expo_ft_ros.ros.messages import header_of
 from support.franka_sim import ADDRESS
 from support.processes import processes_naming
 
-LATE = ("hasn't changed for", "is stamped", "communication_constraints_violation")
-"""Of a fault that a busy machine may cause: the arm's process got no time. The last is the arm's
-own word for it, once the process goes on."""
+LATE = (
+    "hasn't changed for",
+    "is stamped",
+    "communication_constraints_violation",
+    "joint_acceleration_discontinuity",
+)
+"""Of a fault that a busy machine may cause: the arm's process got no time. The last two are the
+arm's own words for it, once the process goes on: it extrapolates what it didn't get in time. That
+our commands keep its limits is tried where none is late (ten thousand cycles)."""
 
 
 class Arm:
