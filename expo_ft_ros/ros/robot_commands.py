@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where commands leave for the robot: the one place of the graph, so the one that motion:=off is
-in."""
+in. (Zeros alone are also sent by nodes/stop.py, where arbitration is gone.)"""
 
 from __future__ import annotations
 
