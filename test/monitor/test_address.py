@@ -47,6 +47,7 @@ def test_what_cannot_be_opened_is_named(monkeypatch):
 
 def test_it_is_told_before_there_is_a_folder_and_only_to_who_wants_one(monkeypatch, tmp_path):
     monkeypatch.setenv("EXPO_FT_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setenv("EXPO_FT_ISOLATE", "1")
     monkeypatch.delenv(TOKEN_VARIABLE, raising=False)
     with socket.create_server(("127.0.0.1", 0)) as somebody:
         port = f"console_port:={somebody.getsockname()[1]}"
@@ -58,6 +59,7 @@ def test_it_is_told_before_there_is_a_folder_and_only_to_who_wants_one(monkeypat
 
 def test_a_resumed_run_may_have_its_console_elsewhere_or_none(monkeypatch, tmp_path):
     monkeypatch.setenv("EXPO_FT_RUNS", str(tmp_path))
+    monkeypatch.setenv("EXPO_FT_ISOLATE", "1")
     monkeypatch.delenv(TOKEN_VARIABLE, raising=False)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = f"console_port:={free.getsockname()[1]}"
