@@ -21,8 +21,8 @@ LATE = (
     "joint_acceleration_discontinuity",
 )
 """Of a fault that a busy machine may cause: the arm's process got no time. The last two are the
-arm's own words for it, once the process goes on: it extrapolates what it didn't get in time. That
-our commands keep its limits is tried where none is late (ten thousand cycles)."""
+arm's own words, once the process goes on. That a discontinuity comes of nothing else isn't shown:
+the ten thousand cycles allow none."""
 
 
 class Arm:
