@@ -33,7 +33,7 @@ from expo_ft_ros.robots.franka_mode import MOVE, fault_of, mode_in_words
 from expo_ft_ros.robots.ros2_control import FrankaRos2Config, ServoConfig
 
 if TYPE_CHECKING:
-    from expo_ft_ros.ros.topic_survey import Heard, Survey, Topic
+    from expo_ft_ros.ros.topic_survey import DriverTopic, Heard, Survey
 
 OPTIONS = ("robot", "robot_ip", "namespace", "camera_topics")
 """Those of a run that say what is to be listened to."""
@@ -93,24 +93,24 @@ def checks(given: Mapping[str, str], seconds: float = SECONDS) -> Iterator[Check
     yield from judge(robot, survey)
 
 
-def expected(robot: RobotConfig) -> Iterator[Topic]:
+def expected(robot: RobotConfig) -> Iterator[DriverTopic]:
     """The topics that its drivers give."""
-    from expo_ft_ros.ros.topic_survey import Topic
+    from expo_ft_ros.ros.topic_survey import DriverTopic
 
     config = robot.controller
     if config is not None:
-        yield Topic(config.pose, "geometry_msgs/PoseStamped")
+        yield DriverTopic(config.pose, "geometry_msgs/PoseStamped")
         for joints in dict.fromkeys((config.joints, config.fingers)):
-            yield Topic(joints, "sensor_msgs/JointState")
+            yield DriverTopic(joints, "sensor_msgs/JointState")
     elif robot.adapter == EXTERNAL:
         for name in _ADAPTER.values():
-            yield Topic(name, topic(name).type)
+            yield DriverTopic(name, topic(name).type)
     if isinstance(config, FrankaRos2Config) and _is_there(config.packages[0][0]):
-        yield Topic(config.robot_state, f"{config.packages[0][0]}/FrankaRobotState")
+        yield DriverTopic(config.robot_state, f"{config.packages[0][0]}/FrankaRobotState")
     for view in robot.views:
         yield _images(view)
-        yield Topic(view.info_topic, "sensor_msgs/CameraInfo")
-    yield Topic(_MOUSE, topic(_MOUSE).type, stamped=False, kept=True)
+        yield DriverTopic(view.info_topic, "sensor_msgs/CameraInfo")
+    yield DriverTopic(_MOUSE, topic(_MOUSE).type, stamped=False, kept=True)
 
 
 def asked(robot: RobotConfig) -> list[str]:
@@ -175,12 +175,12 @@ def _is_there(package: str) -> bool:
     return True
 
 
-def _images(view: ViewConfig) -> Topic:
-    from expo_ft_ros.ros.topic_survey import Topic
+def _images(view: ViewConfig) -> DriverTopic:
+    from expo_ft_ros.ros.topic_survey import DriverTopic
 
     if view.transport == "compressed":
-        return Topic(f"{view.topic}/compressed", "sensor_msgs/CompressedImage")
-    return Topic(view.topic, "sensor_msgs/Image")
+        return DriverTopic(f"{view.topic}/compressed", "sensor_msgs/CompressedImage")
+    return DriverTopic(view.topic, "sensor_msgs/Image")
 
 
 def _graphs(found: Survey) -> bool:

@@ -31,7 +31,7 @@ _STAMPS = {True: struct.Struct("<iI"), False: struct.Struct(">iI")}
 _ACTION_STATUS = "_action/status"
 
 
-class Topic(NamedTuple):
+class DriverTopic(NamedTuple):
     """What is listened to.
 
     Attributes:
@@ -93,7 +93,9 @@ class Survey:
         return name if name.startswith("/") else f"/{own}"
 
 
-def listen(topics: Sequence[Topic], asked: Sequence[str], namespace: str, seconds: float) -> Survey:
+def listen(
+    topics: Sequence[DriverTopic], asked: Sequence[str], namespace: str, seconds: float
+) -> Survey:
     """Listens, then looks who is there.
 
     Args:
@@ -155,7 +157,7 @@ def _spinning(namespace: str) -> Iterator[tuple[Node, Callable[[float], None]]]:
 class _Came:
     """What comes of a topic; nothing is decoded before it is over."""
 
-    def __init__(self, topic: Topic) -> None:
+    def __init__(self, topic: DriverTopic) -> None:
         self._topic = topic
         self._stamps: list[float] = []
         self._arrivals: list[float] = []

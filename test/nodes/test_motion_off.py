@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -176,6 +177,17 @@ def start_run(graph, command, *words):
     )
 
 
+@contextmanager
+def ended(process):
+    """A run's process, which has come to its end, or is asked to."""
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+        process.wait(90)
+
+
 def kept_of(run):
     """What is kept of a whole episode, which nobody takes for one to learn from."""
     (file,) = (run / "episodes").glob("*.mcap")
@@ -215,14 +227,12 @@ def said_by(*words):
 @pytest.mark.timeout(240)
 def test_a_whole_episode_in_the_simulation_moves_nothing_and_counts_for_nothing(graph):
     heard, states = Heard(graph.probe), graph.probe.gather("episode/state")
-    with serving(answering(EAGER)) as server:
-        process = evaluate(graph, server, "motion:=off")
-        try:
-            graph.probe.until(lambda: any(s.state == "running" for s in states), "it", timeout=60)
-            graph.probe.until(lambda: process.poll() is not None, "the end", timeout=120)
-        finally:
-            process.terminate()
-            process.wait(30)
+    with (
+        serving(answering(EAGER)) as server,
+        ended(evaluate(graph, server, "motion:=off")) as process,
+    ):
+        graph.probe.until(lambda: any(s.state == "running" for s in states), "it", timeout=60)
+        graph.probe.until(lambda: process.poll() is not None, "the end", timeout=120)
     assert process.returncode == 0
     heard.nothing_left()
     assert heard.would_move()
@@ -272,16 +282,14 @@ def stood(it, start):
 def test_a_controller_that_a_policy_commands_is_left_alone(crisp):
     it, start = crisp, crisp.x
     heard, states = Heard(it.probe), it.probe.gather("episode/state")
-    with serving(answering(EAGER)) as server:
-        process = evaluate(it.graph, server, *ON_A_ROBOT)
-        try:
-            begin(it.probe, states)
-            it.probe.until(lambda: states[-1].steps > 30, "steps", timeout=60)
-            assert it.probe.call("episode/mark_success").success
-            it.probe.until(lambda: process.poll() is not None, "the end", timeout=60)
-        finally:
-            process.terminate()
-            process.wait(40)
+    with (
+        serving(answering(EAGER)) as server,
+        ended(evaluate(it.graph, server, *ON_A_ROBOT)) as process,
+    ):
+        begin(it.probe, states)
+        it.probe.until(lambda: states[-1].steps > 30, "steps", timeout=60)
+        assert it.probe.call("episode/mark_success").success
+        it.probe.until(lambda: process.poll() is not None, "the end", timeout=60)
     assert process.returncode == 0
     heard.nothing_left()
     assert heard.would_move()
@@ -298,15 +306,11 @@ def test_who_pushes_a_device_at_a_robot_that_was_never_moved_sees_where_it_would
     it, start = crisp, crisp.x
     heard, states = Heard(it.probe), it.probe.gather("episode/state")
     spacemouse = it.probe.publisher("spacenav/twist")
-    process = start_run(it.graph, "sim", *ON_A_ROBOT, "operator:=spacemouse")
-    try:
+    with ended(start_run(it.graph, "sim", *ON_A_ROBOT, "operator:=spacemouse")):
         begin(it.probe, states)
         push_until(it.probe, spacemouse, heard.would_move, "what is asked for", x=0.8)
         for _ in range(20):
             push(it.probe, spacemouse, 0.8)
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.wait(40)
     moving = [m for m in heard.asked if twist_array(m.twist).any()]
     assert moving[-1].twist.linear.x > 0.0
     assert moving[-1].header.frame_id == it.robot.frames.base
