@@ -3,8 +3,14 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
+import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from animation import animate
@@ -12,16 +18,10 @@ from support.browser import DESKTOP, PHONE, Visit, chromium, wait_until
 from support.console_run import graph_with_console
 
 IMAGES = Path(__file__).resolve().parents[1] / "docs" / "images"
-_DRIVEN = ("policy drives", "framed: executed", "step 2")  # early enough not to be over meanwhile
-# In real time, since in lock-step an episode is over before anybody has looked.
-_WORDS = [
-    "train",
-    "steps:=2000",
-    "eval_trials:=1",
-    "realtime:=true",
-    "mode:=sync",
-    "preset:=paper",
-]
+_DRIVEN = "policy drives"
+_TRAINED = 1800  # online steps, after which the critic has chosen for a while
+_WORDS = ["train", "steps:=2500", "eval_trials:=1"]
+_SEEN = 1500  # for which the page may still draw what it was told [ms]
 
 
 def main() -> int:
@@ -29,19 +29,43 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder, graph_with_console(Path(folder), _WORDS,
             EXPO_FT_ISOLATE="1") as url, chromium() as browser:  # fmt: skip
         run = Path(folder) / "run"
-        wait_for(lambda: _online_episodes(run) >= 3, "three episodes of the rl stage")
+        wait_for(lambda: _online_steps(run) >= _TRAINED, f"{_TRAINED} online steps")
         visit = Visit(browser, url, DESKTOP)
-        # A slow machine learns between episodes for longer than a picture waits.
-        wait_for(lambda: visit.picture(IMAGES / "console.png", *_DRIVEN) or True, "an episode")
+        _picture(visit, run, IMAGES / "console.png", _DRIVEN, "framed: executed")
         visit.open("Training")
-        visit.picture(IMAGES / "console_curves.png", _DRIVEN[0])
+        _picture(visit, run, IMAGES / "console_curves.png", _DRIVEN)
         visit.close()
         visit = Visit(browser, url, PHONE)
-        visit.picture(IMAGES / "console_phone.png", _DRIVEN[0])
+        _picture(visit, run, IMAGES / "console_phone.png", _DRIVEN)
         visit.close()
         animate(run)
     print(f"written to {IMAGES}")
     return 0
+
+
+def _picture(visit: Visit, run: Path, path: Path, *words: str) -> None:
+    """Of a moment in which the page reads so, however slowly this machine draws: in lock-step the
+    world stands while its policy is halted."""
+    for _ in range(20):
+        wait_for(lambda: visit.reads(*words), " and ".join(words))
+        with _halted_policy(run):
+            visit.page.wait_for_timeout(_SEEN)
+            if visit.reads(*words):
+                return visit.picture(path, *words)
+    raise SystemExit(f"{path}: none of twenty moments lasted")
+
+
+@contextmanager
+def _halted_policy(run: Path) -> Iterator[None]:
+    found = subprocess.run(
+        ["pgrep", "-f", f"expo_ft_ros.nodes.agent .*{run}"], capture_output=True, check=True
+    )
+    process = int(found.stdout.split()[0])
+    os.kill(process, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(process, signal.SIGCONT)
 
 
 def wait_for(holds, what: str) -> None:
@@ -54,9 +78,10 @@ def wait_for(holds, what: str) -> None:
     raise SystemExit(f"gave up waiting for {what}")
 
 
-def _online_episodes(run: Path) -> int:
+def _online_steps(run: Path) -> int:
     metrics = run / "metrics.jsonl"
-    return metrics.read_text().count('"stage": "rl"') if metrics.is_file() else 0
+    lines = map(json.loads, metrics.read_text().splitlines()) if metrics.is_file() else ()
+    return max((line.get("env_steps", 0) for line in lines), default=0)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from expo_ft_ros.data.rotation import compose, matrix_of, rotation_of
+from expo_ft_ros.monitor.paths import Colour
 from expo_ft_ros.monitor.solids import Mesh, box, drum, joined, tube
 
 # Of each joint's frame in the one before: x, y, z [m] and the turn about x in quarters of a circle
@@ -32,6 +33,8 @@ ARM_JOINTS = len(_JOINTS)
 WHITE, DARK = "white", "dark"
 """What parts of a link are made of."""
 
+COLOURS: Mapping[str, Colour] = MappingProxyType({WHITE: (226, 230, 235), DARK: (62, 68, 78)})
+
 Parts = Mapping[str, Mesh]
 
 
@@ -50,11 +53,6 @@ def arm_frames(
         turns.append(turn)
     places.append(place + matrix_of(turn) @ np.array(_FLANGE))
     return np.stack(places), np.stack([*turns, turn])
-
-
-def arm_points(joints: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-    """(9, 3) from the base to the flange [m], base frame; joints: (7,) [rad]."""
-    return arm_frames(joints)[0]
 
 
 def link_shapes() -> tuple[Parts, ...]:
@@ -123,16 +121,34 @@ def hand_shape() -> Parts:
     )
 
 
-def finger_shape() -> Parts:
-    """The one at y > 0, in the frame of the tool centre point where the gripper is closed."""
-    return _parts(
+def finger_shapes() -> Mapping[int, Parts]:
+    """Of the finger at y > 0, whose key is 1, and of the other one, -1, in the frame of the tool
+    centre point where the gripper is closed."""
+    one = _parts(
         box([-0.0105, 0.002, -0.046], [0.0105, 0.016, -0.02]),
         box([-0.0095, 0.0, -0.024], [0.0095, 0.009, 0.009]),
     )
+    return {side: _mirrored(one, side) for side in (1, -1)}
+
+
+def finger_place(side: int, width: float) -> NDArray[np.float64]:
+    """(3,) of a finger's frame in the tool's [m].
+
+    Args:
+        side: A key of `finger_shapes`.
+        width: Of the opening [m].
+    """
+    return np.array([0.0, side * width / 2, 0.0])
 
 
 def _parts(white: Mesh, dark: Mesh | None = None) -> Parts:
     return MappingProxyType({WHITE: white, **({} if dark is None else {DARK: dark})})
+
+
+def _mirrored(parts: Parts, side: int) -> Parts:
+    """On the other side of the tool where side is -1."""
+    turned = np.array([1.0, side, 1.0])
+    return {of: Mesh(m.vertices * turned, m.faces[:, ::side]) for of, m in parts.items()}
 
 
 def _axle(radius: float, half: float) -> Mesh:

@@ -4,26 +4,21 @@ view."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 import viser
 
 from expo_ft_ros.monitor.arm import (
     ARM_JOINTS,
-    DARK,
-    WHITE,
+    COLOURS,
     Parts,
     arm_frames,
-    finger_shape,
+    finger_place,
+    finger_shapes,
     hand_shape,
     link_shapes,
 )
-from expo_ft_ros.monitor.paths import Colour
-from expo_ft_ros.monitor.solids import Mesh
 from expo_ft_ros.monitor.view import View
 
-_COLOURS: Mapping[str, Colour] = {WHITE: (226, 230, 235), DARK: (62, 68, 78)}
 _WXYZ = [3, 0, 1, 2]
 
 
@@ -40,8 +35,8 @@ class Robot:
         self._tool = scene.add_frame(f"{root}/tool", show_axes=False, visible=False)
         _placed(scene, f"{root}/tool/hand", hand_shape()).visible = True
         self._fingers = {
-            side: _placed(scene, f"{root}/tool/finger{number}", _mirrored(finger_shape(), side))
-            for number, side in enumerate((1, -1))
+            side: _placed(scene, f"{root}/tool/finger{number}", parts)
+            for number, (side, parts) in enumerate(finger_shapes().items())
         }
         for finger in self._fingers.values():
             finger.visible = True
@@ -60,7 +55,7 @@ class Robot:
             return
         self._tool.position, self._tool.wxyz = view.position, view.quaternion[_WXYZ]
         for side, finger in self._fingers.items():
-            finger.position = np.array([0.0, side * view.gripper_width / 2, 0.0])
+            finger.position = finger_place(side, view.gripper_width)
 
 
 def _placed(scene: viser.SceneApi, name: str, parts: Parts) -> viser.FrameHandle:
@@ -71,7 +66,7 @@ def _placed(scene: viser.SceneApi, name: str, parts: Parts) -> viser.FrameHandle
             f"{name}/{of}",
             mesh.vertices.astype(np.float32),
             mesh.faces.astype(np.uint32),
-            color=_COLOURS[of],
+            color=COLOURS[of],
             # viser's standard material takes a browser without a GPU ten seconds to compile, in
             # which the page answers to no press.
             material="toon5",
@@ -80,9 +75,3 @@ def _placed(scene: viser.SceneApi, name: str, parts: Parts) -> viser.FrameHandle
             receive_shadow=False,
         )
     return frame
-
-
-def _mirrored(parts: Parts, side: int) -> Parts:
-    """On the other side of the tool where side is -1."""
-    turned = np.array([1.0, side, 1.0])
-    return {of: Mesh(m.vertices * turned, m.faces[:, ::side]) for of, m in parts.items()}

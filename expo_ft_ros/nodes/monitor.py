@@ -29,7 +29,6 @@ from expo_ft_ros.devices.drivers import DRIVERS
 from expo_ft_ros.experiment.operator_word import words_of
 from expo_ft_ros.experiment.progress import format_result, read_summary, status_rows, time_left
 from expo_ft_ros.monitor.address import CONSOLE_PORT, console_address, console_token
-from expo_ft_ros.monitor.arm import ARM_JOINTS, arm_points
 from expo_ft_ros.monitor.calibration import Calibrations
 from expo_ft_ros.monitor.console import Console
 from expo_ft_ros.monitor.controls import NotDone
@@ -63,6 +62,7 @@ from expo_ft_ros.recording.messages import (
 from expo_ft_ros.report.told_training import ToldTraining
 from expo_ft_ros.robots import load_robot
 from expo_ft_ros.ros import markers
+from expo_ft_ros.ros.arm_markers import ArmMarkers
 from expo_ft_ros.ros.calibration import lens_of, placed_of
 from expo_ft_ros.ros.frames import HAS_TF
 from expo_ft_ros.ros.graph_node import GraphNode, NodeParameters, parameter
@@ -76,6 +76,7 @@ from expo_ft_ros.tasks.classifiers import make_classifier
 SHOW_PERIOD = 0.2
 _PLOT_EVERY = 5  # of them
 _ANSWER_WITHIN = 2.0  # [s]
+_MODEL = "robot_description"  # whoever publishes it has rviz show the robot's own model
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,7 @@ class MonitorNode(GraphNode[MonitorParameters]):
             self._training = ToldTraining(run, self._task.control_hz)
         self._markers_out = self.publisher("monitor/markers")
         self._path_out = self.publisher("monitor/executed")
+        self._arm = ArmMarkers()
         self._image_out = {v: self.publisher(f"monitor/{v}/image_raw") for v in self._views}
         self._q_out = self.publisher("monitor/q")
         self._console: Console | None = None
@@ -346,8 +348,8 @@ class MonitorNode(GraphNode[MonitorParameters]):
             *markers.surrounding_markers(header, workspace, self._classifier.heights),
             markers.state_marker(header, workspace, _words(view)),
         ]
-        if len(view.joints) == ARM_JOINTS:
-            shown.append(markers.arm_marker(header, arm_points(view.joints)))
+        if not self.count_publishers(_MODEL):
+            shown += self._arm.show(header, view)
         if len(view.paths):
             shown += markers.candidate_markers(header, view.paths, view.q, view.kind, view.chosen)
         if view.motion_off and view.shadow is not None and view.position is not None:

@@ -19,13 +19,11 @@ from expo_ft_ros.robots import Workspace
 
 BASE, EDITED, GRIPPER, CHOSEN, EDITS = "base", "edited", "gripper", "chosen", "edits"
 EXECUTED, WORKSPACE, REGIONS, STATE = "executed", "workspace", "regions", "state"
-ARM = "arm"
 SHADOW = "shadow"
 
 _THIN, _THICK, _SHAFT = 0.0015, 0.005, 0.002  # [m]
-_ARM_WIDTH = 0.015
 _DOT = 0.003
-_WHITE, _GREY, _ORANGE = (255, 255, 255), (150, 150, 155), (255, 140, 0)
+_WHITE, _ORANGE = (255, 255, 255), (255, 140, 0)
 _DRAWN = {
     CandidateKind.BASE: (BASE, Marker.LINE_STRIP),
     CandidateKind.EDITED: (EDITED, Marker.LINE_LIST),
@@ -102,14 +100,6 @@ def executed_path(header: Header, points: NDArray[np.floating[Any]]) -> Path:
         for p in points
     ]
     return Path(header=header, poses=poses)
-
-
-def arm_marker(header: Header, points: NDArray[np.floating[Any]]) -> Marker:
-    """The arm as a line, (N, 3) from the base to the flange [m], seen also without its model."""
-    marker = _marker(header, ARM, 0, Marker.LINE_STRIP, _GREY)
-    marker.scale.x = _ARM_WIDTH
-    marker.points = [_point(p) for p in points]
-    return marker
 
 
 def shadow_marker(

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from expo_ft_ros.data.rotation import matrix_of
 from expo_ft_ros.monitor.arm import (
     arm_frames,
-    arm_points,
-    finger_shape,
+    finger_shapes,
     hand_shape,
     link_shapes,
 )
@@ -27,17 +26,17 @@ def test_joints_and_flange_are_where_the_simulation_has_them(joints):
     for name, angle in zip(franka.JOINTS, joints, strict=True):
         DATA.joint(name).qpos = angle
     mujoco.mj_kinematics(MODEL, DATA)
+    places_of, turns = arm_frames(np.array(joints))
     names = [*(f"link{n}" for n in range(1, 8)), franka.HAND]
     places = [DATA.body(name).xpos for name in names]
-    np.testing.assert_allclose(arm_points(np.array(joints)), [np.zeros(3), *places], atol=1e-9)
-    _, turns = arm_frames(np.array(joints))
+    np.testing.assert_allclose(places_of, [np.zeros(3), *places], atol=1e-9)
     for name, turn in zip(names[:-1], turns[1:], strict=False):
         matrix = DATA.body(name).xmat.reshape(3, 3)
         np.testing.assert_allclose(matrix_of(turn), matrix, atol=1e-9)
 
 
 def test_a_browser_without_a_gpu_can_draw_it():
-    parts = (*link_shapes(), hand_shape(), finger_shape(), finger_shape())
+    parts = (*link_shapes(), hand_shape(), *finger_shapes().values())
     assert sum(len(mesh.faces) for part in parts for mesh in part.values()) < 6000
 
 
@@ -52,11 +51,11 @@ def test_links_hang_together_and_stand_on_the_table():
         assert distances.min() < 0.03
     assert clouds[0][:, 2].min() >= -1e-9
     # The flange is where the last one ends.
-    flange = arm_points(np.array(franka.HOME))[-1]
+    flange = arm_frames(np.array(franka.HOME))[0][-1]
     assert np.linalg.norm(clouds[-1] - flange, axis=1).min() < 1e-9
 
 
 def test_fingers_meet_where_the_gripper_is_closed_and_end_at_the_tool():
-    vertices = np.concatenate([mesh.vertices for mesh in finger_shape().values()])
+    vertices = np.concatenate([mesh.vertices for mesh in finger_shapes()[1].values()])
     assert vertices[:, 1].min() == 0.0
     assert 0 <= vertices[:, 2].max() < 0.015

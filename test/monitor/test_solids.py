@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from expo_ft_ros.monitor.arm import finger_shape, hand_shape, link_shapes
+from expo_ft_ros.monitor.arm import finger_shapes, hand_shape, link_shapes
 from expo_ft_ros.monitor.solids import SIDES, Mesh, box, drum, joined, tube
 
-PARTS = [mesh for part in (*link_shapes(), hand_shape(), finger_shape()) for mesh in part.values()]
+_ROBOT = (*link_shapes(), hand_shape(), *finger_shapes().values())
+PARTS = [mesh for part in _ROBOT for mesh in part.values()]
 # Of a circle that a polygon covers.
 COVERED = SIDES / (2 * np.pi) * np.sin(2 * np.pi / SIDES)
 

@@ -12,11 +12,13 @@ import pytest
 import rclpy
 from expo_ft_ros.msg import Candidates, EpisodeState, Observation, Proprio, Step
 from rclpy.executors import SingleThreadedExecutor
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from std_msgs.msg import String
 from std_srvs.srv import Trigger
 from visualization_msgs.msg import Marker
 
 from expo_ft_ros.data.types import Source
-from expo_ft_ros.monitor.arm import arm_points
+from expo_ft_ros.monitor.arm import arm_frames, link_shapes
 from expo_ft_ros.monitor.controls import NotDone
 from expo_ft_ros.monitor.paths import DRIVER_COLOURS
 from expo_ft_ros.nodes.monitor import MonitorNode
@@ -119,10 +121,26 @@ def test_sixteen_paths_the_best_is_chosen_and_the_better_is_the_brighter(graph):
     assert len(world.markers("edits")) == 8
     assert {m.header.frame_id for m in world.seen[-1].markers} == {"base"}
     assert {m.ns for m in world.seen[-1].markers if m.ns} >= KINDS - {"executed"}
-    arm = arm_points(np.zeros(7))
-    np.testing.assert_allclose(places(world.markers("arm")[0]), arm, atol=1e-9)
+    arm = [m for m in world.markers("arm") if m.type == Marker.TRIANGLE_LIST]
+    links = sum(len(parts) for parts in link_shapes())
+    assert len(arm) == links + 4 * 1 + 2  # a hand of two parts, fingers of two parts each
+    of_base, last = arm[0].pose.position, arm[links - 1].pose.position
+    assert (of_base.x, of_base.y, of_base.z) == (0.0, 0.0, 0.0)
+    np.testing.assert_allclose([last.x, last.y, last.z], arm_frames(np.zeros(7))[0][7], atol=1e-9)
     texts = [m.text for m in world.markers("regions") if m.text]
     assert texts == ["lifted", "grasped below"]
+
+
+def test_the_arm_is_left_to_rvizs_robot_model_where_somebody_publishes_one(graph):
+    world = Monitored(graph)
+    world.state(1)
+    world.observe(5, 0.45)
+    world.probe.until(lambda: world.markers("arm"), "the arm")
+    held = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    model = world.probe.node.create_publisher(String, "robot_description", held)
+    world.probe.until(lambda: not world.markers("arm"), "no arm of ours")
+    world.probe.node.destroy_publisher(model)
+    world.probe.until(lambda: world.markers("arm"), "the arm again")
 
 
 def test_the_executed_path_shows_the_operators_steps_where_the_records_say(graph):

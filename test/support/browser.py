@@ -96,7 +96,11 @@ class Visit:
 
     def read(self, words: str) -> None:
         """Waits until the words are to be read, wherever."""
-        wait_until(lambda: self._reads(words), repr(words))
+        wait_until(lambda: self.reads(words), repr(words))
+
+    def reads(self, *words: str) -> bool:
+        """Whether all the words are to be read now, wherever."""
+        return all(self._reads(each) for each in words)
 
     def images(self) -> list[str]:
         """Addresses of the images that are seen: one that changes has another."""
@@ -121,7 +125,7 @@ class Visit:
         for close in self.scene.locator(".mantine-Notification-closeButton").all():
             close.click()
         self.page.wait_for_timeout(500)
-        wait_until(lambda: all(self._reads(each) for each in words), " and ".join(words))
+        wait_until(lambda: self.reads(*words), " and ".join(words))
         self.page.screenshot(path=str(path))
 
     def _reads(self, words: str) -> bool:

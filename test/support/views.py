@@ -7,7 +7,7 @@ import numpy as np
 
 from expo_ft_ros.control.episode_machine import EpisodeSnapshot
 from expo_ft_ros.data.types import Source
-from expo_ft_ros.monitor.arm import arm_points
+from expo_ft_ros.monitor.arm import arm_frames
 from expo_ft_ros.monitor.paths import tool_paths
 from expo_ft_ros.monitor.training import Training
 from expo_ft_ros.monitor.view import Diagnostic, LearningView, Level, SessionView, View
@@ -88,7 +88,7 @@ def joints_at(step: int) -> np.ndarray:
 
 def tool_at(step: int) -> np.ndarray:
     """(3,) of that arm."""
-    *_, wrist, flange = arm_points(joints_at(step))
+    *_, wrist, flange = arm_frames(joints_at(step))[0]
     return flange + 0.1034 / 0.107 * (flange - wrist)
 
 
