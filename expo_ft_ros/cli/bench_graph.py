@@ -124,7 +124,8 @@ def measure_lateness(run: Path) -> dict[str, Any]:
     requests that were never answered, but for those after the last answer; written_ms: what handing
     the step to the recorder costs the control loop, after the command; written_cpu_ms: the part of
     it that it computes itself, the rest being others on its core; told_ms: written_ms with the
-    observation, whose images reward and policy get by the same word.
+    observation, whose images reward and policy get by the same word; ages_ms: of each input, by its
+    stamp, when the tick used it.
 
     Raises:
         ConfigError: when the run has no ticks of that stage.
@@ -145,6 +146,7 @@ def measure_lateness(run: Path) -> dict[str, Any]:
         "ticks": len(ticks),
         "share_within_5_ms": round(float(np.mean(np.abs(late) <= PUNCTUAL)), 4),
         **{f"{what}_ms": _distribution(ticks, what) for what in HISTOGRAMS},
+        "ages_ms": _ages(ticks),
         "chunks_lost": sum(tick.get("chunks_lost", 0) for tick in ticks),
         "seconds": round(end - begin, 1),
         "critic_updates": int(online[-1]["critic_updates"]) - int(online[0]["critic_updates"]),
@@ -200,6 +202,14 @@ def _percentiles(values: NDArray[np.floating[Any]]) -> dict[str, float]:
         return {}
     shares = {f"p{share}": float(np.percentile(values, share)) for share in (50, 95, 99)}
     return {name: round(v, 2) for name, v in {**shares, "max": float(values.max())}.items()}
+
+
+def _ages(ticks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    found: dict[str, list[float]] = {}
+    for tick in ticks:
+        for name, age in tick.get("ages", {}).items():
+            found.setdefault(name, []).append(1e3 * age)
+    return {name: _percentiles(np.array(ages)) for name, ages in found.items()}
 
 
 def _distribution(ticks: Sequence[Mapping[str, Any]], what: str) -> dict[str, Any]:

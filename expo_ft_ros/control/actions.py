@@ -7,8 +7,8 @@ next, so that a scheduler which looks at its clock in between knows how long an 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from expo_ft_ros.control.plan import Plan
@@ -100,6 +100,9 @@ class Tick:
     handing the step to the recorder took, which writes in its own process; written_cpu: the part
     of it in which this thread computed, and was not put off its core; told: written and the
     observation, its images for recorder, reward and policy alike. All after the command.
+
+    ages: in real time, input -> how old its newest sample was by its stamp when the tick began;
+    without those of which none ever came.
     """
 
     observation: int
@@ -113,6 +116,7 @@ class Tick:
     told: float = 0.0
     written: float = 0.0
     written_cpu: float = 0.0
+    ages: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

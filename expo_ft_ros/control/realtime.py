@@ -176,7 +176,7 @@ class Realtime(Scheduler):
         observation = snapshot.observation(self._number, told, left)
         episode = loop.snapshot.episode
         travelled = inputs.pop_travelled()
-        stamps = inputs.stamps()
+        stamps, ages = inputs.stamps(), inputs.ages(now_ns)
         now = 1e-9 * now_ns
         result = loop.tick(observation, None, snapshot.teleop, now, stamps, self.silent)
         yield Execute(result.executed, now_ns)
@@ -212,6 +212,7 @@ class Realtime(Scheduler):
                 told=done - commanded,
                 written=written - commanded,
                 written_cpu=computed,
+                ages=ages,
             )
         )
 

@@ -134,6 +134,14 @@ class Inputs:
         """Input -> time of its newest sample [s], None where there never was one."""
         return {n: 1e-9 * self._stamps[n] if n in self._stamps else None for n in self._names}
 
+    def ages(self, now_ns: int) -> dict[str, float]:
+        """Input -> how old its newest sample is [s], of those of which there is one.
+
+        Args:
+            now_ns: The clock that stamps are of [ns].
+        """
+        return {n: 1e-9 * (now_ns - self._stamps[n]) for n in self._names if n in self._stamps}
+
     def of_one_time(self) -> bool:
         """Whether every input has the same stamp."""
         return len(self._stamps) == len(self._names) and len(set(self._stamps.values())) == 1

@@ -386,7 +386,7 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
         if action.again:
             return
         if self._loop.running and step.source is Source.HOLD:
-            self.report(WARN, step.cause or "held")
+            self.report(WARN, step.cause or "held", **self._ages())
         else:
             self._report_state()
 
@@ -446,7 +446,14 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
         elif not self.parameters.motion:
             self.report(WARN, f"{MOTION_OFF}; {snapshot.state}")
         else:
-            self.report(OK, snapshot.state)
+            self.report(OK, snapshot.state, **self._ages())
+
+    def _ages(self) -> dict[str, str]:
+        """How old each input is, for /diagnostics, where it has an age."""
+        if self.parameters.lockstep:
+            return {}
+        ages = self._inputs.ages(self.now_ns())
+        return {f"{name}, age [ms]": f"{1e3 * age:.0f}" for name, age in ages.items()}
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ from expo_ft_ros.recording.recorded_episode import RecordedEpisode, read_choices
 from expo_ft_ros.report import learning, page
 from expo_ft_ros.report.curves import training_curves
 from expo_ft_ros.report.drawing import Picture, render
+from expo_ft_ros.report.latency import read_latencies
 from expo_ft_ros.report.learning import Edits, edits_of
 from expo_ft_ros.report.page import Html
 from expo_ft_ros.report.run_data import FINISHED, RUNNING, EpisodeLine, RunData
@@ -57,6 +58,7 @@ def write_report(run: RunData) -> Path:
             page.section("Edits", *_edits(run, writer)),
             page.section("Learner", *_learner(run, writer)),
             page.section("Wall clock", *_wall(run, writer)),
+            page.section("Latency", *_latency(run)),
             page.section("Episodes", *_episodes(run)),
             page.section("Configuration", *_configuration(run)),
         ]
@@ -239,6 +241,27 @@ def _wall(run: RunData, writer: _Writer) -> list[Html]:
     words = "wall time by stage and by what it was spent on"
     caption = "Robot: an episode runs. Learning: the robot stands while the learner learns."
     return [writer.show(render(learning.wall_clock(run), "wall_clock", words), caption)]
+
+
+def _latency(run: RunData) -> list[Html]:
+    found = read_latencies(run.path)
+    if not found:
+        return [page.absent("Only a run in real time has it.")]
+    rows = [
+        (
+            hop,
+            *(f"{1e3 * v:.1f}" for v in (of.median, of.most_but_one_percent, of.greatest)),
+            str(of.count),
+        )
+        for hop, of in found.items()
+    ]
+    caption = (
+        "How old each input was by its stamp when a tick used it; of the tick itself, how late it "
+        "began; of the operator, from the device's reading to the command that follows it; of a "
+        "chunk, against the tick at which it was needed (negative: in time)."
+    )
+    head = ("", "median [ms]", "99% [ms]", "greatest [ms]", "ticks")
+    return [page.table(head, rows), page.element("p", caption)]
 
 
 def _episodes(run: RunData) -> list[Html]:

@@ -50,7 +50,8 @@ def test_lateness_is_of_the_online_stage_only(tmp_path):
         {"stage": "eval_after", "time": 130.0, "seconds": 10.0, "critic_updates": 60},
     ]
     lines(tmp_path / "metrics.jsonl", episodes)
-    ticks = [{"time": 100.05 + 0.1 * number, "late": 0.001} for number in range(199)]
+    told = {"late": 0.001, "ages": {"camera/side": 0.03}}
+    ticks = [{"time": 100.05 + 0.1 * number, **told} for number in range(199)]
     ticks += [{"time": 119.99, "late": 0.02, "reaction": 0.004, "chunk_late": None}]
     outside = [{"time": 99.0, "late": 1.0}, {"time": 125.0, "late": 1.0}]
     lines(tmp_path / "ticks.jsonl", ticks + outside)
@@ -62,6 +63,9 @@ def test_lateness_is_of_the_online_stage_only(tmp_path):
     assert late["histogram"] == {"1 to 2": 199, "20 to 50": 1}
     assert measured["reaction_ms"]["histogram"] == {"2 to 5": 1}
     assert measured["chunk_late_ms"] == {"count": 0}
+    assert measured["ages_ms"] == {
+        "camera/side": {"p50": 30.0, "p95": 30.0, "p99": 30.0, "max": 30.0}
+    }
     assert measured["critic_updates"] == 40
 
 

@@ -226,6 +226,8 @@ def test_a_tick_keeps_how_fast_it_followed_the_operator_and_how_early_its_chunk_
     few = "but the first, for which the arm stood waiting"
     assert len(early) >= len(world.chunks) - 2 - waited, few
     assert min(early) < 0
+    inputs = {"camera/side", "camera/wrist", "proprio", "teleop"}
+    assert all(set(tick["ages"]) == inputs and min(tick["ages"].values()) >= 0 for tick in ticks)
 
 
 @pytest.mark.parametrize("number", [1, 3])
