@@ -4,7 +4,7 @@
 install(DIRECTORY expo_ft_ros/ DESTINATION "${PYTHON_INSTALL_DIR}/expo_ft_ros"
   FILES_MATCHING PATTERN "*.py" PATTERN "py.typed" PATTERN "__pycache__" EXCLUDE)
 
-foreach(folder config launch rviz)
+foreach(folder config foxglove launch rviz)
   if(IS_DIRECTORY "${CMAKE_CURRENT_SOURCE_DIR}/${folder}")
     install(DIRECTORY ${folder} DESTINATION share/${PROJECT_NAME}
       PATTERN "__pycache__" EXCLUDE)
