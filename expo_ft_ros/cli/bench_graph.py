@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`expo-ft bench graph`: how fast the graph is in lock-step, and how punctual in real time.
 
-Two short trainings with the real nodes, networks and camera images. What they measured is read from
+Short trainings with the real nodes, networks and camera images. What they measured is read from
 the run folders, so that a run of one's own can be measured the same way (`measure_throughput`,
 `measure_lateness`).
 """
@@ -50,11 +50,18 @@ ASKED: Mapping[str, float] = {
 }
 """What the 99th percentile of a real-time run stays under [ms]."""
 
+REALTIME, ALONE = "realtime", "realtime_without_learning"
+
 ARGUMENTS: Mapping[str, tuple[str, ...]] = {
     # Learner and policy in two processes, so that learning goes on while the robot moves. 500
     # steps are 50 s of moving in real time.
     "lockstep": ("steps:=500", "mode:=async", "demos:=3", "eval_trials:=1"),
-    "realtime": ("steps:=500", "realtime:=true", "mode:=async", "demos:=3", "eval_trials:=1"),
+    REALTIME: ("steps:=500", "realtime:=true", "mode:=async", "demos:=3", "eval_trials:=1"),
+    # The same policy and robot, nothing learned online.
+    ALONE: (
+        *("steps:=500", "realtime:=true", "mode:=async", "demos:=3", "eval_trials:=1"),
+        "algorithm:=sft",
+    ),
 }
 
 
@@ -84,6 +91,9 @@ def main(words: Sequence[str]) -> int:
             print(f"  {name}: {value}")
         for line in verdicts(results[part]):
             print(f"  {line}")
+    if REALTIME in results and ALONE in results:
+        for line in compared(results[REALTIME], results[ALONE]):
+            print(line)
     print(f"written to {write(results)}")
     return 0
 
@@ -125,7 +135,8 @@ def measure_lateness(run: Path) -> dict[str, Any]:
     the step to the recorder costs the control loop, after the command; written_cpu_ms: the part of
     it that it computes itself, the rest being others on its core; told_ms: written_ms with the
     observation, whose images reward and policy get by the same word; ages_ms: of each input, by its
-    stamp, when the tick used it.
+    stamp, when the tick used it; update_ratio: critic updates an online step, as realised in the
+    end; late_chunks: those that came after the tick at which they were needed.
 
     Raises:
         ConfigError: when the run has no ticks of that stage.
@@ -150,6 +161,8 @@ def measure_lateness(run: Path) -> dict[str, Any]:
         "chunks_lost": sum(tick.get("chunks_lost", 0) for tick in ticks),
         "seconds": round(end - begin, 1),
         "critic_updates": int(online[-1]["critic_updates"]) - int(online[0]["critic_updates"]),
+        "update_ratio": float(online[-1].get("update_ratio") or 0.0),
+        "late_chunks": sum((tick.get("chunk_late") or 0.0) > 0 for tick in ticks),
     }
 
 
@@ -195,6 +208,20 @@ def verdicts(measured: Mapping[str, Any]) -> list[str]:
             verdict = "held" if found["max"] <= limit + 0.005 else "MISSED"
             lines.append(f"{verdict}: {name} {found['max']:g} at most (limit: {limit:g})")
     return lines
+
+
+def compared(learning: Mapping[str, Any], alone: Mapping[str, Any]) -> list[str]:
+    """What learning beside it costs a robot in real time, in lines."""
+    late, before = learning["late_ms"], alone["late_ms"]
+    chunks = learning["chunk_late_ms"]["count"], alone["chunk_late_ms"]["count"]
+    return [
+        f"late chunks: {learning['late_chunks']} of {chunks[0]}, without learning "
+        f"{alone['late_chunks']} of {chunks[1]}",
+        f"lateness of a tick at the 99th percentile: {late['p99']:g} ms, without learning "
+        f"{before['p99']:g} (median {late['p50']:g}, {before['p50']:g}; greatest {late['max']:g}, "
+        f"{before['max']:g})",
+        f"critic updates an online step, as realised: {learning['update_ratio']:.2f}",
+    ]
 
 
 def _percentiles(values: NDArray[np.floating[Any]]) -> dict[str, float]:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from expo_ft_ros.cli.bench_graph import (
+    compared,
     main,
     measure_jumps,
     measure_lateness,
@@ -46,7 +47,7 @@ def test_lateness_is_of_the_online_stage_only(tmp_path):
     episodes = [
         {"stage": "eval_before", "time": 100.0, "seconds": 50.0, "critic_updates": 0},
         {"stage": "rl", "time": 110.0, "seconds": 10.0, "critic_updates": 20},
-        {"stage": "rl", "time": 120.0, "seconds": 10.0, "critic_updates": 60},
+        {"stage": "rl", "time": 120.0, "seconds": 10.0, "critic_updates": 60, "update_ratio": 2.5},
         {"stage": "eval_after", "time": 130.0, "seconds": 10.0, "critic_updates": 60},
     ]
     lines(tmp_path / "metrics.jsonl", episodes)
@@ -67,6 +68,11 @@ def test_lateness_is_of_the_online_stage_only(tmp_path):
         "camera/side": {"p50": 30.0, "p95": 30.0, "p99": 30.0, "max": 30.0}
     }
     assert measured["critic_updates"] == 40
+    assert measured["late_chunks"] == 0
+    chunks, ticks, ratio = compared(measured, {**measured, "late_chunks": 3})
+    assert chunks == "late chunks: 0 of 0, without learning 3 of 0"
+    assert "median 1, 1; greatest 20, 20" in ticks
+    assert ratio.endswith(": 2.50")
 
 
 def test_jumps_are_of_the_policy_alone_and_told_apart_at_a_chunks_begin():
