@@ -21,7 +21,8 @@ IMAGES = Path(__file__).resolve().parents[1] / "docs" / "images"
 _DRIVEN = "policy drives"
 _TRAINED = 1800  # online steps, after which the critic has chosen for a while
 _WORDS = ["train", "steps:=2500", "eval_trials:=1"]
-_SEEN = 1500  # for which the page may still draw what it was told [ms]
+_DRAWN = 400  # in which the page draws what it was told [ms]
+_SILENT = "nothing heard"  # of a node that is halted for long
 
 
 def main() -> int:
@@ -47,11 +48,13 @@ def _picture(visit: Visit, run: Path, path: Path, *words: str) -> None:
     """Of a moment in which the page reads so, however slowly this machine draws: in lock-step the
     world stands while its policy is halted."""
     for _ in range(20):
+        visit.close_notices()
         wait_for(lambda: visit.reads(*words), " and ".join(words))
         with _halted_policy(run):
-            visit.page.wait_for_timeout(_SEEN)
-            if visit.reads(*words):
-                return visit.picture(path, *words)
+            visit.page.wait_for_timeout(_DRAWN)
+            visit.page.screenshot(path=str(path))
+            if visit.reads(*words) and not visit.reads(_SILENT):
+                return
     raise SystemExit(f"{path}: none of twenty moments lasted")
 
 

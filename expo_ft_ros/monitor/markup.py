@@ -34,6 +34,7 @@ STYLE = """<style>
   height: 96px; background: linear-gradient(#4448 0 0) 0 50% / 100% 1px no-repeat;
   border: solid #444; border-width: 1px 0; }
 .xf-q span { position: absolute; top: 100%; left: 0; font-size: 12px; white-space: nowrap; }
+.xf-q > div:last-child:not(:first-child) span { left: auto; right: 0; }
 .xf-q u { position: absolute; right: 100%; margin-right: .4em; font-size: 11px; line-height: 0;
   text-decoration: none; white-space: nowrap; }
 .xf-q i { position: relative; flex: 1; min-width: 2px; }

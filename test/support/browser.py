@@ -122,11 +122,15 @@ class Visit:
     def picture(self, path: Path, *words: str) -> None:
         """Writes what is seen as soon as all the words are to be read, without the notice that
         there is no GPU."""
-        for close in self.scene.locator(".mantine-Notification-closeButton").all():
-            close.click()
+        self.close_notices()
         self.page.wait_for_timeout(500)
         wait_until(lambda: self.reads(*words), " and ".join(words))
         self.page.screenshot(path=str(path))
+
+    def close_notices(self) -> None:
+        """Closes what the page has put up in a corner."""
+        for close in self.scene.locator(".mantine-Notification-closeButton").all():
+            close.click()
 
     def _reads(self, words: str) -> bool:
         self.page.wait_for_timeout(20)
