@@ -20,6 +20,9 @@ from enum import StrEnum
 from expo_ft_ros.control.plan import EVALUATIONS, MOTION_OFF, SHADOW, Plan, Stage
 from expo_ft_ros.data.types import Source
 
+BY_ESTOP = "estop"
+"""The cause of a stop that somebody has called, and not the robot itself."""
+
 
 class State(StrEnum):
     """What EpisodeState.msg calls `state`."""
@@ -375,7 +378,7 @@ class EpisodeMachine:
         """End a pause."""
         return self._set_paused(False)
 
-    def estop(self, engaged: bool, cause: str = "estop") -> Reply:
+    def estop(self, engaged: bool, cause: str = BY_ESTOP) -> Reply:
         """Latch a stop, or release it. The first cause stays; the running episode is discarded.
 
         Once released the next episode may start. Where the operator resets or is asked, it waits
@@ -389,7 +392,7 @@ class EpisodeMachine:
             self.revision += 1
             return Reply(True, f"released: {self.state.value}")
         if not self._stop_cause:
-            self._stop_cause = cause or "estop"
+            self._stop_cause = cause or BY_ESTOP
             self._ask(f"look at the scene after: {self._stop_cause}")
             self.revision += 1
             self._end_if_on(Event.ESTOP, self._stop_cause)

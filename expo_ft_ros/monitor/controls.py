@@ -162,6 +162,7 @@ def said_of(view: View) -> dict[str, Any]:
         "episode": view.episode.episode,
         "idle": _idle(view),
         "over": bool(view.result),
+        "stopped": view.episode.state == State.STOPPED and not view.result,
     }
 
 

@@ -19,7 +19,8 @@ CAMERAS = "/cameras"
 SOCKET = "/controls"
 """Path of the websocket. To the page: {"state", "reply" or "alarm": HTML, "headline": the fields of
 `headline.Headline`, "motion": that it is off, or "", "episode": its number, "idle": name of each
-button that would do nothing now -> why, "over": whether the run is, "beat": a number that grows
+button that would do nothing now -> why, "over": whether the run is, "stopped": whether a stop
+holds the arm, "beat": a number that grows
 twice a second}. From it: {"button": name, "beat" and "episode": what it had last heard when the
 button was pressed}."""
 
@@ -94,6 +95,7 @@ button:active { filter: brightness(1.3); }
 #estop { background: #d62828; height: 98px; width: 190px; font-size: 21px; letter-spacing: .06em; }
 #success { background: #24804e; } #failure { background: #a66300; }
 button:disabled { background: #333 !important; color: #777; cursor: default; }
+#estop.pressed { background: #7d1717; outline: 3px solid #ff8a80; outline-offset: -6px; }
 button.next { outline: 3px solid #ffd34d; }
 #others { display: grid; grid-template-columns: repeat(5, 1fr); gap: 8px; align-content: start; }
 #lost { display: none; color: #ff5d55; padding: .4em .75em; }
@@ -116,6 +118,8 @@ button.next { outline: 3px solid #ffd34d; }
   #others { grid-template-columns: repeat(3, 1fr); }
   #others, #estop { margin: 6px 8px; } #estop { width: auto; height: 60px; }
   button { min-width: 0; height: 44px; } #recover:disabled { display: none; }
+  /* Beside E-STOP stands what holds the arm, too, and far from it what frees it. */
+  #release { order: -1; } #pause { order: 1; } #save_checkpoint { order: 2; }
 }
 """
 
@@ -128,7 +132,7 @@ const frame = document.querySelector("iframe");
 const title = document.title, hints = {}, bar = document.getElementById("headline");
 const call = document.getElementById("call");
 let socket, silence, beat = 0, episode = 0, idle = {}, over = false, lost = true, next = "";
-let turn = "";
+let turn = "", stopped = false;
 for (const button of buttons) hints[button.id] = button.title;
 // What a browser may refuse: without it the buttons are there all the same.
 function attempt(what) {
@@ -153,6 +157,7 @@ function show() {
     button.title = idle[button.id] ? `Off: ${idle[button.id]}` : hints[button.id];
     button.classList.toggle("next", button.id === next && !button.disabled);
   }
+  document.getElementById("estop").classList.toggle("pressed", stopped && !lost);
 }
 // A browser lets a page sound once somebody has clicked in it.
 function sound() {
@@ -209,7 +214,7 @@ function connect() {
     const told = JSON.parse(event.data);
     for (const id of ["state", "reply", "alarm"])
       if (id in told) document.getElementById(id).innerHTML = told[id];
-    ({beat = beat, episode = episode, idle = idle, over = over} = told);
+    ({beat = beat, episode = episode, idle = idle, over = over, stopped = stopped} = told);
     if ("motion" in told) document.getElementById("motion").textContent = told.motion;
     if (lost) {
       // Drawn before the scene is. viser looks for its server only while it has the focus.

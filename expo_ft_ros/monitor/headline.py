@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from expo_ft_ros.control.arbiter import DEVICE_LOST, NOT_TAKEN_OVER
-from expo_ft_ros.control.episode_machine import State
+from expo_ft_ros.control.episode_machine import BY_ESTOP, State
 from expo_ft_ros.control.plan import EVALUATIONS, SHADOW
 from expo_ft_ros.data.types import Source
 from expo_ft_ros.monitor.view import Level, View
@@ -63,13 +63,16 @@ def device_lost(view: View) -> bool:
     return said or view.cause == DEVICE_LOST
 
 
+def is_silent(view: View) -> bool:
+    """Whether the control loop says nothing any more: then nothing else is known."""
+    return any(each.name == _CONTROL and each.level is Level.STALE for each in view.diagnostics)
+
+
 def _silent(view: View) -> Headline | None:
-    """Nothing else is known where the control loop says nothing any more."""
-    for each in view.diagnostics:
-        if each.name == _CONTROL and each.level is Level.STALE:
-            more = f"{each.name}: {each.message}; stop the robot by its own means"
-            return Headline("NO WORD", more, Tone.BAD)
-    return None
+    if not is_silent(view):
+        return None
+    more = "from the control loop, the arm may be moving: stop the robot by its own means"
+    return Headline("NO WORD", more, Tone.BAD)
 
 
 def _stopped(view: View) -> Headline | None:
@@ -78,7 +81,8 @@ def _stopped(view: View) -> Headline | None:
         more = f"{view.fault}: Recover once its cause is out of the way, then Release"
         return Headline("STOPPED", more, Tone.BAD, "recover")
     if episode.state == State.STOPPED:
-        more = f"{episode.cause}: nothing moves until Release, which begins the next episode"
+        cause = "E-STOP was pressed" if episode.cause == BY_ESTOP else episode.cause
+        more = f"{cause}: nothing moves until Release, which begins the next episode"
         return Headline("STOPPED", more, Tone.BAD, "release")
     if device_lost(view):
         more = "the device was lost while somebody drove: drive again, or press Go on alone"
@@ -103,7 +107,8 @@ def _driven(view: View) -> Headline | None:
         return Headline("NOTHING COUNTS", episode.cause, Tone.BUSY)
     if episode.state == State.DECIDING:
         words, other = ("SUCCESS", "failure") if episode.success else ("NO SUCCESS", "success")
-        more = f"{episode.cause}: press {other.capitalize()} where that is wrong"
+        counts = f"it counts as {'a success' if episode.success else 'no success'} in a moment"
+        more = f"{episode.cause}: {counts}; press {other.capitalize()} if that is wrong"
         return Headline(f"{words}?", more, Tone.BUSY)
     if episode.state != State.RUNNING:
         return None
@@ -111,7 +116,7 @@ def _driven(view: View) -> Headline | None:
         who = "the operator" if view.driver is Source.HUMAN else "the policy"
         return Headline("NOTHING MOVES", f"{number}: {who} commands, motion is off", Tone.BUSY)
     if view.driver is Source.HUMAN:
-        then = "waits" if episode.stage == "collect" else "is the policy's again"
+        then = "waits" if episode.stage == "collect" else "is the policy's again at once"
         return Headline("A HUMAN DRIVES", f"{number}; let go, and the arm {then}", Tone.HUMAN)
     waits = episode.stage == "collect" and not episode.steps and not view.cause
     if view.driver is Source.HOLD and (waits or view.cause == NOT_TAKEN_OVER):
@@ -125,7 +130,8 @@ def _driven(view: View) -> Headline | None:
     if view.driver is Source.HOLD:
         return Headline("READY", f"{number}: for the first chunk", Tone.CALM)
     if episode.stage in EVALUATIONS:
-        return Headline("HANDS OFF", f"{number}, the policy drives", Tone.GOOD)
+        more = f"{number}, the policy drives; a push of the device makes the trial void"
+        return Headline("HANDS OFF", more, Tone.GOOD)
     more = f"{number}, altered: {view.cause}" if view.cause else number
     if view.take_over:
         more = f"{more}; to take over: {view.take_over}"

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from expo_ft_ros.control.episode_machine import State
 from expo_ft_ros.data.types import CandidateKind, Source
+from expo_ft_ros.monitor.headline import device_lost, is_silent
 from expo_ft_ros.monitor.paths import DRIVER_COLOURS, Colour, q_colours
+from expo_ft_ros.monitor.standing import standing
 from expo_ft_ros.monitor.view import Diagnostic, Level, View
 
 STYLE = """<style>
@@ -61,6 +63,7 @@ _WORST = (Level.ERROR, Level.STALE, Level.WARN, Level.OK)
 _SURE = ((0.05, "sure"), (0.15, "fairly sure"), (math.inf, "unsure"))
 _SCALE = (1.0, 0.5, 0.0)  # of Q, which is a discounted success: marks on its axis, from above
 _DRIVERS = {Source.POLICY: "policy drives", Source.HUMAN: "human drives"}
+_COMMANDS = {Source.POLICY: "policy commands", Source.HUMAN: "human commands"}
 
 
 def state_html(view: View) -> str:
@@ -69,9 +72,7 @@ def state_html(view: View) -> str:
     of = f"/{view.max_steps}" if view.max_steps else ""
     where = [episode.stage, f"episode {episode.episode}", f"step {episode.steps}{of}"]
     known = [escape(word) for word in where if word] if episode.episode else ["no episode yet"]
-    state, colour = episode.state, _STATES.get(episode.state, _CALM)
-    if state == State.RUNNING and view.driver is Source.HOLD:
-        state, colour = ("held", _WARN) if view.cause else ("waits", _CALM)
+    state, colour = _state(view)
     lines = [
         f'<div class="xf-state" style="--c:{colour}">'
         f"<b>{escape(state)}</b><span>{' · '.join(known)}</span></div>",
@@ -85,6 +86,22 @@ def state_html(view: View) -> str:
         others = f" (and {len(bad) - 1} more, see Health)" if len(bad) > 1 else ""
         lines.append(_note(_BAD, f"{escape(bad[0].name)}: {escape(bad[0].message)}{others}"))
     return _block("".join(lines))
+
+
+def _state(view: View) -> tuple[str, str]:
+    """The episode's state as the operator has it, and its colour."""
+    state = view.episode.state
+    if is_silent(view):
+        return "unknown", _BAD
+    if view.episode.asked and state != State.STOPPED:
+        return "waits for you", _WARN
+    if state == State.RUNNING and device_lost(view):
+        return "held", _WARN
+    if state == State.RUNNING and view.driver is Source.HOLD:
+        return ("held", _WARN) if view.cause else ("waits", _CALM)
+    if state == State.RUNNING and view.motion_off:
+        return "shown only", _BUSY
+    return state, _STATES.get(state, _CALM)
 
 
 def reply_html(words: str, *, failed: bool = False) -> str:
@@ -108,13 +125,14 @@ def q_html(view: View, title: str = "Q") -> str:
     deviation among the critic's members; in words where no critic has valued them."""
     q, count = view.q, len(view.q)
     if not count:
-        return _block(f'<span class="xf-dim">{title}: nothing to choose now</span>')
+        return _block(f'<span class="xf-dim">{title}: nothing to choose now{_why(view)}</span>')
     if not np.isfinite(q).any():
         words = f"the critic isn't trained yet: the first of {count} chunks is executed, unvalued"
         return _block(f'{title} <span class="xf-dim">{words}</span>')
     words = f"{float(np.nanmin(q)):.2f} to {float(np.nanmax(q)):.2f}"
     if 0 <= view.chosen < count and np.isfinite(q[view.chosen]):
-        words = f"<b>{q[view.chosen]:.2f}</b>{_sure(view)} (framed: executed), of {words}"
+        framed = "framed: would be executed" if view.motion_off else "framed: executed"
+        words = f"<b>{q[view.chosen]:.2f}</b> of 1{_sure(view)} ({framed}), among {words}"
     colours, groups = q_colours(q), list[str]()
     for kind in CandidateKind:
         of_kind = np.flatnonzero(view.kind == kind)
@@ -126,6 +144,17 @@ def q_html(view: View, title: str = "Q") -> str:
     return _block(
         f'{title} <span class="xf-dim">{words}</span><div class="xf-q">{"".join(groups)}</div>'
     )
+
+
+def _why(view: View) -> str:
+    """Why there is nothing to choose, where that is known."""
+    if view.episode.state not in (State.RUNNING, State.PAUSED):
+        return " (no policy acts between episodes)"
+    if view.episode.stage == "collect":
+        return " (a demonstration)"
+    if view.driver is Source.HUMAN:
+        return " (a human drives)"
+    return f" ({escape(view.cause)})" if view.cause else ""
 
 
 def _sure(view: View) -> str:
@@ -168,7 +197,7 @@ def legend_html() -> str:
     return _block(f'<div class="xf-rows xf-dim">{cells}</div>')
 
 
-def rows_html(rows: Mapping[str, str], empty: str = "nothing yet") -> str:
+def rows_html(rows: Mapping[str, str], empty: str = "nothing told yet") -> str:
     """Names and words in two columns."""
     if not rows:
         return _block(f'<span class="xf-dim">{escape(empty)}</span>')
@@ -200,9 +229,11 @@ def _worst_first(diagnostics: Sequence[Diagnostic]) -> list[Diagnostic]:
 
 
 def _driver(view: View) -> str:
-    cause = escape(view.cause)
-    if view.driver is Source.HOLD:
-        return f"nobody drives: {cause}" if cause else "nobody drives"
+    cause, stands = escape(view.cause), escape(standing(view))
+    if view.driver is Source.HOLD or is_silent(view):
+        return stands or (f"nobody drives: {cause}" if cause else "nobody drives")
+    if stands:
+        return f"{_COMMANDS[view.driver]}; {stands}"
     words = f"<b>{_DRIVERS[view.driver]}</b>"
     return f'{words} <span class="xf-dim">altered: {cause}</span>' if cause else words
 

@@ -72,6 +72,12 @@ def draw_marks(image: ImageArray, marks: Marks | None) -> ImageArray:
     return drawn
 
 
+def veil(image: ImageArray, words: str) -> None:
+    """Greys an image (H, W, 3) that isn't one of now, and says so; it is changed."""
+    image[:] = (image.mean(axis=2, keepdims=True) * 0.4 + 40).astype(np.uint8)
+    write_words(image, words, (6, 28), (255, 255, 255))
+
+
 def write_below(image: ImageArray, words: str) -> None:
     """In the lower left of an image (H, W, 3), which is changed."""
     if words:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from expo_ft_ros.control.episode_machine import EpisodeSnapshot, State
+from expo_ft_ros.control.snapshot import view_input
 from expo_ft_ros.data.types import (
     ACTION_DIM,
     GRIPPER,
@@ -23,8 +24,9 @@ from expo_ft_ros.data.types import (
     Source,
     Step,
 )
+from expo_ft_ros.monitor.headline import is_silent
 from expo_ft_ros.monitor.intent import draw_intent
-from expo_ft_ros.monitor.overlay import marked_images, write_below
+from expo_ft_ros.monitor.overlay import marked_images, veil, write_below
 from expo_ft_ros.monitor.paths import gripper_changes, tool_paths
 from expo_ft_ros.monitor.projection import Camera
 from expo_ft_ros.monitor.training import Training
@@ -252,6 +254,9 @@ class Watch:
         for name, camera in view.cameras.items():
             draw_intent(images[name], view, camera)
         write_below(images[self._view_names[0]], view.reward)
+        for name, image in images.items():
+            if f"{view_input(name)} stale" in view.cause or is_silent(view):
+                veil(image, "old picture")
         return images
 
     def _choice(self) -> dict[str, Any]:

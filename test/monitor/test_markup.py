@@ -9,6 +9,7 @@ import numpy as np
 from expo_ft_ros.control.episode_machine import EpisodeSnapshot
 from expo_ft_ros.data.types import Source
 from expo_ft_ros.monitor.markup import diagnostics_html, q_html, reply_html, rows_html, state_html
+from expo_ft_ros.monitor.standing import UNKNOWN
 from expo_ft_ros.monitor.view import Diagnostic, Level, View
 
 HOSTILE = "<img src=x onerror=alert(1)>\"'&"
@@ -41,6 +42,22 @@ def test_what_the_operator_must_know_is_said():
     altered = state_html(View(driver=Source.POLICY, cause="workspace", reward="gripper open"))
     assert "altered: workspace" in altered
     assert "classifier: gripper open" in altered
+
+
+def test_what_is_not_known_is_not_said_to_stand_and_what_is_shown_only_not_to_run():
+    running = View(episode=EpisodeSnapshot(1, "running", "rl"), driver=Source.POLICY)
+    silent = Diagnostic(Level.STALE, "arbitration", "nothing heard for 4 s")
+    html = state_html(replace(running, diagnostics=(silent,)))
+    assert "<b>unknown</b>" in html
+    assert UNKNOWN in html
+    assert "policy drives" not in html
+    html = state_html(replace(running, motion_off=True))
+    assert "<b>shown only</b>" in html
+    assert "policy commands" in html
+    asked = replace(running.episode, state="resetting", asked="refill the bin")
+    html = state_html(replace(running, episode=asked, driver=Source.HOLD))
+    assert "<b>waits for you</b>" in html
+    assert "until Reset" in html
 
 
 def test_the_worst_comes_first():
@@ -76,7 +93,7 @@ def test_each_candidate_has_a_bar_between_0_and_1_by_kind():
     for name in ("2 base", "1 edited", "1 gripper"):
         assert name in html
     assert html.count('class="chosen"') == 1
-    assert "<b>0.50</b> (framed: executed), of -0.40 to 1.30" in html
+    assert "<b>0.50</b> of 1 (framed: executed), among -0.40 to 1.30" in html
 
 
 def test_how_far_the_members_are_apart_is_an_error_bar():
@@ -88,13 +105,16 @@ def test_how_far_the_members_are_apart_is_an_error_bar():
     )
     html = q_html(view)
     assert re.findall(r"--l:([\d.]+)%;--e:([\d.]+)%", html) == [("0.0", "30.0"), ("55.0", "10.0")]
-    assert "0.60</b> ± 0.05, <b>sure</b> (framed: executed)" in html
+    assert "0.60</b> of 1 ± 0.05, <b>sure</b> (framed: executed)" in html
+    assert "framed: would be executed" in q_html(replace(view, motion_off=True))
     assert "<s style" not in q_html(replace(view, member_spread=np.zeros(0, np.float32)))
 
 
 def test_a_critic_that_is_not_trained_says_so():
     untrained = View(q=np.full(3, np.nan, np.float32), kind=np.zeros(3, np.uint8), chosen=0)
     assert "isn't trained yet" in q_html(untrained)
-    assert "nothing to choose" in q_html(View())
+    assert "nothing to choose now (no policy acts between episodes)" in q_html(View())
+    running = View(episode=EpisodeSnapshot(1, "running", "rl"), driver=Source.HUMAN)
+    assert "nothing to choose now (a human drives)" in q_html(running)
     partly = replace(untrained, q=np.array([1.0, np.nan, np.nan], np.float32))
     assert bars(q_html(partly)) == [100.0, 0.0, 0.0]

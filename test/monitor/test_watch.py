@@ -336,3 +336,18 @@ def test_with_motion_off_it_says_what_would_be_sent():
     assert view.status["would be sent"] == "5.0 cm/s, 29 deg/s, gripper -6.0 cm/s"
     seen.take_motion(True)
     assert not seen.view(1.0).motion_off
+
+
+def test_a_picture_that_is_old_is_grey_and_says_so():
+    seen = watch()
+    colourful = np.zeros((224, 224, 3), np.uint8)
+    colourful[:] = 200, 30, 30
+    for view in VIEWS:
+        seen.take_image(view, colourful)
+    seen.take_step(step(1, Source.HOLD, cause="camera/wrist stale 0.31 s > 0.15 s"))
+    shown = seen.view(0.0).images
+    grey = {view: int(np.ptp(shown[view][100, 400])) for view in VIEWS}
+    assert grey == {"side": 170, "wrist": 0}
+    seen.take_diagnostic(Diagnostic(Level.OK, "arbitration", "running"), 0.0)
+    shown = seen.view(100.0).images
+    assert {int(np.ptp(shown[view][100, 400])) for view in VIEWS} == {0}

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether the arm stands, and what has it move again, for somebody who would reach in."""
+
+from __future__ import annotations
+
+from expo_ft_ros.control.arbiter import NOT_TAKEN_OVER
+from expo_ft_ros.control.episode_machine import State
+from expo_ft_ros.data.types import Source
+from expo_ft_ros.monitor.headline import device_lost, is_silent
+from expo_ft_ros.monitor.view import View
+
+UNKNOWN = "nobody knows whether the arm moves"
+_REACH_IN = "to reach in: the robot's own stop, then E-STOP"
+
+
+def standing(view: View) -> str:
+    """In words; "" while somebody drives."""
+    episode, state = view.episode, view.episode.state
+    if view.result:
+        return "nothing commands the arm"
+    if is_silent(view):
+        return UNKNOWN
+    if state == State.STOPPED:
+        first = "Recover, then Release" if view.fault else "Release"
+        return f"the arm stands until {first}; then it goes on by itself"
+    if device_lost(view):
+        return "the arm stands until somebody drives again, or Go on alone"
+    if episode.paused:
+        return "the arm stands until Resume"
+    if episode.asked:
+        return f"the arm stands until Reset; {_REACH_IN}"
+    if view.motion_off:
+        return "the arm is commanded to stand, whoever drives"
+    if state == State.RUNNING:
+        return _running(view)
+    if state == State.RESETTING:
+        return "the arm may move by itself"
+    return f"the arm stands, and goes on by itself; {_REACH_IN}" if episode.episode else ""
+
+
+def _running(view: View) -> str:
+    if view.driver is not Source.HOLD:
+        return ""
+    if view.cause == NOT_TAKEN_OVER:
+        return "the arm stands until somebody drives"
+    if view.cause:
+        return f"the arm stands ({view.cause}), and goes on by itself"
+    return "the arm stands, and goes on by itself"
