@@ -18,6 +18,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -107,6 +108,7 @@ class GradientProcesses:
         self.count, self._timeout, self._at_once = count, timeout, config.vla_micro_batch
         self._device = torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
         self._exchange: RankExchange | None = None
+        self._closing = threading.Lock()
         # Nobody else on the network is to find gloo's ports.
         os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
         listener = socket.create_server((HOST, 0))
@@ -135,6 +137,11 @@ class GradientProcesses:
             self.close()
             raise
 
+    @property
+    def pids(self) -> dict[int, int]:
+        """Rank -> process id of those that were started."""
+        return {rank: child.pid for rank, child in self._children.items()}
+
     def join(self) -> None:
         """Waits until each has built its policy, and meets them.
 
@@ -154,7 +161,12 @@ class GradientProcesses:
         except BaseException:
             self.close()
             raise
-        _log.info("the VLA's gradient is computed by %d processes", self.count)
+        _log.info(
+            "the VLA's gradient is computed by %d processes, on %s each: this one and %s",
+            self.count,
+            "a GPU" if self._device.type == "cuda" else "the CPU",
+            ", ".join(map(str, self.pids.values())),
+        )
 
     def require_alive(self) -> None:
         """Raises ProcessLost when one has ended."""
@@ -224,8 +236,9 @@ class GradientProcesses:
 
     def close(self, *, broken: bool = False) -> None:
         """Ends them; broken: at once, also where another thread waits for them."""
-        children, self._children = self._children, {}
-        exchange, self._exchange = self._exchange, None
+        with self._closing:
+            children, self._children = self._children, {}
+            exchange, self._exchange = self._exchange, None
         for child in children.values():
             if broken:
                 child.kill()
