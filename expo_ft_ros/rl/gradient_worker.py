@@ -119,12 +119,12 @@ class GradientWorker:
 
     def __init__(self, setup: WorkerSetup, vla: VLA, exchange: RankExchange) -> None:
         self._setup, self._vla, self._exchange = setup, vla, exchange
-        self._weights = {name: torch.empty_like(value) for name, value in vla.weights().items()}
 
     def answer(self, request: GradientRequest) -> None:
         """Takes up weights and a share of the batch, and gives its part of the gradient."""
-        self._exchange.spread(self._weights.values())
-        self._vla.load_weights(self._weights)
+        weights = self._vla.weights()
+        self._exchange.spread(weights.values())
+        self._vla.load_weights(weights)
         shares = self._exchange.share(request.layouts)
         learns = learn_only(self._vla, request.stage)
         for parameter in learns.values():

@@ -66,6 +66,7 @@ class RankExchange:
             device_id=torch.device(device.type, rank) if on_gpu else None,
         )
 
+    @torch.no_grad()
     def spread(self, tensors: Iterable[Tensor]) -> None:
         """Rank 0's values of these tensors, in the others' as well."""
         for bucket in _buckets(tensors):
