@@ -227,6 +227,9 @@ class GradientProcesses:
         with self._all_needed():
             exchange.sum_gradients(learns.values())
             losses = exchange.gather(loss)
+        if self._exchange is not exchange:
+            # On a GPU an exchange that was broken off ends like any other, with nothing in it.
+            raise ProcessLost("the learner's further processes have been ended meanwhile")
         if failure is not None:
             raise failure
         for rank, one in enumerate(losses):
