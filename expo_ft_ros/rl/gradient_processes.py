@@ -95,6 +95,7 @@ class GradientProcesses:
 
     Raises:
         ConfigError: see `require_processes`.
+        ProcessLost: when one ends at once.
     """
 
     def __init__(
@@ -132,7 +133,8 @@ class GradientProcesses:
         try:
             for rank in range(1, count):
                 child = self._children[rank] = _start()
-                self._tell(child, WorkerSetup(rank=rank, **setup).line())
+                with self._all_needed():
+                    self._tell(child, WorkerSetup(rank=rank, **setup).line())
         except BaseException:
             self.close()
             raise
@@ -194,7 +196,13 @@ class GradientProcesses:
         Raises:
             TrainingDiverged: where it isn't finite.
             ProcessLost: when one has ended, or doesn't answer; all of them are ended then.
+            ValueError: for windows that can't be shared out.
         """
+        if len(batch) % self.count:
+            raise ValueError(
+                f"{len(batch)} windows can't be shared out among {self.count} processes evenly "
+                "(take a multiple)"
+            )
         self.require_alive()
         exchange = self._exchange
         if exchange is None:

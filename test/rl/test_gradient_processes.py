@@ -183,6 +183,9 @@ def test_a_loss_that_is_not_finite_is_told_and_the_others_go_on(processes):
     with pytest.raises(TrainingDiverged, match="values of actions are not finite"):
         processes.add_gradient(vla, "sft", replace(batch, chunks=broken))
     assert processes.add_gradient(vla, "sft", batch) > 0
+    (three, *_) = batch.parts(3)
+    with pytest.raises(ValueError, match="3 windows can't be shared out among 2 processes"):
+        processes.add_gradient(vla, "sft", three)
 
 
 @pytest.mark.process
