@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,6 +27,7 @@ from expo_ft_ros.rl.gradient_processes import GradientProcesses, ProcessLost, re
 from expo_ft_ros.rl.vla_gradient import ImitationBatch
 from expo_ft_ros.robots import load_robot
 from expo_ft_ros.tasks import load_task
+from support import added_policy
 from support.agents import EPISODES, PLAIN, ROBOT_VIEWS, go_on, make_agent, weights_of
 from support.agents import SIZE as IMAGE
 from support.processes import is_alive
@@ -43,7 +45,8 @@ FLOW: dict[str, Any] = {
         update={"steps": 5, "batch": 8, "ema": 0.9, "state_noise": 0.1}
     ),
 }
-PI05 = {
+PI05 = {"vla.euler_steps": "2", "vla.image_size": "28"}
+SMALL = {
     **PLAIN,
     "minimum_of": "2",
     "image_size": str(IMAGE),
@@ -55,8 +58,6 @@ PI05 = {
     "batch": "4",
     "candidates": "2",
     "vla.horizon": "10",
-    "vla.euler_steps": "2",
-    "vla.image_size": "28",
     "threads": "1",
 }
 
@@ -66,20 +67,33 @@ class Learners:
     """Agents that are made alike, and processes that any of them may have."""
 
     policy: str
+    folder: Path
     started: list[GradientProcesses] = field(default_factory=list)
 
     def make(self, *, shares: bool = False) -> Agent:
         if self.policy == "flow_vla":
             agent = make_agent(**FLOW)
         else:
-            changes = {**PI05, **({"vla.lora": "null"} if self.policy == "pi05_full" else {})}
-            config = load_preset(size="pi05_tiny", changes=changes)
+            config = load_preset(size=str(self.size), changes=self.changes)
             agent = Agent(load_task("cube_pick"), config, load_robot("sim").views, 0)
         if shares:
             if not self.started:
                 self.started.append(begun(agent.config))
             agent.vla_trainer.processes = self.started[0]
         return agent
+
+    @property
+    def size(self) -> str | Path:
+        if self.policy != added_policy.KIND:
+            return "pi05_tiny"
+        # It lies beside its size, and nothing else names it.
+        return self.folder / added_policy.KIND / f"{added_policy.SIZE}.yaml"
+
+    @property
+    def changes(self) -> dict[str, str]:
+        if self.policy == added_policy.KIND:
+            return SMALL
+        return {**SMALL, **PI05, **({"vla.lora": "null"} if self.policy == "pi05_full" else {})}
 
 
 def begun(config: AgentConfig, **more: Any) -> GradientProcesses:
@@ -88,17 +102,17 @@ def begun(config: AgentConfig, **more: Any) -> GradientProcesses:
     return processes
 
 
-@pytest.fixture(params=["flow_vla", "pi05", "pi05_full"])
-def learners(request: pytest.FixtureRequest) -> Iterator[Learners]:
-    made = Learners(request.param)
+@pytest.fixture(params=["flow_vla", added_policy.KIND, "pi05", "pi05_full"])
+def learners(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Learners]:
+    made = Learners(request.param, added_policy.add(tmp_path / "policies"))
     yield made
     for one in made.started:
         one.close()
 
 
 @pytest.fixture
-def processes() -> Iterator[GradientProcesses]:
-    made = begun(make_agent().config, timeout=3.0)
+def processes(request: pytest.FixtureRequest) -> Iterator[GradientProcesses]:
+    made = begun(make_agent().config, **getattr(request, "param", {}))
     yield made
     made.close(broken=True)
 
@@ -202,10 +216,11 @@ def test_one_that_was_killed_is_named(processes):
 
 @pytest.mark.process
 @pytest.mark.slow
+@pytest.mark.parametrize("processes", [{"timeout": 8.0}], indirect=True)
 def test_one_that_hangs_is_given_up_and_ended(processes):
     vla, (pid,) = make_agent().vla, processes.pids.values()
     os.kill(pid, signal.SIGSTOP)
-    with pytest.raises(ProcessLost, match="don't answer, which is waited for for 3 s"):
+    with pytest.raises(ProcessLost, match="don't answer, which is waited for for 8 s"):
         processes.add_gradient(vla, "sft", windows())
     assert not is_alive(pid)
     with pytest.raises(ProcessLost, match="have been ended"):
