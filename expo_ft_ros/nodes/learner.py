@@ -85,7 +85,7 @@ class LearnerNode(GraphNode[LearnerParameters]):
         if not self.parameters.run_dir:
             raise ValueError("run_dir is empty: the learner has nowhere to keep checkpoints")
         self._folder = Path(self.parameters.run_dir)
-        self._agent = self._shared.get(self.parameters)
+        self._agent = self._shared.get(self.parameters, learns=True)
         self._version = self._agent.version
         self._progress = Progress()
         self._loaded = False

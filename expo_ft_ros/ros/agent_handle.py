@@ -62,8 +62,12 @@ class AgentHandle:
         self._agent: Agent | None = None
         self._processes: GradientProcesses | None = None
 
-    def get(self, wanted: LearningParameters) -> Agent:
+    def get(self, wanted: LearningParameters, *, learns: bool = False) -> Agent:
         """The agent of these parameters, begun from its checkpoint.
+
+        Args:
+            wanted: What it is.
+            learns: With the further processes that it names; a node that only acts needs none.
 
         Raises:
             ConfigError: for an unknown task or preset, or processes that there can't be.
@@ -73,7 +77,7 @@ class AgentHandle:
         if wanted.mode not in MODES:
             raise ValueError(f"mode is {wanted.mode!r}, known are {', '.join(MODES)}")
         processes = self._processes
-        if processes is None and wanted.learner_processes > 1:
+        if processes is None and learns and wanted.learner_processes > 1:
             # Each builds its policy, while this one does.
             views = load_robot(wanted.robot).views
             processes = GradientProcesses(_config_of(wanted), views, wanted.learner_processes)
