@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "expo_ft_ros"
 LAYERS = (
     ("yaml_loader", "yaml_edit"),
     ("configuration", "data"),
-    ("named_files",),
+    ("named_files", "parent_process"),
     ("robots",),
     ("devices", "policies", "recording", "sim"),
     ("tasks",),

@@ -14,7 +14,7 @@ import yaml
 
 from expo_ft_ros.data.files import writing
 from expo_ft_ros.graph.node_spec import NodeSpec
-from expo_ft_ros.graph.parent_process import PARENT_PID_VARIABLE
+from expo_ft_ros.parent_process import PARENT_PID_VARIABLE
 
 # Set by the ROS wheels' start hook once per Python start; inherited, it would skip that of a child
 # and leave it without its library path.

@@ -20,7 +20,6 @@ from expo_ft_ros.experiment.run_folder import (
     option_of,
     read_config,
 )
-from expo_ft_ros.graph.parent_process import PARENT_PID_VARIABLE
 from expo_ft_ros.monitor.address import (
     CONSOLE_PORT,
     console_address,
@@ -29,6 +28,7 @@ from expo_ft_ros.monitor.address import (
 )
 from expo_ft_ros.monitor.episode_browser import EpisodeBrowser
 from expo_ft_ros.monitor.playback import Recordings
+from expo_ft_ros.parent_process import PARENT_PID_VARIABLE
 from expo_ft_ros.robots import RobotLimits
 from expo_ft_ros.tasks import load_task
 from expo_ft_ros.tasks.classifiers import make_classifier

@@ -24,7 +24,7 @@ from expo_ft_ros.data.files import write_atomically
 from expo_ft_ros.experiment.paired_trials import Pair, Trials, compare
 from expo_ft_ros.experiment.run_folder import runs_dir
 from expo_ft_ros.experiment.stages import ABLATION_SEEDS
-from expo_ft_ros.graph.parent_process import PARENT_PID_VARIABLE
+from expo_ft_ros.parent_process import PARENT_PID_VARIABLE
 
 FOLDER = "comparisons"
 """In the folder of the runs."""

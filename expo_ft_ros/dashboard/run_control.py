@@ -17,7 +17,7 @@ from pathlib import Path
 
 from expo_ft_ros.bringup.process import child_environment, describe_exit
 from expo_ft_ros.experiment.run_folder import runner_of
-from expo_ft_ros.graph.parent_process import PARENT_PID_VARIABLE
+from expo_ft_ros.parent_process import PARENT_PID_VARIABLE
 
 TERMINAL_LOG = "terminal.log"
 """In the logs of a run that was started here: what it would have said in a terminal."""

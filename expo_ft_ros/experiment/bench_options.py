@@ -52,6 +52,13 @@ class UpdateOptions(TaskOptions):
     size: str = Field(SIZE, description="Whose policy: a file of config/sizes/, or a path.")
     change: str = Field("", description="Fields of preset or size to change, as for bench learn.")
     turns: int = Field(3, ge=1, le=1000, description="How often each is measured.")
+    learner_processes: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="Also the VLA's gradient steps of a call, by the wall: of one process, and of "
+        "so many that share them.",
+    )
 
 
 class LearnOptions(TaskOptions):

@@ -280,6 +280,13 @@ class TrainOptions(CollectOptions):
         description="Online episodes by which the robot may be ahead of the learner before it "
         "waits, with mode:=async.",
     )
+    learner_processes: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="Processes that share the VLA's gradient steps, each on a GPU of its own where "
+        "there are any (docs/pi05.md).",
+    )
     algorithm: str = Field(ALGORITHM, description=f"What learns: {', '.join(ALGORITHM_NAMES)}.")
     preset: str = Field(
         PRESET, min_length=1, description="The algorithm's constants: a file of config/presets/."

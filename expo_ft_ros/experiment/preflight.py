@@ -189,6 +189,11 @@ def prepare_run(command: str, arguments: Sequence[str], model: type[Options]) ->
     if isinstance(options, TrainOptions):
         config = load_preset(options.preset, options.size)
         require_room(config, budget.steps, budget.demos, task.max_steps, frames)
+        if options.learner_processes > 1:
+            # Seconds of imports, for whom it is asked.
+            from expo_ft_ros.rl.gradient_processes import require_processes
+
+            require_processes(config, options.learner_processes)
     prepared = Prepared(options, task, budget, path, source is not None, weights)
     if source is not None:
         _require_books(prepared, command)

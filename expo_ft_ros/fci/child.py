@@ -11,7 +11,7 @@ import sys
 from typing import Protocol
 
 from expo_ft_ros.fci.shared_record import SharedRecord
-from expo_ft_ros.graph.parent_process import PARENT_PID_VARIABLE
+from expo_ft_ros.parent_process import PARENT_PID_VARIABLE
 
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from expo_ft_ros.fci.shared_record import SharedRecord
-from expo_ft_ros.graph.parent_process import die_with_parent
+from expo_ft_ros.parent_process import die_with_parent
 from expo_ft_ros.robots import RobotConfig, load_robot
 from expo_ft_ros.robots.fci_config import FciConfig
 

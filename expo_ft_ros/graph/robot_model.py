@@ -17,7 +17,7 @@ from pathlib import Path
 
 import yaml
 
-from expo_ft_ros.graph.parent_process import die_with_parent
+from expo_ft_ros.parent_process import die_with_parent
 
 MODEL = "share/franka_description/robots/fr3/fr3.urdf.xacro"
 PUBLISHER = "lib/robot_state_publisher/robot_state_publisher"

@@ -302,12 +302,15 @@ def _learning(
     cores = len(os.sched_getaffinity(0))
     threads = _threads(max(1, cores - 1) if beside else cores)
     every = {**_common(options, run_dir), **parameters, "mode": mode, "seed": options.seed}
+    learner: dict[str, Parameter] = {}
+    if isinstance(options, TrainOptions):
+        learner["learner_processes"] = options.learner_processes
 
     def process(name: str, nodes: tuple[str, ...], nice: int) -> NodeSpec:
         return NodeSpec(
             name=name,
             module=f"{NODE_PACKAGE}.{name}",
-            parameters=every,
+            parameters=every if name == "policy" else every | learner,
             nice=nice,
             shutdown_order=SHUTDOWN_LEARNING,
             env=threads,

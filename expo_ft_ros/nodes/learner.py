@@ -29,6 +29,7 @@ from expo_ft_ros.recording.episode_store import load_episodes
 from expo_ft_ros.recording.lerobot import read_dataset
 from expo_ft_ros.report.scalar_log import ScalarLog
 from expo_ft_ros.rl.checkpoint_files import checkpoint_path, remove_older
+from expo_ft_ros.rl.gradient_processes import ProcessLost
 from expo_ft_ros.robots import load_robot
 from expo_ft_ros.ros.agent_handle import (
     CHECKPOINTS,
@@ -84,7 +85,7 @@ class LearnerNode(GraphNode[LearnerParameters]):
         if not self.parameters.run_dir:
             raise ValueError("run_dir is empty: the learner has nowhere to keep checkpoints")
         self._folder = Path(self.parameters.run_dir)
-        self._agent = self._shared.get(self.parameters)
+        self._agent = self._shared.get(self.parameters, learns=True)
         self._version = self._agent.version
         self._progress = Progress()
         self._loaded = False
@@ -94,6 +95,7 @@ class LearnerNode(GraphNode[LearnerParameters]):
         self._episode_is_on = False
         self._save_asked = threading.Event()
         self._failure: Exception | None = None
+        self._lost = False
         self._stopping = threading.Event()
         self._jobs: queue.Queue[Callable[[], None] | None] = queue.Queue()
         # The newest demonstration: the operator may want it again.
@@ -120,10 +122,14 @@ class LearnerNode(GraphNode[LearnerParameters]):
             return
         self._stopping.set()
         self._jobs.put(None)
+        if self._lost:
+            # The worker's thread may wait for it.
+            self._shared.end_processes(broken=True)
         # It may have ended by itself, of a failure: what was good until then is kept all the same.
         worker.join()
         if self._dirty or self._save_asked.is_set():
             self._save()
+        self._shared.end_processes()
         self._scalars.close()
 
     def _is_ready(self) -> bool:
@@ -176,6 +182,11 @@ class LearnerNode(GraphNode[LearnerParameters]):
     def _tell(self) -> None:
         if self._failure is not None:
             raise RuntimeError(f"learning failed: {self._failure}") from self._failure
+        try:
+            self._shared.require_processes()
+        except ProcessLost:
+            self._lost = True
+            raise
         self._publish()
 
     def _publish(self) -> None:

@@ -138,8 +138,24 @@ class VLA(Protocol):
         """n chunks an observation, (B, n, H, 7); the observation is encoded once."""
         ...
 
-    def imitation_loss(self, observation: PolicyInput, actions: Tensor) -> Tensor:
-        """Its own training loss on normalised chunks (B, H, 7): (B,)."""
+    def loss_draws(self, actions: Tensor) -> dict[str, Tensor]:
+        """What `imitation_loss` draws at random for normalised chunks (B, H, 7), by name: noise,
+        times, each (B, ...). Its rows go wherever those of the chunks do."""
+        ...
+
+    def imitation_loss(
+        self,
+        observation: PolicyInput,
+        actions: Tensor,
+        draws: Mapping[str, Tensor] | None = None,
+    ) -> Tensor:
+        """Its own training loss on normalised chunks (B, H, 7): (B,).
+
+        Args:
+            observation: What the chunks followed.
+            actions: The chunks.
+            draws: What `loss_draws` gave for them; None: it is drawn now.
+        """
         ...
 
     def normalise(self, actions: Tensor) -> Tensor:

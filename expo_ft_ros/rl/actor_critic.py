@@ -219,31 +219,30 @@ def step_optimiser(
 ) -> None:
     """One gradient step: `add_gradient` once, then `apply_gradient`, whose errors it raises."""
     optimiser.zero_grad(set_to_none=True)
-    add_gradient(optimiser, loss, name, made_of)
+    add_gradient(parameters_of(optimiser), loss, name, made_of)
     apply_gradient(optimiser, name, max_norm)
 
 
 def add_gradient(
-    optimiser: torch.optim.Optimizer, loss: Tensor, name: str, made_of: Mapping[str, Tensor]
+    learns: Mapping[str, Tensor], loss: Tensor, name: str, made_of: Mapping[str, Tensor]
 ) -> None:
-    """Adds the gradient of a loss to what the optimiser's parameters have.
+    """Adds the gradient of a loss to what parameters have.
 
     Args:
-        optimiser: Made of named parameters.
+        learns: The parameters; those that want no gradient get none.
         loss: A scalar.
         name: The loss, in errors.
         made_of: Tensors that the loss was made of, in the order in which they were computed.
 
     Raises:
         TrainingDiverged: when the loss is not finite; it names the first tensor that isn't, the
-            optimiser's parameters among them.
+            parameters among them.
     """
     if not torch.isfinite(loss):
-        where = _not_finite({**dict(_named(optimiser)), **made_of})
-        raise TrainingDiverged(f"{name} is {loss.item()} ({where}): {_KEPT}")
+        raise diverged(name, loss.item(), _not_finite({**learns, **made_of}))
     # Of no other parameters: the actor's loss goes through the whole ensemble.
-    learns = [p for _, p in _named(optimiser) if p.requires_grad]
-    loss.backward(inputs=learns)  # type: ignore[no-untyped-call]
+    wanted = [parameter for parameter in learns.values() if parameter.requires_grad]
+    loss.backward(inputs=wanted)  # type: ignore[no-untyped-call]
 
 
 def apply_gradient(
@@ -281,6 +280,16 @@ def resume_optimiser(optimiser: torch.optim.Optimizer, state: dict[str, Any]) ->
     optimiser.load_state_dict(state)
     for group, (rate, decay) in zip(optimiser.param_groups, own, strict=True):
         group["lr"], group["weight_decay"] = rate, decay
+
+
+def diverged(name: str, value: float, where: str) -> TrainingDiverged:
+    """That a loss has that value, and where it comes from."""
+    return TrainingDiverged(f"{name} is {value} ({where}): {_KEPT}")
+
+
+def parameters_of(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """What it was made of, named."""
+    return dict(_named(optimiser))
 
 
 def _named(optimiser: torch.optim.Optimizer) -> Iterator[tuple[str, Tensor]]:

@@ -12,16 +12,22 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from expo_ft_ros.policies.base import VLA, PolicyInput, Stage
-from expo_ft_ros.rl.actor_critic import Metrics, add_gradient, apply_gradient
+from expo_ft_ros.rl.actor_critic import Metrics, apply_gradient, parameters_of
 from expo_ft_ros.rl.config import AgentConfig
+from expo_ft_ros.rl.gradient_processes import GradientProcesses
 from expo_ft_ros.rl.memory import Memory
 from expo_ft_ros.rl.replay_buffer import Window
+from expo_ft_ros.rl.vla_gradient import (
+    VLA_LOSS,
+    ImitationBatch,
+    add_vla_gradient,
+    learn_only,
+)
 
 Starts = Callable[[], NDArray[np.int64]]
 Weights = Callable[[Window], Tensor]
 """Weights (B,) of windows, with mean 1 at most."""
 _MAX_NORM = 1.0  # of the gradient (openpi)
-_LOSS = "vla loss"
 
 
 class VLATrainer:
@@ -32,6 +38,7 @@ class VLATrainer:
             (openpi's ema_decay), or the same network where none is configured.
         target: Where the configuration keeps one, their Polyak average for the TD target, else the
             VLA that acts, whose frozen weights it shares.
+        processes: Each computes a share of the gradient; None: this one computes all of it.
     """
 
     def __init__(self, config: AgentConfig, vla: VLA, memory: Memory) -> None:
@@ -51,6 +58,7 @@ class VLATrainer:
             for parameter in self.target.trainable(self._online).values():
                 parameter.requires_grad_(False)
         self.updates = 0
+        self.processes: GradientProcesses | None = None
 
     @property
     def networks(self) -> dict[str, VLA]:
@@ -82,7 +90,7 @@ class VLATrainer:
             weight_decay=config.weight_decay,
             fused=True,
         )
-        self._learn_only("sft")
+        learn_only(self.trained, "sft")
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
             optimiser, config.steps, eta_min=config.learning_rate / 10
         )
@@ -90,7 +98,7 @@ class VLATrainer:
             window = self._memory.sample(vla.horizon, starts, config.batch)
             inputs = self._memory.images(window.start, augment=True)
             inputs = self._from_elsewhere(inputs, config.state_noise)
-            loss = self._step(optimiser, inputs, window)
+            loss = self._step("sft", optimiser, inputs, window)
             schedule.step()
             # The first steps are forgotten sooner.
             self._average("sft", min(config.ema, (1 + step) / (10 + step)))
@@ -114,7 +122,7 @@ class VLATrainer:
             weights: Of their losses; None: all alike.
         """
         pool = self._pool(starts)
-        self._learn_only(self._online)
+        learn_only(self.trained, self._online)
         frozen = self._config.freeze_vla_encoder
         inputs = self._memory.policy_input if frozen else self._memory.images
         for _ in range(self._config.vla_steps_per_update if len(pool) else 0):
@@ -130,7 +138,7 @@ class VLATrainer:
     def encoder_phase(self, starts: Starts) -> Iterator[Metrics]:
         """VLA steps on images, the image encoder learning too; kept features are then stale."""
         pool, config = self._pool(starts), self._config
-        self._learn_only("encoder")
+        learn_only(self.trained, "encoder")
         try:
             for _ in range(config.vla_encoder_steps if len(pool) else 0):
                 window = self._memory.sample(self._vla.horizon, pool, config.vla_encoder_batch)
@@ -153,18 +161,11 @@ class VLATrainer:
     def _pool(self, starts: Starts) -> NDArray[np.int64]:
         return self._memory.replay.driven(starts(), self._vla.horizon)
 
-    def _learn_only(self, stage: Stage) -> None:
-        """Gives gradients to what learns in that stage alone."""
-        learns = self.trained.trainable(stage).keys()
-        for every in (self.trained.trainable("sft"), self.trained.trainable("encoder")):
-            for name, parameter in every.items():
-                parameter.requires_grad_(name in learns)
-
     def _online_step(
         self, stage: Stage, inputs: PolicyInput, window: Window, weights: Tensor | None = None
     ) -> float:
         inputs = self._from_elsewhere(inputs, self._config.vla_state_noise)
-        loss = self._step(self.optimiser, inputs, window, weights)
+        loss = self._step(stage, self.optimiser, inputs, window, weights)
         self.updates += 1
         self._average(stage, self._config.imitation.ema)
         if self.target is not self._vla:
@@ -185,39 +186,23 @@ class VLATrainer:
 
     def _step(
         self,
+        stage: Stage,
         optimiser: torch.optim.Optimizer,
         inputs: PolicyInput,
         window: Window,
         weights: Tensor | None = None,
     ) -> float:
         actions = torch.from_numpy(window.actions).to(inputs.state.device)
-        chunks, count = self._vla.normalise(actions), len(inputs)
-        size = self._config.vla_micro_batch or count
-        total = torch.zeros((), device=chunks.device)
+        batch = ImitationBatch(inputs, self._vla.normalise(actions), weights)
         optimiser.zero_grad(set_to_none=True)
-        for at in range(0, count, size):
-            part = slice(at, at + size)
-            loss, made_of = self._loss(
-                inputs.rows(part), chunks[part], None if weights is None else weights[part]
-            )
-            loss = loss / count
-            add_gradient(optimiser, loss, _LOSS, made_of)
-            total += loss.detach()
-        apply_gradient(optimiser, _LOSS, _MAX_NORM)
-        return total.item()
-
-    def _loss(
-        self, inputs: PolicyInput, chunks: Tensor, weights: Tensor | None
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """The sum of some windows' losses, and what it was made of."""
-        losses = self.trained.imitation_loss(inputs, chunks)
-        made_of = {"state": inputs.state, "actions": chunks, "losses": losses}
-        if inputs.features is not None:
-            made_of = {"features": inputs.features, **made_of}
-        if weights is not None:
-            losses = losses * weights
-            made_of["weights"] = weights
-        return losses.sum(), made_of
+        if self.processes is not None:
+            loss = self.processes.add_gradient(self.trained, stage, batch)
+        else:
+            learns, size = parameters_of(optimiser), self._config.vla_micro_batch
+            added = add_vla_gradient(self.trained, learns, batch, count=len(batch), at_once=size)
+            loss = added.item()
+        apply_gradient(optimiser, VLA_LOSS, _MAX_NORM)
+        return loss
 
 
 @torch.no_grad()

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from expo_ft_ros.rl.agent import Agent
 from expo_ft_ros.rl.checkpoint_files import newest_whole
-from expo_ft_ros.rl.config import ALGORITHM, ALGORITHM_NAMES, PRESET, SIZE, load_preset
+from expo_ft_ros.rl.config import ALGORITHM, ALGORITHM_NAMES, PRESET, SIZE, AgentConfig, load_preset
+from expo_ft_ros.rl.gradient_processes import GradientProcesses
 from expo_ft_ros.robots import load_robot
 from expo_ft_ros.ros.graph_node import NodeParameters, parameter
 from expo_ft_ros.tasks import load_task
@@ -45,6 +46,9 @@ class LearningParameters(NodeParameters):
     wandb: str = parameter(
         "", "Project of Weights & Biases that scalars are sent to; empty: none is."
     )
+    learner_processes: int = parameter(
+        1, "Processes that share the VLA's gradient steps, this one counted in.", low=1, high=64
+    )
     checkpoint: str = parameter(
         "", "Weights to act with; empty: those of the run's newest, with all that learns from them."
     )
@@ -56,34 +60,59 @@ class AgentHandle:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self._agent: Agent | None = None
+        self._processes: GradientProcesses | None = None
 
-    def get(self, wanted: LearningParameters) -> Agent:
+    def get(self, wanted: LearningParameters, *, learns: bool = False) -> Agent:
         """The agent of these parameters, begun from its checkpoint.
 
+        Args:
+            wanted: What it is.
+            learns: With the further processes that it names; a node that only acts needs none.
+
         Raises:
-            ConfigError: for an unknown task or preset.
+            ConfigError: for an unknown task or preset, or processes that there can't be.
             ValueError: for a checkpoint that doesn't fit, or an unknown mode.
+            ProcessLost: when one of its further processes can't begin.
         """
         if wanted.mode not in MODES:
             raise ValueError(f"mode is {wanted.mode!r}, known are {', '.join(MODES)}")
-        if self._agent is None:
-            self._agent = make_agent(wanted)
+        processes = self._processes
+        if processes is None and learns and wanted.learner_processes > 1:
+            # Each builds its policy, while this one does.
+            views = load_robot(wanted.robot).views
+            processes = GradientProcesses(_config_of(wanted), views, wanted.learner_processes)
+        try:
+            if self._agent is None:
+                self._agent = make_agent(wanted)
+            if processes is not None and processes is not self._processes:
+                processes.join()
+        except BaseException:
+            if processes is not None:
+                processes.close()
+            raise
+        self._processes = self._agent.vla_trainer.processes = processes
         return self._agent
+
+    def require_processes(self) -> None:
+        """Raises ProcessLost when one of the learner's further processes has ended."""
+        if self._processes is not None:
+            self._processes.require_alive()
+
+    def end_processes(self, *, broken: bool = False) -> None:
+        """Ends the learner's further processes; broken: at once, also where somebody waits for
+        them."""
+        processes = self._processes
+        if processes is None:
+            return
+        processes.close(broken=broken)
+        if not broken and self._agent is not None:
+            # They would be started again with the learner.
+            self._processes = self._agent.vla_trainer.processes = None
 
 
 def make_agent(wanted: LearningParameters) -> Agent:
     """A new agent, begun from the checkpoint named, else from the run's newest."""
-    config = load_preset(wanted.preset, wanted.size)
-    steps = max(1, round(config.imitation.steps * wanted.imitation_scale))
-    imitation = config.imitation.model_copy(update={"steps": steps})
-    changed: dict[str, object] = {"imitation": imitation}
-    if wanted.warmup_episodes >= 0:
-        changed["warmup_episodes"] = wanted.warmup_episodes
-        # A short form has no time for it.
-        changed["warmup_updates"] = 0
-    # Never more threads than the graph leaves to this process.
-    changed["threads"] = min(config.threads, int(os.environ.get("OMP_NUM_THREADS", config.threads)))
-    config = config.model_copy(update=changed)
+    config = _config_of(wanted)
     views = load_robot(wanted.robot).views
     agent = Agent(load_task(wanted.task), config, views, wanted.seed, wanted.algorithm)
     if wanted.checkpoint:
@@ -96,3 +125,17 @@ def make_agent(wanted: LearningParameters) -> Agent:
         if newest:
             agent.load(newest.path)
     return agent
+
+
+def _config_of(wanted: LearningParameters) -> AgentConfig:
+    config = load_preset(wanted.preset, wanted.size)
+    steps = max(1, round(config.imitation.steps * wanted.imitation_scale))
+    imitation = config.imitation.model_copy(update={"steps": steps})
+    changed: dict[str, object] = {"imitation": imitation}
+    if wanted.warmup_episodes >= 0:
+        changed["warmup_episodes"] = wanted.warmup_episodes
+        # A short form has no time for it.
+        changed["warmup_updates"] = 0
+    # Never more threads than the graph leaves to this process.
+    changed["threads"] = min(config.threads, int(os.environ.get("OMP_NUM_THREADS", config.threads)))
+    return config.model_copy(update=changed)

@@ -47,7 +47,7 @@ class ArmMarkers:
             header: Its frame is the robot's base.
             view: Joints [rad], the tool's pose [m, x y z w] and the gripper's opening [m].
         """
-        shown = []
+        shown: list[Marker] = []
         if len(view.joints) == ARM_JOINTS:
             for link, place, turn in zip(self._links, *arm_frames(view.joints), strict=False):
                 shown += _placed(link, place, turn)

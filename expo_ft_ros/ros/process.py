@@ -18,7 +18,7 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 
 from expo_ft_ros.control.thread_priority import set_fifo_priority, set_short_slice
-from expo_ft_ros.graph.parent_process import die_with_parent
+from expo_ft_ros.parent_process import die_with_parent
 from expo_ft_ros.ros.graph_node import GraphNode
 
 AnyNode = GraphNode[Any]

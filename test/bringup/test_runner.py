@@ -369,7 +369,7 @@ def test_nodes_end_when_the_runner_is_killed(tmp_path):
     """The node's half of it: it asks the kernel for a signal at its parent's death."""
     (tmp_path / "mortal.py").write_text(
         "import os, signal\n"
-        "from expo_ft_ros.graph.parent_process import die_with_parent\n"
+        "from expo_ft_ros.parent_process import die_with_parent\n"
         "die_with_parent()\n"
         f"open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid()))\n"
         f"os.open({str(tmp_path / 'up')!r}, os.O_WRONLY)\n"

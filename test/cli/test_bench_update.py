@@ -16,12 +16,14 @@ CHANGE = (
 )
 
 
+@pytest.mark.process
 @pytest.mark.slow
 def test_kept_candidates_leave_the_vla_less_to_do(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(bench_update, "results_folder", lambda: tmp_path)
     monkeypatch.setattr(bench_core, "_EPISODES", 2)
     monkeypatch.setattr(bench_core, "_LENGTH", 20)
-    assert bench_update.main(["size:=pi05_tiny", "turns:=1", f"change:={CHANGE}"]) == 0
+    words = ["size:=pi05_tiny", "turns:=1", f"change:={CHANGE}", "learner_processes:=2"]
+    assert bench_update.main(words) == 0
     (result,) = tmp_path.glob("update_pi05_*.json")
     told = json.loads(result.read_text())
     work = {name: cost["gflop"] for name, cost in told["costs"].items()}
@@ -34,4 +36,8 @@ def test_kept_candidates_leave_the_vla_less_to_do(tmp_path, monkeypatch, capsys)
     assert 2 < drawn["fresh"] / drawn["cached"] <= 5
     for target in bench_update.TARGETS:
         assert work[f"update call, {target} candidates"] > drawn[target]
+    assert all(
+        told["milliseconds"][f"the VLA's steps of a call, learner_processes:={number}"] > 0
+        for number in (1, 2)
+    )
     assert str(result) in capsys.readouterr().out

@@ -66,6 +66,12 @@ def test_the_environment_is_checked_before_there_is_a_folder(
     assert not runs.exists()
 
 
+def test_processes_that_cannot_share_a_batch_are_refused_before_there_is_a_folder(runs):
+    refused(r"learner_processes:=3: imitation.batch 64 .*\(take 1, 2, 4", "learner_processes:=3")
+    refused("learner_processes:=0: .*greater than or equal to 1", "learner_processes:=0")
+    assert not runs.exists()
+
+
 @pytest.mark.parametrize("value", ["", "0", "232", "007"])
 def test_what_ros_takes_as_a_domain_is_one(value, monkeypatch):
     monkeypatch.setenv("ROS_DOMAIN_ID", value)

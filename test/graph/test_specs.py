@@ -137,6 +137,17 @@ def test_lockstep_unless_realtime():
             assert spec.parameters["use_sim_time"] is lockstep
 
 
+@pytest.mark.parametrize(("mode", "learner"), [("sync", "agent"), ("async", "learner")])
+def test_the_learner_alone_has_further_processes(mode, learner):
+    options = TrainOptions(mode=mode, learner_processes=2)
+    told = {
+        spec.name: spec.parameters["learner_processes"]
+        for spec in train_graph(options, RUN)
+        if "learner_processes" in spec.parameters
+    }
+    assert told == {learner: 2}
+
+
 def test_sync_is_one_process_with_two_nodes_and_async_two():
     assert by_name(GRAPHS["train"])["agent"].node_names == ("policy", "learner")
     assert {"policy", "learner"} <= set(by_name(GRAPHS["async"]))

@@ -228,6 +228,22 @@ class Conformance:
         assert moved
         assert moved <= learns.keys()
 
+    def test_what_its_loss_draws_can_be_drawn_before(self, vla, observed):
+        """And shared out: rows are computed by whichever process has them."""
+        chunks = torch.linspace(-0.8, 0.8, BATCH * vla.horizon * ACTION_DIM)
+        chunks = chunks.view(BATCH, vla.horizon, ACTION_DIM)
+        torch.manual_seed(3)
+        whole = vla.imitation_loss(observed, chunks)
+        torch.manual_seed(3)
+        draws = vla.loss_draws(chunks)
+        near = {"rtol": 10 * self.rounding, "atol": self.rounding}
+        torch.testing.assert_close(vla.imitation_loss(observed, chunks, draws), whole, **near)
+        for row in range(BATCH):
+            one = slice(row, row + 1)
+            share = {name: value[one] for name, value in draws.items()}
+            alone = vla.imitation_loss(observed.rows(one), chunks[one], share)
+            torch.testing.assert_close(alone, whole[one], **near)
+
     # --- weights ---------------------------------------------------------------------------------
 
     def test_weights_are_all_that_was_learned(self, vla, other, observed, actions, tmp_path):

@@ -200,10 +200,20 @@ class FlowVLA(QuantilePolicy):
             x = x + dt * self.velocity(prefix, x, t)
         return x
 
-    def imitation_loss(self, observation: PolicyInput, actions: Tensor) -> Tensor:
-        """Flow-matching loss on normalised chunks (B, H, 7): (B,)."""
+    def loss_draws(self, actions: Tensor) -> dict[str, Tensor]:
+        """See VLA: the flow's noise and times."""
         noise = torch.randn_like(actions)
-        t = torch.rand(actions.shape[0], device=actions.device)
+        return {"noise": noise, "t": torch.rand(len(actions), device=actions.device)}
+
+    def imitation_loss(
+        self,
+        observation: PolicyInput,
+        actions: Tensor,
+        draws: Mapping[str, Tensor] | None = None,
+    ) -> Tensor:
+        """See VLA: flow matching."""
+        drawn = self.loss_draws(actions) if draws is None else draws
+        noise, t = drawn["noise"], drawn["t"]
         x = t[:, None, None] * noise + (1 - t[:, None, None]) * actions
         predicted = self.velocity(self.encode(observation), x[:, None], t).squeeze(1)
         return (predicted - (noise - actions)).square().mean(dim=(1, 2))

@@ -172,12 +172,21 @@ class Pi05(QuantilePolicy):
         noise = torch.randn(shape, generator=generator, device=observation.state.device)
         return self.denoise(prefix, noise)
 
-    def imitation_loss(self, observation: PolicyInput, actions: Tensor) -> Tensor:
-        """Flow matching on normalised chunks (B, H, 7), the mean over all `noise_dim` numbers of a
-        step (openpi): (B,)."""
-        goal = self._padded(actions)
-        noise, t = torch.randn_like(goal), draw_times(len(goal), goal.device)
-        losses = self.network.flow_loss(self.encode(observation), goal, noise, t)
+    def loss_draws(self, actions: Tensor) -> dict[str, Tensor]:
+        """See VLA: the flow's noise and times."""
+        noise = torch.randn_like(self._padded(actions))
+        return {"noise": noise, "t": draw_times(len(noise), noise.device)}
+
+    def imitation_loss(
+        self,
+        observation: PolicyInput,
+        actions: Tensor,
+        draws: Mapping[str, Tensor] | None = None,
+    ) -> Tensor:
+        """See VLA: flow matching, the mean over all `noise_dim` numbers of a step (openpi)."""
+        drawn = self.loss_draws(actions) if draws is None else draws
+        prefix, goal = self.encode(observation), self._padded(actions)
+        losses = self.network.flow_loss(prefix, goal, drawn["noise"], drawn["t"])
         return losses.mean(dim=(1, 2))
 
     def _padded(self, actions: Tensor) -> Tensor:

@@ -96,9 +96,19 @@ class PixelVLA(nn.Module):
         noise = torch.randn(shape, generator=generator, device=observation.state.device)
         return self.denoise(self.encode(observation), noise)
 
-    def imitation_loss(self, observation: PolicyInput, actions: Tensor) -> Tensor:
+    def loss_draws(self, actions: Tensor) -> dict[str, Tensor]:
+        noise = torch.randn(*actions.shape[:2], NOISE, device=actions.device)
+        return {"noise": noise, "t": torch.rand(len(noise), device=noise.device)}
+
+    def imitation_loss(
+        self,
+        observation: PolicyInput,
+        actions: Tensor,
+        draws: Mapping[str, Tensor] | None = None,
+    ) -> Tensor:
         goal = functional.pad(actions, (0, NOISE - ACTION_DIM))
-        noise, t = torch.randn_like(goal), torch.rand(len(goal), device=goal.device)
+        drawn = self.loss_draws(actions) if draws is None else draws
+        noise, t = drawn["noise"], drawn["t"]
         x = t[:, None, None] * noise + (1 - t[:, None, None]) * goal
         velocity = self.velocity(self.encode(observation), x[:, None], t).squeeze(1)
         return (velocity - (noise - goal)).square().mean(dim=(1, 2))
