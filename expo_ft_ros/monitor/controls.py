@@ -18,7 +18,7 @@ from expo_ft_ros.control.plan import MOTION_OFF
 from expo_ft_ros.monitor import markup
 from expo_ft_ros.monitor.controls_page import BUTTONS
 from expo_ft_ros.monitor.feed import Feed
-from expo_ft_ros.monitor.headline import device_lost, headline
+from expo_ft_ros.monitor.headline import device_lost, headline, is_silent
 from expo_ft_ros.monitor.view import View
 
 Action = Callable[[], str]
@@ -176,6 +176,9 @@ def _idle(view: View) -> dict[str, str]:
     episode, state = view.episode, view.episode.state
     if view.result:
         return dict.fromkeys(BUTTONS, "the run is over")
+    if is_silent(view):
+        words = "the control loop says nothing: nobody would do it"
+        return {name: words for name in BUTTONS if name != "estop"}
     # Under a stop it isn't told whether one may still be judged: who asks is answered in words.
     on = state in (State.RUNNING, State.DECIDING, State.PAUSED, State.STOPPED)
     no_episode = "" if on else "no episode runs"

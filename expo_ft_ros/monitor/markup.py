@@ -78,7 +78,7 @@ def state_html(view: View) -> str:
         f"<b>{escape(state)}</b><span>{' · '.join(known)}</span></div>",
         f"<div>{_dot(_css(DRIVER_COLOURS[view.driver]))}{_driver(view)}</div>",
     ]
-    if view.reward:
+    if view.reward and not is_silent(view):
         lines.append(f'<div class="xf-dim">classifier: {escape(view.reward)}</div>')
     serious = (Level.ERROR, Level.STALE)
     bad = [each for each in _worst_first(view.diagnostics) if each.level in serious]

@@ -9,7 +9,7 @@ from expo_ft_ros.data.types import Source
 from expo_ft_ros.monitor.headline import device_lost, is_silent
 from expo_ft_ros.monitor.view import View
 
-UNKNOWN = "nobody knows whether the arm moves"
+UNKNOWN = "nobody knows whether the arm moves, or whether E-STOP is heard"
 _REACH_IN = "to reach in: the robot's own stop, then E-STOP"
 
 
