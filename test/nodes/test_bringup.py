@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`expo-ft bringup` over real DDS: the whole guide with the simulated robot, its ends, its record."""
+
+from __future__ import annotations
+
+import json
+import signal
+
+import cv2
+import numpy as np
+import pytest
+
+from expo_ft_ros.experiment.brought_up import CHECKS, missing_checks
+from expo_ft_ros.recording.messages import twist_array
+from expo_ft_ros.robots import load_robot
+from support.guided import ESTOP, RELEASE, Guided
+
+pytestmark = [pytest.mark.process, pytest.mark.realtime]
+
+
+@pytest.fixture
+def guided(graph):
+    """Starts the command; its process is ended."""
+    started = []
+
+    def start(*words):
+        started.append(Guided(graph, "robot:=sim", "console:=false", *words))
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.end()
+
+
+def checks_in(record):
+    ((target, checks),) = json.loads(record.read_text()).items()
+    assert target.startswith("sim at the node /sim, from ")
+    return checks
+
+
+class Stopper:
+    """Presses E-STOP and Release as they are asked for."""
+
+    def __init__(self, probe):
+        self._probe, self._done = probe, set()
+
+    def __call__(self, text):
+        for words, data in ((ESTOP, True), (RELEASE, False)):
+            if words in text and (words, text.count(words)) not in self._done:
+                self._done.add((words, text.count(words)))
+                self._probe.spin(1.2)
+                assert self._probe.call("estop", data=data).success
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_the_simulated_robot_passes_all_of_it(graph, guided):
+    commands = graph.probe.gather("robot/twist_cmd")
+    it = guided()
+
+    def answer(asked):
+        return "no" if "The lower four as well?" in asked else "yes"
+
+    assert it.go_through(answer, on_text=Stopper(graph.probe)) == 0, it.text
+    checks = checks_in(it.record)
+    assert list(checks) == list(CHECKS)
+    assert {entry["status"] for entry in checks.values()} == {"passed"}, it.text
+    assert not missing_checks(checks, load_robot("sim"))
+    assert checks_in(it.run / "bringup.json") == checks
+    assert checks["stop"]["numbers"]["stood_after"] <= 0.25
+    for view in ("side", "wrist"):
+        for name in (f"sim_{view}.png", f"sim_{view}_workspace.png"):
+            assert cv2.imread(str(it.runs / "brought_up" / name)) is not None
+    twists = np.array([twist_array(m.twist) for m in commands])
+    scale = load_robot("sim").limits.scale()[:6]
+    share = np.abs(twists).max(axis=0) / scale
+    assert (share >= 0.09).all(), "each axis was jogged"
+    assert share.max() < 0.21, "and slowly"
+    assert not twists[-1].any()
+    assert "Brought up: sim" in it.text
