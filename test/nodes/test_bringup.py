@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`expo-ft bringup` over real DDS: the whole guide with the simulated robot, its ends, its record."""
+"""`expo-ft bringup` over real DDS: the whole guide, its ends, its record."""
 
 from __future__ import annotations
 
@@ -78,3 +78,38 @@ def test_the_simulated_robot_passes_all_of_it(graph, guided):
     assert share.max() < 0.21, "and slowly"
     assert not twists[-1].any()
     assert "Brought up: sim" in it.text
+
+
+def test_ctrl_c_ends_it_in_the_middle_of_a_motion(graph, guided):
+    commands = graph.probe.gather("robot/twist_cmd")
+    it = guided("checks:=axes")
+
+    def interrupt(text):
+        if any(twist_array(m.twist).any() for m in commands) and it.process.poll() is None:
+            it.process.send_signal(signal.SIGINT)
+            graph.probe.until(lambda: it.process.poll() is not None, "its end")
+
+    assert it.go_through(lambda asked: "yes", on_text=interrupt) == 130, it.text
+    assert not twist_array(commands[-1].twist).any()
+    assert "nothing commands the arm any more" in it.text
+    assert "not done" in it.text
+    assert not it.record.exists()
+
+
+def test_where_nobody_can_answer_it_ends(graph, guided):
+    it = guided("checks:=still")
+    it.until("Begin?")
+    it.process.stdin.close()
+    graph.probe.until(lambda: it.process.poll() is not None, "its end")
+    assert it.process.returncode == 1
+    assert "nobody can answer" in it.text
+
+
+def test_a_no_ends_it_and_what_was_done_is_kept(guided):
+    it = guided("checks:=still,stop")
+    answers = iter(["yes", "no"])
+    assert it.go_through(lambda asked: next(answers)) == 1, it.text
+    checks = checks_in(it.record)
+    assert list(checks) == ["still"]
+    assert checks["still"]["status"] == "passed"
+    assert "Not brought up yet: axes, workspace, stop, cameras." in it.text
