@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import signal
 
 import cv2
 import numpy as np
@@ -13,7 +12,12 @@ import pytest
 from expo_ft_ros.experiment.brought_up import CHECKS, missing_checks
 from expo_ft_ros.recording.messages import twist_array
 from expo_ft_ros.robots import load_robot
+from support.controllers import Controlled
+from support.domains import own_domain
+from support.foreign_interfaces import environment_with, foreign_interfaces
 from support.guided import ESTOP, RELEASE, Guided
+from support.motion import let_move
+from support.nodes import Graph
 
 pytestmark = [pytest.mark.process, pytest.mark.realtime]
 
@@ -23,8 +27,8 @@ def guided(graph):
     """Starts the command; its process is ended."""
     started = []
 
-    def start(*words):
-        started.append(Guided(graph, "robot:=sim", "console:=false", *words))
+    def start(*words, **given):
+        started.append(Guided(graph, "robot:=sim", "console:=false", *words, **given))
         return started[-1]
 
     yield start
@@ -82,11 +86,11 @@ def test_the_simulated_robot_passes_all_of_it(graph, guided):
 
 def test_ctrl_c_ends_it_in_the_middle_of_a_motion(graph, guided):
     commands = graph.probe.gather("robot/twist_cmd")
-    it = guided("checks:=axes")
+    it = guided("checks:=axes", terminal=True)
 
     def interrupt(text):
         if any(twist_array(m.twist).any() for m in commands) and it.process.poll() is None:
-            it.process.send_signal(signal.SIGINT)
+            it.press_ctrl_c()
             graph.probe.until(lambda: it.process.poll() is not None, "its end")
 
     assert it.go_through(lambda asked: "yes", on_text=interrupt) == 130, it.text
@@ -113,3 +117,50 @@ def test_a_no_ends_it_and_what_was_done_is_kept(guided):
     assert list(checks) == ["still"]
     assert checks["still"]["status"] == "passed"
     assert "Not brought up yet: axes, workspace, stop, cameras." in it.text
+
+
+@pytest.fixture
+def crisp(tmp_path, monkeypatch):
+    """robot:=crisp's peer, which somebody has said yes to moving."""
+    for name, value in environment_with(foreign_interfaces()).items():
+        monkeypatch.setenv(name, value)
+    with own_domain() as domain:
+        graph = Graph(tmp_path, domain)
+        try:
+            let_move(graph.folder / "runs", "crisp")
+            yield Controlled(graph, "crisp", alone=False)
+        finally:
+            graph.close()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)  # The interfaces may have to be generated.
+def test_a_controller_that_follows_poses_passes(crisp):
+    it = Guided(crisp.graph, "robot:=crisp", "console:=false", "checks:=still,axes,stop,cameras")
+    try:
+        assert it.go_through(lambda asked: "yes", on_text=Stopper(crisp.probe)) == 0, it.text
+        assert "Not brought up yet: workspace." in it.text
+    finally:
+        it.end()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_a_base_that_is_another_than_the_commands_ends_it_at_once(crisp):
+    crisp.do("mirror")
+    it = Guided(crisp.graph, "robot:=crisp", "console:=false")
+    try:
+        assert it.go_through(lambda asked: "yes") == 1, it.text
+    finally:
+        it.end()
+    assert "y: commanded" in it.text
+    assert "frames.base of the robot's file" in it.text
+    ((_, checks),) = json.loads(it.record.read_text()).items()
+    assert {name: entry["status"] for name, entry in checks.items()} == {
+        "still": "passed",
+        "axes": "failed",
+    }
+    # It was stopped on its way, and stands.
+    y = [m.pose.position.y for m in crisp.tools]
+    assert max(y) - min(y) < 0.01
+    crisp.rest()

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -21,32 +23,49 @@ ESTOP, RELEASE = "Press E-STOP", "Now release it"
 class Guided:
     """A process of the command in a graph's domain, whose questions are answered as they come."""
 
-    def __init__(self, graph: Any, *words: str, terminal: int | None = None) -> None:
-        """graph: a `support.nodes.Graph`. words: of the command. terminal: its standard input;
-        None: a pipe."""
+    def __init__(self, graph: Any, *words: str, terminal: bool = False) -> None:
+        """graph: a `support.nodes.Graph`. words: of the command. terminal: it has one of its own,
+        in which Ctrl-C can be typed; else pipes."""
         self._probe = graph.probe
         self.runs, self.run = graph.folder / "runs", graph.folder / "run"
+        inside = subprocess.PIPE
+        self._outside = -1
+        if terminal:
+            self._outside, inside = pty.openpty()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "expo_ft_ros.cli", "bringup", f"run_dir:={self.run}", *words],
+            [
+                *(["setsid", "--ctty"] if terminal else []),
+                sys.executable,
+                "-m",
+                "expo_ft_ros.cli",
+                "bringup",
+                f"run_dir:={self.run}",
+                *words,
+            ],
             env={
                 **os.environ,
                 "ROS_DOMAIN_ID": str(graph.domain),
                 "EXPO_FT_RUNS": str(self.runs),
             },
-            stdin=subprocess.PIPE if terminal is None else terminal,
-            stdout=subprocess.PIPE,
+            stdin=inside,
+            stdout=inside,
             stderr=subprocess.STDOUT,
-            start_new_session=True,
+            start_new_session=not terminal,
         )
+        if terminal:
+            os.close(inside)
         self._text, self._lock = "", threading.Lock()
         threading.Thread(target=self._read, daemon=True).start()
         self._answered = 0
 
     def _read(self) -> None:
-        assert self.process.stdout is not None
-        while data := os.read(self.process.stdout.fileno(), 65536):
-            with self._lock:
-                self._text += data.decode(errors="replace")
+        out = self.process.stdout
+        file = self._outside if out is None else out.fileno()
+        # A terminal that nobody has any more gives an error.
+        with contextlib.suppress(OSError):
+            while data := os.read(file, 65536):
+                with self._lock:
+                    self._text += data.decode(errors="replace")
 
     @property
     def text(self) -> str:
@@ -60,9 +79,12 @@ class Guided:
         return self.runs / "brought_up.json"
 
     def type(self, line: str) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.write(f"{line}\n".encode())
-        self.process.stdin.flush()
+        into = self.process.stdin
+        os.write(self._outside if into is None else into.fileno(), f"{line}\n".encode())
+
+    def press_ctrl_c(self) -> None:
+        """At its terminal."""
+        os.write(self._outside, b"\x03")
 
     def question(self) -> str | None:
         """The newest question that isn't answered yet, with all since the one before."""
@@ -100,3 +122,5 @@ class Guided:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
             self.process.wait(60.0)
+        if self._outside >= 0:
+            os.close(self._outside)
