@@ -78,7 +78,8 @@ class BringupNode(GraphNode[BringupParameters]):
         task, self._robot = load_task(wanted.task), load_robot(wanted.robot)
         self._seen, self._asked = Seen(), Asked()
         talk = Talk(Lines(sys.stdin.fileno()), _write)
-        self._cell = Cell(self._seen, self._asked, talk, self._robot, task.workspace)
+        estop = self.resolve_service_name("estop")
+        self._cell = Cell(self._seen, self._asked, talk, self._robot, task.workspace, estop)
         before = None
         if wanted.demos:
             from expo_ft_ros.doctor.guide.pictures import first_frames

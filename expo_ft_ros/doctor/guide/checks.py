@@ -18,9 +18,7 @@ from expo_ft_ros.doctor.guide.judge import (
     judge_stop,
 )
 from expo_ft_ros.doctor.guide.motions import (
-    ESTOP,
     JOG_TIME,
-    RELEASE,
     SHARE,
     Cell,
     HeldError,
@@ -29,6 +27,7 @@ from expo_ft_ros.doctor.guide.motions import (
     look,
     move_gripper,
     newest_pose,
+    stop_call,
     take_arm,
     wait,
     walk,
@@ -190,7 +189,7 @@ def _stop_once(cell: Cell) -> Generator[None, None, Judgement | None]:
     require_inside(cell)
     cell.talk.say(
         "The tool goes to and fro. Press E-STOP in the console while it moves, or call\n"
-        f"{ESTOP}\n(skip, and Enter, goes on without)"
+        f"{stop_call(cell, stops=True)}\n(skip, and Enter, goes on without)"
     )
     middle = (np.array(cell.box.low) + cell.box.high) / 2
     position = newest_pose(cell).position
@@ -225,7 +224,7 @@ def _stop_once(cell: Cell) -> Generator[None, None, Judgement | None]:
 
 def _release(cell: Cell) -> Generator[None, None, None]:
     """Waits until the operator has released the stop."""
-    cell.talk.say(f"Now release it: Release in the console, or\n{RELEASE}")
+    cell.talk.say(f"Now release it: Release in the console, or\n{stop_call(cell, stops=False)}")
     while cell.seen.episode.state == State.STOPPED:
         yield
 

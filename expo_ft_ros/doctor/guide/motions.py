@@ -70,6 +70,7 @@ class Cell:
         talk: With the operator.
         robot: Which.
         box: For the tool; it lies within the robot's.
+        estop: Whole name of the service that stops and releases.
         numbers: What has been measured in the check, for the record.
     """
 
@@ -78,7 +79,14 @@ class Cell:
     talk: Talk
     robot: RobotConfig
     box: Workspace
+    estop: str = "/estop"
     numbers: dict[str, object] = field(default_factory=dict)
+
+
+def stop_call(cell: Cell, *, stops: bool) -> str:
+    """What is typed to stop the arm, or to release it, where there is no console."""
+    value = str(stops).lower()
+    return f"  ros2 service call {cell.estop} std_srvs/srv/SetBool '{{data: {value}}}'"
 
 
 def wait(cell: Cell, seconds: float) -> Ticks:
@@ -124,7 +132,8 @@ def take_arm(cell: Cell) -> Ticks:
         if seen.fault:
             words = f"The robot has stopped itself: {seen.fault}. Recover it, then Release."
         elif episode.state == State.STOPPED:
-            words = f"Stopped ({episode.cause}): press Release in the console, or call\n{RELEASE}"
+            call = stop_call(cell, stops=False)
+            words = f"Stopped ({episode.cause}): press Release in the console, or call\n{call}"
         elif episode.paused:
             words = "Paused: press Resume in the console."
         elif episode.state == State.RUNNING:
@@ -134,10 +143,6 @@ def take_arm(cell: Cell) -> Ticks:
         told = words
         yield
     cell.asked.drives = True
-
-
-RELEASE = "  ros2 service call /estop std_srvs/srv/SetBool '{data: false}'"
-ESTOP = "  ros2 service call /estop std_srvs/srv/SetBool '{data: true}'"
 
 
 def _set_scene(cell: Cell) -> Ticks:

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from expo_ft_ros.configuration import ConfigError
+from expo_ft_ros.data.types import Source
 from expo_ft_ros.doctor.guide.pictures import (
     blended,
     first_frames,
@@ -19,8 +20,12 @@ from expo_ft_ros.doctor.guide.pictures import (
     shift_of,
 )
 from expo_ft_ros.monitor.projection import Camera
+from expo_ft_ros.recording.lerobot import DatasetWriter
 from expo_ft_ros.robots import Workspace, load_robot
 from expo_ft_ros.tasks import load_task
+from support.episodes import make_episode
+from support.recordings import SIDE, WRIST, record
+from support.runs import make_run
 
 
 def scene(seed=0):
@@ -73,7 +78,56 @@ def test_a_picture_is_written_as_it_is(tmp_path):
     np.testing.assert_array_equal(back, seen())
 
 
+ROBOT, TASK = load_robot("sim"), load_task("cube_pick")
+
+
+def colours(frames):
+    return {view: tuple(np.median(image.reshape(-1, 3), axis=0)) for view, image in frames.items()}
+
+
+def test_the_first_picture_of_a_run_s_demonstration(tmp_path):
+    run = make_run(tmp_path / "run", kind="collect")
+    record(run / "episodes", 1, [Source.HUMAN] * 3, stage="collect", success=False)
+    record(run / "episodes", 2, [Source.HUMAN] * 3, stage="collect")
+    found = first_frames(str(run), ROBOT, TASK)
+    for view, colour in (("side", SIDE), ("wrist", WRIST)):
+        assert colours(found)[view] == pytest.approx(colour, abs=12)
+
+
+def test_a_run_without_demonstrations_is_refused(tmp_path):
+    run = make_run(tmp_path / "run")
+    with pytest.raises(ConfigError, match="has no recorded episode"):
+        first_frames(str(run), ROBOT, TASK)
+    record(run / "episodes", 1, [Source.POLICY] * 3, stage="rl")
+    with pytest.raises(ConfigError, match="no demonstration"):
+        first_frames(str(run), ROBOT, TASK)
+
+
+def test_demonstrations_of_other_views_are_refused(tmp_path):
+    run = make_run(tmp_path / "run", kind="collect")
+    record(run / "episodes", 1, [Source.HUMAN] * 3, stage="collect", views=("side", "front"))
+    with pytest.raises(ConfigError, match=r"has no view wrist \(has: side, front"):
+        first_frames(str(run), ROBOT, TASK)
+
+
+def test_the_first_picture_of_a_dataset(tmp_path):
+    episode = make_episode(1, 4, terminated=True)
+    with DatasetWriter(tmp_path / "dataset", TASK.control_hz, "franka") as writer:
+        writer.add(episode)
+        writer.close()
+    found = first_frames(str(tmp_path / "dataset"), ROBOT, TASK)
+    for view in ROBOT.view_names:
+        np.testing.assert_array_equal(found[view], episode.views[view][0])
+    with pytest.raises(ConfigError, match="demos:="):
+        first_frames(
+            str(tmp_path / "dataset"),
+            load_robot("sim").model_copy(
+                update={"views": (ROBOT.views[0].model_copy(update={"name": "front"}),)}
+            ),
+            TASK,
+        )
+
+
 def test_demonstrations_that_are_not_there_are_refused(tmp_path):
-    robot, task = load_robot("sim"), load_task("cube_pick")
     with pytest.raises(ConfigError, match=r"demos:=.*no run there"):
-        first_frames(str(tmp_path / "none"), robot, task)
+        first_frames(str(tmp_path / "none"), ROBOT, TASK)

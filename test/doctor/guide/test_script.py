@@ -245,3 +245,13 @@ def test_frames_of_cameras_are_the_operator_s_to_judge(tmp_path):
     assert arm.kept["cameras"][0] == "failed"
     assert "side is framed wrong" in said
     assert (tmp_path / "sim_side.png").is_file()
+
+
+def test_pictures_are_compared_with_a_demonstration(tmp_path):
+    arm = GuidedArm()
+    before = {view: image.copy() for view, image in arm.seen.images.items()}
+    said = arm.run(("cameras",), tmp_path, before=before)
+    assert arm.kept["cameras"][0] == "passed"
+    assert set(arm.kept["cameras"][2]) == {"side", "wrist"}
+    assert "lie as in the demonstration" in said
+    assert (tmp_path / "sim_wrist_compared.png").is_file()
