@@ -26,6 +26,7 @@ from expo_ft_ros.cli import main as cli
 from expo_ft_ros.cli.bench import BENCHES
 from expo_ft_ros.data.types import Source
 from expo_ft_ros.experiment.arguments import parse_arguments
+from expo_ft_ros.experiment.bringup_options import BringupOptions
 from expo_ft_ros.graph.topics import SERVICES
 from expo_ft_ros.report import drawing
 from support.console_run import free_port
@@ -128,6 +129,8 @@ def run_ours(words: list[str]) -> None:
     command, rest = words[0], words[1:]
     if command in GRAPH_COMMANDS:
         parse(command, rest)
+    elif command == "bringup":
+        parse_arguments(rest, BringupOptions)
     elif any(word.startswith("policy:=") for word in rest):
         assert command == "export"  # of a policy that the recorded runs don't have
     elif command in QUICK:

@@ -126,8 +126,8 @@ class NodeProcess:
         with self.log.open("ab") as output:
             self._popen = subprocess.Popen(
                 command,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
+                stdin=None if spec.terminal else subprocess.DEVNULL,
+                stdout=None if spec.terminal else output,
                 stderr=subprocess.STDOUT,
                 env=child_environment({**env, **spec.env}),
                 # A Ctrl-C in the terminal is for the runner alone, which takes them down in order.

@@ -26,8 +26,8 @@ from expo_ft_ros.bringup.process import (
 )
 from expo_ft_ros.graph.node_spec import NodeSpec
 
-SESSION = "session"
-"""When the node of this name ends with 0 the run is complete."""
+COMPLETING = ("session", "bringup")
+"""When a node of one of these names ends with 0 the run is complete."""
 
 ARBITRATION = "arbitration"
 """When the node of this name dies the runner itself sees to it that the arm stops."""
@@ -41,7 +41,7 @@ _HURRIED_GRACE = 0.5
 
 def cause_of_end(name: str, returncode: int, log: Path) -> str:
     """Why the run has failed when a vital node ends so; "" where the run is complete."""
-    if name == SESSION and returncode == 0:
+    if name in COMPLETING and returncode == 0:
         return ""
     return f"{name} ended with {describe_exit(returncode)} while it was needed (log: {log})"
 
@@ -168,7 +168,7 @@ class Runner:
 
     @staticmethod
     def _done(child: NodeProcess) -> bool:
-        return child.name == SESSION and child.returncode == 0
+        return child.name in COMPLETING and child.returncode == 0
 
     def _verdict(self, child: NodeProcess) -> RunResult:
         if self._done(child):

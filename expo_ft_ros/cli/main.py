@@ -35,6 +35,7 @@ restore
   bench     measurements: bench graph, core, vla, update, learn (whole runs without ROS), choice \
 (the critic's), ablation (what of the algorithm does the work)
   keyboard  corrections by the keyboard of this terminal, for operator:=keyboard
+  bringup   a robot's guided checks before its first training: axes, workspace, stop, cameras
   doctor    what this machine has and lacks; robot:=<robot>: what comes of its drivers
   test      the project's tests (arguments go to pytest)
 
@@ -61,6 +62,7 @@ COMMANDS = {
     "reward": "expo_ft_ros.cli.reward",
     "bench": "expo_ft_ros.cli.bench",
     "keyboard": "expo_ft_ros.cli.keyboard",
+    "bringup": "expo_ft_ros.cli.bringup",
     "doctor": "expo_ft_ros.cli.doctor",
     "test": "expo_ft_ros.cli.test",
 }

@@ -30,5 +30,9 @@ DRIVERS: Mapping[str, Driver] = {
     ),
     "gamepad": Driver("joy", ("joy",), "joy_node", "push a stick of the gamepad"),
     "keyboard": Driver("keyboard", ("joy",), "./expo-ft keyboard", "a key at ./expo-ft keyboard"),
+    "bringup": Driver(
+        "bringup", ("joy",), "./expo-ft bringup", "answer in the terminal of ./expo-ft bringup"
+    ),
 }
-"""By the option `operator`; one that isn't here needs no driver."""
+"""By the option `operator`; one that isn't here needs no driver. The guide of `expo-ft bringup` is
+no option, but a device all the same."""

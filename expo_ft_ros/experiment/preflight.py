@@ -16,6 +16,7 @@ from typing import Any, Generic, TypeVar
 
 from expo_ft_ros.configuration import ConfigError
 from expo_ft_ros.experiment.arguments import make_options, read_arguments
+from expo_ft_ros.experiment.brought_up import bringup_notes, copy_record
 from expo_ft_ros.experiment.budget import Budget
 from expo_ft_ros.experiment.environment import (
     claim_domain,
@@ -107,6 +108,7 @@ class Run(Prepared[Options]):
             told.append(f"Motion: off. {robot.name} is commanded to stand, and no episode counts")
         elif robot.adapter != SIM:
             told.append(f"Motion: on. {target_of(self.options, robot)} moves")
+        told += bringup_notes(self.options, runs_dir())
         if isinstance(self.options, EvalOptions) and self.options.policy is not None:
             told.append(f"Policy: of the server {self.options.policy} (keys:={self.options.keys})")
         return told + (self.weights.notes if self.weights else [])
@@ -148,6 +150,7 @@ def open_run(command: str, arguments: Sequence[str], model: type[Options]) -> Ru
             make_folder(prepared.path)
             locks.enter_context(lock_folder(prepared.path))
         write_config(prepared.path, command, prepared.options, prepared.task, prepared.budget)
+        copy_record(prepared.options, runs_dir(), prepared.path)
         remember()
         held = locks.pop_all()
     return Run(**vars(prepared), locks=held)

@@ -33,6 +33,7 @@ SIM = "sim"
 GRAPH_NODES = (
     "agent",
     "arbitration",
+    "bringup",
     "camera",
     "keyboard",
     "learner",

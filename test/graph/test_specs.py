@@ -67,7 +67,7 @@ def test_an_adapter_can_bear_no_name_of_the_graph():
     graphs = [*GRAPHS.values(), train_graph(options, RUN)]
     names = {name for specs in graphs for spec in specs for name in (spec.name, *spec.node_names)}
     # What is started by hand, for a moment, or only where it is installed.
-    others = {"keyboard", "stop", "rviz", "robot_state_publisher"}
+    others = {"bringup", "keyboard", "stop", "rviz", "robot_state_publisher"}
     assert set(GRAPH_NODES) == (names | others) - {"sim"}
 
 

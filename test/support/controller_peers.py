@@ -60,6 +60,7 @@ class Peer(Node):
         self.config = config
         self.position, self.quaternion = START.copy(), TOOL_DOWN.copy()
         self.frame, self.silent, self.wanders = self.robot.frames.base, False, 0.0
+        self.mirrored = False
         self.heard: dict[str, Any] = {"goals": [], "cancelled": 0, "words": 0}
         self._said = ""
         self.pose_out = self.create_publisher(PoseStamped, config.pose, self.POSE_QOS)
@@ -82,6 +83,8 @@ class Peer(Node):
             self.frame = value
         elif word in ("silent", "speak"):
             self.silent = word == "silent"
+        elif word == "mirror":
+            self.mirrored = True
         elif word == "guide":
             self.guide(float(value))
         elif word in ("cancel_slowly", "cancel_quickly"):
@@ -106,7 +109,9 @@ class Peer(Node):
         self.move(1 / RATE)
         self.gripper.cycle(1 / RATE)
         now = time.time_ns()
-        pose = pose_of(self.position, self.quaternion)
+        # As of a base that is another than the commands'.
+        told = self.position * [1.0, -1.0, 1.0] if self.mirrored else self.position
+        pose = pose_of(told, self.quaternion)
         text = json.dumps(self.heard)
         if text != self._said:
             self._said = text
