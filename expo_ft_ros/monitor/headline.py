@@ -82,7 +82,8 @@ def _stopped(view: View) -> Headline | None:
         return Headline("STOPPED", more, Tone.BAD, "recover")
     if episode.state == State.STOPPED:
         cause = "E-STOP was pressed" if episode.cause == BY_ESTOP else episode.cause
-        more = f"{cause}: nothing moves until Release, which begins the next episode"
+        then = f"then {episode.asked} and press Reset" if episode.asked else ""
+        more = f"{cause}: nothing moves until Release, {then or 'which begins the next episode'}"
         return Headline("STOPPED", more, Tone.BAD, "release")
     if device_lost(view):
         more = "the device was lost while somebody drove: drive again, or press Go on alone"

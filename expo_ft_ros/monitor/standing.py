@@ -22,7 +22,8 @@ def standing(view: View) -> str:
         return UNKNOWN
     if state == State.STOPPED:
         first = "Recover, then Release" if view.fault else "Release"
-        return f"the arm stands until {first}; then it goes on by itself"
+        then = "it waits for Reset" if episode.asked else "it goes on by itself"
+        return f"the arm stands until {first}; then {then}"
     if device_lost(view):
         return "the arm stands until somebody drives again, or Go on alone"
     if episode.paused:

@@ -57,7 +57,7 @@ MOMENTS = (
     (replace(ONLINE, cause="workspace"), "POLICY DRIVES", "altered: workspace", Tone.GOOD, ""),
     (SHADOWED, "NOTHING MOVES", "trial 3 of 30: the policy commands", Tone.BUSY, ""),
     (replace(SHADOWED, driver=Source.HUMAN), "NOTHING MOVES", "the operator com", Tone.BUSY, ""),
-    (replace(SHADOWED, episode=STOPPED), "STOPPED", "Release, which", Tone.BAD, "release"),
+    (replace(SHADOWED, episode=STOPPED), "STOPPED", "Release, then look", Tone.BAD, "release"),
     (replace(ONLINE, driver=Source.HUMAN), "A HUMAN DRIVES", "policy's again", Tone.HUMAN, ""),
     (replace(ONLINE, take_over=PUSH), "POLICY DRIVES", "to take over: push it", Tone.GOOD, ""),
     (EVALUATING, "HANDS OFF", "trial 3 of 30", Tone.GOOD, ""),
@@ -65,7 +65,11 @@ MOMENTS = (
     (replace(ONLINE, driver=Source.HOLD), "READY", "first chunk", Tone.CALM, ""),
     (replace(ONLINE, diagnostics=LOST), "HELD", "Go on alone", Tone.HELD, "acknowledge"),
     (replace(ONLINE, episode=ASKED), "YOUR TURN", "refill the bin", Tone.TURN, "reset"),
-    (replace(ONLINE, episode=STOPPED), "STOPPED", "Release, which", Tone.BAD, "release"),
+    (replace(ONLINE, episode=STOPPED), "STOPPED", "Release, then look", Tone.BAD, "release"),
+    (
+        replace(ONLINE, episode=replace(STOPPED, asked="")),
+        "STOPPED", "E-STOP was pressed: nothing moves until Release, which", Tone.BAD, "release",
+    ),
     (
         replace(ONLINE, episode=STOPPED, fault="reflex"),
         "STOPPED", "reflex: Recover once its cause", Tone.BAD, "recover",

@@ -38,6 +38,7 @@ MOMENTS = (
     (replace(HELD, cause="camera/wrist stale"), "(camera/wrist stale), and goes on by itself"),
     (replace(HELD, cause=NOT_TAKEN_OVER), "until somebody drives"),
     (state("stopped", cause="estop"), "until Release; then it goes on by itself"),
+    (state("stopped", cause="estop", asked="look"), "until Release; then it waits for Reset"),
     (replace(state("stopped"), fault="reflex"), "until Recover, then Release"),
     (state("paused", paused=True), "until Resume"),
     (state("ended", paused=True), "until Resume"),
