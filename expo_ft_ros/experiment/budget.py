@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 SHORT_FORM_STEPS = 500
 """Up to so many online steps a run is a short form: see `Budget.shortened`."""
 
-SMALL_STEPS = 2500
+SMALL_STEPS = 4000
 """Online steps by default where the sizes are small."""
 
 DECISION_TIME = 2.0

@@ -151,7 +151,7 @@ def test_the_full_budget_is_the_tasks():
     task = load_task("cube_pick")
     work = TrainOptions().budget(task)
     assert (work.demos, work.eval_trials) == (task.demonstrations, task.eval_trials)
-    assert (work.steps, work.imitation_scale, work.warmup_episodes) == (2500, 1.0, -1)
+    assert (work.steps, work.imitation_scale, work.warmup_episodes) == (4000, 1.0, -1)
 
 
 def test_the_short_form_makes_everything_smaller():
