@@ -47,6 +47,7 @@ IDLE, READING, IMITATION, UPDATE = "idle", "reading", "imitation", "update"
 AT_REST = (EpisodeState.IDLE, EpisodeState.ENDED, EpisodeState.STOPPED)
 """States in which no episode is on."""
 _STATUS_PERIOD = 0.25
+_WORKER_PATIENCE = 8.0  # less than the runner has with a learner that is to end [s]
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,11 @@ class LearnerNode(GraphNode[LearnerParameters]):
             # The worker's thread may wait for it.
             self._shared.end_processes(broken=True)
         # It may have ended by itself, of a failure: what was good until then is kept all the same.
-        worker.join()
+        worker.join(_WORKER_PATIENCE)
+        if worker.is_alive():
+            # It waits for a process that hangs, or is in a long step.
+            self._shared.end_processes(broken=True)
+            worker.join()
         if self._dirty or self._save_asked.is_set():
             self._save()
         self._shared.end_processes()

@@ -83,6 +83,9 @@ def require_processes(config: AgentConfig, count: int) -> None:
         )
 
 
+_ENDED = "the learner's further processes have been ended meanwhile"
+
+
 class GradientProcesses:
     """The learner's further processes: they are started at once, and built meanwhile. Make it in
     the thread that lives as long as they are to.
@@ -110,8 +113,10 @@ class GradientProcesses:
         self._device = torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
         self._exchange: RankExchange | None = None
         self._closing = threading.Lock()
-        # Nobody else on the network is to find gloo's ports.
-        os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
+        # Nobody else on the network is to find their ports, and a GPU's exchange is waited for as
+        # gloo's is: by default torch ends the process whose exchange takes too long.
+        os.environ |= {"GLOO_SOCKET_IFNAME": "lo", "NCCL_SOCKET_IFNAME": "lo"}
+        os.environ.setdefault("TORCH_NCCL_BLOCKING_WAIT", "1")
         listener = socket.create_server((HOST, 0))
         port = listener.getsockname()[1]
         self._store = open_store(port, count, timeout, listener.detach())
@@ -237,7 +242,7 @@ class GradientProcesses:
             losses = exchange.gather(loss)
         if self._exchange is not exchange:
             # On a GPU an exchange that was broken off ends like any other, with nothing in it.
-            raise ProcessLost("the learner's further processes have been ended meanwhile")
+            raise ProcessLost(_ENDED)
         if failure is not None:
             raise failure
         for rank, one in enumerate(losses):
@@ -269,12 +274,16 @@ class GradientProcesses:
         """What fails here fails for a process that is gone or silent: says which."""
         try:
             yield
-        except (RuntimeError, OSError) as error:
+        except torch.OutOfMemoryError:
+            raise
+        except (RuntimeError, OSError, ValueError) as error:
+            if not self._children:
+                raise ProcessLost(_ENDED) from error
             self._await_death()
             self.require_alive()
             raise ProcessLost(
-                f"the learner's further processes don't answer, which is waited for for "
-                f"{self._timeout:g} s: {' '.join(str(error).split())}"
+                f"the learner's further processes don't answer (they have up to "
+                f"{self._timeout:g} s): {' '.join(str(error).split())}"
             ) from error
 
     def _await_death(self) -> None:

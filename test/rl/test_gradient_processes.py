@@ -220,7 +220,7 @@ def test_one_that_was_killed_is_named(processes):
 def test_one_that_hangs_is_given_up_and_ended(processes):
     vla, (pid,) = make_agent().vla, processes.pids.values()
     os.kill(pid, signal.SIGSTOP)
-    with pytest.raises(ProcessLost, match="don't answer, which is waited for for 8 s"):
+    with pytest.raises(ProcessLost, match=r"don't answer \(they have up to 8 s\)"):
         processes.add_gradient(vla, "sft", windows())
     assert not is_alive(pid)
     with pytest.raises(ProcessLost, match="have been ended"):
@@ -229,6 +229,21 @@ def test_one_that_hangs_is_given_up_and_ended(processes):
 
 @pytest.mark.process
 @pytest.mark.slow
+def test_an_end_in_the_middle_of_a_step_is_told_as_that(monkeypatch):
+    vla, batch = make_agent().vla, windows()
+    processes = begun(make_agent().config)
+    drawn = type(vla).loss_draws
+
+    def ends(self: VLA, chunks: torch.Tensor) -> Any:
+        processes.close(broken=True)
+        return drawn(self, chunks)
+
+    monkeypatch.setattr(type(vla), "loss_draws", ends)
+    with pytest.raises(ProcessLost, match="ended meanwhile"):
+        processes.add_gradient(vla, "sft", batch)
+
+
+@pytest.mark.process
 def test_who_waits_for_one_that_hangs_can_be_freed(processes):
     vla, (pid,) = make_agent().vla, processes.pids.values()
     os.kill(pid, signal.SIGSTOP)
