@@ -31,6 +31,7 @@ class Defects:
         gripper: 1, or -1 for the wrong way, or 0 for none.
         coasts: For how long it goes on after a stop [s].
         walls: (3,) it goes no further than this along each axis [m].
+        lag: With which its velocity follows the command, of first order [s].
     """
 
     moves: Any = field(default_factory=lambda: np.eye(6))
@@ -38,6 +39,7 @@ class Defects:
     gripper: int = 1
     coasts: float = 0.0
     walls: Any = field(default_factory=lambda: np.full(3, np.inf))
+    lag: float = 0.0
 
 
 class Typed:
@@ -79,6 +81,7 @@ class GuidedArm:
         self.moved_at: list[float] = []
         self._stops = given.get("stops", True)
         self._command, self._stopped_at, self._gripper = np.zeros(6), -np.inf, 0
+        self._velocity = np.zeros(6)
         self._say("resetting", asked="look at the scene: the run starts")
 
     def _say(self, state: str, cause: str = "", asked: str = "") -> None:
@@ -131,7 +134,9 @@ class GuidedArm:
         coasting = seen.now < self._stopped_at + self.defects.coasts
         if not running and not coasting:
             self._command = np.zeros(6)
-        velocity = self.defects.moves @ self._command + self.defects.drift
+        wanted = self.defects.moves @ self._command + self.defects.drift
+        share = TICK / (self.defects.lag + TICK)
+        self._velocity = velocity = self._velocity + share * (wanted - self._velocity)
         before = self.position
         self.position = np.minimum(before + velocity[:3] * TICK, self.defects.walls)
         self.quaternion = compose(rotation_of(velocity[3:] * TICK), self.quaternion)

@@ -28,7 +28,9 @@ Ticks = Generator[None, None, None]
 SHARE = 0.1
 """Of the robot's limits, that an axis is jogged at."""
 JOG_TIME, SETTLE_TIME = 1.0, 0.8
-"""Of a jog, and until what it came to is measured [s]."""
+"""Of a jog, and until what it came to is measured at the earliest [s]."""
+_STILL_FOR, _SETTLE_MOST = 0.4, 4.0  # of the tool before a jog is judged, and at most after it [s]
+_STILL_WITHIN = 5e-4  # [m, rad]
 WALK_SPEED = 0.05
 """To and between corners, at most half of the limit [m/s]."""
 
@@ -180,11 +182,17 @@ def jog(cell: Cell, axis: int, sign: int) -> Generator[None, None, Judgement]:
     start, begun = newest_pose(cell), seen.now
     asked.action = np.zeros(6)
     asked.action[axis] = sign * SHARE
-    while seen.now < begun + JOG_TIME + SETTLE_TIME:
+    still, moved_at = start, begun
+    while seen.now < begun + JOG_TIME + SETTLE_TIME or (
+        # A controller that lags goes on for a while.
+        seen.now < min(moved_at + _STILL_FOR, begun + JOG_TIME + _SETTLE_MOST)
+    ):
         if seen.now >= begun + JOG_TIME:
             asked.rest()
         yield
         require_running(cell)
+        if np.abs(displacement(still, newest_pose(cell))).max() > _STILL_WITHIN:
+            still, moved_at = newest_pose(cell), seen.now
         wrong = watch_jog(axis, whole, displacement(start, newest_pose(cell)))
         if wrong is not None:
             raise WrongError(wrong)

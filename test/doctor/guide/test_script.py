@@ -41,6 +41,15 @@ def test_an_arm_that_does_as_it_is_told_passes_and_stays_in_the_box(robot, tmp_p
     assert np.linalg.norm(arm.position - start) < 0.06
 
 
+def test_an_arm_that_lags_is_judged_once_it_stands(tmp_path):
+    arm = GuidedArm(defects=Defects(lag=0.8))
+    arm.run(("still", "axes"), tmp_path)
+    assert {name: kept[0] for name, kept in arm.kept.items()} == {
+        "still": "passed",
+        "axes": "passed",
+    }
+
+
 def swapped(a, b):
     """Commands along a move the tool along b, and the other way round."""
     moves = np.eye(6)
