@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 settings.register_profile("expo_ft", deadline=None)
 settings.load_profile("expo_ft")
 
+# What is drawn in a terminal isn't to depend on that of whoever runs the tests.
+os.environ["TERM"] = "xterm-256color"
+
 # For processes that run a module of `support`.
 os.environ["PYTHONPATH"] = os.pathsep.join(
     [str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])]
