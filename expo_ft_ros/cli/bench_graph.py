@@ -77,7 +77,10 @@ def main(words: Sequence[str]) -> int:
     results: dict[str, Any] = {"machine": machine()}
     for part in words or ARGUMENTS:
         run, specs = GRAPH_COMMANDS["train"].open(ARGUMENTS[part])
-        done = run_graph("train", run, specs)
+        try:
+            done = run_graph("train", run, specs)
+        finally:
+            run.close()  # The next part takes the same domain.
         if done.code != 0:
             print(f"{done.tail}\nexpo-ft: bench graph {part}: {done.cause}")
             return done.code
