@@ -25,7 +25,7 @@ DOMAIN_VARIABLE = "ROS_DOMAIN_ID"
 LAST_DOMAIN = 232
 """Of the next one the ports are none."""
 
-_DOMAINS = 230
+_DOMAINS = 100
 _SPACENAV_LIBRARY = "libspnav.so.0"
 _MIDDLEWARE_VARIABLE = "RMW_IMPLEMENTATION"
 _RANGE_VARIABLE = "ROS_AUTOMATIC_DISCOVERY_RANGE"
@@ -152,7 +152,8 @@ def ros_environment(run_dir: Path) -> dict[str, str]:
 
 
 def isolated_domain(run_dir: Path) -> int:
-    """A ROS domain, 1 to 230, that is always the same for the folder."""
+    """A ROS domain, 1 to 100, that is always the same for the folder. Another folder may have the
+    same one: `claim_domain` tells."""
     digest = hashlib.sha256(str(run_dir.resolve()).encode()).digest()
     return 1 + int.from_bytes(digest[:4], "big") % _DOMAINS
 
@@ -188,21 +189,21 @@ def require_chosen_domain() -> None:
         )
 
 
-def claim_domain(namespace: str = "", folder: Path | None = None) -> IO[str] | None:
+def claim_domain(run_dir: Path, namespace: str = "", folder: Path | None = None) -> IO[str]:
     """Takes a namespace of this machine's ROS domain for one graph; held while the file is open.
 
-    Two graphs in one would drive one robot. None where each run has a domain of its own.
+    Two graphs in one would drive one robot.
 
     Args:
+        run_dir: Of the graph, whose domain follows from it with `EXPO_FT_ISOLATE=1`.
         namespace: Of the graph, "/left"; "" for the root.
         folder: Where the lock lies; by default the system's folder for temporary files.
 
     Raises:
         ConfigError: when a graph of ours runs in the domain already.
     """
-    if _is_isolated():
-        return None
-    number = domain()
+    isolated = _is_isolated()
+    number = isolated_domain(run_dir) if isolated else domain()
     place = f"{number}{namespace}".replace("/", ".")
     path = (folder or Path(tempfile.gettempdir())) / f"expo_ft_ros_domain_{place}.lock"
     # Every user may lock a file that another one has made.
@@ -216,10 +217,16 @@ def claim_domain(namespace: str = "", folder: Path | None = None) -> IO[str] | N
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         stream.close()
+        remedy = (
+            f"name another run_dir, or ROS_DOMAIN_ID: {ISOLATE_VARIABLE}=1 has taken this one by "
+            f"the folder {run_dir}"
+            if isolated
+            else f"stop it, or set another ROS_DOMAIN_ID or namespace:=, or {ISOLATE_VARIABLE}=1 "
+            "for a domain of this run's own"
+        )
         raise ConfigError(
             f"ROS_DOMAIN_ID {number}{f', namespace {namespace}' if namespace else ''}: a graph of "
-            "expo_ft_ros runs in it already (stop it, or set another ROS_DOMAIN_ID or namespace:=, "
-            f"or {ISOLATE_VARIABLE}=1 for a domain of this run's own)"
+            f"expo_ft_ros runs in it already ({remedy})"
         ) from None
     return stream
 

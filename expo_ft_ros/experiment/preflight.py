@@ -139,7 +139,7 @@ def open_run(command: str, arguments: Sequence[str], model: type[Options]) -> Ru
         if prepared.resumed:
             # First: its own graph may hold the domain and the console.
             locks.enter_context(lock_folder(prepared.path))
-        locks.enter_context(claim_machine(prepared.options.namespace))
+        locks.enter_context(claim_domain(prepared.path, prepared.options.namespace))
         if prepared.options.console:
             require_openable_console(prepared.options.console_host, prepared.options.console_port)
         # Last: nobody is asked for what then isn't possible.
@@ -227,22 +227,6 @@ def check_machine(prepared: Prepared[Any]) -> None:
     if options.operator == "spacemouse" and options.spacemouse == "libspnav":
         require_spacenav_library()
     require_room_on_disk(prepared.path, _bytes_needed(prepared))
-
-
-def claim_machine(namespace: str = "") -> ExitStack:
-    """Takes what every graph shares with others on this machine: its place in the ROS domain.
-
-    Args:
-        namespace: Of the graph; "" for the root.
-
-    Raises:
-        ConfigError: when another graph has it.
-    """
-    locks = ExitStack()
-    domain = claim_domain(namespace)
-    if domain is not None:
-        locks.enter_context(domain)
-    return locks
 
 
 def _choose_renderer() -> None:

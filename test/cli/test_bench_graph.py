@@ -7,6 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from expo_ft_ros.bringup.runner import RunResult
+from expo_ft_ros.cli import bench_graph
 from expo_ft_ros.cli.bench_graph import (
     compared,
     main,
@@ -16,6 +18,7 @@ from expo_ft_ros.cli.bench_graph import (
     verdicts,
 )
 from expo_ft_ros.configuration import ConfigError
+from expo_ft_ros.experiment.environment import claim_domain
 from expo_ft_ros.robots import load_robot
 from expo_ft_ros.tasks import load_task
 from support.episodes import make_episode
@@ -124,3 +127,21 @@ def test_a_run_that_cannot_be_measured_says_why(tmp_path):
 def test_an_unknown_part_is_refused():
     with pytest.raises(ConfigError, match="known: lockstep, realtime"):
         main(["sideways"])
+
+
+def test_a_part_gives_its_domain_back_also_where_it_fails(tmp_path, monkeypatch, capsys):
+    """The next part takes the same one."""
+    monkeypatch.setenv("EXPO_FT_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setenv("ROS_DOMAIN_ID", "99")
+    monkeypatch.delenv("EXPO_FT_ISOLATE", raising=False)
+    opened = []
+
+    def ends(command, run, specs):
+        opened.append(run)
+        return RunResult(code=3, cause="its nodes never began")
+
+    monkeypatch.setattr(bench_graph, "run_graph", ends)
+    assert main(["realtime"]) == 3
+    assert "never began" in capsys.readouterr().out
+    assert len(opened) == 1
+    claim_domain(tmp_path).close()

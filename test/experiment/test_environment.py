@@ -64,7 +64,7 @@ def test_isolated_runs_have_domains_of_their_own(tmp_path, monkeypatch):
     domains = {isolated_domain(tmp_path / str(number)) for number in range(100)}
     assert domain == isolated_domain(tmp_path)
     assert len(domains) > 50
-    assert all(1 <= number <= 230 for number in domains)
+    assert all(1 <= number <= 100 for number in domains)
 
 
 def test_a_chosen_domain_wins_over_isolation(tmp_path, monkeypatch):
@@ -85,32 +85,44 @@ def test_beside_a_graph_its_domain_must_be_known(monkeypatch):
 def test_one_graph_in_one_domain(tmp_path, monkeypatch):
     monkeypatch.setenv("ROS_DOMAIN_ID", "17")
     monkeypatch.delenv("EXPO_FT_ISOLATE", raising=False)
-    held = claim_domain(folder=tmp_path)
-    assert held is not None
+    held = claim_domain(tmp_path / "run", folder=tmp_path)
     with pytest.raises(ConfigError, match=r"ROS_DOMAIN_ID 17: a graph .* EXPO_FT_ISOLATE=1"):
-        claim_domain(folder=tmp_path)
+        claim_domain(tmp_path / "run", folder=tmp_path)
     monkeypatch.setenv("ROS_DOMAIN_ID", "18")
-    other = claim_domain(folder=tmp_path)
-    assert other is not None
+    other = claim_domain(tmp_path / "run", folder=tmp_path)
     other.close()
     monkeypatch.setenv("ROS_DOMAIN_ID", "17")
     held.close()
-    again = claim_domain(folder=tmp_path)
-    assert again is not None
+    again = claim_domain(tmp_path / "run", folder=tmp_path)
     again.close()
 
 
 def test_graphs_in_namespaces_of_one_domain(tmp_path, monkeypatch):
     monkeypatch.setenv("ROS_DOMAIN_ID", "17")
     monkeypatch.delenv("EXPO_FT_ISOLATE", raising=False)
-    held = [claim_domain(name, folder=tmp_path) for name in ("", "/left", "/left/arm")]
+    held = [
+        claim_domain(tmp_path / "run", name, folder=tmp_path) for name in ("", "/left", "/left/arm")
+    ]
     with pytest.raises(ConfigError, match=r"ROS_DOMAIN_ID 17, namespace /left: .* namespace:="):
-        claim_domain("/left", folder=tmp_path)
+        claim_domain(tmp_path / "run", "/left", folder=tmp_path)
     for each in held:
-        assert each is not None
         each.close()
 
 
-def test_runs_of_their_own_domains_claim_none(tmp_path, monkeypatch):
+def test_of_two_runs_whose_own_domains_are_the_same_one_is_refused(tmp_path, monkeypatch):
     monkeypatch.setenv("EXPO_FT_ISOLATE", "1")
-    assert claim_domain(folder=tmp_path) is None
+    first = tmp_path / "0"
+    others = (tmp_path / str(number) for number in range(1, 10_000))
+    alike = next(each for each in others if isolated_domain(each) == isolated_domain(first))
+    held = [claim_domain(run, folder=tmp_path) for run in (first, _apart(first))]
+    with pytest.raises(ConfigError, match=r"runs in it already \(name another run_dir"):
+        claim_domain(alike, folder=tmp_path)
+    for each in held:
+        each.close()
+    claim_domain(alike, folder=tmp_path).close()
+
+
+def _apart(run):
+    """A folder whose domain is another."""
+    others = (run / str(number) for number in range(100))
+    return next(each for each in others if isolated_domain(each) != isolated_domain(run))

@@ -39,8 +39,8 @@ def refused(cause, *words, command="train", model=TrainOptions):
 
 
 @pytest.fixture
-def another_graph():
-    with claim_domain() as held:
+def another_graph(tmp_path):
+    with claim_domain(tmp_path) as held:
         yield held
 
 
