@@ -122,7 +122,11 @@ class GradientWorker:
 
     def answer(self, request: GradientRequest) -> None:
         """Takes up weights and a share of the batch, and gives its part of the gradient."""
-        weights = self._vla.weights()
+        # What isn't weights says what they are an update of, which its own is to be held against.
+        weights = {
+            name: value if value.is_floating_point() else value.clone()
+            for name, value in self._vla.weights().items()
+        }
         self._exchange.spread(weights.values())
         self._vla.load_weights(weights)
         shares = self._exchange.share(request.layouts)

@@ -204,6 +204,19 @@ def test_a_loss_that_is_not_finite_is_told_and_the_others_go_on(processes):
 
 @pytest.mark.process
 @pytest.mark.slow
+def test_one_whose_base_checkpoint_is_another_gives_no_gradient(tmp_path):
+    learners = Learners("pi05", tmp_path)
+    agent = learners.make(shares=True)
+    agent.vla.base[0] ^= 1
+    try:
+        with pytest.raises(ProcessLost, match="rank 1 .* ended with 1"):
+            practise(agent)
+    finally:
+        learners.started[0].close(broken=True)
+
+
+@pytest.mark.process
+@pytest.mark.slow
 def test_one_that_was_killed_is_named(processes):
     vla, (pid,) = make_agent().vla, processes.pids.values()
     processes.add_gradient(vla, "sft", windows())
