@@ -209,7 +209,7 @@ def test_one_whose_base_checkpoint_is_another_gives_no_gradient(tmp_path):
     agent = learners.make(shares=True)
     agent.vla.base[0] ^= 1
     try:
-        with pytest.raises(ProcessLost, match="rank 1 .* ended with 1"):
+        with pytest.raises(ProcessLost, match=r"rank 1 .* ended with 1"):
             practise(agent)
     finally:
         learners.started[0].close(broken=True)
