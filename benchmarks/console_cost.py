@@ -36,7 +36,7 @@ from support.console_run import graph_with_console  # noqa: E402
 
 PERIOD = 15.0
 """Of one kind, for so long [s]."""
-SMALL = (1000, 140)  # [px]: thirty of the height are the scene
+SMALL = 1000, 30  # [px]: of the scene
 KINDS = {"closed": None, "small": SMALL, "desktop": DESKTOP}
 _PR_CAPBSET_DROP, _CAP_SYS_NICE = 24, 23  # of those whom this process starts
 _SETTLE = 3.0  # after it came or went [s]
@@ -77,11 +77,21 @@ def watch(url: str, run: Path, seconds: float) -> list[tuple[str, float, float]]
                 if size is None:
                     spans.append((kind, *spend(lambda ms: time.sleep(ms / 1000))))
                     continue
-                visit = Visit(browser, url, size)
+                visit = Visit(browser, url, DESKTOP)
+                if kind == "small":
+                    leave_of_scene(visit, *size)
                 wait_until(lambda: len(visit.images()) >= 2, "both cameras")  # noqa: B023
                 spans.append((kind, *spend(visit.page.wait_for_timeout)))
                 visit.close()
     return spans
+
+
+def leave_of_scene(visit: Visit, width: int, height: int) -> None:
+    """Makes the window so small that this much of the scene [px] is below the buttons: a frame that
+    isn't seen at all isn't drawn."""
+    visit.page.set_viewport_size({"width": width, "height": DESKTOP[1]})
+    top = visit.page.locator("iframe").bounding_box()["y"]
+    visit.page.set_viewport_size({"width": width, "height": int(top) + height})
 
 
 def answers(url: str) -> bool:
