@@ -19,6 +19,8 @@ EVALUATIONS: tuple[Stage, ...] = ("eval_before", "eval_after")
 SHADOW: Stage = "shadow"
 """The stage of a policy's run with motion off: nothing is learned from its episodes, and none of
 them counts."""
+DONE: Stage = "done"
+"""The stage of a run that has come to its end."""
 MOTION_OFF = "motion off: the arm is commanded to stand"
 """What everybody calls it who tells of it."""
 

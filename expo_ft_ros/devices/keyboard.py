@@ -195,7 +195,7 @@ def _explained(seen: str) -> str:
             *pairs,
             "A press moves slowly, a key that is held faster, with Shift never faster.",
             "Backspace discards the last demonstration, which comes again.",
-            "Space, or any other key, lets go of all: the arm stands, then the policy goes on.",
+            "Space, or any other key, lets go of all: the arm stands, and is the graph's again.",
             "Only while this terminal has the focus. Ctrl-C ends it.",
         ]
     )

@@ -36,6 +36,8 @@ CONFIG_FILES: Mapping[str, str] = {
 REDO = "redo"
 """Name of what came of the newest press of `redo_button`, among teleop's values on /diagnostics."""
 
+DEVICE = "device"
+"""Name of the device that is listened to, beside."""
 FRAME = "frame"
 """Name of the frame of the axes, there."""
 

@@ -391,6 +391,7 @@ def _monitor(options: RunOptions, run_dir: Path) -> NodeSpec:
     """Nobody waits for it or misses it. Of normal priority: a stop may come by way of it."""
     parameters: dict[str, Parameter] = {
         "operator": options.operator,
+        "scene_reset": options.scene_reset,
         "console": options.console,
         "console_host": options.console_host,
         "console_port": options.console_port,

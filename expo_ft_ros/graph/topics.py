@@ -259,7 +259,7 @@ TOPICS: Mapping[str, Topic] = _table(
         "teleop/command",
         f"{_OWN}/TeleopCommand",
         "teleop",
-        "arbitration recorder",
+        "arbitration monitor recorder",
         "What the operator asks for.",
     ),
     _tick(

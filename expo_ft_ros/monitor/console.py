@@ -20,6 +20,7 @@ from expo_ft_ros.monitor.controls import Action, Controls
 from expo_ft_ros.monitor.playback import Player, Recordings
 from expo_ft_ros.monitor.scene3d import Scene, furnish
 from expo_ft_ros.monitor.server import HiddenServer, page
+from expo_ft_ros.monitor.static_files import style
 from expo_ft_ros.monitor.training_tab import TrainingTab
 from expo_ft_ros.monitor.view import View
 from expo_ft_ros.robots import RobotLimits
@@ -198,7 +199,7 @@ def dress(server: viser.ViserServer, task: TaskConfig, heights: Mapping[str, flo
             client.camera.position, client.camera.look_at = narrow
 
     furnish(server.scene, task, heights)
-    server.gui.add_html(markup.STYLE + _PHONE)
+    server.gui.add_html(style("markup.css") + _PHONE)
 
 
 def _around(task: TaskConfig, points: NDArray[np.float64]) -> NDArray[np.float64]:

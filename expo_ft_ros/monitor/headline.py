@@ -12,11 +12,12 @@ from enum import StrEnum
 
 from expo_ft_ros.control.arbiter import DEVICE_LOST, NOT_TAKEN_OVER
 from expo_ft_ros.control.episode_machine import BY_ESTOP, State
-from expo_ft_ros.control.plan import EVALUATIONS, SHADOW
+from expo_ft_ros.control.plan import DONE, EVALUATIONS, SHADOW
 from expo_ft_ros.data.types import Source
-from expo_ft_ros.monitor.view import Level, View
+from expo_ft_ros.monitor.view import Diagnostic, Level, View
 
 _CONTROL = "arbitration"  # the node of the control loop
+_DEVICE = "teleop"  # the node that hears of the device
 _ABOUT = 10  # seconds to which short times are rounded
 
 
@@ -58,9 +59,18 @@ def headline(view: View) -> Headline:
 
 
 def device_lost(view: View) -> bool:
-    """Whether the device was lost while somebody drove: it is held until the operator says so."""
-    said = any(DEVICE_LOST in each.message for each in view.diagnostics)
-    return said or view.cause == DEVICE_LOST
+    """Whether the device was lost while somebody drove: it is held until the operator says so. By
+    the word of the node that hears of it, while that speaks, and never of an arm that is driven."""
+    if view.episode.state == State.RUNNING and view.driver is not Source.HOLD:
+        return False
+    told = Diagnostic(Level.ERROR, _DEVICE, DEVICE_LOST)
+    return told in view.diagnostics or view.cause == DEVICE_LOST
+
+
+def asked(view: View) -> str:
+    """What the operator is asked to do before the next episode; "" for nothing, and once there is
+    no next one."""
+    return "" if view.session.stage == DONE else view.episode.asked
 
 
 def is_silent(view: View) -> bool:
@@ -78,12 +88,11 @@ def _silent(view: View) -> Headline | None:
 def _stopped(view: View) -> Headline | None:
     episode = view.episode
     if episode.state == State.STOPPED and view.fault:
-        more = f"{view.fault}: Recover once its cause is out of the way, then Release"
+        more = f"press Recover once its cause is out of the way, then Release: {view.fault}"
         return Headline("STOPPED", more, Tone.BAD, "recover")
     if episode.state == State.STOPPED:
         cause = "E-STOP was pressed" if episode.cause == BY_ESTOP else episode.cause
-        then = f"then {episode.asked} and press Reset" if episode.asked else ""
-        more = f"{cause}: nothing moves until Release, {then or 'which begins the next episode'}"
+        more = f"nothing moves until Release, {_after_release(view)} ({cause})"
         return Headline("STOPPED", more, Tone.BAD, "release")
     if device_lost(view):
         more = "the device was lost while somebody drove: drive again, or press Go on alone"
@@ -95,10 +104,16 @@ def _stopped(view: View) -> Headline | None:
     return None
 
 
+def _after_release(view: View) -> str:
+    then = f"then {asked(view)} and press Reset" if asked(view) else ""
+    if view.episode.paused:
+        return f"{then}, then Resume" if then else "then Resume"
+    return then or "which begins the next episode"
+
+
 def _asked(view: View) -> Headline | None:
-    if not view.episode.asked:
-        return None
-    return Headline("YOUR TURN", f"{view.episode.asked}, then press Reset", Tone.TURN, "reset")
+    what = asked(view)
+    return Headline("YOUR TURN", f"{what}, then press Reset", Tone.TURN, "reset") if what else None
 
 
 def _driven(view: View) -> Headline | None:
@@ -108,8 +123,8 @@ def _driven(view: View) -> Headline | None:
         return Headline("NOTHING COUNTS", episode.cause, Tone.BUSY)
     if episode.state == State.DECIDING:
         words, other = ("SUCCESS", "failure") if episode.success else ("NO SUCCESS", "success")
-        counts = f"it counts as {'a success' if episode.success else 'no success'} in a moment"
-        more = f"{episode.cause}: {counts}; press {other.capitalize()} if that is wrong"
+        counts = f"counts as {'a success' if episode.success else 'no success'} in a moment"
+        more = f"{counts}; press {other.capitalize()} if that is wrong ({episode.cause})"
         return Headline(f"{words}?", more, Tone.BUSY)
     if episode.state != State.RUNNING:
         return None
@@ -117,8 +132,7 @@ def _driven(view: View) -> Headline | None:
         who = "the operator" if view.driver is Source.HUMAN else "the policy"
         return Headline("NOTHING MOVES", f"{number}: {who} commands, motion is off", Tone.BUSY)
     if view.driver is Source.HUMAN:
-        then = "waits" if episode.stage == "collect" else "is the policy's again at once"
-        return Headline("A HUMAN DRIVES", f"{number}; let go, and the arm {then}", Tone.HUMAN)
+        return Headline("A HUMAN DRIVES", f"{number}; {_once_let_go(view)}", Tone.HUMAN)
     waits = episode.stage == "collect" and not episode.steps and not view.cause
     if view.driver is Source.HOLD and (waits or view.cause == NOT_TAKEN_OVER):
         if view.take_over and not episode.human_steps:
@@ -130,6 +144,9 @@ def _driven(view: View) -> Headline | None:
         return Headline("HELD", f"{view.cause}: goes on by itself once that is over", Tone.HELD)
     if view.driver is Source.HOLD:
         return Headline("READY", f"{number}: for the first chunk", Tone.CALM)
+    if episode.stage in EVALUATIONS and episode.human_steps:
+        more = f"{number}: you have driven in it, it counts for nothing; the policy drives"
+        return Headline("VOID", more, Tone.BUSY)
     if episode.stage in EVALUATIONS:
         more = f"{number}, the policy drives; a push of the device makes the trial void"
         return Headline("HANDS OFF", more, Tone.GOOD)
@@ -139,18 +156,31 @@ def _driven(view: View) -> Headline | None:
     return Headline("POLICY DRIVES", more, Tone.GOOD)
 
 
+def _once_let_go(view: View) -> str:
+    if view.episode.stage in EVALUATIONS:
+        return "which makes the trial void; let go, and the policy goes on"
+    if view.episode.stage == "collect":
+        return "let go, and the arm waits"
+    return "let go, and the arm is the policy's again at once"
+
+
 def _between(view: View) -> Headline:
     """Between two episodes, and before the first."""
     session, learning = view.session, view.learning
+    if view.episode.state == State.RESETTING and view.driver is Source.HUMAN:
+        more = f"the reset, for {_number(view)}; let go, and it goes on by itself"
+        return Headline("A HUMAN DRIVES", more, Tone.HUMAN)
     if view.episode.state == State.RESETTING:
         return Headline("RESETTING", f"the scene, for {_number(view)}", Tone.BUSY)
     if learning.stage in ("imitation", "update"):
         words = "IMITATING" if learning.stage == "imitation" else "LEARNING"
         more = f"{_about(learning.seconds_left)}the robot waits, then goes on by itself"
         return Headline(f"{words} {learning.progress:.0%}", more, Tone.BUSY)
+    if learning.stage == "saving":
+        return Headline("SAVING", "a checkpoint, then goes on by itself", Tone.BUSY)
     if not session.stage:
         return Headline("STARTING", session.note or "waiting for the nodes", Tone.BUSY)
-    if session.stage == "done":
+    if session.stage == DONE:
         return Headline("FINISHED", "the run's nodes end", Tone.CALM)
     return Headline("NEXT", session.note or _number(view), Tone.CALM)
 

@@ -12,41 +12,10 @@ from numpy.typing import NDArray
 
 from expo_ft_ros.control.episode_machine import State
 from expo_ft_ros.data.types import CandidateKind, Source
-from expo_ft_ros.monitor.headline import device_lost, is_silent
+from expo_ft_ros.monitor.headline import asked, device_lost, is_silent
 from expo_ft_ros.monitor.paths import DRIVER_COLOURS, Colour, q_colours
 from expo_ft_ros.monitor.standing import standing
 from expo_ft_ros.monitor.view import Diagnostic, Level, View
-
-STYLE = """<style>
-.xf { margin: 0 .75em .6em; font-size: 14px; line-height: 1.45; overflow-wrap: anywhere; }
-.xf b { font-weight: 600; }
-.xf-dim { color: #8b939d; }
-.xf-state { display: flex; align-items: baseline; gap: .6em; }
-.xf-state b { flex: none; font-size: 21px; letter-spacing: .02em; color: var(--c);
-  white-space: nowrap; }
-.xf-dot { display: inline-block; width: .62em; height: .62em; border-radius: 50%;
-  margin-right: .5em; background: var(--c); }
-.xf-note { margin-top: .5em; padding: .45em .7em; border-left: 3px solid var(--c);
-  background: color-mix(in srgb, var(--c) 14%, transparent); }
-.xf-rows { display: grid; grid-template-columns: max-content 1fr; gap: .15em .9em; }
-.xf-key { display: flex; gap: 3px; align-items: center; min-width: 34px; }
-.xf-key i { flex: 1; }
-.xf-q { display: flex; gap: 10px; margin: .35em 0 1.6em 1.6em; }
-.xf-q > div { position: relative; display: flex; flex-grow: var(--n); flex-basis: 0; gap: 2px;
-  height: 96px; background: linear-gradient(#4448 0 0) 0 50% / 100% 1px no-repeat;
-  border: solid #444; border-width: 1px 0; }
-.xf-q span { position: absolute; top: 100%; left: 0; font-size: 12px; white-space: nowrap; }
-.xf-q > div:last-child:not(:first-child) span { left: auto; right: 0; }
-.xf-q u { position: absolute; right: 100%; margin-right: .4em; font-size: 11px; line-height: 0;
-  text-decoration: none; white-space: nowrap; }
-.xf-q i { position: relative; flex: 1; min-width: 2px; }
-.xf-q b { position: absolute; bottom: 0; width: 100%; height: var(--h); min-height: 2px;
-  background: var(--c); opacity: .75; }
-.xf-q .chosen b { opacity: 1; outline: 2px solid #fff; }
-.xf-q s { position: absolute; left: calc(50% - 1px); bottom: var(--l); height: var(--e);
-  border-left: 2px solid #ddd; }
-</style>"""
-"""Once in a page."""
 
 _CALM, _GOOD, _BUSY, _WARN, _BAD = "#9aa3ad", "#4cc38a", "#5b9dff", "#f0b429", "#ff5d55"
 
@@ -61,6 +30,7 @@ _LEVELS = {Level.OK: _GOOD, Level.WARN: _WARN, Level.ERROR: _BAD, Level.STALE: _
 _WORST = (Level.ERROR, Level.STALE, Level.WARN, Level.OK)
 # What a standard deviation of the critic's members, on Q's scale from 0 to 1, is called.
 _SURE = ((0.05, "sure"), (0.15, "fairly sure"), (math.inf, "unsure"))
+_BELIEVABLE = -0.05, 1.05  # Q of a critic that has learned what it can be
 _SCALE = (1.0, 0.5, 0.0)  # of Q, which is a discounted success: marks on its axis, from above
 _DRIVERS = {Source.POLICY: "policy drives", Source.HUMAN: "human drives"}
 _COMMANDS = {Source.POLICY: "policy commands", Source.HUMAN: "human commands"}
@@ -78,13 +48,13 @@ def state_html(view: View) -> str:
         f"<b>{escape(state)}</b><span>{' · '.join(known)}</span></div>",
         f"<div>{_dot(_css(DRIVER_COLOURS[view.driver]))}{_driver(view)}</div>",
     ]
-    if view.reward and not is_silent(view):
-        lines.append(f'<div class="xf-dim">classifier: {escape(view.reward)}</div>')
     serious = (Level.ERROR, Level.STALE)
     bad = [each for each in _worst_first(view.diagnostics) if each.level in serious]
     if bad:
         others = f" (and {len(bad) - 1} more, see Health)" if len(bad) > 1 else ""
         lines.append(_note(_BAD, f"{escape(bad[0].name)}: {escape(bad[0].message)}{others}"))
+    if view.reward and not is_silent(view):
+        lines.append(f'<div class="xf-dim">classifier: {escape(view.reward)}</div>')
     return _block("".join(lines))
 
 
@@ -93,7 +63,7 @@ def _state(view: View) -> tuple[str, str]:
     state = view.episode.state
     if is_silent(view):
         return "unknown", _BAD
-    if view.episode.asked and state != State.STOPPED:
+    if asked(view) and state != State.STOPPED:
         return "waits for you", _WARN
     if state == State.RUNNING and device_lost(view):
         return "held", _WARN
@@ -158,6 +128,9 @@ def _why(view: View) -> str:
 
 
 def _sure(view: View) -> str:
+    low, high = _BELIEVABLE
+    if not low <= view.q[view.chosen] <= high:
+        return ", <b>off the scale: not to be trusted yet</b>"
     spread = view.member_spread
     known = len(spread) == len(view.q) and np.isfinite(spread[view.chosen])
     if not known:

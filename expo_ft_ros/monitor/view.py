@@ -73,7 +73,7 @@ class View:
         fault: What the robot has stopped itself for, until it has recovered; "" for nothing.
         episode: Episode, stage, state, steps, cause, asked, paused ... of msg/EpisodeState.
         max_steps: After which the episode times out; 0: unknown.
-        driver: Who gave the newest step.
+        driver: Who gave the newest step; in a reset that is the arm's own, who drives.
         cause: Why that was held or altered; "" where it was not.
         reward: The classifier's newest words.
         position: (3,) tool centre point; None before there is one.

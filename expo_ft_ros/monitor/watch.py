@@ -39,6 +39,7 @@ from expo_ft_ros.tasks.reward import Classifier
 # nothing for three times its own longest interval of late, within these bounds [s], is silent.
 _SILENT_AFTER = 3.0, 30.0
 _INTERVALS = 5
+_PUSH_LASTS = 1.0  # after which a hand that says nothing more doesn't drive [s]
 _TICKS = 100  # whose lateness is shown
 _MOST_NODES = 100  # of whom anybody can invent more
 
@@ -57,6 +58,7 @@ class Watch:
         classifier: Classifier,
         *,
         take_over: str = "",
+        scripted_reset: bool = False,
     ) -> None:
         """Begins without having heard anything.
 
@@ -67,10 +69,14 @@ class Watch:
             classifier: One of its own, whose marks are drawn over the images; the words of the
                 newest verdict stand in the first.
             take_over: As `View.take_over`.
+            scripted_reset: Whether the arm goes through a script between episodes, which the
+                operator may take it out of.
         """
         self._task, self._limits, self._classifier = task, limits, classifier
         self._view_names = tuple(view_names)
         self._view = View(max_steps=task.max_steps, take_over=take_over)
+        self._scripted_reset = scripted_reset
+        self._pushed_at = -math.inf
         self._learning_from = 0.0, 0.0
         self._observation: Observation | None = None
         self._of = 0
@@ -151,6 +157,10 @@ class Watch:
             chosen = float(q[candidates.chosen])
             self._q[candidates.observation] = (float(q.min()), float(q.max()), chosen)
 
+    def take_teleop(self, engaged: bool, time: float) -> None:
+        """Whether the operator's hand asks for the arm. time: as of `view`."""
+        self._pushed_at = time if engaged else -math.inf
+
     def take_reward(self, words: str) -> None:
         """The classifier's newest words."""
         self._view = replace(self._view, reward=words)
@@ -222,7 +232,7 @@ class Watch:
             ),
             q_history=self._q_history(),
             **self._driven(),
-            **self._driver(),
+            **self._driver(time),
             **self._choice(),
         )
         return replace(view, images=self._images(view)) if images else view
@@ -239,9 +249,15 @@ class Watch:
             "sources": np.array(known, dtype=np.uint8),
         }
 
-    def _driver(self) -> dict[str, Any]:
-        """Who drives now: nobody does outside of a running episode."""
-        if self._view.episode.state != State.RUNNING or not self._steps:
+    def _driver(self, time: float) -> dict[str, Any]:
+        """Who drives now: outside of a running episode only a hand, and only in a reset that is
+        the arm's own, of which there are no steps."""
+        episode = self._view.episode
+        if episode.state == State.RESETTING:
+            own = self._scripted_reset and not episode.asked and not episode.paused
+            pushed = time - self._pushed_at < _PUSH_LASTS and not self._view.motion_off
+            return {"driver": Source.HUMAN} if own and pushed else {}
+        if episode.state != State.RUNNING or not self._steps:
             return {}
         newest = self._steps[max(self._steps)]
         return {"driver": newest.source, "cause": newest.cause}

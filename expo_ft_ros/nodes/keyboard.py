@@ -19,7 +19,7 @@ from sensor_msgs.msg import Joy
 from expo_ft_ros.control.arbiter import DEVICE_LOST
 from expo_ft_ros.control.thread_priority import DEVICE_PRIORITY
 from expo_ft_ros.devices.keyboard import Keyboard, KeyboardConfig, key_map
-from expo_ft_ros.devices.teleop import FRAME, REDO, Takeover, TeleopConfig
+from expo_ft_ros.devices.teleop import DEVICE, FRAME, REDO, Takeover, TeleopConfig
 from expo_ft_ros.devices.terminal import Terminal
 from expo_ft_ros.ros.graph_node import GraphNode, NodeParameters, parameter
 from expo_ft_ros.ros.health import statuses_of_graph
@@ -30,9 +30,10 @@ from expo_ft_ros.ros.process import main as run_nodes
 _LAST_WORD = Duration(seconds=0.2)
 _SILENT = 3.0  # teleop says how it is each second [s]
 _NOBODY = "no graph listens yet: start one with operator:=keyboard"
+_OTHER = "the graph that runs listens to {}, not to this terminal: start it with operator:=keyboard"
 _WORDS = {
     Takeover.RELEASED.value: "connected: any key takes over",
-    Takeover.ENGAGED.value: "YOU DRIVE: let go, or press space, and the policy goes on",
+    Takeover.ENGAGED.value: "YOU DRIVE: let go, or press space, to give the arm back",
     DEVICE_LOST: "LOST: the arm is held; press a key, or Go on alone in the console",
 }
 """What teleop says of itself -> what that means here; anything else is said as it is."""
@@ -94,8 +95,12 @@ class KeyboardNode(GraphNode[KeyboardParameters]):
         for name, status in statuses_of_graph(self, message):
             if name == "teleop":
                 self._heard_at = self.wall_time()
-                self._tell(_WORDS.get(status.message, status.message))
                 values = {each.key: each.value for each in status.values}
+                device = values.get(DEVICE, self.NAME)
+                if device != self.NAME:
+                    self._tell(_OTHER.format(device))
+                    continue
+                self._tell(_WORDS.get(status.message, status.message))
                 self._show_frame(values.get(FRAME, self._frame))
                 said = values.get(REDO, "")
                 if said != self._redo_said and self._redo_said is not None:

@@ -38,12 +38,12 @@ from expo_ft_ros.ros.agent_handle import (
     LearningParameters,
 )
 from expo_ft_ros.ros.episode_subscriber import EpisodeFeed
-from expo_ft_ros.ros.graph_node import OK, GraphNode, parameter
+from expo_ft_ros.ros.graph_node import OK, WARN, GraphNode, parameter
 from expo_ft_ros.ros.process import main as run_nodes
 from expo_ft_ros.ros.session_messages import learner_to_msg, plan_from_msg
 from expo_ft_ros.tasks import load_task
 
-IDLE, READING, IMITATION, UPDATE = "idle", "reading", "imitation", "update"
+IDLE, READING, IMITATION, UPDATE, SAVING = "idle", "reading", "imitation", "update", "saving"
 AT_REST = (EpisodeState.IDLE, EpisodeState.ENDED, EpisodeState.STOPPED)
 """States in which no episode is on."""
 _STATUS_PERIOD = 0.25
@@ -95,6 +95,7 @@ class LearnerNode(GraphNode[LearnerParameters]):
         self._dirty = False
         self._episode_is_on = False
         self._save_asked = threading.Event()
+        self._not_saved = ""
         self._failure: Exception | None = None
         self._lost = False
         self._stopping = threading.Event()
@@ -161,28 +162,31 @@ class LearnerNode(GraphNode[LearnerParameters]):
         self._jobs.put(lambda: self._taken(number))
 
     def _on_save(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        """Writes at once, where nobody waits for the agent meanwhile.
+        """Answers at once: the worker writes, where nobody waits for the agent meanwhile.
 
-        While an episode is on, the policy that shares the agent does; while something is learned,
-        messages would be lost. Then it is written when the session waits for the learner anyway.
+        While an episode is on, the policy that shares the agent does. Then it is written when the
+        session waits for the learner anyway.
         """
+        self._save_asked.set()
         response.success = True
-        if self.parameters.mode == "sync" and self._episode_is_on:
-            self._save_asked.set()
+        if self._policy_acts:
             response.message = "it will be written when this episode is over"
             return response
-        if not self._shared.lock.acquire(blocking=False):
-            self._save_asked.set()
-            response.message = "learning: it will be written after this update"
-            return response
-        try:
-            response.message = str(self._save())
-        except OSError as error:
-            response.success = False
-            response.message = f"could not be written: {error}"
-        finally:
-            self._shared.lock.release()
+        learns = self._progress.stage in (IMITATION, UPDATE)
+        response.message = (
+            "learning: it will be written after this update"
+            if learns
+            else (
+                f"is being written to {checkpoint_path(self._folder / CHECKPOINTS, self._version)}"
+            )
+        )
+        self._jobs.put(self._save_if_asked)
         return response
+
+    @property
+    def _policy_acts(self) -> bool:
+        """Whether a policy that shares the agent may ask it for a chunk."""
+        return self.parameters.mode == "sync" and self._episode_is_on
 
     def _tell(self) -> None:
         if self._failure is not None:
@@ -212,7 +216,8 @@ class LearnerNode(GraphNode[LearnerParameters]):
         )
         message.header.stamp = self.get_clock().now().to_msg()
         self._status_out.publish(message)
-        self.report(OK, now.stage, version=agent.version, transitions=agent.replay_size)
+        level, said = (WARN, self._not_saved) if self._not_saved else (OK, now.stage)
+        self.report(level, said, version=agent.version, transitions=agent.replay_size)
 
     # -- the worker's thread --------------------------------------------------------------------
     def _work(self) -> None:
@@ -304,11 +309,33 @@ class LearnerNode(GraphNode[LearnerParameters]):
 
         The session begins no other one until then, so that a checkpoint keeps nobody waiting.
         """
-        if self._save_asked.is_set():
-            with self._shared.lock:
-                self._save()
+        self._write_asked()
         newest = max(number, self._progress.episode)
         self._show(replace(self._progress, stage=IDLE, episode=newest))
+
+    def _save_if_asked(self) -> None:
+        """Between two episodes; the next one waits until it is told."""
+        if self._policy_acts:
+            return
+        before = self._progress
+        self._show(replace(before, stage=SAVING))
+        self._write_asked()
+        self._show(replace(before, stage=IDLE))
+
+    def _write_asked(self) -> None:
+        """The checkpoint that the operator wants. A disk that is full is told, and ends nothing."""
+        if not self._save_asked.is_set():
+            return
+        self._save_asked.clear()
+        try:
+            with self._shared.lock:
+                path = self._save()
+        except OSError as error:
+            self._not_saved = f"the checkpoint that was asked for was not written: {error}"
+            self.get_logger().error(self._not_saved)
+        else:
+            self._not_saved = ""
+            self.get_logger().info(f"written: {path}")
 
     def _keep_demonstration(self) -> None:
         """What comes after it has begun: it is learned from."""

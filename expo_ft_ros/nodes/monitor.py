@@ -23,6 +23,7 @@ from sensor_msgs.msg import CameraInfo, Image, JointState
 from std_msgs.msg import Bool, String
 from std_srvs.srv import SetBool, Trigger
 
+from expo_ft_ros.control.episode_machine import SceneReset
 from expo_ft_ros.control.plan import MOTION_OFF, Operator
 from expo_ft_ros.data.types import GRIPPER, Source
 from expo_ft_ros.devices.drivers import DRIVERS
@@ -47,6 +48,7 @@ from expo_ft_ros.msg import (
     SessionStatus,
     SimState,
     Step,
+    TeleopCommand,
 )
 from expo_ft_ros.recording.messages import (
     candidates_from_msg,
@@ -76,7 +78,7 @@ from expo_ft_ros.tasks.classifiers import make_classifier
 SHOW_PERIOD = 0.2
 _PLOT_EVERY = 5  # of them
 _ANSWER_WITHIN = 2.0  # [s]
-_MODEL = "robot_description"  # whoever publishes it has rviz show the robot's own model
+_MODEL = "robot_description"  # what publishes it has rviz show the robot's own model
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,7 @@ class MonitorParameters(NodeParameters):
     """Parameters of the monitor node."""
 
     operator: str = parameter("scripted", f"Who helps: {', '.join(get_args(Operator))}.")
+    scene_reset: str = parameter("", "Who resets the scene, as of arbitration; empty: unknown.")
     console: bool = parameter(False, "Serve the console in the browser.")
     console_host: str = parameter(
         "127.0.0.1", "Address that the console listens on; another one only with a token."
@@ -112,6 +115,7 @@ class MonitorNode(GraphNode[MonitorParameters]):
             robot.view_names,
             self._classifier,
             take_over=driver.take_over if driver else "",
+            scripted_reset=self.parameters.scene_reset == SceneReset.SCRIPTED,
         )
         self._over = False
         self._plot, self._shown = QPlot(), 0
@@ -137,6 +141,7 @@ class MonitorNode(GraphNode[MonitorParameters]):
             "observation": self._on_observation,
             "proprio": self._on_proprio,
             "step": self._on_step,
+            "teleop/command": self._on_teleop,
             "robot/motion": self._on_motion,
             "shadow/twist_cmd": self._on_shadow_twist,
             "shadow/gripper_cmd": self._on_shadow_gripper,
@@ -269,6 +274,9 @@ class MonitorNode(GraphNode[MonitorParameters]):
         self._watch.take_step(step_from_msg(message))
         if not self.parameters.lockstep and math.isfinite(message.lateness):
             self._watch.take_lateness(message.lateness)
+
+    def _on_teleop(self, message: TeleopCommand) -> None:
+        self._watch.take_teleop(message.engaged and message.connected, self._passed())
 
     def _on_motion(self, message: Bool) -> None:
         self._watch.take_motion(message.data)

@@ -206,6 +206,8 @@ class SessionNode(GraphNode[SessionParameters]):
         follows the stage for all of it: an evaluation is of what was learned.
         """
         ahead = self.parameters.episodes_ahead if stage == "rl" else 0
+        if self._books.learner.stage == "saving" and not ahead:
+            return True
         return self._books.learner.episode + ahead < self._learned
 
     def _take_back(self) -> None:

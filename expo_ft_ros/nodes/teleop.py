@@ -27,6 +27,7 @@ from expo_ft_ros.data.types import GRIPPER
 from expo_ft_ros.devices.gripper_latch import GripperLatch
 from expo_ft_ros.devices.teleop import (
     CONFIG_FILES,
+    DEVICE,
     FRAME,
     REDO,
     Takeover,
@@ -274,7 +275,7 @@ class TeleopNode(GraphNode[TeleopParameters]):
         self._report()
 
     def _report(self) -> None:
-        told: dict[str, object] = {FRAME: self._config.frame}
+        told: dict[str, object] = {DEVICE: self.parameters.device, FRAME: self._config.frame}
         if self._redo_said:
             told[REDO] = self._redo_said
         if self._frame_flaw:

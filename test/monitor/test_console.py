@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -166,7 +167,13 @@ def test_every_button_reaches_its_action_and_its_reply_is_shown(visit, played):
     stopped = EpisodeSnapshot(12, "stopped", "rl", cause="estop", paused=True)
     for episode, fault in ((running, ""), (stopped, "reflex"), (stopped, "")):
         collecting = SessionView("collect", 1, 10, 0, 0)
-        played.view = make_view(episode=episode, session=collecting, cause=DEVICE_LOST, fault=fault)
+        played.view = make_view(
+            episode=episode,
+            session=collecting,
+            driver=Source.HOLD,
+            cause=DEVICE_LOST,
+            fault=fault,
+        )
         visit.read("Recover once" if fault else f"{episode.state}")
         for name, (label, *_) in BUTTONS.items():
             if name in played.calls or name not in offered(episode, fault):
@@ -232,21 +239,31 @@ def test_an_action_that_hangs_or_fails_holds_up_nothing(visit, played):
 
 
 def test_a_connection_that_is_lost_is_said_and_comes_back(browser):
-    """Also one from which nothing is heard any more, though nobody has closed it."""
+    """Also one from which nothing is heard any more, though nobody has closed it: into that only a
+    stop is said, which harms nobody where it comes late."""
     port = free_port()
     played = Played(port=port)
     visit = Visit(browser, played.console.url)
-    lost = visit.page.get_by_text("No connection: the buttons do nothing")
+    lost = visit.page.get_by_text("Nothing is heard: no button but E-STOP is passed on")
+    headline = visit.page.locator("#headline")
     try:
-        visit.read("episode 12")
+        visit.read("POLICY DRIVES")
         played.pause(True)
         lost.wait_for(state="visible")
-        buttons = [visit.button(button.label) for button in BUTTONS.values()]
-        wait_until(lambda: all(button.is_disabled() for button in buttons), "the buttons' end")
+        wait_until(lambda: headline.get_attribute("class") == "bad", "the headline's alarm")
+        assert "NO CONNECTION" in headline.inner_text()
+        buttons = {name: visit.button(button.label) for name, button in BUTTONS.items()}
+        estop = buttons.pop("estop")
+        wait_until(lambda: all(each.is_disabled() for each in buttons.values()), "their end")
+        estop.click()
+        wait_until(lambda: "estop" in played.calls, "the stop")
         played.pause(False)
         lost.wait_for(state="hidden")
+        visit.read("POLICY DRIVES")
         played.close()
         lost.wait_for(state="visible")
+        wait_until(estop.is_disabled, "the end of the stop's way")
+        assert "NO CONNECTION" in headline.inner_text()
         played = Played(port=port)
         lost.wait_for(state="hidden")
         visit.button("E-STOP").click()
@@ -276,6 +293,67 @@ def test_what_the_operator_is_asked_and_what_is_wrong_is_said(visit, played):
     visit.read("put the candies back, then press Reset")
     assert "next" in visit.button("Reset").get_attribute("class")
     visit.read("camera: side: no image for 2.1 s")
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_an_answer_is_in_sight_however_much_else_is_said(browser, played, size):
+    bad = [
+        Diagnostic(Level.ERROR, f"camera {n}", "side: no image for 2.1 s " * 3) for n in range(3)
+    ]
+    played.view = replace(make_view(), diagnostics=tuple(bad), reward="lifted by 0.19 m " * 6)
+    played.answers["pause"] = lambda: 1 / 0
+    visit = Visit(browser, played.console.url, size, scene=False)
+    visit.read("camera 0")
+    visit.button("Pause").click()
+    answer = visit.page.get_by_text("Pause: failed: division by zero")
+    answer.wait_for()
+    assert visit.on_screen(answer)
+    told, reply = (visit.page.locator(each).bounding_box() for each in ("#told", "#reply"))
+    assert reply["y"] + reply["height"] <= told["y"] + told["height"], "nor clipped"
+    # Why a button is off is read without a pointer that hovers.
+    assert visit.button("Resume").get_attribute("data-brief") == "nothing is paused"
+    visit.close()
+
+
+CALLS = """
+window.called = [];
+window.AudioContext = class {
+  state = "suspended";
+  currentTime = 0;
+  destination = {};
+  resume() { this.state = "running"; return Promise.resolve(); }
+  createGain() { return {gain: {}, connect: (to) => to}; }
+  createOscillator() {
+    return {frequency: {}, connect: (to) => to, start: () => called.push("sound"), stop() {}};
+  }
+};
+window.Notification = class {
+  static permission = "default";
+  static requestPermission() { Notification.permission = "granted"; return Promise.resolve(); }
+  constructor(words) { called.push(words); }
+};
+Object.defineProperty(document, "hidden", {get: () => true});
+"""
+
+
+def test_the_operator_is_called_while_waited_for_unless_switched_off(browser, played):
+    visit = Visit(browser, played.console.url, scene=False, before=CALLS)
+    called = partial(visit.page.evaluate, "called")
+    visit.read("sound, after a click here")
+    visit.page.locator("#state").click()
+    visit.read("call me (sound, notification)")
+    assert called() == []
+    asked = EpisodeSnapshot(13, "resetting", "rl", asked="put the candies back")
+    played.view = replace(make_view(), episode=asked)
+    wait_until(lambda: len(called()) == 2, "the call")
+    assert called() == ["sound", "YOUR TURN: put the candies back, then press Reset"]
+    played.view = make_view()
+    visit.read("POLICY DRIVES")
+    visit.page.locator("#call").uncheck()
+    played.view = replace(make_view(), episode=replace(asked, episode=14))
+    visit.read("YOUR TURN")
+    assert len(called()) == 2
+    visit.close()
 
 
 def test_text_from_the_graph_runs_nothing(visit, played):

@@ -22,7 +22,7 @@ from expo_ft_ros.monitor.controls_page import BUTTONS, SOCKET, page
 from expo_ft_ros.monitor.view import Diagnostic, LearningView, Level, SessionView, View
 from support.views import make_view
 
-HOSTILE = '{"button": ["estop"], "beat": Infinity, "episode": 0}'
+HOSTILE = '{"button": ["estop"], "beat": Infinity, "episode": 0, "stop": 0}'
 
 
 class Served:
@@ -60,7 +60,7 @@ class Page:
         self.told = json.loads(socket.recv(timeout=60))
 
     def press(self, button: str, **otherwise: object) -> None:
-        heard = {name: self.told[name] for name in ("beat", "episode")}
+        heard = {name: self.told[name] for name in ("beat", "episode", "stop")}
         self.socket.send(json.dumps({"button": button, **heard, **otherwise}))
 
     def until(self, key: str, words: str) -> None:
@@ -97,6 +97,7 @@ def test_every_page_is_told_the_same(served):
 
 
 EPISODE = {"success", "failure", "reset"}
+HELD = {"driver": Source.HOLD}
 
 
 def test_a_button_that_would_do_nothing_is_told_with_why(served):
@@ -116,8 +117,8 @@ def test_a_button_that_would_do_nothing_is_told_with_why(served):
             {"resume", "recover", "release"},
         ),
         ({"episode": EpisodeSnapshot(3, "resetting", asked="look")}, {"reset", "pause"}),
-        ({"cause": DEVICE_LOST}, {*EPISODE, "pause", "acknowledge"}),
-        ({"diagnostics": (lost,)}, {*EPISODE, "pause", "acknowledge"}),
+        (HELD | {"cause": DEVICE_LOST}, {*EPISODE, "pause", "acknowledge"}),
+        (HELD | {"diagnostics": (lost,)}, {*EPISODE, "pause", "acknowledge"}),
     ):
         served.controls.show(make_view(**changes))
         with open_page(served) as each:
@@ -129,7 +130,7 @@ def test_a_button_that_would_do_nothing_is_told_with_why(served):
         assert "redo" not in each.told["idle"]
     served.controls.show(make_view(learning=LearningView()))
     with open_page(served) as each:
-        assert each.told["idle"]["save_checkpoint"] == "nothing learns in this run"
+        assert each.told["idle"]["save_checkpoint"] == "nothing learns here"
 
 
 def test_an_answer_is_forgotten_when_it_is_no_news_any_more(served, monkeypatch):
@@ -169,7 +170,7 @@ def test_a_verdict_on_an_episode_that_is_over_is_not_passed_on(served):
     assert served.calls == ["pause", "success"]
 
 
-def test_what_was_pressed_long_ago_is_not_obeyed_unless_it_stops(served, monkeypatch):
+def test_what_was_pressed_long_ago_is_not_obeyed_unless_it_holds_the_arm(served, monkeypatch):
     served.show(1)
     with open_page(served) as each:
         later = time.monotonic() + 60
@@ -178,15 +179,32 @@ def test_what_was_pressed_long_ago_is_not_obeyed_unless_it_stops(served, monkeyp
         each.until("reply", "Resume: came too late")
         each.press("estop")
         each.until("reply", "E-STOP: taken")
+        each.press("pause")
+        each.until("reply", "Pause: taken")
         # It goes on with the next sign of life.
         served.show(1)
         each.until("beat", "1")
         each.press("resume")
         each.until("reply", "Resume: taken")
-    assert served.calls == ["estop", "resume"]
+    assert served.calls == ["estop", "pause", "resume"]
 
 
-def test_whoever_presses_again_has_been_heard_but_each_stop_is_passed_on(served):
+def test_a_stop_is_not_released_by_one_who_has_not_seen_it(served):
+    """Two operators: one releases what the other has just stopped again."""
+    served.show(3, "stopped")
+    with open_page(served) as one, open_page(served) as other:
+        one.until("stop", "1")
+        other.press("estop")
+        other.until("reply", "E-STOP: taken")
+        one.press("release")
+        other.until("reply", "Release: somebody has stopped the arm again meanwhile")
+        one.until("reply", "Release: somebody has stopped")
+        one.press("release")
+        one.until("reply", "Release: taken")
+    assert served.calls == ["estop", "release"]
+
+
+def test_what_is_pressed_again_has_been_heard_but_each_stop_is_passed_on(served):
     answer = threading.Event()
     served.answers = dict.fromkeys(("reset", "estop"), lambda: "late" if answer.wait(10) else "")
     with open_page(served) as each:
@@ -214,6 +232,23 @@ def test_a_stop_that_failed_stays_in_sight(served):
         each.press("estop")
         each.until("reply", "stopped")
         assert each.told["alarm"] == ""
+
+
+def test_the_alarm_ends_once_the_arm_is_stopped_all_the_same(served):
+    """It was obeyed late, or somebody else's was."""
+
+    def late() -> str:
+        raise NotDone("no answer (it may yet obey)")
+
+    served.answers["estop"] = late
+    served.show(3)
+    with open_page(served) as each:
+        each.press("estop")
+        each.until("alarm", "it may yet obey")
+        served.show(3, "running")
+        served.show(3, "stopped")
+        while each.told["alarm"]:
+            each.told |= json.loads(each.socket.recv(timeout=60))
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,12 @@ SHADOWED = replace(
 PUSH = "push it"
 HANDS = {"driver": Source.HOLD, "cause": NOT_TAKEN_OVER}
 ENDED = EpisodeSnapshot(9, "ended", "rl")
+RESETTING = replace(ENDED, state="resetting")
 LOST = (Diagnostic(Level.ERROR, "teleop", DEVICE_LOST),)
+REPEATED = (
+    Diagnostic(Level.OK, "session", f"rl: held: {DEVICE_LOST}"),
+    Diagnostic(Level.STALE, "teleop", f"nothing heard for 4 s (last: {DEVICE_LOST})"),
+)
 SILENT = Diagnostic(Level.STALE, "arbitration", "nothing heard for 4 s")
 RELEASED = EpisodeSnapshot(1, "running", "collect", steps=9, human_steps=7)
 ASKED = EpisodeSnapshot(9, "resetting", "rl", asked="refill the bin")
@@ -61,18 +66,41 @@ MOMENTS = (
     (replace(ONLINE, driver=Source.HUMAN), "A HUMAN DRIVES", "policy's again", Tone.HUMAN, ""),
     (replace(ONLINE, take_over=PUSH), "POLICY DRIVES", "to take over: push it", Tone.GOOD, ""),
     (EVALUATING, "HANDS OFF", "trial 3 of 30", Tone.GOOD, ""),
+    (
+        replace(EVALUATING, driver=Source.HUMAN),
+        "A HUMAN DRIVES", "makes the trial void", Tone.HUMAN, "",
+    ),
+    (
+        replace(EVALUATING, episode=replace(EVALUATING.episode, human_steps=2)),
+        "VOID", "trial 3 of 30: you have driven in it", Tone.BUSY, "",
+    ),
     (replace(ONLINE, driver=Source.HOLD, cause="old"), "HELD", "goes on by its", Tone.HELD, ""),
     (replace(ONLINE, driver=Source.HOLD), "READY", "first chunk", Tone.CALM, ""),
-    (replace(ONLINE, diagnostics=LOST), "HELD", "Go on alone", Tone.HELD, "acknowledge"),
+    (
+        replace(ONLINE, driver=Source.HOLD, diagnostics=LOST),
+        "HELD", "Go on alone", Tone.HELD, "acknowledge",
+    ),
+    # What was said before somebody drove again, by whom else it may be repeated, counts no more.
+    (replace(ONLINE, diagnostics=LOST), "POLICY DRIVES", "episode 9", Tone.GOOD, ""),
+    (
+        replace(ONLINE, driver=Source.HUMAN, diagnostics=REPEATED),
+        "A HUMAN DRIVES", "let go", Tone.HUMAN, "",
+    ),
+    (replace(ONLINE, driver=Source.HOLD, diagnostics=REPEATED), "READY", "", Tone.CALM, ""),
     (replace(ONLINE, episode=ASKED), "YOUR TURN", "refill the bin", Tone.TURN, "reset"),
     (replace(ONLINE, episode=STOPPED), "STOPPED", "Release, then look", Tone.BAD, "release"),
     (
         replace(ONLINE, episode=replace(STOPPED, asked="")),
-        "STOPPED", "E-STOP was pressed: nothing moves until Release, which", Tone.BAD, "release",
+        "STOPPED", "until Release, which begins the next episode (E-STOP was", Tone.BAD, "release",
+    ),
+    (
+        replace(ONLINE, episode=replace(STOPPED, asked="", paused=True)),
+        "STOPPED", "nothing moves until Release, then Resume", Tone.BAD, "release",
     ),
     (
         replace(ONLINE, episode=STOPPED, fault="reflex"),
-        "STOPPED", "reflex: Recover once its cause", Tone.BAD, "recover",
+        "STOPPED", "press Recover once its cause is out of the way, then Release: reflex",
+        Tone.BAD, "recover",
     ),
     (
         replace(ONLINE, episode=EpisodeSnapshot(9, "paused", "rl", paused=True)),
@@ -100,7 +128,9 @@ MOMENTS = (
         "IMITATING 10%", "about 2 min", Tone.BUSY, "",
     ),
     (
-        replace(ONLINE, episode=replace(ENDED, state="resetting"), learning=LearningView("update")),
+        replace(
+            ONLINE, driver=Source.HOLD, episode=RESETTING, learning=LearningView("update")
+        ),
         "RESETTING", "the scene", Tone.BUSY, "",
     ),
     (replace(ONLINE, diagnostics=(SILENT,)), "NO WORD", "stop the robot", Tone.BAD, ""),
@@ -108,7 +138,16 @@ MOMENTS = (
         replace(COLLECTING, **HANDS, take_over=PUSH, episode=RELEASED),
         "WAITING FOR YOU", "go on driving", Tone.CALM, "",
     ),
-    (replace(ONLINE, episode=replace(ENDED, state="resetting")), "RESETTING", "", Tone.BUSY, ""),
+    (replace(ONLINE, episode=RESETTING, driver=Source.HOLD), "RESETTING", "", Tone.BUSY, ""),
+    (
+        replace(ONLINE, episode=RESETTING, driver=Source.HUMAN),
+        "A HUMAN DRIVES", "the reset, for ", Tone.HUMAN, "",
+    ),
+    (
+        replace(ONLINE, session=SessionView("done"), episode=replace(ASKED, state="ended")),
+        "FINISHED", "", Tone.CALM, "",
+    ),
+    (replace(ONLINE, episode=ENDED, learning=LearningView("saving")), "SAVING", "", Tone.BUSY, ""),
     (replace(ONLINE, episode=ENDED), "NEXT", "episode 9", Tone.CALM, ""),
     (replace(ONLINE, result="27 of 30"), "FINISHED", "nothing commands", Tone.CALM, ""),
 )  # fmt: skip
@@ -154,4 +193,4 @@ def test_what_it_says_to_press_can_be_pressed(state, stage, driver, cause, learn
     assert first.press not in said["idle"]
     assert "estop" not in said["idle"]
     if driver is Source.HUMAN and state == State.RUNNING and not (paused or asked):
-        assert first.tone in (Tone.HUMAN, Tone.HELD)
+        assert first.tone is Tone.HUMAN

@@ -5,6 +5,7 @@ import re
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from expo_ft_ros.control.episode_machine import EpisodeSnapshot
 from expo_ft_ros.data.types import Source
@@ -108,6 +109,16 @@ def test_how_far_the_members_are_apart_is_an_error_bar():
     assert "0.60</b> of 1 ± 0.05, <b>sure</b> (framed: executed)" in html
     assert "framed: would be executed" in q_html(replace(view, motion_off=True))
     assert "<s style" not in q_html(replace(view, member_spread=np.zeros(0, np.float32)))
+
+
+@pytest.mark.parametrize(
+    ("q", "believed"), [(-0.43, False), (-0.03, True), (1.0, True), (1.3, False)]
+)
+def test_a_success_that_cannot_be_is_not_called_sure(q, believed):
+    members = {"member_spread": np.zeros(1, np.float32), "kind": np.zeros(1, np.uint8)}
+    html = q_html(View(q=np.array([q], np.float32), chosen=0, **members))
+    assert ("<b>sure</b>" in html) == believed
+    assert ("not to be trusted yet" in html) != believed
 
 
 def test_a_critic_that_is_not_trained_says_so():

@@ -197,6 +197,24 @@ def test_outside_of_a_running_episode_nobody_drives(state):
     assert (seen.view(0.0).driver, seen.view(0.0).cause) == (Source.HOLD, "")
 
 
+def test_in_a_reset_that_is_the_arms_own_a_hand_drives_for_as_long_as_it_says_so():
+    own = Watch(TASK, LIMITS, VIEWS, make_classifier(TASK), scripted_reset=True)
+    resetting = EpisodeSnapshot(episode=1, state="resetting")
+    for seen in (own, Watch(TASK, LIMITS, VIEWS, make_classifier(TASK))):
+        seen.take_episode(resetting)
+        assert seen.view(9.0).driver is Source.HOLD
+        seen.take_teleop(True, 10.0)
+        assert (seen.view(10.1).driver is Source.HUMAN) == (seen is own)
+        assert seen.view(12.0).driver is Source.HOLD
+        seen.take_teleop(True, 12.1)
+        seen.take_teleop(False, 12.2)
+        assert seen.view(12.3).driver is Source.HOLD
+    own.take_teleop(True, 13.0)
+    for change in ({"asked": "look at the scene"}, {"paused": True}):
+        own.take_episode(replace(resetting, **change))
+        assert own.view(13.1).driver is Source.HOLD, "the arm stands"
+
+
 def test_an_observation_that_comes_before_its_episodes_state_is_its_first():
     seen = watch()
     seen.take_observation(observation(101, 0.4), 2)

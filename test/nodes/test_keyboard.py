@@ -135,6 +135,15 @@ def test_keys_are_in_the_frame_of_the_view_that_is_named(graph, sit):
     assert any("frame side" in each.message for m in health for each in m.status)
 
 
+def test_a_graph_that_listens_to_something_else_is_said(graph, sit):
+    """`./expo-ft train`, whose operator is scripted, and a keyboard beside it."""
+    graph.probe.publisher("episode/state")
+    graph.start("teleop", device="spacenav")
+    seat = sit(own=True)
+    seat.reads("listens to spacenav, not to this terminal: start it with operator:=keyboard")
+    assert "takes over" not in seat.shown().partition("no graph listens yet")[2]
+
+
 @pytest.mark.realtime
 def test_it_speaks_at_rest_as_often_as_it_says(graph, sit):
     seat = sit(own=True)

@@ -29,8 +29,11 @@ def test_a_checkpoint_is_written_when_no_chunk_waits_for_it(graph):
         # A call goes by another way.
         probe.until(lambda: states.wait_for_all_acked(Duration(seconds=0.1)), "the state's arrival")
 
-    assert probe.call("learner/save_checkpoint").success
-    assert written(), "no episode is on"
+    answer = probe.call("learner/save_checkpoint")
+    assert answer.success
+    probe.until(written, "the checkpoint: no episode is on")
+    assert written()[1] in answer.message
+    assert "saving" in {message.stage for message in told}
     for episode, state in enumerate(("resetting", "running", "paused", "deciding"), 1):
         before = written()
         say(episode, state)

@@ -59,7 +59,13 @@ class Visit:
     """
 
     def __init__(
-        self, browser: Any, url: str, size: tuple[int, int] = DESKTOP, *, scene: bool = True
+        self,
+        browser: Any,
+        url: str,
+        size: tuple[int, int] = DESKTOP,
+        *,
+        scene: bool = True,
+        before: str = "",
     ) -> None:
         width, height = size
         self._context = browser.new_context(viewport={"width": width, "height": height})
@@ -70,6 +76,8 @@ class Visit:
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         if not scene:
             self.page.route("**/scene*", lambda route: route.fulfill(body=""))
+        if before:
+            self.page.add_init_script(before)
         self.page.goto(url, wait_until="domcontentloaded")
         stop = self.button("E-STOP")
         wait_until(lambda: self.page.wait_for_timeout(20) or stop.is_enabled(), "the buttons")
