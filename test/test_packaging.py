@@ -54,6 +54,17 @@ def test_a_wheel_brings_every_file_of_the_configuration():
     assert {path for path in (ROOT / "config").rglob("*") if path.is_file()} <= brought
 
 
+def test_a_wheel_and_an_installation_bring_what_pages_are_made_of():
+    told = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    package = ROOT / "expo_ft_ros"
+    static = {path for path in package.rglob("static/*") if path.is_file()}
+    assert static
+    brought = {p for pattern in told["package-data"]["expo_ft_ros"] for p in package.glob(pattern)}
+    assert static <= brought
+    installed = (ROOT / "cmake" / "install_python.cmake").read_text()
+    assert all(f'PATTERN "*{path.suffix}"' in installed for path in static)
+
+
 def test_versions_agree():
     version = PACKAGE.findtext("version")
     assert version == expo_ft_ros.__version__

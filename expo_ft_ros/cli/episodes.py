@@ -10,14 +10,13 @@ from expo_ft_ros.cli.arguments import fitted, plain_words, wants_help
 from expo_ft_ros.configuration import ConfigError, nearest
 from expo_ft_ros.data.episode import Episode
 from expo_ft_ros.experiment.operator_word import (
-    LABELS,
     TINY,
     episode_file,
     read_episode,
     words_of,
 )
 from expo_ft_ros.experiment.run_folder import find_run
-from expo_ft_ros.recording.episode_store import rescue_episode
+from expo_ft_ros.recording.episode_store import LABELS, rescue_episode
 
 USAGE = """\
 usage: expo-ft episodes <command>

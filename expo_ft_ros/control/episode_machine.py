@@ -110,6 +110,11 @@ HELD_SHARE = 0.25
 """A policy that was kept from driving for longer than this has not failed by itself."""
 
 
+def stop_words(cause: str) -> str:
+    """Why the arm was stopped, for the operator."""
+    return "E-STOP was pressed" if cause == BY_ESTOP else cause
+
+
 @dataclass(frozen=True)
 class Reply:
     """Whether a request was taken, and what to tell the operator who made it."""
@@ -393,7 +398,7 @@ class EpisodeMachine:
             return Reply(True, f"released: {self.state.value}")
         if not self._stop_cause:
             self._stop_cause = cause or BY_ESTOP
-            self._ask(f"look at the scene after: {self._stop_cause}")
+            self._ask(f"look at the scene after: {stop_words(self._stop_cause)}")
             self.revision += 1
             self._end_if_on(Event.ESTOP, self._stop_cause)
         return Reply(True, f"stopped: {self._stop_cause}")
@@ -481,7 +486,7 @@ class EpisodeMachine:
             self._ask("set the scene")
         if event is Event.ABORT:
             # What a death left behind nobody has judged.
-            self._ask(f"look at the scene after: {self._record.cause}")
+            self._ask(f"look at the scene after: {stop_words(self._record.cause)}")
 
     def _end_if_on(self, event: Event, cause: str) -> None:
         if (self._state, event) in TRANSITIONS:

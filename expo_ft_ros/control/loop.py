@@ -170,8 +170,9 @@ class ControlLoop:
         stamps: Mapping[str, float | None],
         cause: str = "",
     ) -> TickResult:
-        """One period of the scripted reset, as `tick` but not a step of any episode. The operator
-        who takes over drives; the script goes on after. Where it gets nowhere he is asked."""
+        """One period of the scripted reset, as `tick` but not a step of any episode. An operator
+        who takes over drives; the script goes on after. Where it gets nowhere the operator is asked
+        to look."""
         script, plan = self._script, self.episode.plan
         if script is None or plan is None or not self.resets_itself:
             self.stand_still()

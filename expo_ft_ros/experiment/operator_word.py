@@ -5,7 +5,7 @@ may be done, and what follows from it. The recorded file is kept, whatever the w
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -16,7 +16,10 @@ from expo_ft_ros.data.episode import Episode
 from expo_ft_ros.experiment.progress import read_summary
 from expo_ft_ros.experiment.run_folder import command_of, first_uncounted, is_running
 from expo_ft_ros.recording.episode_store import (
+    DISCARD,
     DISCARDED,
+    LABELS,
+    RESTORE,
     bring_back,
     episode_path,
     relabel,
@@ -25,9 +28,6 @@ from expo_ft_ros.recording.episode_store import (
     set_aside_last,
 )
 from expo_ft_ros.recording.rosbag2 import EpisodeBag
-
-LABELS: Mapping[str, bool] = {"success": True, "failure": False}
-"""What an episode can be labelled as."""
 
 TINY = 8
 """Side of images that nobody looks at [px]."""
@@ -45,10 +45,9 @@ Word = Callable[[int], Done]
 
 
 def words_of(run: Path) -> dict[str, Word]:
-    """What the operator can say of an episode of a run: `success`, `failure`, `discard` and
-    `restore`."""
+    """What the operator can say of an episode of a run: each of `LABELS`, DISCARD and RESTORE."""
     labels = {label: partial(relabel_episode, run, label=label) for label in LABELS}
-    others = {"discard": discard_episode, "restore": restore_episode}
+    others = {DISCARD: discard_episode, RESTORE: restore_episode}
     return {**labels, **{name: partial(act, run) for name, act in others.items()}}
 
 

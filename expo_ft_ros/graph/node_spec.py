@@ -38,8 +38,8 @@ class NodeSpec:
         namespace: ROS namespace of its nodes, "/left"; "" for the root.
         log_level: Of its nodes' loggers; empty: ROS's own default.
         params_file: ROS parameters file of the user's, on top of `parameters`.
-        terminal: It talks with whoever has started the graph: standard input and output are the
-            runner's, only its log goes to a file.
+        terminal: It talks with the person who has started the graph: standard input and output are
+            the runner's, only its log goes to a file.
     """
 
     name: str

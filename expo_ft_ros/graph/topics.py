@@ -469,9 +469,9 @@ SERVICES: Mapping[str, Service] = _table(
         "robot/recover",
         _TRIGGER,
         ROBOT,
-        "Where the adapter can: it recovers the robot from its own stop. Whoever calls it has seen "
-        "why, that nobody is within reach and that nothing presses on the arm, which moves again "
-        "only once estop has been released, too.",
+        "Where the adapter can: it recovers the robot from its own stop. Call it once you have "
+        "seen why, that nobody is within reach and that nothing presses on the arm, which moves "
+        "again only once estop has been released, too.",
     ),
     Service(
         "sim/reset",

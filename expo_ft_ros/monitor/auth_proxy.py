@@ -50,11 +50,17 @@ class AuthProxy(AsgiServer):
         port: int = 0,
         token: str = "",
     ) -> None:
-        """pages: path -> HTML, "/" being the one that may show the others in a frame; talks: path
-        -> who serves its websockets; host, token: as of `Gate`; port: as of
-        `AsgiServer`.
+        """Listens at once.
 
-        Raises ConfigError as both.
+        Args:
+            pages: Path -> HTML, "/" being the one that may show the others in a frame.
+            talks: Path -> what serves its websockets.
+            host: As of `Gate`, as is token.
+            port: As of `AsgiServer`.
+            token: What opens it.
+
+        Raises:
+            ConfigError: As both.
         """
         self._token = token
         router = Router(

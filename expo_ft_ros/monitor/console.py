@@ -17,6 +17,7 @@ from expo_ft_ros.monitor import controls_page, episodes_page, markup
 from expo_ft_ros.monitor.auth_proxy import AuthProxy, passed_on
 from expo_ft_ros.monitor.camera_stream import CameraStream
 from expo_ft_ros.monitor.controls import Action, Controls
+from expo_ft_ros.monitor.curves import NO_POINTS, NO_TICKS, draw
 from expo_ft_ros.monitor.playback import Player, Recordings
 from expo_ft_ros.monitor.scene3d import Scene, furnish
 from expo_ft_ros.monitor.server import HiddenServer, page
@@ -35,10 +36,8 @@ _NARROW_WIDTH = 576  # [px]
 _PHONE = """<style>@media (max-width: 36em) {
   div[style*="width: 20em"] { width: 100vw !important; }
 }</style>"""
-_NO_POINTS: Any = {"show": False}
-_NO_TICKS: Any = {"show": False}
 # The y axis is wide enough for a minus and three digits [px].
-_AXES = uplot.Axis(ticks=_NO_TICKS), uplot.Axis(ticks=_NO_TICKS, size=60)
+_AXES = uplot.Axis(ticks=NO_TICKS), uplot.Axis(ticks=NO_TICKS, size=60)
 _BLANK = np.zeros((224, 224, 3), np.uint8)
 _log = logging.getLogger(__name__)
 
@@ -59,11 +58,21 @@ class Console:
         recordings: Recordings | None = None,
         classifier: Classifier,
     ) -> None:
-        """actions: as of `controls.Controls`; limits: what an action of 1 means;
-        view_names: of the robot, in order; host, port, token: as of `auth_proxy.AuthProxy`;
-        recordings: of the run; classifier: of the task, whose marks and heights are shown.
+        """Opens it.
 
-        Raises ConfigError as `AuthProxy`.
+        Args:
+            actions: As of `controls.Controls`.
+            task: What is done.
+            limits: What an action of 1 means.
+            view_names: Of the robot, in order.
+            host: As of `auth_proxy.AuthProxy`, as are port and token.
+            port: Its port.
+            token: What opens it.
+            recordings: Of the run; None: there are none.
+            classifier: Of the task, whose marks and heights are shown.
+
+        Raises:
+            ConfigError: As `AuthProxy`.
         """
         title = f"EXPO-FT · {task.name}"
         self._controls = Controls(actions)
@@ -180,7 +189,7 @@ class Console:
         self._status.content = markup.rows_html(view.status)
         self._health.content = markup.diagnostics_html(view.diagnostics)
         if not _same(view.q_history, last.q_history):
-            _plot(self._q_plot, view.q_history)
+            draw(self._q_plot, _known(view.q_history))
         self._training.show(view.training, view.left)
 
 
@@ -222,8 +231,8 @@ def _q_plot(gui: viser.GuiApi, max_steps: int) -> viser.GuiUplotHandle:
         tuple(np.zeros(0) for _ in range(4)),
         (
             uplot.Series(label="step"),
-            uplot.Series(label="least", stroke="#5a6472", points=_NO_POINTS),
-            uplot.Series(label="greatest", stroke="#5a6472", points=_NO_POINTS),
+            uplot.Series(label="least", stroke="#5a6472", points=NO_POINTS),
+            uplot.Series(label="greatest", stroke="#5a6472", points=NO_POINTS),
             uplot.Series(label="chosen", stroke="#fde725", width=2),
         ),
         bands=(uplot.Band(series=(2, 1), fill="rgba(90,100,114,0.25)"),),
@@ -235,10 +244,6 @@ def _q_plot(gui: viser.GuiApi, max_steps: int) -> viser.GuiUplotHandle:
     )
 
 
-def _plot(handle: viser.GuiUplotHandle, rows: NDArray[np.floating[Any]]) -> None:
-    """rows: (n, series), the first being x; those that hold no number but x are left out."""
-    known = rows[np.isfinite(rows[:, 1:]).any(axis=1)]
-    if len(known):
-        handle.data = tuple(np.ascontiguousarray(column, np.float64) for column in known.T)
-    # Last: it isn't drawn with what was there before.
-    handle.visible = len(known) > 0
+def _known(rows: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+    """(n, series), the first being x: without those that hold no other number."""
+    return np.asarray(rows[np.isfinite(rows[:, 1:]).any(axis=1)])

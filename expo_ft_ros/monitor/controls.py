@@ -55,9 +55,13 @@ class Controls:
     """
 
     def __init__(self, actions: Mapping[str, Action]) -> None:
-        """actions: of each of `BUTTONS`; called in threads, one call of a kind at a time.
+        """Serves nobody yet.
 
-        Raises ValueError where one is missing.
+        Args:
+            actions: Of each of `BUTTONS`; called in threads, one call of a kind at a time.
+
+        Raises:
+            ValueError: Where one is missing.
         """
         missing = sorted(set(BUTTONS) - set(actions))
         if missing:

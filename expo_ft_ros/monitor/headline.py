@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from expo_ft_ros.control.arbiter import DEVICE_LOST, NOT_TAKEN_OVER
-from expo_ft_ros.control.episode_machine import BY_ESTOP, State
+from expo_ft_ros.control.episode_machine import State, stop_words
 from expo_ft_ros.control.plan import DONE, EVALUATIONS, SHADOW
 from expo_ft_ros.data.types import Source
 from expo_ft_ros.monitor.view import Diagnostic, Level, View
@@ -91,8 +91,7 @@ def _stopped(view: View) -> Headline | None:
         more = f"press Recover once its cause is out of the way, then Release: {view.fault}"
         return Headline("STOPPED", more, Tone.BAD, "recover")
     if episode.state == State.STOPPED:
-        cause = "E-STOP was pressed" if episode.cause == BY_ESTOP else episode.cause
-        more = f"nothing moves until Release, {_after_release(view)} ({cause})"
+        more = f"nothing moves until Release, {_after_release(view)} ({stop_words(episode.cause)})"
         return Headline("STOPPED", more, Tone.BAD, "release")
     if device_lost(view):
         more = "the device was lost while somebody drove: drive again, or press Go on alone"

@@ -46,7 +46,7 @@ def state_html(view: View) -> str:
     lines = [
         f'<div class="xf-state" style="--c:{colour}">'
         f"<b>{escape(state)}</b><span>{' · '.join(known)}</span></div>",
-        f"<div>{_dot(_css(DRIVER_COLOURS[view.driver]))}{_driver(view)}</div>",
+        f"<div>{_dot(css(DRIVER_COLOURS[view.driver]))}{_driver(view)}</div>",
     ]
     serious = (Level.ERROR, Level.STALE)
     bad = [each for each in _worst_first(view.diagnostics) if each.level in serious]
@@ -145,7 +145,7 @@ def _mark(value: float) -> str:
 
 def _bar(view: View, number: int, colour: NDArray[np.uint8]) -> str:
     q = float(np.clip(np.nan_to_num(view.q[number], nan=0.0), 0.0, 1.0))
-    inside = f'<b style="--c:{_css(colour)};--h:{q:.1%}"></b>'
+    inside = f'<b style="--c:{css(colour)};--h:{q:.1%}"></b>'
     if len(view.member_spread) == len(view.q) and np.isfinite(view.member_spread[number]):
         low, high = np.clip([q - view.member_spread[number], q + view.member_spread[number]], 0, 1)
         inside += f'<s style="--l:{low:.1%};--e:{high - low:.1%}"></s>'
@@ -155,8 +155,8 @@ def _bar(view: View, number: int, colour: NDArray[np.uint8]) -> str:
 
 def legend_html() -> str:
     """What the lines on the cameras' pictures and in the scene are."""
-    low, high = (_css(colour) for colour in q_colours(np.array([0.0, 1.0])))
-    policy, human = (_css(DRIVER_COLOURS[source]) for source in (Source.POLICY, Source.HUMAN))
+    low, high = (css(colour) for colour in q_colours(np.array([0.0, 1.0])))
+    policy, human = (css(DRIVER_COLOURS[source]) for source in (Source.POLICY, Source.HUMAN))
     rows = {
         _line(high, 5): "what will be executed",
         _line(low, 2) + _line(high, 2): "other candidates: low and high Q",
@@ -223,7 +223,8 @@ def _dot(colour: str) -> str:
     return f'<span class="xf-dot" style="--c:{colour}"></span>'
 
 
-def _css(colour: Colour | NDArray[np.uint8]) -> str:
+def css(colour: Colour | NDArray[np.uint8]) -> str:
+    """A colour as style sheets name it. colour: red, green and blue in [0, 255]."""
     return f"rgb({colour[0]},{colour[1]},{colour[2]})"
 
 

@@ -27,14 +27,11 @@ from expo_ft_ros.monitor.projection import Camera
 from expo_ft_ros.monitor.recording import recorded_view
 from expo_ft_ros.monitor.scene3d import Scene
 from expo_ft_ros.monitor.timeline import driver_name, legend_html, timeline_svg
-from expo_ft_ros.recording.episode_store import DISCARDED
+from expo_ft_ros.recording.episode_store import DISCARD, DISCARDED, LABELS, RESTORE
 from expo_ft_ros.recording.recorded_episode import RecordedEpisode, read_recorded
 from expo_ft_ros.robots import RobotLimits
 from expo_ft_ros.tasks import TaskConfig
 from expo_ft_ros.tasks.reward import Classifier
-
-LABELS, DISCARD, RESTORE = ("success", "failure"), "discard", "restore"
-"""What an operator can say of an episode."""
 
 _LOOK = 2.0  # for new files [s]
 _FILES = 8  # are read at a time, so that what is asked for meanwhile isn't held up
@@ -91,8 +88,17 @@ class Player:
         classifier: Classifier,
         live: Scene | None = None,
     ) -> None:
-        """tabs: which get one more; classifier: as of `recorded_view`; live: what happens now,
-        hidden meanwhile; None: nothing."""
+        """Adds the tab.
+
+        Args:
+            server: Whose scene shows the episode.
+            tabs: Which get one more.
+            task: What is done.
+            limits: What an action of 1 means.
+            recordings: Of the run.
+            classifier: As of `recorded_view`.
+            live: What happens now, hidden meanwhile; None: nothing.
+        """
         self._limits, self._words, self._classifier = limits, recordings.words, classifier
         self._server, self._task, self._live = server, task, live
         self._scene = Scene(server.scene, "/recorded", visible=False)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from expo_ft_ros.data.types import Source
+from expo_ft_ros.monitor.markup import css
 from expo_ft_ros.monitor.paths import DRIVER_COLOURS
 from expo_ft_ros.recording.recorded_episode import RecordedEpisode
 
@@ -34,7 +35,7 @@ def timeline_svg(recorded: RecordedEpisode) -> str:
     for source, begin, end in spans(recorded):
         parts.append(
             f'<rect class="{_NAMES[source]}" x="{begin}" width="{end - begin}" y="{_STRIP}" '
-            f'height="{_HEIGHT - _STRIP}" fill="{_css(source)}"/>'
+            f'height="{_HEIGHT - _STRIP}" fill="{css(DRIVER_COLOURS[source])}"/>'
         )
     return (
         f'<svg viewBox="0 0 {length} {_HEIGHT:g}" preserveAspectRatio="none" '
@@ -49,7 +50,7 @@ def legend_html(recorded: RecordedEpisode) -> str:
     for source, begin, end in spans(recorded):
         steps[source] += end - begin
     words = [
-        _entry(_css(source), f"{_NAMES[source]} {count / length:.0%}")
+        _entry(css(DRIVER_COLOURS[source]), f"{_NAMES[source]} {count / length:.0%}")
         for source, count in steps.items()
         if count
     ]
@@ -117,8 +118,3 @@ def _line(y: float, colour: str, width: int) -> str:
 
 def _entry(colour: str, words: str) -> str:
     return f'<span><i style="background:{colour}"></i>{words}</span>'
-
-
-def _css(source: Source) -> str:
-    red, green, blue = DRIVER_COLOURS[source]
-    return f"rgb({red},{green},{blue})"

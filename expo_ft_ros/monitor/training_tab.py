@@ -9,29 +9,31 @@ import numpy as np
 import viser
 from viser import uplot
 
+from expo_ft_ros.monitor.curves import NO_POINTS, NO_TICKS, draw
 from expo_ft_ros.monitor.markup import rows_html
-from expo_ft_ros.monitor.training import Floats, Training
+from expo_ft_ros.monitor.training import Training
 
 _SHOWN = {"eval_before": "evaluation before", "eval_after": "evaluation after"}
 _HELPED, _ALONE, _HUMAN, _EVALUATED = "#4cc38a", "#5b9dff", "#ff8c00", "#ffffff"
 _TIME = "#b48ead"
-_NO_POINTS: Any = {"show": False}
-_NO_TICKS: Any = {"show": False}
 
 
 class TrainingTab:
     """Its curves are drawn anew where the training is another one."""
 
     def __init__(self, gui: viser.GuiApi) -> None:
+        """Args:
+        gui: Of the tab that is open.
+        """
         self._words = gui.add_html("")
         self._shares = _plot(
             gui,
             "Success and intervention",
             "share",
             (
-                uplot.Series(label="success, with help", stroke=_HELPED, points=_NO_POINTS),
-                uplot.Series(label="without help", stroke=_ALONE, width=2, points=_NO_POINTS),
-                uplot.Series(label="steps by a human", stroke=_HUMAN, points=_NO_POINTS),
+                uplot.Series(label="success, with help", stroke=_HELPED, points=NO_POINTS),
+                uplot.Series(label="without help", stroke=_ALONE, width=2, points=NO_POINTS),
+                uplot.Series(label="steps by a human", stroke=_HUMAN, points=NO_POINTS),
                 _dots("evaluation", _EVALUATED, 9),
             ),
             uplot.Scale(range=(0, 1.08)),
@@ -41,7 +43,7 @@ class TrainingTab:
             "Episode time",
             "seconds",
             (
-                uplot.Series(label="mean of the last 20", stroke=_TIME, width=2, points=_NO_POINTS),
+                uplot.Series(label="mean of the last 20", stroke=_TIME, width=2, points=NO_POINTS),
                 _dots("each", f"{_TIME}80", 4),
             ),
             uplot.Scale(),
@@ -57,8 +59,8 @@ class TrainingTab:
         if training is self._last:
             return
         self._last = training
-        _draw(self._shares, training.shares)
-        _draw(self._times, training.times)
+        draw(self._shares, training.shares)
+        draw(self._times, training.times)
 
 
 def _plot(
@@ -69,8 +71,8 @@ def _plot(
         (uplot.Series(label="minutes"), *series),
         scales={"x": uplot.Scale(time=False), "y": scale},
         axes=(
-            uplot.Axis(ticks=_NO_TICKS, label="robot time online [min]", labelSize=20, size=30),
-            uplot.Axis(ticks=_NO_TICKS, label=y, labelSize=20, size=44),
+            uplot.Axis(ticks=NO_TICKS, label="robot time online [min]", labelSize=20, size=30),
+            uplot.Axis(ticks=NO_TICKS, label=y, labelSize=20, size=44),
         ),
         title=title,
         height=230,
@@ -82,11 +84,3 @@ def _dots(label: str, colour: str, size: int) -> uplot.Series:
     """Points without a line."""
     points: Any = {"show": True, "size": size, "fill": colour, "stroke": colour}
     return uplot.Series(label=label, stroke=colour, width=0, points=points)
-
-
-def _draw(handle: viser.GuiUplotHandle, rows: Floats) -> None:
-    """rows: (n, series), the first being x."""
-    if len(rows):
-        handle.data = tuple(np.ascontiguousarray(column) for column in rows.T)
-    # Last: it isn't drawn with what was there before.
-    handle.visible = len(rows) > 0

@@ -24,6 +24,12 @@ from expo_ft_ros.recording.messages import BadMessage, nanoseconds, views_of
 
 _IMAGE_TOPIC = re.compile(r"camera/([^/]+)/image_raw")
 
+LABELS: Mapping[str, bool] = {"success": True, "failure": False}
+"""What an operator can label an episode as -> whether it is a success."""
+
+DISCARD, RESTORE = "discard", "restore"
+"""What else an operator can say of one."""
+
 UNCOUNTED, DISCARDED, INCOMPLETE = "uncounted", "discarded", "incomplete"
 """Why a file is set aside: the session was interrupted before it counted the episode, the episode
 is not to be learned from, or parts of it never came."""

@@ -23,7 +23,7 @@ from expo_ft_ros.ros.messages import command_to_msgs, header_of
 class RobotCommands:
     """Sends the robot's commands.
 
-    With motion off each of them is zero, whoever asks for what: the adapter's watchdog is content,
+    With motion off each of them is zero, whatever is asked for: the adapter's watchdog is content,
     and the arm stands. What would have been sent goes to shadow/twist_cmd and shadow/gripper_cmd.
     """
 

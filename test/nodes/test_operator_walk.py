@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The operator at the console and the keyboard, through a whole training: at each moment both
-pages, on a desk and on a phone, say first what is needed to go on."""
+"""The operator in the browser and at the keyboard, through a whole training that is started in the
+browser, too: at each moment both pages, on a desk and on a phone, say first what is needed to go
+on, in the colour of such a moment and with the button that it takes."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,31 +18,36 @@ import pytest
 
 from expo_ft_ros.monitor.controls_page import BUTTONS
 from support.browser import PHONE, Visit
-from support.console_run import free_port, graph_with_console, is_served
+from support.console_run import free_port, is_served
+from support.dashboards import dashboard
 from support.keyboard_seat import Seat
 from support.tiny_training import SMALLEST
 
 pytestmark = [pytest.mark.realtime, pytest.mark.slow]
 
 _DESK = (1440, 900)
-_WORDS = [
-    "train",
-    "demos:=1",
-    "steps:=400",
-    "eval_trials:=1",
-    "operator:=keyboard",
-    "realtime:=true",
-    "seed:=3",
-]
+_OPTIONS = {
+    "demos": "1",
+    "steps": "400",
+    "eval_trials": "1",
+    "operator": "keyboard",
+    "realtime": "true",
+    "seed": "3",
+    "console": "true",
+}
 _PICTURES = os.environ.get("EXPO_FT_PICTURES", "")
 """Folder for a picture of each moment; empty: none."""
 _LISTEN = """() => {
   const bar = document.getElementById("headline"), told = window.told = [];
+  const text = (part) => bar.querySelector(part).textContent;
   const note = () => {
-    const line = bar.querySelector("b").textContent + ": " + bar.querySelector("span").textContent;
+    const next = document.querySelector("button.next");
+    const press = next ? ` [${next.id}]` : "";
+    const line = `${text("b")}: ${text("span")} <${bar.className}>${press}`;
     if (told[told.length - 1] !== line) told.push(line);
   };
-  new MutationObserver(note).observe(bar, {subtree: true, childList: true, characterData: true});
+  const seen = {subtree: true, childList: true, characterData: true, attributes: true};
+  new MutationObserver(note).observe(document.body, seen);
   note();
 }"""
 
@@ -117,46 +124,78 @@ def size(graph) -> str:
     text = Path(SMALLEST["size"]).read_text()
     path = graph.folder / "size.yaml"
     path.write_text(text.replace("  steps: 12\n", "  steps: 400\n"))
-    return f"size:={path}"
+    return str(path)
 
 
 @pytest.mark.timeout(2400)
-def test_the_operator_is_told_what_matters_at_each_moment(graph, browser, seat, size):
+def test_the_operator_is_told_what_matters_at_each_moment(graph, browser, seat, size, monkeypatch):
     probe = graph.probe
 
     def drive() -> None:
         seat.type("w")
 
-    with graph_with_console(graph.folder, [*_WORDS, size], ROS_DOMAIN_ID=str(graph.domain)) as url:
+    with training(browser, graph, size, monkeypatch) as url:
         probe.until(lambda: is_served(url), "the console", timeout=240)
         pages = Pages(browser, url, probe.spin)
-        pages.tell("YOUR TURN", "demonstration 1 of 1: take over", patience=240)
-        pages.tell("A HUMAN DRIVES", "demonstration 1 of 1", until=drive)
+        pages.tell("YOUR TURN", "demonstration 1 of 1: take over", "<turn>", patience=240)
+        pages.tell("A HUMAN DRIVES", "demonstration 1 of 1", "<human>", until=drive)
         pages.press("success")
-        pages.tell("IMITATING", "%")
-        pages.tell("HANDS OFF", "trial 1 of 1", patience=400)
-        pages.tell("POLICY DRIVES", "online steps", patience=240)
-        pages.tell("A HUMAN DRIVES", until=drive)
+        pages.tell("IMITATING", "%", "<busy>")
+        pages.tell("HANDS OFF", "trial 1 of 1", "<good>", patience=400)
+        pages.tell("POLICY DRIVES", "online steps", "<good>", patience=240)
+        pages.tell("A HUMAN DRIVES", "<human>", until=drive)
         pages.tell("POLICY DRIVES")
         pages.press("pause", page=1)
-        pages.tell("PAUSED", "until Resume")
+        pages.tell("PAUSED", "until Resume", "<paused> [resume]")
         pages.press("resume", page=1)
         pages.tell("POLICY DRIVES")
         pages.press("estop")
-        pages.tell("STOPPED", "nothing moves until Release")
+        pages.tell("STOPPED", "nothing moves until Release", "<bad> [release]")
         pages.press("release")
         pages.tell("POLICY DRIVES")
         pages.tell("A HUMAN DRIVES", until=drive)
         seat.hold("w", lambda: any(seat.joys[-1].axes))
         seat.shut()
-        pages.tell("HELD", "the device was lost while somebody drove")
+        pages.tell("HELD", "the device was lost while somebody drove", "<held> [acknowledge]")
         pages.press("acknowledge")
         pages.tell("POLICY DRIVES")
         pages.tell("LEARNING", "%")
         pages.tell("HANDS OFF", "trial 1 of 1", patience=400)
         pages.tell("FINISHED", "./expo-ft report", patience=400)
         assert pages.close() == []
-    look_through(browser, graph.folder / "run")
+        (run,) = (graph.folder / "runs").glob("*_train_*")
+    look_through(browser, run)
+
+
+@contextmanager
+def training(browser: Any, graph: Any, size: str, monkeypatch: Any) -> Iterator[str]:
+    """One that is started on the page of all runs, and ended with it; gives its console's
+    address."""
+    runs, port = graph.folder / "runs", free_port()
+    monkeypatch.setenv("EXPO_FT_RUNS", str(runs))
+    monkeypatch.setenv("ROS_DOMAIN_ID", str(graph.domain))
+    with dashboard(runs) as asking:
+        page = browser.new_page()
+        page.goto(asking.origin)
+        page.get_by_role("link", name="Start train").click()
+        page.get_by_text("All other options").click()
+        options = {**_OPTIONS, "size": size, "console_port": str(port)}
+        for name, value in options.items():
+            page.locator(f"[name={name}]").fill(value)
+        page.get_by_role("button", name="Start train").click()
+        page.get_by_role("link", name="Live console").wait_for()
+        try:
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            page.goto(asking.origin)
+            page.get_by_role("link", name="_train_").click()
+            stop = page.get_by_role("button", name="Stop")
+            if stop.count():
+                stop.click()
+            page.get_by_role("button", name="Go on with it").or_(
+                page.get_by_text("it isn't running")
+            ).first.wait_for()
+            page.close()
 
 
 def look_through(browser: Any, run: Path) -> None:

@@ -106,7 +106,7 @@ class Asked:
         action: (6,) deflection along and about the base's axes, in [-1, 1].
         drives: Whether it has the arm, also at rest.
         gripper: Which of the gripper's buttons is held.
-        scene_is_set: Whether the control loop is to be told so; taken back by whoever does it.
+        scene_is_set: Whether the control loop is to be told so; taken back by what does it.
     """
 
     action: Vector = field(default_factory=lambda: np.zeros(6))
