@@ -69,6 +69,11 @@ def mentioned() -> Iterator[tuple[str, str]]:
             yield page.name, command
 
 
+def test_the_animation_of_the_first_page_is_small():
+    """A page that takes long to open isn't read."""
+    assert (ROOT / "docs" / "images" / "training.webp").stat().st_size < 3_000_000
+
+
 PAGES_OF: dict[str, list[str]] = {}
 for _page, _command in sorted({*commands(), *mentioned()}):
     PAGES_OF.setdefault(_command, []).append(_page)
