@@ -71,11 +71,17 @@ class CameraDriverNode(GraphNode[CameraDriverParameters]):
             capture.close()
 
     def _outputs(self, view: ViewConfig) -> _Outputs:
-        name, is_raw = f"{view.name}_camera/image_raw", view.transport == "raw"
-        jpeg = f"{view.topic}/compressed"
+        is_raw = view.transport == "raw"
         return _Outputs(
-            raw=self.publisher(name, needed=int(is_raw), remapped=view.topic),
-            jpeg=self.publisher(name, needed=int(not is_raw), type_name=_COMPRESSED, remapped=jpeg),
+            raw=self.publisher(
+                f"{view.name}_camera/image_raw", needed=int(is_raw), remapped=view.topic
+            ),
+            jpeg=self.publisher(
+                f"{view.name}_camera/image_raw",
+                needed=int(not is_raw),
+                type_name=_COMPRESSED,
+                remapped=f"{view.topic}/compressed",
+            ),
             info=self.publisher(f"{view.name}_camera/camera_info", remapped=view.info_topic),
         )
 
