@@ -17,13 +17,26 @@ import pytest
 from expo_ft_ros.configuration import ConfigError, config_dir
 from expo_ft_ros.devices.cameras import realsense
 from expo_ft_ros.devices.cameras.by_view import cameras_of, with_whole_paths
-from expo_ft_ros.devices.cameras.camera import Automatic, CameraError, Frame, plausible_time
+from expo_ft_ros.devices.cameras.camera import (
+    SILENCE,
+    Automatic,
+    CameraError,
+    Frame,
+    plausible_time,
+)
 from expo_ft_ros.devices.cameras.capture import Capture
 from expo_ft_ros.devices.cameras.config import CameraConfig, load_camera
 from expo_ft_ros.devices.cameras.locks import Locks
 from expo_ft_ros.robots import load_robot
 from support.realsense import HEIGHT, WIDTH, SoftwareCamera, library
-from support.v4l2_camera import EXPOSURE, EXPOSURE_ID, WHITE_BALANCE, WHITE_BALANCE_ID, V4l2Device
+from support.v4l2_camera import (
+    EXPOSURE,
+    EXPOSURE_ID,
+    LATENCY,
+    WHITE_BALANCE,
+    WHITE_BALANCE_ID,
+    V4l2Device,
+)
 
 PATH = "/dev/v4l/by-id/usb-Camera_0001-video-index0"
 
@@ -257,8 +270,8 @@ def test_what_a_v4l2_device_refuses_is_named_with_its_remedy(tmp_path, monkeypat
     list_ctrls = f"(v4l2-ctl -d {device.path} --list-ctrls shows what it takes)"
     gives = "gives 160x120 YUYV at 30 Hz for "
     cases = [
-        ({}, 0, json.dumps({"exposure": float(EXPOSURE), "gain": 16.0})),
-        ({"exposure": 300, "controls": {"gain": 9}}, 0, '{"exposure": 300.0, "gain": 9.0}'),
+        ({}, 0, f'{{"exposure": {EXPOSURE}.0, "gain": 16.0, "age": '),
+        ({"exposure": 300, "controls": {"gain": 9}}, 0, '{"exposure": 300.0, "gain": 9.0, "age": '),
         ({"exposure": 99_999}, 0, "exposure: the device has taken 5000 for 99999 (write another)"),
         ({"exposure": 300}, EXPOSURE_ID, f"exposure: the device refuses 300 {list_ctrls}"),
         (
@@ -290,6 +303,8 @@ def test_what_a_v4l2_device_refuses_is_named_with_its_remedy(tmp_path, monkeypat
     assert done.returncode == 0, done.stderr
     for (file, _, says), said in zip(cases, done.stdout.splitlines(), strict=True):
         assert said.startswith(says), (file, said)
+        if said.startswith("{"):
+            assert LATENCY < json.loads(said)["age"] < SILENCE, "stamped by the kernel's clock"
 
 
 # -- RealSense ----------------------------------------------------------------------------------

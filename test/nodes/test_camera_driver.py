@@ -106,7 +106,10 @@ def test_a_camera_that_was_pulled_out_is_named_and_comes_back(graph, device):
     device.unplug()
     probe.until(lambda: told(health, "was pulled out"), "the loss")
     assert f"camera side ({device.path})" in told(health, "was pulled out")[0].message
+    probe.spin(0.3)  # What was on its way.
     seen = len(images)
+    probe.spin(0.3)
+    assert len(images) == seen, "the arm would not know"
     device.plug()
     probe.until(lambda: len(images) > seen + 5, "images again")
     health.clear()

@@ -16,6 +16,8 @@ WIDTH, HEIGHT = 160, 120
 EXPOSURE, WHITE_BALANCE = 157, 4600
 """What its own control has come to."""
 EXPOSURE_ID, WHITE_BALANCE_ID = 0x009A0902, 0x0098091A
+LATENCY = 0.06
+"""From capture to the image's being there [s]."""
 _BUFFERS, _PAGE = 4, 4096
 
 

@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BUFFERS = 4, PERIOD_NS = 33333333 };
+enum { BUFFERS = 4, PERIOD_NS = 33333333, LATENCY_US = 60000 };
 
 static unsigned width, height, queued, filled;
 static struct {
@@ -98,8 +98,9 @@ static int dequeue(int fd, struct v4l2_buffer *buffer) {
     free(seen);
     buffer->bytesused = length();
     buffer->flags = V4L2_BUF_FLAG_MAPPED | V4L2_BUF_FLAG_TIMESTAMP_MONOTONIC;
-    buffer->timestamp.tv_sec = now.tv_sec;
-    buffer->timestamp.tv_usec = now.tv_nsec / 1000;
+    long long captured_us = now.tv_sec * 1000000LL + now.tv_nsec / 1000 - LATENCY_US;
+    buffer->timestamp.tv_sec = captured_us / 1000000;
+    buffer->timestamp.tv_usec = captured_us % 1000000;
     return 0;
 }
 

@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import sys
+import time
 
 from expo_ft_ros.devices.cameras.camera import CameraError
 from expo_ft_ros.devices.cameras.capture import open_camera
@@ -18,15 +19,18 @@ from expo_ft_ros.devices.cameras.locks import Locks
 
 
 def told(file: dict[str, object]) -> str:
-    """Why the camera can't be used; else what is locked."""
+    """Why the camera can't be used; else what is locked, and an image's age [s]."""
     config = CameraConfig.model_validate(file)
     locks = Locks(config)
     try:
         with contextlib.closing(open_camera(config)) as camera:
-            if locks.begin(camera):
-                camera.read()
+            waits = locks.begin(camera)
+            frame = camera.read()
+            age = 1e-9 * (time.time_ns() - frame.time_ns)
+            if waits:
                 locks.settle(camera)
-            return json.dumps({name: camera.get(name) for name in ("exposure", "gain")})
+            locked = {name: camera.get(name) for name in ("exposure", "gain")}
+            return json.dumps({**locked, "age": age})
     except CameraError as error:
         return str(error)
 
