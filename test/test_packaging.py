@@ -11,6 +11,8 @@ import pytest
 
 import expo_ft_ros
 from expo_ft_ros.cli.test import QUICK
+from expo_ft_ros.devices.cameras.config import PYREALSENSE2
+from expo_ft_ros.robots.fci_config import PYLIBFRANKA
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ElementTree.parse(ROOT / "package.xml").getroot()
@@ -103,3 +105,10 @@ def test_every_source_says_its_licence():
 def test_what_is_installed_as_an_executable_has_a_main(path):
     tree = ast.parse(path.read_text(encoding="utf-8"))
     assert "main" in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
+def test_what_refusals_tell_to_install_are_the_pins_of_the_extras():
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    pins = extras["optional-dependencies"]
+    assert pins["franka"][0].partition(";")[0] == PYLIBFRANKA
+    assert pins["realsense"][0].partition(";")[0] == PYREALSENSE2

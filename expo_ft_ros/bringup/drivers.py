@@ -65,6 +65,7 @@ def open_beside(
     Raises:
         LaunchError: with the line that says what is wrong.
     """
+    sensor_drivers.require_one_reader(beside["cameras"], given.get("camera_drivers", ""))
     defaults = {name: default for name, default, _ in ARGUMENTS}
     asked = any(value != defaults.get(name, "") for name, value in beside.items())
     if asked and "resume" not in given:

@@ -55,6 +55,20 @@ def cameras(robot: Mapping[str, Any], text: str) -> list[Driver]:
     return found
 
 
+def require_one_reader(cameras: str, camera_drivers: str) -> None:
+    """Raises LaunchError for a view whose camera both would read. cameras: as in `cameras`;
+    camera_drivers: the graph's own argument."""
+    started, own = (
+        {part.partition("=")[0].strip() for part in text.split(",") if part}
+        for text in (cameras, camera_drivers)
+    )
+    for view in sorted(started & own):
+        raise LaunchError(
+            f"expo-ft: cameras:={cameras}: camera_drivers:= names {view}, too (one of them reads "
+            "its camera)"
+        )
+
+
 def spacenav(text: str) -> list[Driver]:
     """spacenav_node, where it is asked for."""
     wanted = is_true("spacenav_driver", text)

@@ -2,7 +2,6 @@
 """Which options go together: with each other, the task and the robot."""
 
 import importlib.util
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import yaml
 from expo_ft_ros.configuration import ConfigError, nearest
 from expo_ft_ros.control.safety_filter import SafetyConfig
 from expo_ft_ros.data.perturbations import parse_perturbations
+from expo_ft_ros.devices.cameras.by_view import cameras_of
 from expo_ft_ros.devices.drivers import DRIVERS
 from expo_ft_ros.devices.teleop import CONFIG_FILES, TeleopConfig
 from expo_ft_ros.devices.view_frame import require_frame
@@ -29,6 +29,7 @@ from expo_ft_ros.experiment.options import (
 from expo_ft_ros.rl.config import ALGORITHM_NAMES, PRESET, load_preset
 from expo_ft_ros.rl.preset_files import known_names
 from expo_ft_ros.robots import RobotConfig, load_robot
+from expo_ft_ros.robots.by_view import by_view
 from expo_ft_ros.robots.config import EXTERNAL, SIM, TOPIC_PATTERN
 from expo_ft_ros.robots.fci_config import require_pylibfranka
 from expo_ft_ros.serving.config import LONGEST_ANSWER, load_server_config
@@ -59,6 +60,7 @@ def check_options(options: TaskOptions) -> None:
             _require_perturbable(options, task)
         _require_judge(options, task)
         camera_topics(options)
+        _require_cameras(options)
         _require_deadlines(options, task)
         if (driver := DRIVERS.get(options.operator)) is not None:
             frame = TeleopConfig.load(device=driver.device).frame
@@ -82,27 +84,27 @@ def camera_topics(options: RunOptions) -> Mapping[str, str]:
         ConfigError: for a view that the robot hasn't, or what is no topic.
     """
     robot = load_robot(options.robot)
-    views = robot.view_names
-    found: dict[str, str] = {}
-    for part in filter(None, options.camera_topics.split(",")):
-        view, _, topic = part.partition("=")
-        if not re.fullmatch(TOPIC_PATTERN, topic):
-            raise ConfigError(
-                f"camera_topics:={options.camera_topics}: {part!r} is not <view>=<topic> "
-                f"(views of robot:={options.robot}: {', '.join(views)})"
-            )
-        if view not in views:
-            raise ConfigError(
-                f"camera_topics:={options.camera_topics}: robot:={options.robot} has no view "
-                f"{view!r} ({nearest(view, views)})"
-            )
-        if view in found:
-            raise ConfigError(
-                f"camera_topics:={options.camera_topics}: {view} is given twice (each view once)"
-            )
-        found[view] = topic
+    option = f"camera_topics:={options.camera_topics}"
+    found = by_view(option, options.robot, robot.view_names, "<topic>", TOPIC_PATTERN)
     _require_own_topics(options, {**{view.name: view.topic for view in robot.views}, **found})
     return found
+
+
+def _require_cameras(options: RunOptions) -> None:
+    """What the graph reads itself are cameras of a robot that is real, and can be read."""
+    if not options.camera_drivers:
+        return
+    robot = load_robot(options.robot)
+    if robot.adapter == SIM:
+        raise ConfigError(
+            f"camera_drivers:={options.camera_drivers}: robot:={options.robot} is simulated, and "
+            "its images with it (leave camera_drivers out)"
+        )
+    for view, camera in cameras_of(options.camera_drivers, robot).items():
+        try:
+            camera.require_package()
+        except ConfigError as error:
+            raise ConfigError(f"camera_drivers:=...: {view}: {error}") from None
 
 
 def _require_own_topics(options: RunOptions, topics: Mapping[str, str]) -> None:

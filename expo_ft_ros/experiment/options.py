@@ -16,6 +16,7 @@ from pydantic import Field, field_validator
 from expo_ft_ros.configuration import Config, config_dir
 from expo_ft_ros.control.plan import Operator
 from expo_ft_ros.data.perturbations import PERTURBATIONS, parse_perturbations
+from expo_ft_ros.devices.cameras.by_view import with_whole_paths
 from expo_ft_ros.experiment.budget import (
     DECISION_TIME,
     SHORT_DEMOS,
@@ -167,6 +168,11 @@ class RunOptions(TaskOptions):
         description="Image topics in place of those that the robot's file names: "
         "side=/camera/color/image_raw,wrist=/hand/color/image_raw.",
     )
+    camera_drivers: str = Field(
+        "",
+        description="Cameras that the graph reads itself, a file of config/cameras/ or the path of "
+        "one by view: side=side.yaml,wrist=wrist.yaml (default: none, drivers run beside it).",
+    )
     rviz: bool = Field(False, description="Open rviz beside the graph.")
     console: bool = Field(
         False, description="Serve the console: 3D view, cameras, curves and buttons in a browser."
@@ -188,6 +194,11 @@ class RunOptions(TaskOptions):
     @classmethod
     def _is_found_from_anywhere(cls, value: str | None) -> str | None:
         return None if value is None else str(Path(value).expanduser().absolute())
+
+    @field_validator("camera_drivers")
+    @classmethod
+    def _cameras_from_any_folder(cls, value: str) -> str:
+        return with_whole_paths(value)
 
     def budget(self, task: TaskConfig, given: int = 0) -> Budget:
         """How much a session of these options does: what was given, else the task's default.

@@ -195,6 +195,7 @@ def _world(options: RunOptions, run_dir: Path) -> list[NodeSpec]:
     own_driver = options.operator == "spacemouse" and options.spacemouse == "libspnav"
     specs = [
         *_adapter(options, run_dir),
+        *_camera_driver(options, run_dir),
         _node("camera", options, run_dir, remappings=_cameras(options)),
         _node("proprio", options, run_dir),
         _first(_node("teleop", options, run_dir, teleop), options),
@@ -239,6 +240,14 @@ def _adapter(options: RunOptions, run_dir: Path) -> list[NodeSpec]:
             remappings=_cameras(options),
         )
     ]
+
+
+def _camera_driver(options: RunOptions, run_dir: Path) -> list[NodeSpec]:
+    """What reads cameras; nothing where their drivers are somebody else's."""
+    if not options.camera_drivers:
+        return []
+    own: dict[str, Parameter] = {"cameras": options.camera_drivers}
+    return [_node("camera_driver", options, run_dir, own, remappings=_cameras(options))]
 
 
 def _perturb(options: RunOptions) -> str:

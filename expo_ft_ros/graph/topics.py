@@ -150,6 +150,7 @@ TOPICS: Mapping[str, Topic] = _table(
         "camera",
         "A view's camera as its driver gives it; the topic's name is the robot's (views.topic).",
         1,
+        "sim camera_driver",
     ),
     _topic(
         f"camera/{VIEW}/image_raw",
@@ -167,6 +168,7 @@ TOPICS: Mapping[str, Topic] = _table(
         "camera",
         "Calibration of a view's camera, beside its images; need not be there.",
         1,
+        "sim camera_driver",
     ),
     _newest(
         f"camera/{VIEW}/camera_info",

@@ -10,11 +10,12 @@ from typing import Any
 from rclpy.publisher import Publisher
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
+from expo_ft_ros.data.crop import crop_image, crop_of
 from expo_ft_ros.data.images import resize_image
 from expo_ft_ros.data.types import ImageArray
 from expo_ft_ros.recording.messages import BadMessage, compressed_to_array, image_to_array
 from expo_ft_ros.robots import ViewConfig, load_robot
-from expo_ft_ros.ros.camera_info import Rectangle, fit_info
+from expo_ft_ros.ros.camera_info import fit_info
 from expo_ft_ros.ros.graph_node import ERROR, OK, GraphNode, NodeParameters, parameter
 from expo_ft_ros.ros.messages import array_to_image
 from expo_ft_ros.ros.process import main as run_nodes
@@ -27,33 +28,6 @@ class CameraParameters(NodeParameters):
     """Parameters of the camera node."""
 
     size: int = parameter(224, "Side of the square images given on [px].", low=16, high=1024)
-
-
-def crop_of(crop: Rectangle | None, width: int, height: int) -> Rectangle:
-    """The part of an image that is seen.
-
-    Args:
-        crop: x, y, width, height of the part [px]; None: the largest centre square.
-        width: Of the image [px].
-        height: Of the image [px].
-
-    Raises:
-        ValueError: when the rectangle does not lie in the image.
-    """
-    if crop is None:
-        side = min(height, width)
-        return (width - side) // 2, (height - side) // 2, side, side
-    x, y, w, h = crop
-    if x + w > width or y + h > height:
-        raise ValueError(f"crop {crop} does not lie in the image of {width}x{height}")
-    return crop
-
-
-def crop_image(image: ImageArray, crop: Rectangle | None) -> ImageArray:
-    """A part of `image` (h, w, 3), which shares its memory; as `crop_of`, whose error it raises."""
-    height, width = image.shape[:2]
-    x, y, w, h = crop_of(crop, width, height)
-    return image[y : y + h, x : x + w]
 
 
 class CameraNode(GraphNode[CameraParameters]):

@@ -35,6 +35,7 @@ GRAPH_NODES = (
     "arbitration",
     "bringup",
     "camera",
+    "camera_driver",
     "keyboard",
     "learner",
     "monitor",

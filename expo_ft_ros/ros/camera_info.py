@@ -6,8 +6,8 @@ from __future__ import annotations
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 
-Rectangle = tuple[int, int, int, int]
-"""x, y, width, height [px]."""
+from expo_ft_ros.data.crop import Rectangle
+from expo_ft_ros.devices.cameras.camera import Lens
 
 
 def pinhole_info(header: Header, size: int, focal_length: float) -> CameraInfo:
@@ -24,6 +24,23 @@ def pinhole_info(header: Header, size: int, focal_length: float) -> CameraInfo:
     info.k = [focal_length, 0.0, centre, 0.0, focal_length, centre, 0.0, 0.0, 1.0]
     info.r = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]
     info.p = [focal_length, 0.0, centre, 0.0, 0.0, focal_length, centre, 0.0, 0.0, 0.0, 1.0, 0.0]
+    return info
+
+
+def lens_info(header: Header, size: tuple[int, int], lens: Lens) -> CameraInfo:
+    """Of a whole image, as its device has it.
+
+    Args:
+        header: Stamp and optical frame of the image.
+        size: Width and height of the image [px].
+        lens: The calibration.
+    """
+    (fx, fy), (cx, cy) = lens.focal, lens.centre
+    info = CameraInfo(header=header, width=size[0], height=size[1], distortion_model="plumb_bob")
+    info.d = list(lens.distortion)
+    info.k = [fx, 0.0, cx, 0.0, fy, cy, 0.0, 0.0, 1.0]
+    info.r = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]
+    info.p = [fx, 0.0, cx, 0.0, 0.0, fy, cy, 0.0, 0.0, 0.0, 1.0, 0.0]
     return info
 
 

@@ -225,16 +225,21 @@ class GraphNode(LifecycleNode, Generic[P]):
 
     # -- topics, services, timers ---------------------------------------------------------------
     def publisher(
-        self, name: str, *, needed: int = 0, remapped: str | None = None
+        self,
+        name: str,
+        *,
+        needed: int = 0,
+        type_name: str | None = None,
+        remapped: str | None = None,
     ) -> Publisher[Any]:
         """A publisher of the topic table. needed: listeners it must have for the node to be ready;
-        remapped: another name of the topic, as a robot's configuration has it.
+        type_name, remapped: as in `subscription`.
 
         A subscriber's own word is not enough: it may know of this publisher before this one of it.
         """
         entry = topic_entry(name)
         made = self.create_publisher(
-            message_type(entry.type),
+            message_type(type_name or entry.type),
             remapped or name,
             qos_of(entry, lockstep=self.parameters.lockstep),
         )

@@ -13,7 +13,7 @@ import numpy as np
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import Pose, Twist, TwistStamped
 from numpy.typing import NDArray
-from sensor_msgs.msg import Image, JointState
+from sensor_msgs.msg import CompressedImage, Image, JointState
 from std_msgs.msg import Header
 
 from expo_ft_ros.data.types import ActionChunk, Candidates, ImageArray, Proprio, Step, Verdict
@@ -25,6 +25,8 @@ from expo_ft_ros.msg import Reward as RewardMsg
 from expo_ft_ros.msg import Step as StepMsg
 from expo_ft_ros.msg import TeleopCommand
 from expo_ft_ros.recording.messages import NANOSECONDS
+
+_JPEG_QUALITY = 95
 
 
 # -- time ---------------------------------------------------------------------------------------
@@ -62,6 +64,15 @@ def array_to_image(image: ImageArray, header: Header) -> Image:
         step=3 * width,
         data=to_array(image, "B"),
     )
+
+
+def array_to_jpeg(image: ImageArray, header: Header) -> CompressedImage:
+    """A JPEG message of an (h, w, 3) uint8 RGB array."""
+    import cv2  # Heavy: most nodes send no image.
+
+    bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    _, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+    return CompressedImage(header=header, format="jpeg", data=to_array(data, "B"))
 
 
 # -- robot state --------------------------------------------------------------------------------

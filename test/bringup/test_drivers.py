@@ -86,6 +86,15 @@ def test_what_is_refused_leaves_no_folder(tmp_path, monkeypatch, given, says):
     assert not (tmp_path / "runs").exists()
 
 
+def test_no_camera_has_two_readers(tmp_path, monkeypatch):
+    monkeypatch.setenv("EXPO_FT_RUNS", str(tmp_path / "runs"))
+    given = {"camera_drivers": "wrist=v4l2,side=realsense"}
+    beside = {**NOTHING, "cameras": "side=1"}
+    with pytest.raises(LaunchError, match="camera_drivers:= names side, too"):
+        open_beside("collect", given, beside, "franka_ros2", lambda package: True)
+    assert not (tmp_path / "runs").exists()
+
+
 def test_an_arm_that_its_adapter_reaches_by_itself_has_no_driver():
     assert asked("franka_fci", robot_ip="172.16.0.2") == []
     assert packages_of(described("franka_fci"), {**NOTHING, "robot_ip": "172.16.0.2"}) == ()

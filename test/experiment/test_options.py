@@ -339,6 +339,23 @@ def test_camera_topics_name_a_view_of_the_robot_and_a_topic(given, message):
         parse(f"camera_topics:={given}")
 
 
+EXTERNAL = ("robot:=external", *ON_A_ROBOT)
+
+
+def test_cameras_that_the_graph_reads_are_those_of_a_real_robot():
+    assert parse("camera_drivers:=side=v4l2", *EXTERNAL).camera_drivers == "side=v4l2"
+    with pytest.raises(ConfigError, match=r"robot:=sim is simulated, and its images with it"):
+        parse("camera_drivers:=side=v4l2")
+    with pytest.raises(ConfigError, match=r"has no view 'front'"):
+        parse("camera_drivers:=front=v4l2", *EXTERNAL)
+
+
+def test_a_camera_whose_library_is_missing_is_refused_before_anything_starts(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyrealsense2", None)
+    with pytest.raises(ConfigError, match=r"wrist: driver: realsense: .* pip install pyrealsense2"):
+        parse("camera_drivers:=wrist=realsense", *EXTERNAL)
+
+
 @pytest.mark.parametrize(
     ("changed", "message"),
     [

@@ -35,6 +35,7 @@ GRAPHS = {
     "async": train_graph(TrainOptions(mode="async"), RUN),
     "realtime": train_graph(TrainOptions(realtime=True), RUN),
     "spacemouse": train_graph(TrainOptions(operator="spacemouse"), RUN),
+    "cameras": train_graph(TrainOptions(camera_drivers="side=v4l2,wrist=realsense"), RUN),
     "none": train_graph(TrainOptions(operator="none"), RUN),
     "collect": collect_graph(CollectOptions(), RUN),
     "eval": policy_graph("eval", EvalOptions(), RUN, Path("/weights.safetensors"), TRAINED),
@@ -62,7 +63,12 @@ def test_no_name_twice(specs):
 
 def test_an_adapter_can_bear_no_name_of_the_graph():
     options = TrainOptions(
-        operator="spacemouse", spacemouse="libspnav", console=True, mode="async", realtime=True
+        operator="spacemouse",
+        spacemouse="libspnav",
+        camera_drivers="side=v4l2",
+        console=True,
+        mode="async",
+        realtime=True,
     )
     graphs = [*GRAPHS.values(), train_graph(options, RUN)]
     names = {name for specs in graphs for spec in specs for name in (spec.name, *spec.node_names)}
@@ -204,6 +210,17 @@ def test_a_camera_may_have_another_topic_than_the_robots_file_says():
     assert moved["wrist_camera/camera_info"] == "/hand/color/camera_info"
     assert not any(name.startswith("side") for name in moved)
     assert dict(by_name(train_graph(options, RUN))["sim"].remappings) == moved, "it draws them"
+
+
+def test_the_graph_may_read_cameras_itself():
+    options = TrainOptions(camera_drivers="side=v4l2", camera_topics="side=/cell/image_raw")
+    nodes = by_name(train_graph(options, RUN))
+    driver = nodes["camera_driver"]
+    assert driver.parameters["cameras"] == "side=v4l2"
+    assert driver.remappings == nodes["camera"].remappings
+    assert driver.vital, "a run whose camera can't be used has a cause to end"
+    assert "camera_driver" in nodes["session"].parameters["required_nodes"]
+    assert "camera_driver" not in by_name(GRAPHS["train"])
 
 
 def test_the_graph_may_read_the_spacemouse_itself():

@@ -10,7 +10,7 @@ from expo_ft_ros.msg import EpisodeState
 from geometry_msgs.msg import PoseStamped, Twist, TwistStamped
 from sensor_msgs.msg import Image, JointState, Joy
 
-from expo_ft_ros.nodes.camera import crop_image
+from expo_ft_ros.data.crop import crop_image
 from expo_ft_ros.recording.messages import image_to_array, nanoseconds
 from expo_ft_ros.robots import load_robot
 from expo_ft_ros.ros.messages import array_to_image, header_of, stamp_of, to_array

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 
-from expo_ft_ros.nodes.camera import crop_of
+from expo_ft_ros.data.crop import crop_of
 from expo_ft_ros.ros.camera_info import fit_info, pinhole_info
 
 
