@@ -16,8 +16,10 @@ from typing import Any
 
 import pytest
 
+from expo_ft_ros.dashboard.run_control import stop_run
+from expo_ft_ros.experiment.run_folder import is_running
 from expo_ft_ros.monitor.controls_page import BUTTONS
-from support.browser import PHONE, Visit
+from support.browser import PHONE, Visit, wait_until
 from support.console_run import free_port, is_served
 from support.dashboards import dashboard
 from support.keyboard_seat import Seat
@@ -163,7 +165,7 @@ def test_the_operator_is_told_what_matters_at_each_moment(graph, browser, seat, 
         pages.tell("HANDS OFF", "trial 1 of 1", patience=400)
         pages.tell("FINISHED", "./expo-ft report", patience=400)
         assert pages.close() == []
-        (run,) = (graph.folder / "runs").glob("*_train_*")
+        (run,) = (graph.folder / "runs").glob("20*")
     look_through(browser, run)
 
 
@@ -187,15 +189,10 @@ def training(browser: Any, graph: Any, size: str, monkeypatch: Any) -> Iterator[
         try:
             yield f"http://127.0.0.1:{port}"
         finally:
-            page.goto(asking.origin)
-            page.get_by_role("link", name="_train_").click()
-            stop = page.get_by_role("button", name="Stop")
-            if stop.count():
-                stop.click()
-            page.get_by_role("button", name="Go on with it").or_(
-                page.get_by_text("it isn't running")
-            ).first.wait_for()
             page.close()
+            for run in runs.glob("20*"):
+                stop_run(run)
+                wait_until(lambda run=run: not is_running(run), "the run's end")
 
 
 def look_through(browser: Any, run: Path) -> None:
