@@ -2,7 +2,8 @@
 # Installs what colcon adds to the interfaces: the Python code, laid over the generated package of
 # the same name (hence after rosidl_generate_interfaces), shared files, and an executable a node.
 install(DIRECTORY expo_ft_ros/ DESTINATION "${PYTHON_INSTALL_DIR}/expo_ft_ros"
-  FILES_MATCHING PATTERN "*.py" PATTERN "py.typed" PATTERN "__pycache__" EXCLUDE)
+  FILES_MATCHING PATTERN "*.py" PATTERN "py.typed" PATTERN "*.css" PATTERN "*.js"
+  PATTERN "__pycache__" EXCLUDE)
 
 foreach(folder config foxglove launch rviz)
   if(IS_DIRECTORY "${CMAKE_CURRENT_SOURCE_DIR}/${folder}")
