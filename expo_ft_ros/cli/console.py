@@ -51,7 +51,8 @@ def _parser() -> Parser:
     made = Parser(
         prog="expo-ft console",
         description="The dashboard, a page of all runs: starts, stops and follows them, shows "
-        "their reports and recordings, and compares checkpoints. Runs that it started go on when it ends.",
+        "their reports and recordings, and compares checkpoints. Runs that it started go on when "
+        "it ends.",
     )
     made.add_argument("--host", default=LOCAL_HOST, help="that it listens on")
     made.add_argument("--port", type=int, default=ALL_RUNS_PORT, help="of the page")

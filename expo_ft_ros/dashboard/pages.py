@@ -170,9 +170,8 @@ def run_page(shown: ShownRun, log: str, logs: Sequence[str], told: str, at: str)
     if run.state == "running":
         if run.console is not None:
             does.append(link("Live console", "runs", name, "live", class_="button", id="live"))
-        does.append(
-            _hurry(run) if shown.stopping else button("Stop", "runs", name, "stop", kind="stop")
-        )
+        if not shown.stopping:
+            does.append(button("Stop", "runs", name, "stop", kind="stop"))
     elif run.state == "stopped" and run.command in ("train", "collect"):
         does.append(button("Go on with it", "runs", name, "resume", kind="main"))
     compare = address("comparisons", run=name)
@@ -207,6 +206,7 @@ def run_page(shown: ShownRun, log: str, logs: Sequence[str], told: str, at: str)
         element("p", _state(shown), class_="lead", id="state"),
         notice(told) if told else Html(""),
         element("div", *does, class_="row", id="actions"),
+        _hurry(run) if shown.stopping else Html(""),
         element("p", "", class_="lead", id="status", **{"data-keep": ""}),
         _facts(facts),
         page.section("What it says", element("div", *tabs, class_="row", id="logs")),
@@ -217,15 +217,16 @@ def run_page(shown: ShownRun, log: str, logs: Sequence[str], told: str, at: str)
 
 
 def _hurry(run: RunOverview) -> Html:
-    """Where Stop stood is what has to be unfolded first: nobody presses Hurry by a second click."""
+    """What a run does that was asked to stop, and, where it has to be unfolded first and nobody
+    presses it by a second click on Stop, the button that has it hurry."""
     lost = _LOST.get(run.command, "the episode that goes on")
-    words = (
-        "It ends by itself: the arm first, then the nodes, a learner after its checkpoint. Hurry "
-        f"kills what doesn't end within a second. Lost is then {lost}."
+    words = "It ends by itself: the arm first, then the nodes, a learner after its checkpoint."
+    folded = page.folded(
+        "It takes too long?",
+        element("p", f"Hurry kills what doesn't end within a second. Lost is then {lost}."),
+        button(f"Hurry (loses {lost})", "runs", run.name, "hurry", kind="stop"),
     )
-    pressed = button(f"Hurry (loses {lost})", "runs", run.name, "hurry", kind="stop")
-    folded = page.folded("It takes too long?", element("p", words), pressed)
-    return element("div", element("p", "Stopping"), folded, id="stopping")
+    return element("div", element("p", words), folded, id="stopping")
 
 
 def _facts(facts: Mapping[str, str]) -> Html:

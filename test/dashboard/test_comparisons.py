@@ -19,7 +19,7 @@ pytest.importorskip("expo_ft_ros.msg", reason="the messages are not built")
 
 
 class Played(Helpers):
-    """Plays nothing; whoever asks what is played waits for another one who asks, if there is."""
+    """Plays nothing; a thread that asks what is played waits a little for another that asks."""
 
     def __init__(self) -> None:
         super().__init__()
