@@ -56,15 +56,19 @@ def test_a_wheel_brings_every_file_of_the_configuration():
     assert {path for path in (ROOT / "config").rglob("*") if path.is_file()} <= brought
 
 
-def test_a_wheel_and_an_installation_bring_what_pages_are_made_of():
-    told = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+def test_what_is_installed_has_every_file_of_the_package():
+    """By a wheel and by colcon, also what isn't Python."""
     package = ROOT / "expo_ft_ros"
-    static = {path for path in package.rglob("static/*") if path.is_file()}
-    assert static
-    brought = {p for pattern in told["package-data"]["expo_ft_ros"] for p in package.glob(pattern)}
-    assert static <= brought
-    installed = (ROOT / "cmake" / "install_python.cmake").read_text()
-    assert all(f'PATTERN "*{path.suffix}"' in installed for path in static)
+    files = {p for p in package.rglob("*") if p.is_file() and "__pycache__" not in p.parts}
+    others = {path for path in files if path.suffix != ".py"}
+    assert {path.suffix for path in others} >= {".css", ".js"}
+    tools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    told = tools["package-data"]["expo_ft_ros"]
+    assert others == {path for pattern in told for path in package.glob(pattern)}
+    cmake = (ROOT / "cmake" / "install_python.cmake").read_text()
+    installed = cmake.partition("FILES_MATCHING")[2].partition('PATTERN "__pycache__" EXCLUDE')[0]
+    patterns = re.findall(r'PATTERN "([^"]+)"', installed)
+    assert [p for p in files if not any(p.match(pattern) for pattern in patterns)] == []
 
 
 def test_versions_agree():

@@ -3,14 +3,11 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import sys
-import threading
-import webbrowser
 from collections.abc import Sequence
+from urllib.parse import urlsplit
 
 from expo_ft_ros.cli.arguments import Parser, wants_help
+from expo_ft_ros.cli.serving import LOCAL_HOST, until_interrupted
 from expo_ft_ros.configuration import ConfigError
 from expo_ft_ros.experiment.operator_word import words_of
 from expo_ft_ros.experiment.run_folder import (
@@ -28,13 +25,9 @@ from expo_ft_ros.monitor.address import (
 )
 from expo_ft_ros.monitor.episode_browser import EpisodeBrowser
 from expo_ft_ros.monitor.playback import Recordings
-from expo_ft_ros.parent_process import PARENT_PID_VARIABLE
 from expo_ft_ros.robots import RobotLimits
 from expo_ft_ros.tasks import load_task
 from expo_ft_ros.tasks.classifiers import make_classifier
-
-_HOST = "127.0.0.1"
-_LOOK = 1.0  # for a parent that is gone [s]
 
 
 def main(words: Sequence[str]) -> int:
@@ -64,32 +57,12 @@ def main(words: Sequence[str]) -> int:
         token=console_token(),
         classifier=classifier_in(read_config(run)) or make_classifier(task),
     )
-    where = console_address(wanted.host, wanted.port)
+    where = console_address(wanted.host, urlsplit(browser.url).port or wanted.port)
     try:
         until_interrupted(f"episodes of {run}: {where} (Ctrl-C ends it)", browser.url)
     finally:
         browser.close()
     return 0
-
-
-def until_interrupted(said: str, url: str = "") -> None:
-    """Says that it serves, once Ctrl-C and SIGTERM end it, and waits for one of them, also where a
-    shell that started it in the background has it ignore Ctrl-C; and for the end of a process
-    that this one must not outlive.
-
-    Args:
-        said: In these words.
-        url: What is opened in a browser, where somebody sits at a screen; "" for nothing.
-    """
-    ends = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: ends.set())
-    print(said, flush=True)
-    if url and sys.stdout.isatty() and any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY"))):
-        webbrowser.open(url)
-    parent = os.environ.get(PARENT_PID_VARIABLE)
-    while not ends.wait(_LOOK if parent else None) and os.getppid() == int(parent or 0):
-        pass
 
 
 def _parser() -> Parser:
@@ -98,6 +71,8 @@ def _parser() -> Parser:
         description="Shows the episodes of a run in the browser, to play, relabel and discard.",
     )
     made.add_argument("run", nargs="?", default="latest", help="a run's folder, or `latest`")
-    made.add_argument("--host", default=_HOST, help="that it listens on")
-    made.add_argument("--port", type=int, default=CONSOLE_PORT, help="of the page")
+    made.add_argument("--host", default=LOCAL_HOST, help="that it listens on")
+    made.add_argument(
+        "--port", type=int, default=CONSOLE_PORT, help="of the page, 0: any that is free"
+    )
     return made

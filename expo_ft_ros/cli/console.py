@@ -1,20 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`expo-ft console`: a page of all runs, which outlives them."""
+"""`expo-ft console`: the dashboard, a page of all runs, which outlives them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from expo_ft_ros.cli.arguments import Parser, wants_help
-from expo_ft_ros.cli.browse import until_interrupted
+from expo_ft_ros.cli.serving import LOCAL_HOST, until_interrupted
 from expo_ft_ros.monitor.address import (
     ALL_RUNS_PORT,
     console_address,
     console_token,
     require_openable_console,
 )
-
-_HOST = "127.0.0.1"
 
 
 def main(words: Sequence[str]) -> int:
@@ -35,7 +33,7 @@ def main(words: Sequence[str]) -> int:
     dashboard = Dashboard(wanted.host, wanted.port, console_token())
     where = console_address(wanted.host, wanted.port)
     try:
-        said = f"runs of {runs_dir()}: {where} (Ctrl-C ends it, runs go on)"
+        said = f"dashboard of {runs_dir()}: {where} (Ctrl-C ends it, runs go on)"
         until_interrupted(said, dashboard.url)
     finally:
         going_on = dashboard.running
@@ -43,16 +41,19 @@ def main(words: Sequence[str]) -> int:
     for run in going_on:
         print(f"goes on: {run}")
     if going_on:
-        print("To stop one: ./expo-ft console again, and Stop on its page.")
+        print(
+            "To stop one: ./expo-ft console opens the dashboard again, with Stop on the run's page."
+        )
     return 0
 
 
 def _parser() -> Parser:
     made = Parser(
         prog="expo-ft console",
-        description="A page of all runs: starts, stops and follows them, shows their reports and "
-        "recordings, and compares checkpoints. Runs that it started go on when it ends.",
+        description="The dashboard, a page of all runs: starts, stops and follows them, shows "
+        "their reports and recordings, and compares checkpoints. Runs that it started go on when "
+        "it ends.",
     )
-    made.add_argument("--host", default=_HOST, help="that it listens on")
+    made.add_argument("--host", default=LOCAL_HOST, help="that it listens on")
     made.add_argument("--port", type=int, default=ALL_RUNS_PORT, help="of the page")
     return made

@@ -23,8 +23,8 @@ usage: expo-ft <command> [words] [name:=value ...]
   collect   demonstrations only
   eval      trials of a trained policy, or of a policy server's
   sim       the simulated robot, to look at and to drive
-  console   a page of all runs: starts, stops and follows them, shows reports and recordings, \
-compares checkpoints
+  console   the dashboard, a page of all runs: starts, stops and follows them, shows reports and \
+recordings, compares checkpoints
   report    summary and page of a run (default: the latest), or of several side by side
   runs      the runs that there are: runs list
   episodes  what a run has recorded: list, show, play, browse (in the browser), relabel, discard, \

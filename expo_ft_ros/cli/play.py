@@ -7,7 +7,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import webbrowser
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import cv2
 
 from expo_ft_ros.cli.arguments import Parser, wants_help
 from expo_ft_ros.cli.episodes import episode_number
+from expo_ft_ros.cli.serving import show
 from expo_ft_ros.configuration import ConfigError
 from expo_ft_ros.data.types import ImageArray
 from expo_ft_ros.experiment.operator_word import episode_file
@@ -61,8 +61,7 @@ def main(words: Sequence[str]) -> int:
             f"{output}: can't be written: {error.strerror or error} (give another output:=)"
         ) from error
     print(f"{count} steps of episode {number} of {run.path}: {output}")
-    if sys.stdout.isatty() and any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY"))):
-        webbrowser.open(output.absolute().as_uri())
+    show(output.absolute().as_uri())
     return 0
 
 

@@ -7,11 +7,11 @@ import logging
 from collections.abc import Sequence
 
 from expo_ft_ros.cli.arguments import Parser, wants_help
-from expo_ft_ros.cli.browse import until_interrupted
+from expo_ft_ros.cli.serving import LOCAL_HOST, until_interrupted
 from expo_ft_ros.configuration import ConfigError
 from expo_ft_ros.serving.config import DEFAULT_KEYS, SERVERS, load_server_config
 
-_HOST, _PORT = "127.0.0.1", 8000
+_PORT = 8000
 
 
 def main(words: Sequence[str]) -> int:
@@ -69,7 +69,7 @@ def _parser() -> Parser:
         default="latest",
         help="a training's folder, a checkpoint's file, `latest`, or `demo`",
     )
-    made.add_argument("--host", default=_HOST, help="that it listens on")
+    made.add_argument("--host", default=LOCAL_HOST, help="that it listens on")
     made.add_argument("--port", type=int, default=_PORT, help="and at")
     made.add_argument(
         "--keys",

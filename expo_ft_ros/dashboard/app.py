@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 from pathlib import Path
 from urllib.parse import parse_qsl
@@ -19,10 +20,12 @@ from starlette.websockets import WebSocket
 from expo_ft_ros.bringup.commands import GRAPH_COMMANDS
 from expo_ft_ros.configuration import ConfigError
 from expo_ft_ros.dashboard import comparison_pages, pages
+from expo_ft_ros.dashboard.answers import Answers
 from expo_ft_ros.dashboard.comparisons import Comparisons
 from expo_ft_ros.dashboard.follow import follow, logs_of
-from expo_ft_ros.dashboard.helpers import BROWSER_NICE, REPORT_NICE, Helpers
-from expo_ft_ros.dashboard.run_control import TERMINAL_LOG, RunControl, stop_run
+from expo_ft_ros.dashboard.helpers import PAGES_NICE, REPORT_NICE, Helpers, lower_priority
+from expo_ft_ros.dashboard.recordings import RecordingPages
+from expo_ft_ros.dashboard.run_control import TERMINAL_LOG, RunControl
 from expo_ft_ros.dashboard.run_list import RunList
 from expo_ft_ros.experiment.arguments import describe
 from expo_ft_ros.experiment.run_folder import runs_dir
@@ -37,8 +40,6 @@ _POLICY = (
 )
 _FORM_BYTES = 64 << 10
 _REPORT = "report.html"
-_BROWSERS = 2  # of recordings, that are open at a time
-_OPENS_WITHIN = 120.0  # [s]
 _REFUSED = 422
 
 Fields = list[tuple[str, str]]
@@ -48,13 +49,23 @@ class Dashboard(AsgiServer):
     """Open once it is made."""
 
     def __init__(self, host: str, port: int, token: str) -> None:
-        """host, token: as of `Gate`; port: as of `AsgiServer`. Raises ConfigError as both."""
+        """Opens it. The threads that serve it have a low priority; the runs that it starts have
+        that of the thread that makes it.
+
+        Args:
+            host: As of `Gate`.
+            port: As of `AsgiServer`.
+            token: As of `Gate`.
+
+        Raises:
+            ConfigError: as both.
+        """
         self._token = token
         self._runs, self._helpers = RunList(), Helpers()
-        self._control = RunControl(runs_dir() / ".console")
+        self._control = RunControl(runs_dir() / ".dashboard")
         self._comparisons = Comparisons(self._helpers)
-        self._browsers: dict[str, int] = {}
-        self._told: dict[str, str] = {}
+        self._recordings = RecordingPages(self._helpers, host)
+        self._answers = Answers()
         run = "/runs/{run}"
         routes = [
             Route("/", self._list),
@@ -62,6 +73,7 @@ class Dashboard(AsgiServer):
             Route(run, self._run),
             Route(f"{run}/live", self._live),
             Route(f"{run}/stop", self._stop, methods=["POST"]),
+            Route(f"{run}/hurry", self._hurry, methods=["POST"]),
             Route(f"{run}/resume", self._resume, methods=["POST"]),
             Route(f"{run}/report", self._report, methods=["GET", "POST"]),
             Route(f"{run}/{_REPORT}", self._report_page),
@@ -73,7 +85,9 @@ class Dashboard(AsgiServer):
             Route("/favicon.ico", Response(status_code=204)),
             WebSocketRoute(f"{run}/follow", self._follow),
         ]
-        super().__init__(Gate(Starlette(routes=routes), host, token), host, port)
+        gate = Gate(Starlette(routes=routes), host, token)
+        super().__init__(gate, host, port, whose="dashboard")
+        lower_priority(self._thread, PAGES_NICE)
 
     @property
     def url(self) -> str:
@@ -89,27 +103,40 @@ class Dashboard(AsgiServer):
         """Ends every connection and what works for the pages; runs go on."""
         super().close()
         self._helpers.close()
+        self._control.close()
 
     # -- runs -----------------------------------------------------------------------------------
     def _list(self, request: Request) -> Response:
         self._control.running()
-        found = [(run, self._runs.size(run.path)) for run in self._runs.runs]
-        return _html(pages.runs_page(str(runs_dir()), found))
+        return _html(
+            pages.runs_page(str(runs_dir()), [self._shown(run) for run in self._runs.runs])
+        )
 
     def _run(self, request: Request) -> Response:
         run = self._asked(request)
         if run is None:
             return _no_run(request)
-        return self._run_page(run, self._told.pop(run.name, ""), request.query_params.get("log"))
+        asked = request.query_params
+        return self._run_page(run, asked.get("told", ""), asked.get("log"))
+
+    def _refused(self, run: RunOverview, words: str) -> Response:
+        return self._run_page(run, self._answers.keep(words), status=_REFUSED)
 
     def _run_page(
-        self, run: RunOverview, told: str, log: str | None = None, status: int = 200
+        self, run: RunOverview, key: str, log: str | None = None, status: int = 200
     ) -> Response:
+        """key: of the answer that it shows."""
         logs = logs_of(run.path)
         preferred = [log, Path(TERMINAL_LOG).stem, "session", *logs]
         followed = next((name for name in preferred if name in logs), "")
-        size = self._runs.size(run.path)
-        return _html(pages.run_page(run, size, followed or "", logs, told), status)
+        told = self._answers.get(key)
+        asked = {"log": followed} | ({"told": key} if told else {})
+        at = pages.address("runs", run.name, **asked)
+        return _html(pages.run_page(self._shown(run), followed, logs, told, at), status)
+
+    def _shown(self, run: RunOverview) -> pages.ShownRun:
+        stopping = run.state == "running" and self._control.is_stopping(run.path)
+        return pages.ShownRun(run, self._runs.size(run), stopping)
 
     def _live(self, request: Request) -> Response:
         run = self._asked(request)
@@ -137,26 +164,37 @@ class Dashboard(AsgiServer):
 
     def _proposed(self) -> dict[str, str]:
         """With a live console where it is reached as this page is."""
-        with socket.create_server((self.host if is_local(self.host) else "", 0)) as free:
-            proposed = {"console": "true", "console_port": str(free.getsockname()[1])}
+        proposed = {"console": "true", "console_port": str(_free_port(self.host))}
         return proposed if is_local(self.host) else {**proposed, "console_host": self.host}
 
     async def _resume(self, request: Request) -> Response:
         run = self._asked(request)
         if run is None:
             return _no_run(request)
-        words = [f"resume:={run.path}"]
+        words, said = [f"resume:={run.path}"], ""
+        if run.console is not None and not _is_free(*run.console):
+            # Which was free when it was started; nobody can type another one here.
+            host, taken = run.console
+            port = _free_port(host)
+            words.append(f"console_port:={port}")
+            said = f"its console is at port {port} from now on: {taken} is taken"
         started = await run_in_threadpool(self._control.start, run.command, words)
         if started.path is None:
-            return self._run_page(run, started.said, status=_REFUSED)
-        return _go_to("runs", run.name)
+            return self._refused(run, started.said)
+        return self._say(run, said)
 
     def _stop(self, request: Request) -> Response:
         run = self._asked(request)
-        if run is None:
-            return _no_run(request)
-        self._told[run.name] = stop_run(run.path)
-        return _go_to("runs", run.name)
+        return _no_run(request) if run is None else self._say(run, self._control.stop(run.path))
+
+    def _hurry(self, request: Request) -> Response:
+        run = self._asked(request)
+        return _no_run(request) if run is None else self._say(run, self._control.hurry(run.path))
+
+    def _say(self, run: RunOverview, words: str) -> Response:
+        """On the run's page, in the browser that has asked."""
+        told = {"told": self._answers.keep(words)} if words else {}
+        return _go_to("runs", run.name, **told)
 
     async def _follow(self, page: WebSocket) -> None:
         run = self._runs.find(page.path_params["run"])
@@ -165,7 +203,8 @@ class Dashboard(AsgiServer):
             return
         await page.accept()
         log, logs = page.query_params.get("log", ""), logs_of(run.path)
-        await follow(page, run.path, log if log in logs else "")
+        stopping = self._control.is_stopping
+        await follow(page, run.path, log if log in logs else "", stopping)
 
     # -- what came of them ----------------------------------------------------------------------
     def _report(self, request: Request) -> Response:
@@ -181,7 +220,7 @@ class Dashboard(AsgiServer):
             title = f"The report of {run.name} is being made"
             return _html(pages.words_page(title, "\n".join(helper.lines), refresh=1))
         if helper is not None and helper.failed:
-            return self._run_page(run, "\n".join(helper.lines), status=_REFUSED)
+            return self._refused(run, "\n".join(helper.lines))
         return _go_to("runs", run.name, _REPORT)
 
     def _report_page(self, request: Request) -> Response:
@@ -200,18 +239,10 @@ class Dashboard(AsgiServer):
         run = self._asked(request)
         if run is None:
             return _no_run(request)
-        name = f"browse {run.name}"
-        open_now = self._helpers.named("browse ")
-        if name not in open_now:
-            for oldest in open_now[: 1 - _BROWSERS]:
-                self._helpers.end(oldest)
-            self._browsers[name] = _free_port()
-        port = self._browsers[name]
-        words = ["episodes", "browse", str(run.path), f"port:={port}", f"host:={self.host}"]
-        helper = self._helpers.start(name, "expo_ft_ros.cli", words, BROWSER_NICE)
-        if not helper.wait_for(f":{port}", _OPENS_WITHIN):
-            self._helpers.end(name)
-            return self._run_page(run, "\n".join(helper.lines), status=_REFUSED)
+        try:
+            port = self._recordings.open(run.path)
+        except ConfigError as error:
+            return self._refused(run, str(error))
         return self._elsewhere(request, f"Recordings of {run.name}", self.host, port)
 
     # -- comparisons ----------------------------------------------------------------------------
@@ -241,20 +272,25 @@ class Dashboard(AsgiServer):
         )
         return _html(page, _REFUSED if refused else 200)
 
-    def _comparison(self, request: Request) -> Response:
+    def _comparison(self, request: Request, refused: str = "") -> Response:
         name = request.path_params["name"]
         compared = self._comparisons.find(name)
         if compared is None:
-            return _html(pages.words_page("Not found", f"no comparison {name}"), 404)
+            return _no_comparison(name)
         playing = self._comparisons.is_playing(name)
-        said = "" if playing else self._comparisons.last_words(name)
-        return _html(comparison_pages.comparison_page(name, compared, playing=playing, said=said))
+        said = refused or ("" if playing else self._comparisons.last_words(name))
+        page = comparison_pages.comparison_page(name, compared, playing=playing, said=said)
+        return _html(page, _REFUSED if refused else 200)
 
     def _say_to_comparison(self, request: Request) -> Response:
         name, word = request.path_params["name"], request.path_params["word"]
-        if self._comparisons.find(name) is None or word not in ("stop", "resume"):
-            return _html(pages.words_page("Not found", f"no comparison {name}"), 404)
-        (self._comparisons.stop if word == "stop" else self._comparisons.go_on)(name)
+        does = {"stop": self._comparisons.stop, "resume": self._comparisons.go_on}
+        if self._comparisons.find(name) is None or word not in does:
+            return _no_comparison(name)
+        try:
+            does[word](name)
+        except ConfigError as error:
+            return self._comparison(request, str(error))
         return _go_to("comparisons", name)
 
     # -- what they share ------------------------------------------------------------------------
@@ -276,13 +312,17 @@ def _html(text: str, status: int = 200) -> Response:
     return HTMLResponse(text, status, headers={"Content-Security-Policy": policy})
 
 
-def _go_to(*path: str) -> Response:
-    return RedirectResponse(pages.address(*path), status_code=303)
+def _go_to(*path: str, **asked: str) -> Response:
+    return RedirectResponse(pages.address(*path, **asked), status_code=303)
 
 
 def _no_run(request: Request) -> Response:
     words = f"{request.url.path}: there is none in {runs_dir()}"
     return _html(pages.words_page("Not found", words), 404)
+
+
+def _no_comparison(name: str) -> Response:
+    return _html(pages.words_page("Not found", f"no comparison {name}"), 404)
 
 
 async def _form(request: Request) -> Fields:
@@ -303,6 +343,15 @@ async def _form(request: Request) -> Fields:
     return parse_qsl(content.decode(errors="replace"), max_num_fields=1000)
 
 
-def _free_port() -> int:
-    with socket.create_server(("", 0)) as free:
+def _free_port(host: str) -> int:
+    """For what listens on a host."""
+    with socket.create_server((host if is_local(host) else "", 0)) as free:
         return int(free.getsockname()[1])
+
+
+def _is_free(host: str, port: int) -> bool:
+    try:
+        with socket.create_server((host.strip("[]"), port)):
+            return True
+    except OSError as error:
+        return error.errno != errno.EADDRINUSE

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,10 +28,24 @@ class Comparisons:
     """In the folder of the runs; processes of their own play them."""
 
     def __init__(self, helpers: Helpers) -> None:
+        """None is played yet.
+
+        Args:
+            helpers: That play them.
+        """
         self._helpers = helpers
+        self._changing = threading.Lock()
 
     def begin(self, files: Sequence[str], scenes: str, rule: str) -> str:
-        """Begins one; its name. files: of `checkpoints` of runs.
+        """Begins one.
+
+        Args:
+            files: Of `checkpoints` of runs.
+            scenes: Trials of each, as typed.
+            rule: As of `Comparison`.
+
+        Returns:
+            Its name.
 
         Raises:
             ConfigError: in one line, for what can't be compared, and while another one is played.
@@ -39,20 +54,27 @@ class Comparisons:
         strange = next((file for file in files if file not in known), None)
         if strange is not None:
             raise ConfigError(f"comparison: {strange}: no checkpoint of a run in {runs_dir()}")
-        self._require_free()
-        path, _ = new_comparison([Path(file) for file in files], scenes, rule)
-        self.go_on(path.stem)
+        with self._changing:
+            self._require_free()
+            path, _ = new_comparison([Path(file) for file in files], scenes, rule)
+            self._play(path.stem)
         return path.stem
 
     def go_on(self, name: str) -> None:
-        """Plays what is left of one; nothing while another one is played."""
-        if not self._helpers.named(_PREFIX):
-            words = [str(_path(name))]
-            self._helpers.start(_PREFIX + name, checkpoint_comparison.__name__, words, TRIALS_NICE)
+        """Plays what is left of one; nothing where it is being played.
+
+        Raises:
+            ConfigError: while another one is played.
+        """
+        with self._changing:
+            if not self.is_playing(name):
+                self._require_free()
+                self._play(name)
 
     def stop(self, name: str) -> None:
         """Ends what plays it; what it has played is kept."""
-        self._helpers.end(_PREFIX + name)
+        with self._changing:
+            self._helpers.end(_PREFIX + name)
 
     def is_playing(self, name: str) -> bool:
         """Whether it is played now."""
@@ -84,6 +106,10 @@ class Comparisons:
     def checkpoints(run: Path) -> list[Path]:
         """Of a run, the newest first."""
         return sorted((run / CHECKPOINTS).glob(f"*{SUFFIX}"), reverse=True)
+
+    def _play(self, name: str) -> None:
+        words = [str(_path(name))]
+        self._helpers.start(_PREFIX + name, checkpoint_comparison.__name__, words, TRIALS_NICE)
 
     def _require_free(self) -> None:
         playing = self._helpers.named(_PREFIX)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +28,17 @@ def logs_of(run: Path) -> list[str]:
     return sorted(names, key=lambda name: name != Path(TERMINAL_LOG).stem)
 
 
-async def follow(page: WebSocket, run: Path, log: str) -> None:
-    """Serves one page until it goes: {"lines": [...], "status": in a line, "running": whether},
-    each as it changes. log: of `logs_of`."""
-    telling = asyncio.ensure_future(_tell(page, run, run / "logs" / f"{log}.log"))
+async def follow(page: WebSocket, run: Path, log: str, stopping: Callable[[Path], bool]) -> None:
+    """Serves one page until it goes: {"lines": [...], "status": in a line, "running": whether,
+    "stopping": whether}, each as it changes.
+
+    Args:
+        page: The page's websocket, accepted.
+        run: Folder of the run.
+        log: Which is followed, of `logs_of`.
+        stopping: Says whether a run was asked to stop.
+    """
+    telling = asyncio.ensure_future(_tell(page, run, run / "logs" / f"{log}.log", stopping))
     try:
         async for _ in messages(page):
             pass
@@ -39,12 +47,16 @@ async def follow(page: WebSocket, run: Path, log: str) -> None:
         await asyncio.gather(telling, return_exceptions=True)
 
 
-async def _tell(page: WebSocket, run: Path, log: Path) -> None:
+async def _tell(page: WebSocket, run: Path, log: Path, stopping: Callable[[Path], bool]) -> None:
     place, told = -1, dict[str, Any]()
     while True:
         place, lines = await asyncio.to_thread(_read, log, place)
         status = read_status(run)
-        now = {"status": format_line(status) if status else "", "running": is_running(run)}
+        now = {
+            "status": format_line(status) if status else "",
+            "running": is_running(run),
+            "stopping": stopping(run),
+        }
         news = {name: value for name, value in now.items() if told.get(name) != value}
         told = now
         try:

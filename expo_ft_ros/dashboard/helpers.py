@@ -4,6 +4,8 @@ recordings, comparisons. They end with this process."""
 
 from __future__ import annotations
 
+import contextlib
+import os
 import subprocess
 import sys
 import threading
@@ -16,12 +18,20 @@ BROWSER_NICE, REPORT_NICE, TRIALS_NICE = 5, 10, 19
 """Of what the operator looks at, waits for, and comes back to: a control loop on the same machine
 comes before all of them."""
 
+PAGES_NICE = BROWSER_NICE
+"""Of the threads that serve the pages."""
+
 _ENDS_WITHIN = 5.0  # [s]
 
 
 @dataclass
 class Helper:
-    """A process. lines: what it has said, of both outputs."""
+    """A process.
+
+    Attributes:
+        process: The process.
+        lines: What it has said, of both outputs.
+    """
 
     process: subprocess.Popen[str]
     lines: list[str] = field(default_factory=list)
@@ -40,11 +50,12 @@ class Helper:
         """Whether it has ended otherwise than well."""
         return self.process.poll() not in (None, 0)
 
-    def wait_for(self, word: str, within: float) -> bool:
-        """Whether it says a line with that word before it ends or the time is over [s]."""
+    def wait_for(self, word: str, within: float) -> str:
+        """The line with that word, once it is said; "" where that isn't before the process ends or
+        the time is over [s]."""
 
-        def told() -> bool:
-            return any(word in line for line in self.lines)
+        def told() -> str:
+            return next((line for line in self.lines if word in line), "")
 
         with self._said:
             self._said.wait_for(lambda: told() or not self.running, within)
@@ -75,6 +86,7 @@ class Helpers:
     """Those that are running, and the last of each name that has ended."""
 
     def __init__(self) -> None:
+        """None is running yet."""
         self._known: dict[str, Helper] = {}
         self._changing = threading.Lock()
 
@@ -99,6 +111,7 @@ class Helpers:
                 start_new_session=True,
             )
             set_niceness(process.pid, nice)
+            self._known.pop(name, None)  # In the order of their starts.
             self._known[name] = Helper(process)
             return self._known[name]
 
@@ -119,3 +132,12 @@ class Helpers:
             known.process.terminate()
         for known in self._known.values():
             known.end()
+
+
+def lower_priority(thread: threading.Thread, nice: int) -> None:
+    """Of a thread, and of threads and processes that it starts from now on; of this process's
+    others it stays as it is."""
+    of = thread.native_id
+    if of is not None and os.getpriority(os.PRIO_PROCESS, of) < nice:
+        with contextlib.suppress(ProcessLookupError):
+            os.setpriority(os.PRIO_PROCESS, of, nice)

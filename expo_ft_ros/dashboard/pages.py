@@ -4,77 +4,53 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from urllib.parse import quote
+from dataclasses import dataclass
+from urllib.parse import quote, urlencode
 
 from expo_ft_ros.experiment.run_overview import RunOverview
+from expo_ft_ros.monitor.static_files import script, style
 from expo_ft_ros.report import page
 from expo_ft_ros.report.page import Html, element
 
 COMMANDS = ("train", "collect", "eval", "sim")
 """That may be started."""
 
+_EVERY = 5.0
+"""How often the page of what goes on is asked for again [s]."""
+
 _FIRST = ("task", "operator", "steps", "demos", "eval_trials", "checkpoint", "seed")
 """Options that are asked for first; the others are folded."""
 
-_STYLE = Html("""<style>
-body { max-width: 1080px; padding-top: 1rem; }
-nav { display: flex; flex-wrap: wrap; gap: .3rem 1.2rem; margin: 0 0 1.2rem; }
-button, .button { display: inline-block; font: inherit; font-size: .92rem; padding: .4rem .9rem;
-  border: 1px solid var(--accent); border-radius: 5px; background: #fff; color: var(--accent);
-  text-decoration: none; cursor: pointer; min-height: 2.4rem; }
-button.main { background: var(--accent); color: #fff; }
-button.stop { border-color: #c0392b; color: #c0392b; }
-form { display: inline; } form.whole { display: block; }
-.row { display: flex; flex-wrap: wrap; gap: .6rem; align-items: center; margin: .8rem 0; }
-label { display: grid; grid-template-columns: 11rem 1fr; gap: .1rem .8rem; margin: .55rem 0;
-  align-items: center; }
-label small { grid-column: 2; color: var(--soft); }
-input[type=text], select { font: inherit; padding: .3rem .5rem; border: 1px solid var(--line);
-  border-radius: 4px; width: 100%; min-height: 2.4rem; background: #fff; }
-input[type=checkbox] { width: 1.2rem; height: 1.2rem; }
-pre { background: var(--ground); border-radius: 6px; padding: .7rem .9rem; overflow: auto;
-  max-height: 24rem; font-size: .8rem; line-height: 1.35; white-space: pre-wrap;
-  overflow-wrap: anywhere; }
-td { font-variant-numeric: tabular-nums; }
-.state { font-weight: 600; } .running { color: #007a55; } .stopped { color: #a15c00; }
-h1, .name { overflow-wrap: anywhere; }
-@media (max-width: 36em) {
-  body { padding: .8rem .8rem 3rem; }
-  label { grid-template-columns: 1fr; } label small { grid-column: 1; }
-  .cards-on-phone thead { display: none; }
-  .cards-on-phone tr { display: block; padding: .5rem 0; border-bottom: 1px solid var(--line); }
-  .cards-on-phone td { display: inline-block; border: 0; padding: .1rem .8rem .1rem 0; }
-  .cards-on-phone td:empty { display: none; }
-  .cards-on-phone td[data-name]::before { content: attr(data-name) " "; color: var(--soft); }
-  .cards-on-phone td.name { display: block; font-size: 1rem; }
+_LOST = {
+    "train": "what it has learned since its last checkpoint, and the episode that goes on",
+    "sim": "nothing that is kept",
 }
-</style>""")
+"""By a run whose processes are killed; by those of other commands the episode that goes on."""
 
-_FOLLOW = Html("""<script>
-const lines = document.getElementById("lines"), status = document.getElementById("status");
-let was;
-function connect() {
-  const socket = new WebSocket(
-    location.origin.replace("http", "ws") + lines.dataset.socket);
-  let fresh = true;
-  socket.onmessage = (event) => {
-    const told = JSON.parse(event.data);
-    if ("status" in told) status.textContent = told.status;
-    if ("running" in told) {
-      if (was !== undefined && was !== told.running) location.reload();
-      was = told.running;
-    }
-    const low = lines.scrollTop + lines.clientHeight >= lines.scrollHeight - 20;
-    if (fresh) lines.textContent = "";
-    fresh = false;
-    if (told.lines.length) lines.append(told.lines.join("\\n") + "\\n");
-    if (lines.textContent.length > 400000) lines.textContent = lines.textContent.slice(-200000);
-    if (low) lines.scrollTop = lines.scrollHeight;
-  };
-  socket.onclose = () => setTimeout(connect, 2000);
-}
-connect();
-</script>""")
+_STYLE = Html(style("expo_ft_ros.dashboard", "dashboard.css"))
+_REFRESH, _FOLLOW = (
+    Html(script("expo_ft_ros.dashboard", name)) for name in ("refresh.js", "follow.js")
+)
+
+
+@dataclass(frozen=True)
+class ShownRun:
+    """A run as the pages show it.
+
+    Attributes:
+        run: What is known of it.
+        size: That it takes on the disk [bytes].
+        stopping: Whether it goes on, and was asked to end.
+    """
+
+    run: RunOverview
+    size: int
+    stopping: bool = False
+
+    @property
+    def state(self) -> str:
+        """How it stands, in a word."""
+        return "stopping" if self.stopping else self.run.state
 
 
 def link(text: str, *path: str, **attributes: str) -> Html:
@@ -82,27 +58,49 @@ def link(text: str, *path: str, **attributes: str) -> Html:
     return element("a", text, href=address(*path), **attributes)
 
 
-def address(*path: str) -> str:
-    """Of a page, from its parts."""
-    return "/" + "/".join(quote(part, safe="") for part in path)
+def address(*path: str, **asked: str) -> str:
+    """Of a page, from its parts and what follows the question mark."""
+    query = f"?{urlencode(asked)}" if asked else ""
+    return "/" + "/".join(quote(part, safe="") for part in path) + query
 
 
 def button(text: str, *path: str, kind: str = "") -> Html:
     """Asks for what is at that address."""
     pressed = element("button", text, type="submit", class_=kind)
-    return element("form", pressed, method="post", action=address(*path))
+    made = {"method": "post", "action": address(*path), "id": f"do-{path[-1]}"}
+    return element("form", pressed, **made)
 
 
-def document(title: str, *body: str, refresh: float | None = None) -> str:
-    """A whole page. refresh: it is asked for again after so long [s]."""
+def document(
+    title: str,
+    *body: str,
+    refresh: float | None = None,
+    at: str = "",
+    scripts: Sequence[Html] = (),
+) -> str:
+    """A whole page.
+
+    Args:
+        title: Its title and headline.
+        body: What follows them.
+        refresh: After so long [s] the page is asked for again, again and again, and what has
+            changed is changed in place.
+        at: Where it is asked for; "" for the address that the browser shows.
+        scripts: Of the page.
+    """
     nav = element(
         "nav",
         link("Runs"),
         *(link(f"Start {command}", "start", command) for command in COMMANDS),
         link("Compare checkpoints", "comparisons"),
     )
-    again = Html("" if refresh is None else f'<meta http-equiv="refresh" content="{refresh:g}">')
-    return page.page(title, [again, _STYLE, nav, element("h1", title), *body])
+    told = {} if refresh is None else {"data-refresh": f"{refresh:g}"}
+    told |= {"data-page": at} if at else {}
+    main = element("main", element("h1", title, id="title"), *body, **told)
+    scripts = scripts or ([] if refresh is None else [_REFRESH])
+    # Outside of what is changed in place.
+    lost = element("p", id="lost", role="status")
+    return page.page(title, [_STYLE, nav, lost, main, *scripts])
 
 
 def elsewhere(title: str, url: str) -> str:
@@ -113,30 +111,31 @@ def elsewhere(title: str, url: str) -> str:
 
 def notice(words: str) -> Html:
     """What must not be overlooked."""
-    return element("p", words, class_="notice", role="status")
+    return element("p", words, class_="notice", role="status", id="notice")
 
 
-def runs_page(folder: str, runs: Sequence[tuple[RunOverview, int]]) -> str:
-    """The list. runs: with what each takes on the disk [bytes]."""
+def runs_page(folder: str, runs: Sequence[ShownRun]) -> str:
+    """The list of the runs of a folder."""
     names = ("run", "started", "task", "command", "state", "stage", "steps", "success", "size")
-    rows = [_cells(names, _row(run, size)) for run, size in runs]
+    rows = [_cells(names, _row(each), f"run-{each.run.name}") for each in runs]
     table = _table(names, rows) if rows else page.absent("There is no run yet: start one above.")
     lead = element("p", f"{len(runs)} in {folder}", class_="lead")
-    return document("Runs", lead, table, refresh=5)
+    return document("Runs", lead, table, refresh=_EVERY)
 
 
-def _row(run: RunOverview, size: int) -> list[Html]:
+def _row(shown: ShownRun) -> list[Html]:
+    run = shown.run
     steps = "" if run.env_steps is None else str(run.env_steps)
     return [
         link(run.name, "runs", run.name),
         page.markup(_started(run)),
         page.markup(run.task),
         page.markup(run.command),
-        _state(run),
+        _state(shown),
         page.markup(run.stage if run.state != "finished" else ""),
         page.markup(steps),
         page.markup(run.success),
-        page.markup(megabytes(size)),
+        page.markup(megabytes(shown.size)),
     ]
 
 
@@ -144,8 +143,8 @@ def _started(run: RunOverview) -> str:
     return f"{run.started:%Y-%m-%d %H:%M}" if run.started.timestamp() else ""
 
 
-def _state(run: RunOverview) -> Html:
-    return element("span", run.state, class_=f"state {run.state}")
+def _state(shown: ShownRun) -> Html:
+    return element("span", shown.state, class_=f"state {shown.state}")
 
 
 def megabytes(size: int) -> str:
@@ -153,20 +152,32 @@ def megabytes(size: int) -> str:
     return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
 
 
-def run_page(run: RunOverview, size: int, log: str, logs: Sequence[str], told: str) -> str:
-    """One run. log: of the logs, which is followed; told: the answer to what was asked last."""
+def run_page(shown: ShownRun, log: str, logs: Sequence[str], told: str, at: str) -> str:
+    """The page of one run.
+
+    Args:
+        shown: The run.
+        log: Which of the logs is followed.
+        logs: Names of its logs.
+        told: The answer to what was asked last; "" for none.
+        at: The address of the page with that answer.
+    """
+    run = shown.run
     name = run.name
     does: list[Html] = []
     if run.state == "running":
         if run.console is not None:
-            does.append(link("Live console", "runs", name, "live", class_="button"))
-        does.append(button("Stop", "runs", name, "stop", kind="stop"))
+            does.append(link("Live console", "runs", name, "live", class_="button", id="live"))
+        if not shown.stopping:
+            does.append(button("Stop", "runs", name, "stop", kind="stop"))
     elif run.state == "stopped" and run.command in ("train", "collect"):
         does.append(button("Go on with it", "runs", name, "resume", kind="main"))
-    does += [button("Report", "runs", name, "report"), button("Recordings", "runs", name, "browse")]
-    does.append(
-        element("a", "Compare checkpoints", href=f"/comparisons?run={quote(name)}", class_="button")
-    )
+    compare = address("comparisons", run=name)
+    does += [
+        button("Report", "runs", name, "report"),
+        button("Recordings", "runs", name, "browse"),
+        element("a", "Compare checkpoints", href=compare, class_="button", id="compare"),
+    ]
     facts = {
         "command": run.command,
         "task": run.task,
@@ -175,27 +186,45 @@ def run_page(run: RunOverview, size: int, log: str, logs: Sequence[str], told: s
         "stage": run.stage,
         "online steps": "" if run.env_steps is None else str(run.env_steps),
         "success": run.success,
-        "size": megabytes(size),
+        "size": megabytes(shown.size),
         "folder": str(run.path),
     }
-    socket = f"{address('runs', name, 'follow')}?log={quote(log)}"
     tabs = [
-        element("a", each, href=f"{address('runs', name)}?log={quote(each)}")
+        element("a", each, href=address("runs", name, log=each))
         if each != log
         else element("b", each)
         for each in logs
     ]
+    lines = {
+        "id": "lines",
+        "data-keep": "",
+        "data-socket": address("runs", name, "follow", log=log),
+    }
     parts = [
-        element("p", _state(run), class_="lead"),
+        element("p", _state(shown), class_="lead", id="state"),
         notice(told) if told else Html(""),
-        element("div", *does, class_="row"),
-        element("p", "", id="status", class_="lead"),
+        element("div", *does, class_="row", id="actions"),
+        _hurry(run) if shown.stopping else Html(""),
+        element("p", "", class_="lead", id="status", **{"data-keep": ""}),
         _facts(facts),
-        page.section("What it says", element("div", *tabs, class_="row")),
-        element("pre", "", id="lines", **{"data-socket": socket}),
-        _FOLLOW,
+        page.section("What it says", element("div", *tabs, class_="row", id="logs")),
+        element("pre", "", **lines),
     ]
-    return document(name, *parts)
+    refresh = _EVERY if run.state == "running" else None
+    return document(name, *parts, refresh=refresh, at=at, scripts=(_REFRESH, _FOLLOW))
+
+
+def _hurry(run: RunOverview) -> Html:
+    """What a run does that was asked to stop, and, where it has to be unfolded first and nobody
+    presses it by a second click on Stop, the button that has it hurry."""
+    lost = _LOST.get(run.command, "the episode that goes on")
+    words = "It ends by itself: the arm first, then the nodes, a learner after its checkpoint."
+    folded = page.folded(
+        "It takes too long?",
+        element("p", f"Hurry kills what doesn't end within a second. Lost is then {lost}."),
+        button(f"Hurry (loses {lost})", "runs", run.name, "hurry", kind="stop"),
+    )
+    return element("div", element("p", words), folded, id="stopping")
 
 
 def _facts(facts: Mapping[str, str]) -> Html:
@@ -238,18 +267,19 @@ def start_page(
 
 
 def words_page(title: str, words: str, *, refresh: float | None = None) -> str:
-    """Some words, as they were said."""
+    """Some words, as they were said. refresh: as of `document`."""
     return document(title, element("pre", words), refresh=refresh)
 
 
-def _cells(names: Sequence[str], cells: Sequence[Html]) -> Html:
+def _cells(names: Sequence[str], cells: Sequence[Html], row: str = "") -> Html:
     made = [
         element("td", cell, class_="name")
         if place == 0
         else element("td", cell, **{"data-name": name})
         for place, (name, cell) in enumerate(zip(names, cells, strict=True))
     ]
-    return element("tr", *(Html(each.replace("\n", "")) for each in made))
+    told = {"id": row} if row else {}
+    return element("tr", *(Html(each.replace("\n", "")) for each in made), **told)
 
 
 def _table(names: Sequence[str], rows: Sequence[Html]) -> Html:

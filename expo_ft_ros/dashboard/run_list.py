@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from dataclasses import replace
@@ -23,8 +24,8 @@ class RunList:
 
     def __init__(self) -> None:
         self._known: dict[Path, tuple[_Stamp, RunOverview]] = {}
-        self._bytes: dict[Path, tuple[float, int]] = {}
-        self._reading = threading.Lock()
+        self._sizes: dict[Path, tuple[_Stamp, float, int]] = {}
+        self._reading, self._weighing = threading.Lock(), threading.Lock()
 
     @property
     def runs(self) -> list[RunOverview]:
@@ -50,13 +51,25 @@ class RunList:
             return replace(seen, state="running")
         return replace(seen, state="stopped") if seen.state == "running" else seen
 
-    def size(self, path: Path) -> int:
-        """What a run takes on the disk [bytes], as of a minute ago at most."""
-        at, total = self._bytes.get(path, (-_WEIGHED_FOR, 0))
-        if time.monotonic() - at >= _WEIGHED_FOR:
+    def size(self, run: RunOverview) -> int:
+        """What a run takes on the disk [bytes]: as of a minute ago at most while it goes on, else
+        as of when it ended, or something was put into its folder or taken out of it."""
+        path = run.path
+        stamp = (
+            *(_changed(path / name) for name in _FILES),
+            *map(_changed, (path, *_folders(path))),
+        )
+        goes_on = run.state == "running"
+        with self._weighing:
+            known = self._sizes.get(path)
+            if known is not None:
+                before, at, total = known
+                if time.monotonic() - at < _WEIGHED_FOR if goes_on else before == stamp:
+                    return total
             total = folder_bytes(path)
-            self._bytes[path] = time.monotonic(), total
-        return total
+            # What is weighed while it changes is weighed again once it has ended.
+            self._sizes[path] = () if goes_on else stamp, time.monotonic(), total
+            return total
 
 
 def _changed(path: Path) -> int | None:
@@ -64,3 +77,10 @@ def _changed(path: Path) -> int | None:
         return path.stat().st_mtime_ns
     except OSError:
         return None
+
+
+def _folders(path: Path) -> list[Path]:
+    try:
+        return sorted(Path(entry) for entry in os.scandir(path) if entry.is_dir())
+    except OSError:
+        return []

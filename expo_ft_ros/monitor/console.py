@@ -208,7 +208,7 @@ def dress(server: viser.ViserServer, task: TaskConfig, heights: Mapping[str, flo
             client.camera.position, client.camera.look_at = narrow
 
     furnish(server.scene, task, heights)
-    server.gui.add_html(style("markup.css") + _PHONE)
+    server.gui.add_html(style(__package__, "markup.css") + _PHONE)
 
 
 def _around(task: TaskConfig, points: NDArray[np.float64]) -> NDArray[np.float64]:

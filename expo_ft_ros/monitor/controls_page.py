@@ -25,6 +25,10 @@ twice a second, "stop": how many stops there were}. From it: {"button": name, "b
 "stop": what it had last heard when the button was pressed}."""
 
 
+_OURS = "expo_ft_ros.monitor"
+_SCRIPTS = "connection.js", "controls.js"
+
+
 class Button(NamedTuple):
     """A button's words, and what it does: in full for a pointer that hovers, in brief below the
     label, since a finger doesn't hover."""
@@ -78,7 +82,7 @@ def page(title: str, view_names: Sequence[str] = ()) -> bytes:
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
-{style("markup.css", "controls.css")}</head>
+{style(_OURS, "markup.css", "controls.css")}</head>
 <body class="lost">
 <div id="motion" role="status"></div>
 <div id="headline" role="status"><b>CONNECTING</b><span></span><label title="A sound, and a
@@ -91,6 +95,6 @@ it is lit; nobody knows whether it is obeyed.</div></div>
 <div id="others">{"".join(others)}</div></header>
 <div id="cameras">{pictures}</div>
 <iframe name="scene" title="scene, cameras, curves"></iframe>
-{script("connection.js", "controls.js", SCENE=SCENE, CAMERAS=CAMERAS, SOCKET=SOCKET)}
+{script(_OURS, *_SCRIPTS, SCENE=SCENE, CAMERAS=CAMERAS, SOCKET=SOCKET)}
 </body></html>
 """.encode()

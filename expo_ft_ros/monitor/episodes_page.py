@@ -16,6 +16,8 @@ played {"file", "title", "summary", "words": names of what may be said of it, "n
 "images": addresses, "q": HTML}}. From it: {"open": file, "" for none}, {"step": number}, {"play":
 whether}, {"word": name, "file": of which}."""
 
+_OURS = "expo_ft_ros.monitor"
+_SCRIPTS = "connection.js", "episodes.js"
 _HEIGHT = "calc(100vh - 6.5em)"  # what the tabs leave
 FRAME = (
     f'<iframe name="episodes" src="{PAGE}" title="recorded episodes" '
@@ -29,7 +31,7 @@ def page() -> bytes:
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>recorded episodes</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
-{style("markup.css", "episodes.css")}</head>
-<body>{static("episodes.html")}
-{script("connection.js", "episodes.js", SOCKET=SOCKET, HEIGHT=_HEIGHT)}</body></html>
+{style(_OURS, "markup.css", "episodes.css")}</head>
+<body>{static(_OURS, "episodes.html")}
+{script(_OURS, *_SCRIPTS, SOCKET=SOCKET, HEIGHT=_HEIGHT)}</body></html>
 """.encode()

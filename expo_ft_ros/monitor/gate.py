@@ -27,7 +27,7 @@ _SECURITY = {
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
 }
-_WORDS = "The console lets in who has its token: add ?token=... to the address.\n"
+_WORDS = "This page opens for those who have its token: add ?token=... to the address.\n"
 
 
 def checked_token(token: str) -> str:
@@ -99,7 +99,7 @@ class Gate:
         try:
             await app(scope, receive, secured)
         except Exception:
-            _log.exception("console: %s ended", scope["path"])
+            _log.exception("%s ended", scope["path"])
             raise
 
     def _answer(self, asked: HTTPConnection) -> Response | None:

@@ -3,11 +3,15 @@
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from expo_ft_ros.experiment.run_folder import lock_folder
 from support.browser import DESKTOP, PHONE, wait_until
@@ -72,6 +76,64 @@ def test_the_operator_goes_from_the_list_to_a_run_and_stops_it(page, runs):
         page.get_by_text("it isn't running").wait_for()
     # The page follows what becomes of it.
     page.get_by_role("button", name="Go on with it").wait_for()
+
+
+def test_the_list_changes_in_place(page, runs):
+    """Who reads it by ear or has scrolled isn't thrown back to its beginning."""
+    for place in range(30):
+        make_run(runs / f"older_{place}", training())
+    page.reload()
+    link = page.get_by_role("link", name=NAME)
+    link.evaluate("link => { link.isTheSame = true; link.focus(); scrollTo(0, 300); }")
+    scrolled = page.evaluate("scrollY")
+    new = make_run(runs / "a_new_one", training())
+    started = yaml.safe_load((new / "config.yaml").read_text())
+    started["started"] = "2026-11-30T10:00:00+00:00"
+    (new / "config.yaml").write_text(yaml.safe_dump(started))
+    with lock_folder(runs / NAME):
+        page.get_by_role("link", name="a_new_one").wait_for(state="attached")
+        page.get_by_text("running", exact=True).wait_for()
+        assert page.evaluate("document.activeElement.isTheSame")
+        assert link.evaluate("link => link.isTheSame")
+        # The browser itself keeps in view what was seen, where it can.
+        assert page.evaluate("scrollY") >= scrolled > 0
+    shutil.rmtree(new)
+    page.get_by_role("link", name="a_new_one").wait_for(state="detached")
+    assert page.evaluate("document.activeElement.isTheSame")
+
+
+def test_what_was_unfolded_stays_so_while_a_run_stops(page, runs):
+    with lock_folder(runs / NAME) as lock:
+        lock.flush()
+        pid, since = os.getpid(), ""
+        since = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[19]
+        (runs / NAME / ".stopping").write_text(json.dumps([pid, since, 0.0]))
+        page.get_by_role("link", name=NAME).click()
+        page.get_by_text("stopping", exact=True).wait_for()
+        assert page.get_by_role("button", name="Stop", exact=True).count() == 0
+        hurry = page.get_by_role("button", name="Hurry")
+        assert not hurry.is_visible()
+        page.get_by_text("It takes too long?").click()
+        assert hurry.is_visible()
+        page.get_by_text("the first line").wait_for()
+        (runs / NAME / "status.json").write_text(json.dumps({"stage": "rl", "env_steps": 4321}))
+        page.get_by_role("cell", name="4321").wait_for()
+        # Neither what the operator has opened nor what the run has said is gone.
+        assert hurry.is_visible()
+        assert page.get_by_text("the first line").is_visible()
+        assert not overflows(page)
+    page.get_by_role("button", name="Go on with it").wait_for()
+    assert hurry.count() == 0
+
+
+def test_a_page_says_that_its_dashboard_is_gone(browser, asking):
+    page = browser.new_page()
+    page.set_default_timeout(120_000)
+    page.goto(f"{asking.origin}/?token={TOKEN}")
+    asking.dashboard.close()
+    page.get_by_text("The dashboard doesn't answer").wait_for()
+    assert page.get_by_role("link", name=NAME).is_visible()
+    page.close()
 
 
 @pytest.mark.slow

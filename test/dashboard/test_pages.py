@@ -6,7 +6,9 @@ from __future__ import annotations
 import datetime
 import http.client
 import json
+import os
 import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +17,10 @@ import yaml
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
+from expo_ft_ros.dashboard.run_control import RunControl, Started
+from expo_ft_ros.dashboard.run_list import RunList
 from expo_ft_ros.experiment.run_folder import lock_folder
+from expo_ft_ros.experiment.run_overview import folder_bytes
 from support.dashboards import Asking, dashboard, words_of
 from support.runs import make_run, training
 
@@ -157,6 +162,93 @@ def test_a_stop_of_what_does_not_run_says_so(asking):
     assert "it isn't running" in words_of(asking.post("/runs/first/stop").text)
     # It was told once.
     assert "it isn't running" not in asking.get("/runs/first").text
+
+
+def test_an_answer_is_for_the_browser_that_has_asked(asking):
+    headers = {"Origin": asking.origin}
+    answer = asking.client.post("/runs/first/stop", headers=headers, follow_redirects=False)
+    assert answer.status_code == 303
+    # Another one comes first.
+    assert "it isn't running" not in asking.get("/runs/first").text
+    assert "it isn't running" in words_of(asking.get(answer.headers["Location"]).text)
+
+
+def test_a_run_goes_on_with_a_console_of_another_port_where_its_own_is_taken(
+    runs, asking, monkeypatch
+):
+    given: list[list[str]] = []
+
+    def start(self: RunControl, command: str, words: list[str]) -> Started:
+        given.append(words)
+        return Started(runs / "third", "")
+
+    monkeypatch.setattr(RunControl, "start", start)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        run = make_run(runs / "third", training(), console=True, console_port=port)
+        page = asking.post("/runs/third/resume").text
+    ((first, second),) = given
+    assert first == f"resume:={run}"
+    name, _, other = second.partition(":=")
+    assert (name, other.isdecimal(), other != str(port)) == ("console_port", True, True)
+    assert f"its console is at port {other} from now on: {port} is taken" in words_of(page)
+    asking.post("/runs/third/resume")
+    assert given[1:] == [[first]]
+
+
+def test_who_serves_pages_comes_after_who_drives_a_robot(runs, monkeypatch):
+    own = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    monkeypatch.setattr("expo_ft_ros.dashboard.app.PAGES_NICE", own + 2)
+    before = set(threading.enumerate())
+    with dashboard(runs) as asking:
+        asking.get("/")
+        new = {each.name: each.native_id for each in set(threading.enumerate()) - before}
+        nice = {name: os.getpriority(os.PRIO_PROCESS, each) for name, each in new.items() if each}
+        served = {name: each for name, each in nice.items() if not name.startswith("starter")}
+        assert len(served) >= 2
+        assert set(served.values()) == {own + 2}
+    # Who opens it goes on as before, and so do the runs that it starts.
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == own
+    assert {each for name, each in nice.items() if name not in served} == {own}
+
+
+def test_a_run_that_has_ended_is_weighed_once(runs, monkeypatch):
+    weighed: list[str] = []
+
+    def weigh(path: Path) -> int:
+        weighed.append(path.name)
+        return folder_bytes(path)
+
+    monkeypatch.setattr("expo_ft_ros.dashboard.run_list.folder_bytes", weigh)
+    monkeypatch.setattr("expo_ft_ros.dashboard.run_list._WEIGHED_FOR", 0.0)
+    known = RunList()
+
+    def size() -> int:
+        run = known.find("first")
+        assert run is not None
+        return known.size(run)
+
+    small = size()
+    assert (size(), len(weighed)) == (small, 1)
+    # An export, say.
+    (runs / "first" / "more").mkdir()
+    (runs / "first" / "more" / "large").write_bytes(b"x" * 1_000_000)
+    assert size() >= small + 1_000_000
+    assert len(weighed) == 2
+    with lock_folder(runs / "first"):
+        size(), size()
+        assert len(weighed) == 4
+    size(), size()
+    assert len(weighed) == 5
+
+
+def test_no_page_is_loaded_anew_by_itself(runs, asking):
+    with lock_folder(runs / "second"):
+        for path in ("/", "/runs/second", "/comparisons"):
+            assert 'http-equiv="refresh"' not in asking.get(path).text
+        assert 'data-refresh="5"' in asking.get("/").text
+        assert 'data-refresh="5"' in asking.get("/runs/second").text
+    assert "data-refresh" not in asking.get("/runs/second").text
 
 
 def test_a_form_has_a_limit_of_size_and_of_time(asking, monkeypatch):

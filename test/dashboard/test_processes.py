@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from websockets.sync.client import connect
 
 from expo_ft_ros.cli import main as cli
 from expo_ft_ros.dashboard.helpers import BROWSER_NICE, REPORT_NICE, TRIALS_NICE
-from expo_ft_ros.dashboard.run_control import stop_run
+from expo_ft_ros.dashboard.run_control import RunControl
 from expo_ft_ros.data.types import Source
 from expo_ft_ros.experiment.run_folder import is_running, runs_by_start
 from support.browser import wait_until
@@ -73,10 +74,16 @@ def until(holds, what: str) -> None:
 
 
 def the_helper(words: str) -> int:
-    """The process of those words, which has the server's own before it is another program."""
-    until(lambda: len(processes_naming(words)) == 1, words)
-    (pid,) = processes_naming(words)
-    return pid
+    """The process of those words, which has the server's own, or none for an instant, before it is
+    another program."""
+    found: list[int] = []
+
+    def one() -> bool:
+        found[:] = processes_naming(words)
+        return len(found) == 1
+
+    until(one, words)
+    return found[0]
 
 
 @pytest.mark.parametrize(
@@ -120,7 +127,7 @@ def test_a_run_is_started_followed_outlives_its_server_and_is_stopped(runs, monk
                 assert "expo-ft: " in again
                 assert "domain" in again.lower()
             except BaseException:
-                stop_run(run)
+                RunControl(runs).stop(run)
                 raise
         assert is_running(run)
         with dashboard(runs) as asking:
@@ -176,8 +183,11 @@ def test_recordings_are_opened_and_end_with_the_dashboard(runs, at_once):
         (run / "progress.json").write_text('{"session": {"episode": 2}}')
     with dashboard(runs) as asking:
         for name in ("first", "second", "third"):
-            answer = asking.post(f"/runs/{name}/browse")
+            # A double click.
+            with ThreadPoolExecutor(2) as clicks:
+                answer, same = clicks.map(asking.post, [f"/runs/{name}/browse"] * 2)
             assert answer.status_code == 200
+            assert same.text == answer.text
             url = answer.text.split("0;url=")[1].split('"')[0]
             assert asking.client.get(f"{url}episodes").status_code == 200
 
@@ -279,7 +289,8 @@ def test_the_command_is_interrupted_from_when_it_says_so(runs):
             assert process.stdout is not None
             said = process.stdout.readline()
             assert (
-                said == f"runs of {runs}: http://127.0.0.1:{port}/ (Ctrl-C ends it, runs go on)\n"
+                said
+                == f"dashboard of {runs}: http://127.0.0.1:{port}/ (Ctrl-C ends it, runs go on)\n"
             )
             # What it says holds from then on: Ctrl-C ends it.
             process.send_signal(signal.SIGINT)
