@@ -57,10 +57,11 @@ function show() {
   document.body.classList.toggle("lost", lost);
   document.body.classList.toggle("over", over);
   for (const button of buttons) {
-    const why = idle[button.id], [hint, brief] = hints[button.id];
+    const [hint, brief] = hints[button.id];
     // A stop that comes late harms nobody.
     const passes = button.id === "estop" ? server.isOpen() : !lost;
-    button.disabled = !passes || button.id in idle;
+    const why = passes ? idle[button.id] : "no connection";
+    button.disabled = !!why;
     button.title = why ? `Off: ${why}` : hint;
     button.dataset.brief = why || brief;
     button.ariaDescription = why || null;
