@@ -223,16 +223,19 @@ def _idle(view: View) -> dict[str, str]:
     stopped = "Release comes first" if state == State.STOPPED else ""
     over = "the episode is discarded" if stopped and episode.discarded else no_episode
     collecting = view.session.stage == "collect"
+    none_yet = collecting and not view.session.stage_episodes and not episode.steps
     why = {
         "success": over,
         "failure": over,
         "reset": stopped or ("" if episode.asked else no_episode),
-        "redo": stopped or ("" if collecting else "only in demonstrations"),
+        "redo": stopped
+        or ("" if collecting else "only in demonstrations")
+        or ("no demonstration yet" if none_yet else ""),
         "pause": "it is paused" if episode.paused else "",
         "resume": "" if episode.paused else "nothing is paused",
         "save_checkpoint": "" if view.learning.stage else "nothing learns here",
         "acknowledge": "" if device_lost(view) else "no device was lost",
-        "recover": "" if view.fault else "the robot runs",
+        "recover": "" if view.fault else "no stop of its own",
         "release": "" if state == State.STOPPED else "nothing is stopped",
     }
     return {name: reason for name, reason in why.items() if reason}

@@ -60,7 +60,7 @@ BUTTONS: Mapping[str, Button] = MappingProxyType(
             "the device was lost",
         ),
         "recover": Button(
-            "Recover", "The robot has stopped itself: asks it to recover", "the robot's own stop"
+            "Recover", "The robot has stopped itself: asks it to recover", "after its own stop"
         ),
         "release": Button("Release", "Frees the arm after a stop", "after a stop"),
     }

@@ -144,8 +144,8 @@ def _driven(view: View) -> Headline | None:
     if view.driver is Source.HOLD:
         return Headline("READY", f"{number}: for the first chunk", Tone.CALM)
     if episode.stage in EVALUATIONS and episode.human_steps:
-        more = f"{number}: you have driven in it, it counts for nothing; the policy drives"
-        return Headline("VOID", more, Tone.BUSY)
+        more = f"{number} is void: you have driven in it, it counts for nothing"
+        return Headline("POLICY DRIVES", more, Tone.GOOD)
     if episode.stage in EVALUATIONS:
         more = f"{number}, the policy drives; a push of the device makes the trial void"
         return Headline("HANDS OFF", more, Tone.GOOD)
@@ -167,7 +167,7 @@ def _between(view: View) -> Headline:
     """Between two episodes, and before the first."""
     session, learning = view.session, view.learning
     if view.episode.state == State.RESETTING and view.driver is Source.HUMAN:
-        more = f"the reset, for {_number(view)}; let go, and it goes on by itself"
+        more = f"the reset, for {_number(view)}; let go, and the reset goes on by itself"
         return Headline("A HUMAN DRIVES", more, Tone.HUMAN)
     if view.episode.state == State.RESETTING:
         return Headline("RESETTING", f"the scene, for {_number(view)}", Tone.BUSY)

@@ -10,6 +10,7 @@ from html import escape
 import numpy as np
 from numpy.typing import NDArray
 
+from expo_ft_ros.control.arbiter import DEVICE_LOST
 from expo_ft_ros.control.episode_machine import State
 from expo_ft_ros.data.types import CandidateKind, Source
 from expo_ft_ros.monitor.headline import asked, device_lost, is_silent
@@ -50,6 +51,8 @@ def state_html(view: View) -> str:
     ]
     serious = (Level.ERROR, Level.STALE)
     bad = [each for each in _worst_first(view.diagnostics) if each.level in serious]
+    if device_lost(view):  # The headline says it.
+        bad = [each for each in bad if each.message != DEVICE_LOST]
     if bad:
         others = f" (and {len(bad) - 1} more, see Health)" if len(bad) > 1 else ""
         lines.append(_note(_BAD, f"{escape(bad[0].name)}: {escape(bad[0].message)}{others}"))
@@ -101,8 +104,10 @@ def q_html(view: View, title: str = "Q") -> str:
         return _block(f'{title} <span class="xf-dim">{words}</span>')
     words = f"{float(np.nanmin(q)):.2f} to {float(np.nanmax(q)):.2f}"
     if 0 <= view.chosen < count and np.isfinite(q[view.chosen]):
-        framed = "framed: would be executed" if view.motion_off else "framed: executed"
-        words = f"<b>{q[view.chosen]:.2f}</b> of 1{_sure(view)} ({framed}), among {words}"
+        framed = "would be executed" if view.motion_off else "executed"
+        if view.episode.paused:
+            framed = "what it goes on with"
+        words = f"<b>{q[view.chosen]:.2f}</b>{_sure(view)} (framed: {framed}), among {words}"
     colours, groups = q_colours(q), list[str]()
     for kind in CandidateKind:
         of_kind = np.flatnonzero(view.kind == kind)
@@ -118,25 +123,28 @@ def q_html(view: View, title: str = "Q") -> str:
 
 def _why(view: View) -> str:
     """Why there is nothing to choose, where that is known."""
-    if view.episode.state not in (State.RUNNING, State.PAUSED):
+    state = view.episode.state
+    if view.driver is Source.HUMAN:
+        return " (a human drives)"
+    if state in (State.STOPPED, State.DECIDING):
+        return " (stopped)" if state == State.STOPPED else " (the episode is over)"
+    if state not in (State.RUNNING, State.PAUSED):
         return " (no policy acts between episodes)"
     if view.episode.stage == "collect":
         return " (a demonstration)"
-    if view.driver is Source.HUMAN:
-        return " (a human drives)"
     return f" ({escape(view.cause)})" if view.cause else ""
 
 
 def _sure(view: View) -> str:
     low, high = _BELIEVABLE
     if not low <= view.q[view.chosen] <= high:
-        return ", <b>off the scale: not to be trusted yet</b>"
+        return " of 1, <b>off the scale: not to be trusted yet</b>"
     spread = view.member_spread
     known = len(spread) == len(view.q) and np.isfinite(spread[view.chosen])
     if not known:
-        return ""
+        return " of 1"
     said = next(words for most, words in _SURE if spread[view.chosen] <= most)
-    return f" ± {spread[view.chosen]:.2f}, <b>{said}</b>"
+    return f" ± {spread[view.chosen]:.2f} of 1, <b>{said}</b>"
 
 
 def _mark(value: float) -> str:

@@ -25,9 +25,9 @@ def standing(view: View) -> str:
         first = "Recover, then Release" if view.fault else "Release"
         return f"the arm stands until {first}; {_after_release(view)}"
     if device_lost(view):
-        return "the arm stands until somebody drives again, or Go on alone"
+        return f"the arm stands until somebody drives again, or Go on alone; {_REACH_IN}"
     if episode.paused:
-        return "the arm stands until Resume"
+        return f"the arm stands until Resume; {_REACH_IN}"
     if asked(view):
         return f"the arm stands until Reset; {_REACH_IN}"
     if view.session.stage == DONE:
@@ -52,7 +52,6 @@ def _running(view: View) -> str:
     if view.driver is not Source.HOLD:
         return ""
     if view.cause == NOT_TAKEN_OVER:
-        return "the arm stands until somebody drives"
-    if view.cause:
-        return f"the arm stands ({view.cause}), and goes on by itself"
-    return "the arm stands, and goes on by itself"
+        return f"the arm stands until somebody drives; {_REACH_IN}"
+    why = f" ({view.cause})" if view.cause else ""
+    return f"the arm stands{why}, and goes on by itself; {_REACH_IN}"

@@ -128,6 +128,10 @@ def test_a_button_that_would_do_nothing_is_told_with_why(served):
     served.controls.show(make_view(session=SessionView(stage="collect")))
     with open_page(served) as each:
         assert "redo" not in each.told["idle"]
+    first = EpisodeSnapshot(1, "running", "collect")
+    served.controls.show(make_view(session=SessionView(stage="collect"), episode=first))
+    with open_page(served) as each:
+        assert each.told["idle"]["redo"] == "no demonstration yet"
     served.controls.show(make_view(learning=LearningView()))
     with open_page(served) as each:
         assert each.told["idle"]["save_checkpoint"] == "nothing learns here"

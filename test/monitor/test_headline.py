@@ -72,7 +72,7 @@ MOMENTS = (
     ),
     (
         replace(EVALUATING, episode=replace(EVALUATING.episode, human_steps=2)),
-        "VOID", "trial 3 of 30: you have driven in it", Tone.BUSY, "",
+        "POLICY DRIVES", "trial 3 of 30 is void: you have driven in it", Tone.GOOD, "",
     ),
     (replace(ONLINE, driver=Source.HOLD, cause="old"), "HELD", "goes on by its", Tone.HELD, ""),
     (replace(ONLINE, driver=Source.HOLD), "READY", "first chunk", Tone.CALM, ""),

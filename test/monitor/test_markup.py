@@ -106,8 +106,10 @@ def test_how_far_the_members_are_apart_is_an_error_bar():
     )
     html = q_html(view)
     assert re.findall(r"--l:([\d.]+)%;--e:([\d.]+)%", html) == [("0.0", "30.0"), ("55.0", "10.0")]
-    assert "0.60</b> of 1 ± 0.05, <b>sure</b> (framed: executed)" in html
+    assert "0.60</b> ± 0.05 of 1, <b>sure</b> (framed: executed)" in html
     assert "framed: would be executed" in q_html(replace(view, motion_off=True))
+    paused = EpisodeSnapshot(1, "paused", "rl", paused=True)
+    assert "framed: what it goes on with" in q_html(replace(view, episode=paused))
     assert "<s style" not in q_html(replace(view, member_spread=np.zeros(0, np.float32)))
 
 
