@@ -105,9 +105,11 @@ class SessionNode(GraphNode[SessionParameters]):
         if self._books.load():
             self.get_logger().info(f"going on in stage {self._session.stage}")
         self._missing = set(wanted.required_nodes)
-        self._followed = FollowedRun() if wanted.robot_name else None
+        self._followed: FollowedRun | None = None
         if wanted.robot_name:
+            self._followed = FollowedRun()
             Presence(self, wanted.robot_name)
+            self.wall_timer(STATUS_PERIOD, self._follow)
         # Number of the newest ended episode that the learner takes.
         self._learned = 0
         self._recorded = 0
@@ -283,7 +285,6 @@ class SessionNode(GraphNode[SessionParameters]):
     def _tell(self) -> None:
         """session/status and status.json."""
         now = self.wall_time()
-        self._follow(now)
         self._books.pass_time(now)
         status = self._books.status(self._note(), now)
         if self._missing:
@@ -296,11 +297,14 @@ class SessionNode(GraphNode[SessionParameters]):
             self.get_logger().info(line)
         self._books.write_status(status)
 
-    def _follow(self, now: float) -> None:
+    def _follow(self) -> None:
         """A robot's practice ends with the run; RuntimeError where that wasn't over."""
-        if self._followed is None or self.exit_code is not None or not self._followed.is_lost(now):
+        followed = self._followed
+        if self.exit_code is not None or followed is None:
             return
-        if not self._followed.is_over:
+        if not followed.is_lost(self.wall_time()):
+            return
+        if not followed.is_over:
             raise RuntimeError(
                 f"the learner of the run has been silent for {SILENT_AFTER:g} s (go on with the "
                 "run, then join it again)"

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -18,11 +17,12 @@ from expo_ft_ros.experiment.options import TrainOptions
 from expo_ft_ros.experiment.run_folder import first_uncounted, lock_folder, write_config
 from expo_ft_ros.recording.episode_store import load_episodes
 from expo_ft_ros.tasks import load_task
+from support.probe import Probe
 from support.tiny_training import least, run
 
 pytestmark = pytest.mark.slow
 
-STEPS = 1500
+STEPS = 350
 LONGEST = 70
 
 
@@ -34,7 +34,9 @@ class Robot:
         self._environment = {**os.environ, "ROS_DOMAIN_ID": str(domain)}
         self._process: subprocess.Popen[bytes] | None = None
         self._parameters = run / "shorter.yaml"
-        self._parameters.write_text(yaml.safe_dump({"/**": {"ros__parameters": {"max_steps": 70}}}))
+        self._parameters.write_text(
+            yaml.safe_dump({"/**": {"ros__parameters": {"max_steps": LONGEST}}})
+        )
 
     def start(self) -> None:
         words = ["robot", f"join:={self._run}", f"name:={self._name}"]
@@ -64,13 +66,13 @@ class Robot:
                 self.kill()
 
     @property
-    def status(self) -> dict:
-        path = self.folder / "status.json"
-        return json.loads(path.read_text()) if path.exists() else {}
-
-    @property
     def counted(self) -> list[Episode]:
         return list(load_episodes(self.folder / "episodes", first_uncounted(self.folder)))
+
+
+def status_of(folder: Path) -> dict:
+    path = folder / "status.json"
+    return json.loads(path.read_text()) if path.exists() else {}
 
 
 def lines_of(folder: Path) -> list[dict]:
@@ -79,12 +81,22 @@ def lines_of(folder: Path) -> list[dict]:
 
 
 class Story:
-    """What happens meanwhile: called now and then while the run goes on."""
+    """What happens meanwhile: called now and then while the run goes on.
 
-    def __init__(self, run: Path, left: Robot) -> None:
-        self._run, self._left = run, left
-        self._acts = [self._begins, self._practises, self._goes_on_alone, self._is_back]
-        self.online_at_kill = self.counted_at_kill = 0
+    The run's own robot pauses where it would be through before the other has started.
+    """
+
+    def __init__(self, run: Path, left: Robot, probe: Probe) -> None:
+        self._run, self._left, self._probe = run, left, probe
+        self._acts = [
+            self._begins,
+            self._own_pauses,
+            self._is_killed,
+            self._own_goes_on_alone,
+            self._is_back,
+        ]
+        self._online_at_kill = 0
+        self.counted_at_kill: list[Episode] = []
 
     def go_on(self) -> None:
         if self._acts and self._acts[0]():
@@ -104,25 +116,34 @@ class Story:
         self._left.start()
         return True
 
-    def _practises(self) -> bool:
-        """It is killed in an episode, when others of its were counted."""
-        status = self._left.status
-        on = status.get("state") == "running" and status.get("env_steps", 0) > LONGEST
-        if not on or len(lines_of(self._left.folder)) < 2:
+    def _own_pauses(self) -> bool:
+        return status_of(self._run).get("stage") == "rl" and self._call("episode/pause")
+
+    def _is_killed(self) -> bool:
+        """In an episode, when another of its was counted."""
+        counted = lines_of(self._left.folder)
+        status = status_of(self._left.folder)
+        steps = sum(line["steps"] for line in counted)
+        if not counted or status["state"] != "running" or status["env_steps"] <= steps:
             return False
         self._left.kill()
-        self.online_at_kill, self.counted_at_kill = self._online, len(self._left.counted)
-        return True
+        self._online_at_kill, self.counted_at_kill = self._online, self._left.counted
+        return self._call("episode/resume")
 
-    def _goes_on_alone(self) -> bool:
-        """The run's own robot does, before it comes back."""
-        if self._online < self.online_at_kill + 2:
+    def _own_goes_on_alone(self) -> bool:
+        if self._online == self._online_at_kill:
             return False
         self._left.start()
-        return True
+        return self._call("episode/pause")
 
     def _is_back(self) -> bool:
-        return len(lines_of(self._left.folder)) > self.counted_at_kill + 1
+        if len(lines_of(self._left.folder)) <= len(self.counted_at_kill):
+            return False
+        return self._call("episode/resume")
+
+    def _call(self, service: str) -> bool:
+        assert self._probe.call(service).success, service
+        return True
 
 
 def test_a_robot_that_is_killed_leaves_the_run_going_and_comes_back(graph):
@@ -131,7 +152,7 @@ def test_a_robot_that_is_killed_leaves_the_run_going_and_comes_back(graph):
     task = load_task(options.task)
     write_config(folder, "train", options, task, options.budget(task))
     left = Robot(folder, "left", graph.domain)
-    story = Story(folder, left)
+    story = Story(folder, left, graph.probe)
     with lock_folder(folder):
         done = run(folder, graph.domain, "async", story.go_on, steps=STEPS)
         code = left.end(60.0)
@@ -142,11 +163,12 @@ def test_a_robot_that_is_killed_leaves_the_run_going_and_comes_back(graph):
     assert story.is_told
     assert code == 0
     own = sum(line["steps"] for line in lines_of(folder) if line["stage"] == "rl")
-    of_left = [len(episode) for episode in left.counted]
-    summary = json.loads((folder / "summary.json").read_text())
+    joined = json.loads((folder / "summary.json").read_text())["env_steps"] - own
+    before, of_left = sum(map(len, story.counted_at_kill)), sum(map(len, left.counted))
     # What came last may have come after the stage.
-    assert sum(of_left[:-2]) <= summary["env_steps"] - own <= sum(of_left)
+    assert before < joined <= of_left
     assert {episode.robot for episode in left.counted} == {"left"}
+    assert list((left.folder / "episodes").glob("*.incomplete*.mcap")), "where it was killed"
     assert {episode.robot for episode in load_episodes(folder / "episodes")} == {""}
     numbers = [line["episode"] for line in lines_of(left.folder)]
     assert numbers == list(range(1, len(numbers) + 1))
