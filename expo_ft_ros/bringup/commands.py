@@ -6,11 +6,13 @@ The CLI and the launch files both begin here, so that both start the same run.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from expo_ft_ros.bringup.runner import Runner, RunResult
 from expo_ft_ros.experiment.environment import ros_environment
+from expo_ft_ros.experiment.joining import options_of_run
 from expo_ft_ros.experiment.options import (
     CollectOptions,
     DemoOptions,
@@ -93,7 +95,7 @@ def _sim(arguments: Sequence[str]) -> Opened:
 
 def _robot(arguments: Sequence[str]) -> Opened:
     run = open_run("robot", arguments, RobotOptions)
-    return run, robot_graph(run.options, run.path)
+    return run, robot_graph(run.options, run.path, options_of_run(Path(run.options.join)))
 
 
 GRAPH_COMMANDS: Mapping[str, Command] = MappingProxyType(

@@ -14,7 +14,6 @@ from expo_ft_ros.configuration import config_dir
 from expo_ft_ros.devices.drivers import DRIVERS
 from expo_ft_ros.experiment.budget import Budget
 from expo_ft_ros.experiment.environment import find_rviz
-from expo_ft_ros.experiment.joining import options_of_run
 from expo_ft_ros.experiment.motion import has_motion
 from expo_ft_ros.experiment.option_checks import camera_topics
 from expo_ft_ros.experiment.options import (
@@ -128,25 +127,21 @@ def server_graph(options: EvalOptions, run_dir: Path, address: str) -> list[Node
     return _with_session(specs, options, run_dir, work, "eval")
 
 
-def robot_graph(options: RobotOptions, run_dir: Path) -> list[NodeSpec]:
+def robot_graph(options: RobotOptions, run_dir: Path, lead: TrainOptions) -> list[NodeSpec]:
     """A robot that practises for a run whose learner is in another graph.
 
     Args:
-        options: As typed.
+        options: As typed, with what is the run's.
         run_dir: The robot's folder, in that of the run.
-
-    Raises:
-        ConfigError: where the run's config.yaml isn't that of a training.
+        lead: Options of the run.
     """
-    run = Path(options.join)
-    lead = options_of_run(run)
     task = load_task(options.task)
     learning: dict[str, Parameter] = {
         "algorithm": lead.algorithm,
         "preset": lead.preset,
         "size": lead.size,
         "warmup_episodes": lead.budget(task).warmup_episodes,
-        "learner_dir": str(run),
+        "learner_dir": options.join,
     }
     policy, _ = _learning(options, run_dir, learning, asynchronous=True)
     named: dict[str, Parameter] = {"robot_name": options.name}
