@@ -10,14 +10,12 @@ from __future__ import annotations
 import os
 import re
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 
 from expo_ft_ros.control.plan import STAGES
-from expo_ft_ros.data.episode import Episode
 from expo_ft_ros.experiment.learner_report import LearnerReport
 from expo_ft_ros.experiment.run_folder import first_uncounted
-from expo_ft_ros.recording.episode_store import load_episodes
+from expo_ft_ros.recording.episode_store import files_before
 
 ROBOTS_FOLDER = "robots"
 NAME_PATTERN = r"[a-z][a-z0-9_]*"
@@ -54,12 +52,19 @@ def robot_folder(run: Path, name: str) -> Path:
     return run / ROBOTS_FOLDER / name
 
 
-def recorded_episodes(run: Path, image_size: int) -> Iterator[Episode]:
+def recorded_files(run: Path) -> list[Path]:
     """The episodes that a run has recorded and counted, those of its own robot first, then those of
-    each that has joined it. image_size: side of the images [px]. Raises as `load_episode`."""
+    each that has joined it.
+
+    Raises:
+        ConfigError: when somebody's books are broken.
+    """
     joined = sorted(path.parent for path in (run / ROBOTS_FOLDER).glob("*/episodes"))
-    for folder in (run, *joined):
-        yield from load_episodes(folder / "episodes", first_uncounted(folder), image_size)
+    return [
+        path
+        for folder in (run, *joined)
+        for path in files_before(folder / "episodes", first_uncounted(folder))
+    ]
 
 
 class FollowedRun:

@@ -27,7 +27,7 @@ from expo_ft_ros.experiment.environment import (
     require_spacenav_library,
     require_wandb,
 )
-from expo_ft_ros.experiment.joined import robot_folder
+from expo_ft_ros.experiment.joined import recorded_files, robot_folder
 from expo_ft_ros.experiment.joining import join_run
 from expo_ft_ros.experiment.motion import OFF, confirm_motion, target_of, with_motion
 from expo_ft_ros.experiment.options import (
@@ -46,7 +46,6 @@ from expo_ft_ros.experiment.run_folder import (
     CONFIG_FILE,
     RunFinished,
     find_run,
-    first_uncounted,
     limits_of,
     lock_folder,
     make_folder,
@@ -323,11 +322,10 @@ def _require_books(prepared: Prepared[Any], command: str) -> None:
 
 def _require_episodes(path: Path) -> None:
     """Checks that replay can be rebuilt from what the run has recorded."""
-    from expo_ft_ros.recording.episode_store import files_before, load_episode
+    from expo_ft_ros.recording.episode_store import load_episode
 
-    files = files_before(path / "episodes", first_uncounted(path))
     try:
-        with counted(files, "recorded episodes checked") as paths:
+        with counted(recorded_files(path), "recorded episodes checked") as paths:
             for file in paths:
                 load_episode(file, _TINY)
     except (OSError, ValueError) as error:

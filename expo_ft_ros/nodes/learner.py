@@ -20,11 +20,12 @@ from expo_ft_ros.configuration import ConfigError
 from expo_ft_ros.control.plan import LEARNED_STAGES
 from expo_ft_ros.data.episode import Episode
 from expo_ft_ros.experiment.episode_scalars import EpisodeScalars
-from expo_ft_ros.experiment.joined import ONLINE, recorded_episodes
+from expo_ft_ros.experiment.joined import ONLINE, recorded_files
 from expo_ft_ros.experiment.learner_report import LearnerReport
 from expo_ft_ros.graph.topics import CALLBACK_TIMEOUT_LONG
 from expo_ft_ros.msg import EpisodeState, LearnerStatus, SessionPlan
 from expo_ft_ros.recording.episode_builder import EpisodeGatherer
+from expo_ft_ros.recording.episode_store import load_episode
 from expo_ft_ros.recording.lerobot import read_dataset
 from expo_ft_ros.report.scalar_log import ScalarLog
 from expo_ft_ros.rl.checkpoint_files import checkpoint_path, remove_older
@@ -274,9 +275,10 @@ class LearnerNode(GraphNode[LearnerParameters]):
                 return
             with self._shared.lock:
                 self._agent.add_episode(episode)
-        for episode in recorded_episodes(self._folder, size):
+        for path in recorded_files(self._folder):
             if self._stopping.is_set():
                 return
+            episode = load_episode(path, size)
             if not episode.robot:
                 self._of_episodes.add(episode)
             if episode.outcome.stage in LEARNED_STAGES:
