@@ -15,7 +15,6 @@ from pathlib import Path
 from expo_ft_ros.control.plan import STAGES
 from expo_ft_ros.experiment.learner_report import LearnerReport
 from expo_ft_ros.experiment.run_folder import first_uncounted
-from expo_ft_ros.recording.episode_store import files_before
 
 ROBOTS_FOLDER = "robots"
 NAME_PATTERN = r"[a-z][a-z0-9_]*"
@@ -59,6 +58,9 @@ def recorded_files(run: Path) -> list[Path]:
     Raises:
         ConfigError: when somebody's books are broken.
     """
+    # Heavy, and help is to be quick.
+    from expo_ft_ros.recording.episode_store import files_before
+
     joined = sorted(path.parent for path in (run / ROBOTS_FOLDER).glob("*/episodes"))
     return [
         path
