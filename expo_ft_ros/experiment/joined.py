@@ -21,8 +21,8 @@ NAME_PATTERN = r"[a-z][a-z0-9_]*"
 ONLINE = "rl"
 PRESENT_PERIOD = 0.5
 """Between two words of a robot that it takes part [s]."""
-SILENT_AFTER = 10.0
-"""A learner that has said nothing for so long is gone [s]."""
+GONE_AFTER = 5.0
+"""A learner that was there, and isn't for so long, is gone [s]."""
 
 _AFTER = (*STAGES[STAGES.index(ONLINE) + 1 :], "done")
 
@@ -74,11 +74,23 @@ class FollowedRun:
 
     def __init__(self) -> None:
         self._stage = ""
-        self._heard = 0.0
+        self._there: float | None = None
 
-    def hear(self, report: LearnerReport, now: float) -> None:
-        """Takes the learner's word. now: [s] of a steady clock, here and below."""
-        self._stage, self._heard = report.run_stage, now
+    def hear(self, report: LearnerReport) -> None:
+        """Takes the learner's word."""
+        self._stage = report.run_stage
+
+    def is_gone(self, *, there: bool, now: float) -> bool:
+        """Whether a learner that was there has not been for a while. One that is busy is there, and
+        may be silent for long.
+
+        Args:
+            there: Whether it is now, as the middleware knows it.
+            now: Of a steady clock [s].
+        """
+        if there:
+            self._there = now
+        return self._there is not None and now - self._there > GONE_AFTER
 
     @property
     def practises(self) -> bool:
@@ -89,10 +101,6 @@ class FollowedRun:
     def is_over(self) -> bool:
         """Whether all that was to be practised is."""
         return self._stage in _AFTER
-
-    def is_lost(self, now: float) -> bool:
-        """Whether a learner that was there is silent."""
-        return self._heard > 0 and now - self._heard > SILENT_AFTER
 
     @property
     def note(self) -> str:

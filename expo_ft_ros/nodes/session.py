@@ -18,7 +18,7 @@ from expo_ft_ros.control.arbiter import DEVICE_LOST
 from expo_ft_ros.control.episode_machine import EpisodeSnapshot, State, request_to_operator
 from expo_ft_ros.control.plan import LEARNED_STAGES, Operator
 from expo_ft_ros.devices.drivers import DRIVERS
-from expo_ft_ros.experiment.joined import SILENT_AFTER, FollowedRun
+from expo_ft_ros.experiment.joined import FollowedRun
 from expo_ft_ros.experiment.progress import StatusLines, format_summary
 from expo_ft_ros.experiment.run_books import STATUS_PERIOD, RunBooks
 from expo_ft_ros.experiment.stages import ENDLESS, RUN_KINDS, Session, SessionConfig
@@ -122,7 +122,7 @@ class SessionNode(GraphNode[SessionParameters]):
         self._status_out = self.publisher("session/status")
         self.subscription("nodes/ready", self._on_ready, needed=False)
         self.subscription("episode/state", self._on_episode, needed=False)
-        self.subscription("learner/status", self._on_learner, needed=False)
+        self._learner_in = self.subscription("learner/status", self._on_learner, needed=False)
         self.subscription("episode/recorded", self._on_recorded, needed=False)
         self.subscription("policy/candidates", self._on_candidates, needed=False)
         self.subscription("/diagnostics", self._on_diagnostics, needed=False)
@@ -153,10 +153,10 @@ class SessionNode(GraphNode[SessionParameters]):
         self._go_on()
 
     def _on_learner(self, message: LearnerStatus) -> None:
-        report, now = learner_from_msg(message), self.wall_time()
-        self._books.hear_learner(report, now)
+        report = learner_from_msg(message)
+        self._books.hear_learner(report, self.wall_time())
         if self._followed is not None:
-            self._followed.hear(report, now)
+            self._followed.hear(report)
         self._go_on()
 
     def _on_recorded(self, message: EpisodeRecorded) -> None:
@@ -302,12 +302,12 @@ class SessionNode(GraphNode[SessionParameters]):
         followed = self._followed
         if self.exit_code is not None or followed is None:
             return
-        if not followed.is_lost(self.wall_time()):
+        there = self._learner_in.get_publisher_count() > 0
+        if not followed.is_gone(there=there, now=self.wall_time()):
             return
         if not followed.is_over:
             raise RuntimeError(
-                f"the learner of the run has been silent for {SILENT_AFTER:g} s (go on with the "
-                "run, then join it again)"
+                "the learner of the run is gone (go on with the run, then join it again)"
             )
         self._session.end()
         self._publish_plan()

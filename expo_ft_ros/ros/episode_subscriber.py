@@ -61,6 +61,11 @@ class EpisodeFeed:
         """Whether each part has its one publisher now."""
         return all(part.get_publisher_count() == 1 for part in self._subscriptions)
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether nobody publishes any part now."""
+        return not any(part.get_publisher_count() for part in self._subscriptions)
+
     def close(self) -> None:
         """Hears no more; an episode that isn't whole is forgotten."""
         for entity in (*self._subscriptions, self._timer):

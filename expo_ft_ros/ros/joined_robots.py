@@ -20,7 +20,7 @@ from expo_ft_ros.ros.episode_subscriber import EpisodeFeed
 from expo_ft_ros.ros.graph_node import GraphNode
 
 LOST_AFTER = 5.0
-"""A robot that has not said for so long that it takes part is lost [s]."""
+"""A robot that says nothing for so long, and publishes nothing any more, is lost [s]."""
 _REPLACED_AFTER = 3 * PRESENT_PERIOD  # where another process says so under its name [s]
 _LOOK_PERIOD = 0.25
 
@@ -119,7 +119,8 @@ class JoinedRobots:
     def _look(self) -> None:
         now = self._node.wall_time()
         for name, robot in list(self._robots.items()):
-            if now - robot.seen > LOST_AFTER:
+            # A learner that was busy hears late of who is there.
+            if now - robot.seen > LOST_AFTER and robot.feed.is_gone:
                 self._lose(name)
             elif not robot.is_told and robot.feed.is_heard:
                 robot.is_told = True

@@ -7,6 +7,8 @@ import pytest
 from diagnostic_msgs.msg import KeyValue
 from expo_ft_ros.msg import EpisodeState, LearnerStatus, SessionPlan
 
+from expo_ft_ros.experiment.joined import GONE_AFTER
+
 
 class Joined:
     """The session of robot left, and who tells it of the learner and of its episodes."""
@@ -23,6 +25,9 @@ class Joined:
 
     def told(self, run_stage: str, episode: int = 0) -> None:
         self._learner.publish(LearnerStatus(run_stage=run_stage, episode=episode))
+
+    def learner_goes(self) -> None:
+        self.probe.node.destroy_publisher(self._learner)
 
     def until_plan(self, stage: str, episode: int) -> SessionPlan:
         def there() -> bool:
@@ -74,21 +79,26 @@ def test_it_practises_while_the_run_does_and_ends_with_that(graph):
     assert left.node.wait() == 0
 
 
-def test_a_learner_that_falls_silent_ends_it(graph):
+def test_a_learner_that_is_gone_ends_it_and_one_that_is_busy_does_not(graph):
     left = Joined(graph)
     left.probe.matched()
     left.told("rl")
     left.until_plan("rl", 1)
+    left.probe.spin(GONE_AFTER + 2.0)
+    assert left.node.process.poll() is None
+    left.learner_goes()
     assert left.node.wait() == 1
-    assert "the learner of the run has been silent for 10 s" in left.node.log.read_text()
+    assert "the learner of the run is gone" in left.node.log.read_text()
 
 
-def test_one_that_falls_silent_after_the_stage_ends_it_well(graph):
+def test_one_that_is_gone_after_the_stage_ends_it_well(graph):
     left = Joined(graph)
     left.probe.matched()
     left.told("rl")
     left.until_plan("rl", 1)
     left.told("eval_after")
+    left.probe.spin(0.5)
+    left.learner_goes()
     assert left.node.wait() == 0
 
 

@@ -32,6 +32,7 @@ class World:
 
     def __init__(self) -> None:
         self.now, self.publishers = 100.0, 1
+        self.gone: set[str] = set()
         self.told: dict[str, list[Any]] = {}
         self.warned: list[str] = []
         self._heard: dict[str, tuple[object, Callable[[Any], None]]] = {}
@@ -48,7 +49,10 @@ class World:
 
     # -- what the class asks of its node --------------------------------------------------------
     def subscription(self, name: str, callback, *, needed=True, remapped=None) -> Any:
-        made = SimpleNamespace(get_publisher_count=lambda: self.publishers)
+        robot = (remapped or name).partition("/")[0]
+        made = SimpleNamespace(
+            get_publisher_count=lambda: 0 if robot in self.gone else self.publishers
+        )
         self._heard[remapped or name] = (made, callback)
         return made
 
@@ -186,8 +190,9 @@ def test_a_lost_robot_takes_its_episode_with_it_and_comes_back():
     for topic, message in said[:cut]:
         world.say("left", topic, message)
     assert [episode.outcome.episode for episode in world.episodes] == [1]
-    world.pass_time(LOST_AFTER - 0.5)
-    world.present("right")
+    world.pass_time(LOST_AFTER + 1.0)
+    assert not any("lost" in line for line in world.warned), "the learner was busy"
+    world.gone = {"left"}
     world.pass_time(1.0)
     assert any("robot left is lost" in line for line in world.warned)
     # What is left of it belongs to nothing.
@@ -196,6 +201,7 @@ def test_a_lost_robot_takes_its_episode_with_it_and_comes_back():
     for topic, message in stream("right", [4], [True]):
         world.say("right", topic, message)
     assert [(e.robot, e.outcome.episode) for e in world.episodes] == [("left", 1), ("right", 1)]
+    world.gone = set()
     world.present("left", "process 2 on here")
     for topic, message in stream("left", [4, 4, 4], [True] * 3)[2 * len(said) // 2 :]:
         world.say("left", topic, message)
