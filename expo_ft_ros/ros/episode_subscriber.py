@@ -98,8 +98,9 @@ class EpisodeFeed:
     def _give_up(self) -> None:
         now = self._node.wall_time()
         for number in [n for n, since in self._open.items() if now - since > GIVE_UP_AFTER]:
+            whose = f" of robot {self._robot}" if self._robot else ""
             self._node.get_logger().error(
-                f"episode {number} is over, but parts of it never came: it is left out"
+                f"episode {number}{whose} is over, but parts of it never came: it is left out"
             )
             del self._open[number]
             self._gatherer.give_up(number)
