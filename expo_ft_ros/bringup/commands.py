@@ -6,16 +6,19 @@ The CLI and the launch files both begin here, so that both start the same run.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from expo_ft_ros.bringup.runner import Runner, RunResult
 from expo_ft_ros.experiment.environment import ros_environment
+from expo_ft_ros.experiment.joining import options_of_run
 from expo_ft_ros.experiment.options import (
     CollectOptions,
     DemoOptions,
     EvalOptions,
     PolicyOptions,
+    RobotOptions,
     RunOptions,
     SimOptions,
     TrainOptions,
@@ -26,6 +29,7 @@ from expo_ft_ros.graph.node_spec import NodeSpec
 from expo_ft_ros.graph.specs import (
     collect_graph,
     policy_graph,
+    robot_graph,
     server_graph,
     sim_graph,
     train_graph,
@@ -38,7 +42,7 @@ def run_graph(command: str, run: Run[Any], specs: Sequence[NodeSpec]) -> RunResu
     """Runs an opened run's graph to its end, with a display meanwhile."""
     title = f"expo-ft {command} {run.options.task_name}"
     with Display(run.path, title) as display:
-        environment = ros_environment(run.path)
+        environment = ros_environment(run.domain_folder)
         return Runner(specs, run.path, env=environment, on_refresh=display.refresh).run()
 
 
@@ -89,6 +93,11 @@ def _sim(arguments: Sequence[str]) -> Opened:
     return run, sim_graph(run.options, run.path)
 
 
+def _robot(arguments: Sequence[str]) -> Opened:
+    run = open_run("robot", arguments, RobotOptions)
+    return run, robot_graph(run.options, run.path, options_of_run(Path(run.options.join)))
+
+
 GRAPH_COMMANDS: Mapping[str, Command] = MappingProxyType(
     {
         "train": Command(TrainOptions, _train),
@@ -96,5 +105,6 @@ GRAPH_COMMANDS: Mapping[str, Command] = MappingProxyType(
         "eval": Command(EvalOptions, _eval),
         "demo": Command(DemoOptions, _demo),
         "sim": Command(SimOptions, _sim),
+        "robot": Command(RobotOptions, _robot),
     }
 )

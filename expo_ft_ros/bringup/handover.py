@@ -55,7 +55,7 @@ def main(words: Sequence[str] | None = None) -> int:
         {
             "run": str(run.path),
             "notes": run.notes,
-            "environment": ros_environment(run.path),
+            "environment": ros_environment(run.domain_folder),
             "python": sys.executable,
             "robot": describe_robot(load_robot(run.options.robot)),
             "nodes": [

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`expo-ft demo`, `train`, `collect`, `eval`, `sim`: each starts a graph, and says how it went."""
+"""`expo-ft demo`, `train`, `robot`, `collect`, `eval`, `sim`: each starts a graph, and says how it
+went."""
 
 import sys
 from collections.abc import Sequence
@@ -77,4 +78,8 @@ def _run(command: str, run: "Run[Any]", specs: "list[NodeSpec]") -> int:
     print(f"expo-ft: {result.cause}", file=sys.stderr)
     if command in ("train", "collect"):
         print(f"Go on with it: ./expo-ft {command} resume:={run.path}", file=sys.stderr)
+    if command == "robot":
+        options = run.options
+        again = f"./expo-ft robot join:={options.join} name:={options.name}"
+        print(f"Come back with it: {again}", file=sys.stderr)
     return result.code

@@ -20,6 +20,7 @@ usage: expo-ft <command> [words] [name:=value ...]
 
   demo      a policy that has learned, in real time: watch it in the browser, take over
   train     demonstrations, imitation, evaluation, RL online, evaluation again
+  robot     a further robot that practises for a training with mode:=async
   collect   demonstrations only
   eval      trials of a trained policy, or of a policy server's
   sim       the simulated robot, to look at and to drive
@@ -53,6 +54,7 @@ COMMANDS = {
     "collect": "expo_ft_ros.cli.graph",
     "eval": "expo_ft_ros.cli.graph",
     "sim": "expo_ft_ros.cli.graph",
+    "robot": "expo_ft_ros.cli.graph",
     "console": "expo_ft_ros.cli.console",
     "report": "expo_ft_ros.cli.report",
     "runs": "expo_ft_ros.cli.runs",

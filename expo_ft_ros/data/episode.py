@@ -62,6 +62,7 @@ class Episode:
         index: (T,) int32 slot of that chunk.
         reward: (T,) float32, reward[i] being the verdict on observation i + 1.
         steps_left: (T+1,) int32 until the timeout, as in `Observation`; None: not known.
+        robot: Name in the run of the robot that executed it; empty: the run's own.
     """
 
     outcome: EpisodeOutcome
@@ -75,6 +76,7 @@ class Episode:
     index: NDArray[np.int32]
     reward: FloatArray
     steps_left: NDArray[np.int32] | None = None
+    robot: str = ""
 
     def __len__(self) -> int:
         return len(self.executed)
@@ -280,4 +282,5 @@ def _build(parts: _Parts, outcome: EpisodeOutcome) -> Episode | None:
         index=np.array([s.index for s in steps], dtype=np.int32),
         reward=np.array(rewards, dtype=np.float32),
         steps_left=None if None in left else np.array(left, dtype=np.int32),
+        robot=steps[0].robot,
     )

@@ -169,7 +169,10 @@ class Candidates:
 
 @dataclass(frozen=True)
 class Step:
-    """Provenance of one control step (msg/Step). proposed, executed: (7,) float32 normalised."""
+    """Provenance of one control step (msg/Step).
+
+    proposed, executed: (7,) float32 normalised; robot: its name in the run, empty: the run's own.
+    """
 
     observation: int
     episode: int
@@ -179,6 +182,7 @@ class Step:
     proposed: FloatArray
     executed: FloatArray
     cause: str = ""
+    robot: str = ""
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,11 @@ def write_episode(run: Path, episode: Episode) -> Path:
     folder = run / "episodes"
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{episode.outcome.episode:06d}.npz"
-    about = {"outcome": asdict(episode.outcome), "instruction": episode.instruction}
+    about = {
+        "outcome": asdict(episode.outcome),
+        "instruction": episode.instruction,
+        "robot": episode.robot,
+    }
     arrays = {name: getattr(episode, name) for name in _ARRAYS}
     arrays |= {_VIEW + name: images for name, images in episode.views.items()}
     if episode.steps_left is not None:
@@ -68,6 +72,7 @@ def read_episodes(run: Path) -> Iterator[Episode]:
                     **{name: file[name] for name in _ARRAYS},
                     # Files from before it was kept are read, too.
                     steps_left=file[_LEFT] if _LEFT in file.files else None,
+                    robot=about.get("robot", ""),
                 )
         except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
             raise ValueError(

@@ -51,15 +51,17 @@ def make_trainer(
         ConfigError: where replay has less room than the run needs.
         DiskError: where weights are to be kept and can't be.
     """
+    steps = options.steps or task.env_steps
     session = session or make_session(
         demos=options.demos or task.demonstrations,
         eval_trials=options.eval_trials or task.eval_trials,
-        steps=options.steps or task.env_steps,
+        steps=steps,
         max_steps=task.max_steps,
         seed=seed,
         operator="scripted",
     )
-    require_room(config, session.config.rl_steps, session.config.demos, task.max_steps)
+    wanted = session.config
+    require_room(config, wanted.rl_steps or 0, wanted.demos, task.max_steps)
     robot = load_robot(options.robot)
     agent = Agent(task, config, robot.views, seed, options.algorithm)
     rollout = InProcessRollout(

@@ -21,6 +21,8 @@ class LearnerReport:
     update_ratio: float = 0.0
     transitions: int = 0
     human_transitions: int = 0
+    run_stage: str = ""
+    joined_steps: int = 0
     metrics: Mapping[str, float] = field(default_factory=dict)
 
     def numbers(self) -> dict[str, Any]:

@@ -342,6 +342,22 @@ class TrainOptions(CollectOptions):
         return whole.shortened() if short else whole
 
 
+class RobotOptions(RunOptions):
+    """`expo-ft robot`: a further robot that practises for a training, beside the training's own."""
+
+    join: str = Field(
+        "latest",
+        min_length=1,
+        description="The training, which runs with mode:=async: its folder, or `latest`. Task, "
+        "networks and namespace are its.",
+    )
+    name: str = Field(
+        "",
+        description="The robot's name in the run, which its steps bear: its namespace in the "
+        "run's, and its folder in robots/ of the run's. By the same name it comes back.",
+    )
+
+
 class PolicyOptions(RunOptions):
     """Options of every command that plays a trained policy."""
 

@@ -27,11 +27,14 @@ from expo_ft_ros.experiment.environment import (
     require_spacenav_library,
     require_wandb,
 )
+from expo_ft_ros.experiment.joined import recorded_files, robot_folder
+from expo_ft_ros.experiment.joining import join_run
 from expo_ft_ros.experiment.motion import OFF, confirm_motion, target_of, with_motion
 from expo_ft_ros.experiment.options import (
     DemoOptions,
     EvalOptions,
     PolicyOptions,
+    RobotOptions,
     RunOptions,
     SimOptions,
     TrainOptions,
@@ -40,9 +43,9 @@ from expo_ft_ros.experiment.progress import SUMMARY_FILE, finite
 from expo_ft_ros.experiment.progress_line import ProgressLine, counted
 from expo_ft_ros.experiment.run_files import WallClock, load_progress
 from expo_ft_ros.experiment.run_folder import (
+    CONFIG_FILE,
     RunFinished,
     find_run,
-    first_uncounted,
     limits_of,
     lock_folder,
     make_folder,
@@ -87,6 +90,11 @@ class Prepared(Generic[Options]):
     path: Path
     resumed: bool
     weights: Weights | None
+
+    @property
+    def domain_folder(self) -> Path:
+        """Folder of the run from which the ROS domain follows with `EXPO_FT_ISOLATE=1`."""
+        return Path(self.options.join) if isinstance(self.options, RobotOptions) else self.path
 
 
 @dataclass(frozen=True)
@@ -139,7 +147,7 @@ def open_run(command: str, arguments: Sequence[str], model: type[Options]) -> Ru
         if prepared.resumed:
             # First: its own graph may hold the domain and the console.
             locks.enter_context(lock_folder(prepared.path))
-        locks.enter_context(claim_domain(prepared.path, prepared.options.namespace))
+        locks.enter_context(claim_domain(prepared.domain_folder, prepared.options.namespace))
         if prepared.options.console:
             require_openable_console(prepared.options.console_host, prepared.options.console_port)
         # Last: nobody is asked for what then isn't possible.
@@ -169,13 +177,7 @@ def prepare_run(command: str, arguments: Sequence[str], model: type[Options]) ->
         RunFinished: when there is nothing left to go on with.
     """
     typed = read_arguments(arguments, model)
-    source = typed.get("resume")
-    if source is None:
-        options = make_options(typed, model)
-        path = new_folder(options)
-    else:
-        path = find_run(source, command, option="resume")
-        options = _resumed(path, command, typed, model)
+    options, path, resumed = _options_and_folder(command, typed, model)
     options = with_motion(options, runs_dir())
     task = load_task(options.task)
     weights = None
@@ -183,7 +185,7 @@ def prepare_run(command: str, arguments: Sequence[str], model: type[Options]) ->
         _require_server(options, options.policy, task)
     elif isinstance(options, PolicyOptions):
         weights = weights_to_evaluate(options)
-    elif isinstance(options, TrainOptions) and source is not None:
+    elif isinstance(options, TrainOptions) and resumed:
         weights = weights_to_go_on_with(path, options)
     if weights is not None:
         load_preset(weights.preset, weights.size)
@@ -197,14 +199,30 @@ def prepare_run(command: str, arguments: Sequence[str], model: type[Options]) ->
             from expo_ft_ros.rl.gradient_processes import require_processes
 
             require_processes(config, options.learner_processes)
-    prepared = Prepared(options, task, budget, path, source is not None, weights)
-    if source is not None:
+    prepared = Prepared(options, task, budget, path, resumed, weights)
+    if resumed:
         _require_books(prepared, command)
         if _is_finished(path, options, budget):
             raise RunFinished(path)
         if isinstance(options, TrainOptions):
             _require_episodes(path)
     return prepared
+
+
+def _options_and_folder(
+    command: str, typed: Mapping[str, str], model: type[Options]
+) -> tuple[Options, Path, bool]:
+    """The options, the run's folder, and whether it goes on there from an earlier start."""
+    if issubclass(model, RobotOptions):
+        joining = join_run(typed, model)
+        path = robot_folder(Path(joining.join), joining.name)
+        return joining, path, (path / CONFIG_FILE).is_file()
+    source = typed.get("resume")
+    if source is None:
+        options = make_options(typed, model)
+        return options, new_folder(options), False
+    path = find_run(source, command, option="resume")
+    return _resumed(path, command, typed, model), path, True
 
 
 def check_machine(prepared: Prepared[Any]) -> None:
@@ -242,7 +260,7 @@ def _bytes_needed(prepared: Prepared[Any]) -> int:
     steps = budget.demos * longest
     if isinstance(prepared.options, EvalOptions):
         steps = budget.eval_trials * longest
-    if isinstance(prepared.options, DemoOptions):
+    if isinstance(prepared.options, DemoOptions | RobotOptions):
         steps = budget.steps
     if isinstance(prepared.options, TrainOptions):
         steps += budget.steps + 2 * budget.eval_trials * longest
@@ -291,7 +309,7 @@ def _require_books(prepared: Prepared[Any], command: str) -> None:
         demos=budget.demos,
         given=budget.given,
         eval_trials=budget.eval_trials,
-        rl_steps=budget.steps,
+        rl_steps=None if isinstance(options, RobotOptions) else budget.steps,
         max_steps=prepared.task.max_steps,
         seed=options.seed,
         operator=options.operator,
@@ -304,11 +322,10 @@ def _require_books(prepared: Prepared[Any], command: str) -> None:
 
 def _require_episodes(path: Path) -> None:
     """Checks that replay can be rebuilt from what the run has recorded."""
-    from expo_ft_ros.recording.episode_store import files_before, load_episode
+    from expo_ft_ros.recording.episode_store import load_episode
 
-    files = files_before(path / "episodes", first_uncounted(path))
     try:
-        with counted(files, "recorded episodes checked") as paths:
+        with counted(recorded_files(path), "recorded episodes checked") as paths:
             for file in paths:
                 load_episode(file, _TINY)
     except (OSError, ValueError) as error:
@@ -317,7 +334,7 @@ def _require_episodes(path: Path) -> None:
 
 def _is_finished(path: Path, options: RunOptions, budget: Budget) -> bool:
     """Whether a run has ended and isn't asked for more."""
-    if not (path / SUMMARY_FILE).is_file():
+    if isinstance(options, RobotOptions) or not (path / SUMMARY_FILE).is_file():
         return False
     done = read_config(path).get("budget")
     names = ("steps", "eval_trials") if isinstance(options, TrainOptions) else ("demos",)

@@ -155,11 +155,12 @@ class RunBooks:
         session, learner = self.session, self.learner
         stage, stats = session.stage, session.stats()
         done, total = session.progress()
+        steps = session.config.rl_steps if "rl" in session.config.stages else 0
         share = done / total if total else 1.0
         if stage == "imitation":
             share = learner.progress if learner.stage == "imitation" else 0.0
         elif stage == "rl":
-            share = min(1.0, self.env_steps / max(1, session.config.rl_steps))
+            share = min(1.0, self.env_steps / max(1, total)) if total else 0.0
         left = run_files.seconds_left(session, self.wall)
         return {
             "stage": stage,
@@ -167,7 +168,7 @@ class RunBooks:
             "stage_episodes": stats.episodes,
             "stage_episodes_total": 0 if stage in ("rl", "imitation", "done") else total,
             "env_steps": self.env_steps,
-            "env_steps_total": session.config.rl_steps if "rl" in session.config.stages else 0,
+            "env_steps_total": steps or 0,
             "success_rate": stats.success_rate,
             "intervention_rate": stats.intervention_rate,
             "control_hz": self._rate.value(now),

@@ -62,6 +62,7 @@ RUN_KINDS: Mapping[str, RunKind] = {
     "shadow": RunKind((SHADOW,)),
     "demo": RunKind(("rl",)),
     "sim": RunKind(("collect",), endless=True),
+    "robot": RunKind(("rl",), learns=True),
 }
 """By command; shadow: an eval with motion off."""
 ENDLESS = 10_000
@@ -83,7 +84,9 @@ class SessionConfig(Config):
         default=0, ge=0, description="demonstrations that the learner has from elsewhere"
     )
     eval_trials: int = Field(default=30, ge=0, le=10_000, description="episodes an evaluation")
-    rl_steps: int = Field(ge=0, le=10_000_000, description="online steps of the rl stage")
+    rl_steps: int | None = Field(
+        ge=0, le=10_000_000, description="online steps of the rl stage; None: until `end`"
+    )
     max_steps: int = Field(ge=1, le=100_000, description="steps after which an episode times out")
     seed: int = Field(default=0, ge=0, le=2**31 - 1, description="seed of the run")
     operator: Operator = Field(default="scripted", description="who demonstrates and corrects")
@@ -186,6 +189,8 @@ class _Saved(BaseModel):
     seed: int
     episode: int = Field(ge=1)
     imitated: bool
+    # Of before there were several robots: none.
+    joined_steps: int = Field(default=0, ge=0)
     stages: dict[str, _SavedTally]
 
     @model_validator(mode="after")
@@ -207,19 +212,30 @@ class Session:
         self._refusal = ""
         self._demonstration: Outcome | None = None
         self._redone = 0
+        self._joined_steps = 0
+        self._ended = False
 
     @property
     def stage(self) -> Stage:
         """The stage that the run is in."""
-        for stage in self.config.stages:
+        for stage in () if self._ended else self.config.stages:
             if not self._complete(stage):
                 return stage
         return "done"
 
     @property
     def env_steps(self) -> int:
-        """Online steps of the rl stage so far."""
-        return self._tallies["rl"].steps
+        """Online steps of the rl stage so far, those of robots that have joined the run too."""
+        return self._tallies["rl"].steps + self._joined_steps
+
+    def count_joined(self, steps: int) -> None:
+        """Between two episodes: so many online steps of robots that have joined the run were taken
+        by the learner. What was counted stays."""
+        self._joined_steps = max(self._joined_steps, steps)
+
+    def end(self) -> None:
+        """Between two episodes: there is nothing more to do."""
+        self._ended = True
 
     def next_plan(self) -> Plan:
         """What is to be done now; the same until it is reported finished.
@@ -302,7 +318,8 @@ class Session:
         if stage == "collect":
             return tally.successes, self.config.demos
         if stage == "rl":
-            return min(tally.steps, self.config.rl_steps), self.config.rl_steps
+            total = self.config.rl_steps or 0
+            return min(self.env_steps, total), total
         return tally.finished, self.config.eval_trials
 
     def stats(self, stage: str | None = None) -> Stats:
@@ -327,6 +344,7 @@ class Session:
             "seed": self.config.seed,
             "episode": self._episode,
             "imitated": self._imitated,
+            "joined_steps": self._joined_steps,
             "stages": {stage: asdict(tally) for stage, tally in self._tallies.items()},
         }
 
@@ -352,6 +370,7 @@ class Session:
                 )
         self._tallies |= {stage: Tally(**dict(saved.stages[stage])) for stage in saved.stages}
         self._episode, self._imitated = saved.episode, saved.imitated
+        self._joined_steps = saved.joined_steps
         if self.stage == "rl":
             # More steps were asked for than before: an evaluation of what was learned is to come.
             self._tallies["eval_after"] = Tally()
@@ -365,7 +384,7 @@ class Session:
             nothing_to_imitate = config.demos + config.given == 0 and "collect" in config.stages
             return self._imitated or nothing_to_imitate
         if stage == "rl":
-            return tally.steps >= config.rl_steps
+            return config.rl_steps is not None and self.env_steps >= config.rl_steps
         if stage == "eval_before" and self._tallies["rl"].finished:
             # The weights of before are gone.
             return True

@@ -22,6 +22,7 @@ from expo_ft_ros.experiment.options import (
     EvalOptions,
     PerturbedOptions,
     PolicyOptions,
+    RobotOptions,
     RunOptions,
     SimOptions,
     TrainOptions,
@@ -124,6 +125,46 @@ def server_graph(options: EvalOptions, run_dir: Path, address: str) -> list[Node
         _recorder(options, run_dir),
     ]
     return _with_session(specs, options, run_dir, work, "eval")
+
+
+def robot_graph(options: RobotOptions, run_dir: Path, lead: TrainOptions) -> list[NodeSpec]:
+    """A robot that practises for a run whose learner is in another graph.
+
+    Args:
+        options: As typed, with what is the run's.
+        run_dir: The robot's folder, in that of the run.
+        lead: Options of the run.
+    """
+    task = load_task(options.task)
+    learning: dict[str, Parameter] = {
+        "algorithm": lead.algorithm,
+        "preset": lead.preset,
+        "size": lead.size,
+        "warmup_episodes": lead.budget(task).warmup_episodes,
+        "learner_dir": options.join,
+    }
+    policy, _ = _learning(options, run_dir, learning, asynchronous=True)
+    named: dict[str, Parameter] = {"robot_name": options.name}
+    specs = [
+        replace(spec, parameters={**spec.parameters, **named})
+        if spec.name == "arbitration"
+        else spec
+        for spec in _world(options, run_dir)
+    ]
+    specs += [_reward(options, run_dir), policy, _recorder(options, run_dir)]
+    specs = _with_session(specs, options, run_dir, options.budget(task), "robot", lead.preset)
+    present = ("robots/present", f"{lead.namespace}/robots/present")
+    followed: dict[str, Parameter] = {**named, "episodes_ahead": lead.episodes_ahead}
+    return [
+        replace(
+            spec,
+            parameters={**spec.parameters, **followed},
+            remappings=(*spec.remappings, present),
+        )
+        if spec.name == "session"
+        else spec
+        for spec in specs
+    ]
 
 
 def sim_graph(options: SimOptions, run_dir: Path) -> list[NodeSpec]:
@@ -356,7 +397,7 @@ def _with_session(
         "gamma": load_preset(preset).gamma,
         "required_nodes": required_nodes(specs, robot),
     }
-    specs = _with_listeners(specs)
+    specs = _with_listeners(specs, joins=isinstance(options, RobotOptions))
     if options.realtime:
         specs = _with_watch(specs, robot)
     specs = [
@@ -369,9 +410,11 @@ def _with_session(
     return [*specs, *_rviz(options, run_dir)] if options.rviz else specs
 
 
-def _with_listeners(specs: list[NodeSpec]) -> list[NodeSpec]:
-    """Tells who gives parts of an episode how many must hear them: none may be lost."""
+def _with_listeners(specs: list[NodeSpec], *, joins: bool) -> list[NodeSpec]:
+    """Tells who gives parts of an episode how many must hear them: none may be lost. joins: the
+    learner of the run that the robot joins hears them, too."""
     names = {name for spec in specs for name in spec.node_names}
+    names |= {"learner"} if joins else set()
     keepers = len(names & {"recorder", "learner"})
     watchers = keepers + len(names & {"operator", "teleop"})
     observers = len(names & {"reward", "policy", "recorder", "learner"})

@@ -375,6 +375,16 @@ TOPICS: Mapping[str, Topic] = _table(
         "session policy monitor",
         "The learner's progress; policy hears of new weights in async mode.",
     ),
+    _shared(
+        _newest(
+            "robots/present",
+            "diagnostic_msgs/KeyValue",
+            "session",
+            "learner session",
+            "Twice a second, in the run's namespace, by each robot that has joined the run: its "
+            "name, and which process of which machine it is.",
+        )
+    ),
     _tick("sim/state", f"{_OWN}/SimState", "sim", "operator monitor", "Ground truth."),
     _tick(
         "sim/operator_ready",

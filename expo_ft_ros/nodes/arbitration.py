@@ -10,7 +10,7 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -111,6 +111,9 @@ class ArbitrationParameters(NodeParameters):
         False,
         "The operator is a human at a device: an episode that the operator alone drives begins "
         "with the takeover, however long it is waited for.",
+    )
+    robot_name: str = parameter(
+        "", "The robot's name in the run that it has joined, which each step bears; empty: none."
     )
     watched: tuple[str, ...] = parameter(
         (), "Real time: nodes without whose signs of life the arm stands."
@@ -380,7 +383,7 @@ class ArbitrationNode(GraphNode[ArbitrationParameters]):
 
     def _publish_step(self, action: PublishStep) -> None:
         """A step's provenance; on /diagnostics, why it was held."""
-        step = self._commands.executed(action.step)
+        step = replace(self._commands.executed(action.step), robot=self.parameters.robot_name)
         header = header_of(action.time_ns, self._frame)
         self._step_out.publish(step_to_msg(step, header, action.late))
         if action.again:

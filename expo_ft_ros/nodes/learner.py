@@ -9,7 +9,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,12 @@ from expo_ft_ros.configuration import ConfigError
 from expo_ft_ros.control.plan import LEARNED_STAGES
 from expo_ft_ros.data.episode import Episode
 from expo_ft_ros.experiment.episode_scalars import EpisodeScalars
+from expo_ft_ros.experiment.joined import ONLINE, recorded_files
 from expo_ft_ros.experiment.learner_report import LearnerReport
-from expo_ft_ros.experiment.run_folder import first_uncounted
 from expo_ft_ros.graph.topics import CALLBACK_TIMEOUT_LONG
-from expo_ft_ros.msg import EpisodeState, SessionPlan
+from expo_ft_ros.msg import EpisodeState, LearnerStatus, SessionPlan
 from expo_ft_ros.recording.episode_builder import EpisodeGatherer
-from expo_ft_ros.recording.episode_store import load_episodes
+from expo_ft_ros.recording.episode_store import load_episode
 from expo_ft_ros.recording.lerobot import read_dataset
 from expo_ft_ros.report.scalar_log import ScalarLog
 from expo_ft_ros.rl.checkpoint_files import checkpoint_path, remove_older
@@ -39,6 +39,7 @@ from expo_ft_ros.ros.agent_handle import (
 )
 from expo_ft_ros.ros.episode_subscriber import EpisodeFeed
 from expo_ft_ros.ros.graph_node import OK, WARN, GraphNode, parameter
+from expo_ft_ros.ros.joined_robots import JoinedRobots
 from expo_ft_ros.ros.process import main as run_nodes
 from expo_ft_ros.ros.session_messages import learner_to_msg, plan_from_msg
 from expo_ft_ros.tasks import load_task
@@ -67,7 +68,8 @@ class Progress:
     stage: str = IDLE
     finished: str = ""
     share: float = 0.0
-    episode: int = 0
+    # Robot -> its newest episode that was taken; "" is the run's own.
+    episodes: Mapping[str, int] = field(default_factory=dict)
     metrics: Mapping[str, float] | None = None
 
 
@@ -91,6 +93,7 @@ class LearnerNode(GraphNode[LearnerParameters]):
         self._progress = Progress()
         self._loaded = False
         self._imitating = False
+        self._run_stage = ""
         self._since_checkpoint = 0
         self._dirty = False
         self._episode_is_on = False
@@ -111,6 +114,12 @@ class LearnerNode(GraphNode[LearnerParameters]):
         self._feed = EpisodeFeed(
             self, gatherer, self._on_episode, self._on_dropped, self._on_message
         )
+        self._joined: JoinedRobots | None = None
+        if self.parameters.mode == "async":
+            size = self._agent.config.image_size
+            self._joined = JoinedRobots(
+                self, self._view_names, size, self._on_joined_episode, self._on_joined_dropped
+            )
         self.subscription("session/plan", self._on_plan)
         self.service("learner/save_checkpoint", self._on_save)
         self.wall_timer(_STATUS_PERIOD, self._tell)
@@ -144,6 +153,7 @@ class LearnerNode(GraphNode[LearnerParameters]):
     # -- the executor's thread ------------------------------------------------------------------
     def _on_plan(self, message: SessionPlan) -> None:
         plan = plan_from_msg(message)
+        self._run_stage = plan.stage
         if plan.redone:
             self._jobs.put(partial(self._forget, plan.redone))
         if plan.stage == IMITATION and not self._imitating:
@@ -158,8 +168,18 @@ class LearnerNode(GraphNode[LearnerParameters]):
         self._arrived.put(episode)
         self._jobs.put(self._take_arrived)
 
+    def _on_joined_episode(self, episode: Episode) -> None:
+        """What a robot brings after the stage is counted no more: evaluated is what is kept."""
+        if self._run_stage == ONLINE:
+            self._on_episode(episode)
+        else:
+            self._on_joined_dropped(episode.robot, episode.outcome.episode)
+
     def _on_dropped(self, number: int, cause: str) -> None:
-        self._jobs.put(lambda: self._taken(number))
+        self._on_joined_dropped("", number)
+
+    def _on_joined_dropped(self, robot: str, number: int) -> None:
+        self._jobs.put(lambda: self._taken({robot: number}))
 
     def _on_save(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         """Answers at once: the worker writes, where nobody waits for the agent meanwhile.
@@ -199,25 +219,34 @@ class LearnerNode(GraphNode[LearnerParameters]):
         self._publish()
 
     def _publish(self) -> None:
+        self._status_out.publish(self._status_for(""))
+        if self._joined is not None:
+            self._joined.tell(self._status_for)
+        agent, stage = self._agent, self._progress.stage
+        level, said = (WARN, self._not_saved) if self._not_saved else (OK, stage)
+        self.report(level, said, version=agent.version, transitions=agent.replay_size)
+
+    def _status_for(self, robot: str) -> LearnerStatus:
+        """What a robot is told; "" is the run's own."""
         now, agent = self._progress, self._agent
         message = learner_to_msg(
             LearnerReport(
                 stage=now.stage,
                 finished=now.finished,
                 progress=float(now.share),
-                episode=now.episode,
+                episode=now.episodes.get(robot, 0),
                 version=self._version,
                 critic_updates=agent.critic_updates,
                 update_ratio=float(agent.update_ratio),
                 transitions=agent.replay_size,
                 human_transitions=agent.replay_human_steps,
+                run_stage=self._run_stage,
+                joined_steps=agent.joined_steps,
                 metrics=now.metrics or {},
             )
         )
         message.header.stamp = self.get_clock().now().to_msg()
-        self._status_out.publish(message)
-        level, said = (WARN, self._not_saved) if self._not_saved else (OK, now.stage)
-        self.report(level, said, version=agent.version, transitions=agent.replay_size)
+        return message
 
     # -- the worker's thread --------------------------------------------------------------------
     def _work(self) -> None:
@@ -232,18 +261,17 @@ class LearnerNode(GraphNode[LearnerParameters]):
         """Replaces the progress; the end of something is told at once."""
         told = self._progress
         self._progress = progress
-        if (told.stage, told.finished, told.episode) != (
+        if (told.stage, told.finished, told.episodes) != (
             progress.stage,
             progress.finished,
-            progress.episode,
+            progress.episodes,
         ):
             self._publish()
 
     def _rebuild(self) -> None:
         """Replay from the demonstrations that were given, and from the episodes that an earlier
         start of the run recorded and counted."""
-        counted = first_uncounted(self._folder)
-        newest = 0
+        newest: dict[str, int] = {}
         size = self._agent.config.image_size
         self._show(replace(self._progress, stage=READING))
         self._open_wandb()
@@ -252,22 +280,23 @@ class LearnerNode(GraphNode[LearnerParameters]):
                 return
             with self._shared.lock:
                 self._agent.add_episode(episode)
-        for episode in load_episodes(self._folder / "episodes", counted, size):
-            number, stage = episode.outcome.episode, episode.outcome.stage
+        for path in recorded_files(self._folder):
             if self._stopping.is_set():
                 return
-            self._of_episodes.add(episode)
-            if stage in LEARNED_STAGES:
+            episode = load_episode(path, size)
+            if not episode.robot:
+                self._of_episodes.add(episode)
+            if episode.outcome.stage in LEARNED_STAGES:
                 with self._shared.lock:
                     self._agent.add_episode(episode)
-                newest = number
+                newest[episode.robot] = episode.outcome.episode
         with self._shared.lock:
             # In async mode an update is of all episodes that came meanwhile.
             self._agent.restore_caches(lost=self.parameters.mode == "sync")
         # Of an earlier start: what this one begins with is its checkpoint.
         (self._folder / LIVE_WEIGHTS).unlink(missing_ok=True)
         self._loaded = True
-        self._show(replace(self._progress, stage=IDLE, episode=newest))
+        self._show(replace(self._progress, stage=IDLE, episodes=newest))
 
     def _given(self, image_size: int) -> Iterator[Episode]:
         folder = self.parameters.demonstrations
@@ -282,16 +311,18 @@ class LearnerNode(GraphNode[LearnerParameters]):
         In sync mode that is one episode, since the session waits. In async mode nobody waits: a
         learner that is slower than the robot updates less often, which the update ratio shows.
         """
-        number, online = 0, 0
+        newest: dict[str, int] = {}
+        online = 0
         while not self._arrived.empty():
             episode = self._arrived.get_nowait()
-            number, stage = episode.outcome.episode, episode.outcome.stage
+            stage = episode.outcome.stage
+            newest[episode.robot] = episode.outcome.episode
             self._keep_demonstration()
             if stage == "collect":
                 self._demonstration = episode
             else:
                 self._take(episode)
-            online += stage == "rl"
+            online += stage == ONLINE
         if online:
             self._scalars.write({"replay/taken_at_once": online}, self._agent.critic_updates)
             self._update()
@@ -301,17 +332,19 @@ class LearnerNode(GraphNode[LearnerParameters]):
             if self._since_checkpoint >= self.parameters.checkpoint_every:
                 with self._shared.lock:
                     self._save()
-        if number:
-            self._taken(number)
+        if newest:
+            self._taken(newest)
 
-    def _taken(self, number: int) -> None:
-        """Tells that all episodes up to this one were taken; a later one may have been before.
+    def _taken(self, newest: Mapping[str, int]) -> None:
+        """Tells that all episodes of a robot up to its newest were taken; a later one may have been
+        before.
 
         The session begins no other one until then, so that a checkpoint keeps nobody waiting.
         """
         self._write_asked()
-        newest = max(number, self._progress.episode)
-        self._show(replace(self._progress, stage=IDLE, episode=newest))
+        told = self._progress.episodes
+        newest = {robot: max(number, told.get(robot, 0)) for robot, number in newest.items()}
+        self._show(replace(self._progress, stage=IDLE, episodes={**told, **newest}))
 
     def _save_if_asked(self) -> None:
         """Between two episodes; the next one waits until it is told."""
@@ -347,7 +380,8 @@ class LearnerNode(GraphNode[LearnerParameters]):
         if episode.outcome.stage in LEARNED_STAGES:
             with self._shared.lock:
                 self._agent.add_episode(episode)
-        self._scalars.write(self._of_episodes.add(episode), episode.outcome.episode)
+        if not episode.robot:
+            self._scalars.write(self._of_episodes.add(episode), episode.outcome.episode)
 
     def _forget(self, number: int) -> None:
         """The operator does that demonstration again."""
@@ -390,6 +424,8 @@ class LearnerNode(GraphNode[LearnerParameters]):
                 "replay/human_steps": agent.replay_human_steps,
                 "update_ratio": agent.update_ratio,
             }
+            by_robot = agent.replay_by_robot.items()
+            more |= {f"replay/steps/{robot}": steps for robot, steps in by_robot if robot}
             self._scalars.write({**metrics, **more}, agent.critic_updates)
         if self.parameters.mode == "async":
             self._agent.publish_weights(self._folder / LIVE_WEIGHTS)

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from expo_ft_ros.data.types import Observation
 from expo_ft_ros.graph.topics import CALLBACK_TIMEOUT_LONG
 from expo_ft_ros.msg import LearnerStatus, SessionPlan
@@ -30,13 +28,13 @@ class PolicyNode(GraphNode[LearningParameters]):
 
     def _setup(self) -> None:
         self._agent = self._shared.get(self.parameters)
-        self._mode = "sample"
+        self._mode, self._planned = "sample", ""
         self._out = ChunkPublisher(self)
         self.subscription("session/plan", self._on_plan)
         self.subscription("observation", self._on_observation)
         self._live: LiveWeights | None = None
         if self.parameters.mode == "async":
-            self._live = LiveWeights(Path(self.parameters.run_dir) / LIVE_WEIGHTS, self._agent)
+            self._live = LiveWeights(self.parameters.learner_folder / LIVE_WEIGHTS, self._agent)
             self.subscription("learner/status", self._on_learner)
 
     def _teardown(self) -> None:
@@ -46,11 +44,12 @@ class PolicyNode(GraphNode[LearningParameters]):
 
     def _on_plan(self, message: SessionPlan) -> None:
         evaluates = plan_from_msg(message).policy == "mode"
-        if evaluates and self._mode != "mode" and self._live is not None:
+        mode = "mode" if evaluates else "sample"
+        if mode != self._planned and self._live is not None:
             # The plan may overtake the learner's word of its last update; no episode is on.
             with self._shared.lock:
                 self._live.take_newest()
-        self._mode = "mode" if evaluates else "sample"
+        self._mode = self._planned = mode
         if evaluates:
             with self._shared.lock:
                 self._agent.begin_evaluation(message.seed)

@@ -18,6 +18,7 @@ from expo_ft_ros.control.arbiter import DEVICE_LOST
 from expo_ft_ros.control.episode_machine import EpisodeSnapshot, State, request_to_operator
 from expo_ft_ros.control.plan import LEARNED_STAGES, Operator
 from expo_ft_ros.devices.drivers import DRIVERS
+from expo_ft_ros.experiment.joined import FollowedRun
 from expo_ft_ros.experiment.progress import StatusLines, format_summary
 from expo_ft_ros.experiment.run_books import STATUS_PERIOD, RunBooks
 from expo_ft_ros.experiment.stages import ENDLESS, RUN_KINDS, Session, SessionConfig
@@ -31,6 +32,7 @@ from expo_ft_ros.msg import (
 from expo_ft_ros.recording.messages import BadMessage, candidates_from_msg
 from expo_ft_ros.ros.graph_node import OK, GraphNode, NodeParameters, parameter
 from expo_ft_ros.ros.health import statuses_of_graph
+from expo_ft_ros.ros.presence import Presence
 from expo_ft_ros.ros.process import main as run_nodes
 from expo_ft_ros.ros.session_messages import episode_from_msg, learner_from_msg, plan_to_msg
 from expo_ft_ros.tasks import load_task
@@ -64,6 +66,9 @@ class SessionParameters(NodeParameters):
         low=0,
         high=1000,
     )
+    robot_name: str = parameter(
+        "", "The robot's name in the run that it has joined: it practises while that does."
+    )
     required_nodes: tuple[str, ...] = parameter(
         (), "Nodes that must be ready before the first episode."
     )
@@ -89,7 +94,7 @@ class SessionNode(GraphNode[SessionParameters]):
                 demos=ENDLESS if kind.endless else wanted.demos,
                 given=wanted.given,
                 eval_trials=wanted.eval_trials,
-                rl_steps=wanted.steps,
+                rl_steps=None if wanted.robot_name else wanted.steps,
                 max_steps=wanted.max_steps or task.max_steps,
                 seed=wanted.seed,
                 operator="scripted" if kind.endless else wanted.operator,
@@ -100,6 +105,11 @@ class SessionNode(GraphNode[SessionParameters]):
         if self._books.load():
             self.get_logger().info(f"going on in stage {self._session.stage}")
         self._missing = set(wanted.required_nodes)
+        self._followed: FollowedRun | None = None
+        if wanted.robot_name:
+            self._followed = FollowedRun()
+            Presence(self, wanted.robot_name)
+            self.wall_timer(STATUS_PERIOD, self._follow)
         # Number of the newest ended episode that the learner takes.
         self._learned = 0
         self._recorded = 0
@@ -112,7 +122,7 @@ class SessionNode(GraphNode[SessionParameters]):
         self._status_out = self.publisher("session/status")
         self.subscription("nodes/ready", self._on_ready, needed=False)
         self.subscription("episode/state", self._on_episode, needed=False)
-        self.subscription("learner/status", self._on_learner, needed=False)
+        self._learner_in = self.subscription("learner/status", self._on_learner, needed=False)
         self.subscription("episode/recorded", self._on_recorded, needed=False)
         self.subscription("policy/candidates", self._on_candidates, needed=False)
         self.subscription("/diagnostics", self._on_diagnostics, needed=False)
@@ -143,7 +153,10 @@ class SessionNode(GraphNode[SessionParameters]):
         self._go_on()
 
     def _on_learner(self, message: LearnerStatus) -> None:
-        self._books.hear_learner(learner_from_msg(message), self.wall_time())
+        report = learner_from_msg(message)
+        self._books.hear_learner(report, self.wall_time())
+        if self._followed is not None:
+            self._followed.hear(report)
         self._go_on()
 
     def _on_recorded(self, message: EpisodeRecorded) -> None:
@@ -170,7 +183,7 @@ class SessionNode(GraphNode[SessionParameters]):
         plan = self._books.plan
         if plan is None:
             self._take_back()
-            if not self._learner_is_behind(self._session.stage):
+            if self._may_plan():
                 self._publish_plan()
         elif plan.stage == "imitation":
             learner = self._books.learner
@@ -191,6 +204,18 @@ class SessionNode(GraphNode[SessionParameters]):
                 self._keep(ended)
             self._next()
 
+    def _may_plan(self) -> bool:
+        """Whether nothing that comes next has to wait. A run counts the steps of robots that have
+        joined it, which themselves go by the run's stage."""
+        followed, session = self._followed, self._session
+        if followed is None:
+            session.count_joined(self._books.learner.joined_steps)
+        elif followed.is_over:
+            session.end()
+        elif not followed.practises:
+            return False
+        return not self._learner_is_behind(session.stage)
+
     def _is_behind(self, ended: EpisodeSnapshot) -> bool:
         """Whether an episode that is over can't be counted yet: what is counted is on disk, so that
         nothing that was learned from is lost, whichever node dies."""
@@ -205,10 +230,14 @@ class SessionNode(GraphNode[SessionParameters]):
         In async mode an online episode waits only where the learner is too far behind, and what
         follows the stage for all of it: an evaluation is of what was learned.
         """
+        learner = self._books.learner
         ahead = self.parameters.episodes_ahead if stage == "rl" else 0
-        if self._books.learner.stage == "saving" and not ahead:
+        if stage != "rl" and learner.stage == "update":
+            # It may be about what a robot that has joined the run did last.
             return True
-        return self._books.learner.episode + ahead < self._learned
+        if learner.stage == "saving" and not ahead:
+            return True
+        return learner.episode + ahead < self._learned
 
     def _take_back(self) -> None:
         """Where the operator wants a demonstration again."""
@@ -271,6 +300,21 @@ class SessionNode(GraphNode[SessionParameters]):
             self.get_logger().info(line)
         self._books.write_status(status)
 
+    def _follow(self) -> None:
+        """A robot's practice ends with the run; RuntimeError where that wasn't over."""
+        followed = self._followed
+        if self.exit_code is not None or followed is None:
+            return
+        there = self._learner_in.get_publisher_count() > 0
+        if not followed.is_gone(there=there, now=self.wall_time()):
+            return
+        if not followed.is_over:
+            raise RuntimeError(
+                "the learner of the run is gone (go on with the run, then join it again)"
+            )
+        self._session.end()
+        self._publish_plan()
+
     def _note(self) -> str:
         operator, episode = self.parameters.operator, self._books.episode
         if self._missing == {"teleop"} and operator in DRIVERS:
@@ -284,6 +328,8 @@ class SessionNode(GraphNode[SessionParameters]):
             reads = f": {learner.transitions} recorded steps are read"
             waited = f"waiting for {', '.join(sorted(self._missing))}"
             return waited + (reads if learner.stage == "reading" else "")
+        if self._followed is not None and self._books.plan is None and self._followed.note:
+            return self._followed.note
         if self._device_lost:
             return f"held: {DEVICE_LOST}"
         if episode.state in (State.PAUSED, State.STOPPED):

@@ -300,6 +300,8 @@ def step_from_msg(message: Any) -> Step:
         proposed=proposed,
         executed=action_of(message.executed, f"step {message.observation}: executed"),
         cause=message.cause,
+        # Recordings from before there were several robots are read, too.
+        robot=getattr(message, "robot", ""),
     )
 
 

@@ -138,6 +138,11 @@ class Agent:
         return self._schedule.env_steps
 
     @property
+    def joined_steps(self) -> int:
+        """Those of them that robots other than the run's own took."""
+        return self._schedule.joined_steps
+
+    @property
     def replay_size(self) -> int:
         """Steps in the replay buffer."""
         return len(self.memory.replay)
@@ -146,6 +151,11 @@ class Agent:
     def replay_human_steps(self) -> int:
         """Of them, steps that a human drove."""
         return self.memory.replay.human_steps
+
+    @property
+    def replay_by_robot(self) -> dict[str, int]:
+        """Steps in the replay buffer by the robot that took them; "" is the run's own."""
+        return self.memory.replay.steps_by_robot
 
     @property
     def update_ratio(self) -> float:
@@ -197,7 +207,7 @@ class Agent:
         """Takes a demonstration or an online episode into replay."""
         self.memory.add(episode)
         if episode.outcome.stage == "rl":
-            self._schedule.add(episode.outcome.episode, len(episode))
+            self._schedule.add(episode.outcome.episode, len(episode), episode.robot)
 
     # --- learning -------------------------------------------------------------------------------
 
@@ -240,7 +250,7 @@ class Agent:
             1, self.algorithm.gradient_steps(calls, encoder_phase=self._schedule.encoder_phase)
         )
         done = 0
-        for count, number in rounds:
+        for count, newest_of in rounds:
             encoder_phase = self._schedule.encoder_phase
             for metrics in self.learn(count, encoder_phase=encoder_phase):
                 done += 1
@@ -251,7 +261,7 @@ class Agent:
                     # What was broken off is still due.
                     break
             else:
-                self._schedule.commit(number, encoder_phase=encoder_phase)
+                self._schedule.commit(newest_of, encoder_phase=encoder_phase)
                 continue
             break
         self.version += 1

@@ -75,6 +75,9 @@ class ReplayBuffer:
         # Text, since only a policy knows how it is tokenised: each slot has its place in the list.
         self._texts: list[str] = []
         self._text: NDArray[np.int64] = np.zeros(capacity, dtype=np.int64)
+        # Likewise the names of the robots that executed the steps.
+        self._names: list[str] = []
+        self._robot: NDArray[np.int64] = np.zeros(capacity, dtype=np.int64)
         self.action: FloatArray = np.zeros((capacity, ACTION_DIM), dtype=np.float32)
         self.reward: FloatArray = np.zeros(capacity, dtype=np.float32)
         self.source: NDArray[np.uint8] = np.zeros(capacity, dtype=np.uint8)
@@ -128,9 +131,8 @@ class ReplayBuffer:
             for slot, image in zip(slots, episode.views[name], strict=True):
                 self.images[slot, view] = network_image(image, self.image_size)
         self.state[slots] = episode.state
-        if episode.instruction not in self._texts:
-            self._texts.append(episode.instruction)
-        self._text[slots] = self._texts.index(episode.instruction)
+        self._text[slots] = _place(self._texts, episode.instruction)
+        self._robot[slots] = _place(self._names, episode.robot)
         self.action[slots[:-1]] = episode.executed
         self.action[slots[-1]] = 0.0
         self.reward[slots[:-1]] = episode.reward
@@ -178,6 +180,16 @@ class ReplayBuffer:
     def instructions(self, slots: NDArray[np.int64]) -> list[str]:
         """The instruction of each slot's episode."""
         return [self._texts[text] for text in self._text[slots]]
+
+    def robots(self, slots: NDArray[np.int64]) -> list[str]:
+        """The name of the robot that each slot's episode is of; empty: the run's own."""
+        return [self._names[robot] for robot in self._robot[slots]]
+
+    @property
+    def steps_by_robot(self) -> dict[str, int]:
+        """Number of held steps of each robot."""
+        counts = np.bincount(self._robot[self._starts], minlength=len(self._names))
+        return dict(zip(self._names, counts.tolist(), strict=True))
 
     def starts(
         self,
@@ -303,3 +315,10 @@ class ReplayBuffer:
         if kind == "unhelped":
             known &= ~self._helped[window.after]
         return np.where(known, self.return_to_go[start], -np.inf).astype(np.float32)
+
+
+def _place(names: list[str], name: str) -> int:
+    """Where a name stands in the list, to which it is added where it isn't there."""
+    if name not in names:
+        names.append(name)
+    return names.index(name)

@@ -52,6 +52,14 @@ class LearningParameters(NodeParameters):
     checkpoint: str = parameter(
         "", "Weights to act with; empty: those of the run's newest, with all that learns from them."
     )
+    learner_dir: str = parameter(
+        "", "Folder of the run whose learner it acts for, where it has joined one; empty: run_dir."
+    )
+
+    @property
+    def learner_folder(self) -> Path:
+        """Where checkpoints and live weights are."""
+        return Path(self.learner_dir or self.run_dir)
 
 
 class AgentHandle:
@@ -119,7 +127,7 @@ def make_agent(wanted: LearningParameters) -> Agent:
         # Nothing is learned from them.
         agent.load_weights(Path(wanted.checkpoint))
     elif wanted.run_dir:
-        newest, skipped = newest_whole(Path(wanted.run_dir) / CHECKPOINTS)
+        newest, skipped = newest_whole(wanted.learner_folder / CHECKPOINTS)
         for path in skipped:
             _log.warning("%s is cut off or damaged, and was skipped", path)
         if newest:

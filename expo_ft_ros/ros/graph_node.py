@@ -91,7 +91,8 @@ class GraphNode(LifecycleNode, Generic[P]):
         self.health = NodeHealth(self, self.CALLBACK_TIMEOUT)
         self._entities: list[tuple[Callable[[Any], bool], Any]] = []
         self._subscriptions_of_table: list[GuardedSubscription] = []
-        self._needed: list[Callable[[], bool]] = []
+        # Whose (a publisher's, say), and what must hold for the node to be ready.
+        self._needed: list[tuple[object, Callable[[], bool]]] = []
         self._crowded = ""
         self._ready_timer: Timer | None = None
         self._wall_clock = Clock(clock_type=ClockType.STEADY_TIME)
@@ -245,7 +246,7 @@ class GraphNode(LifecycleNode, Generic[P]):
         )
         self._entities.append((self.destroy_publisher, made))
         if needed:
-            self._needed.append(lambda: made.get_subscription_count() >= needed)
+            self._needed.append((made, lambda: made.get_subscription_count() >= needed))
         return made
 
     def subscription(
@@ -287,10 +288,20 @@ class GraphNode(LifecycleNode, Generic[P]):
         self._entities.append((self.destroy_subscription, made.subscription))
         self._subscriptions_of_table.append(made)
         if needed:
-            self._needed.append(lambda: made.publishers > 0)
+            self._needed.append((made.subscription, lambda: made.publishers > 0))
         if made.has_one_publisher:
-            self._needed.append(lambda: self._is_alone(made))
+            self._needed.append((made.subscription, lambda: self._is_alone(made)))
         return made.subscription
+
+    def drop(self, entity: object) -> None:
+        """Ends a publisher, subscription or timer of this node, as if it had not been made."""
+        for destroy, _ in [entry for entry in self._entities if entry[1] is entity]:
+            destroy(entity)
+        self._entities = [entry for entry in self._entities if entry[1] is not entity]
+        self._needed = [entry for entry in self._needed if entry[0] is not entity]
+        self._subscriptions_of_table = [
+            made for made in self._subscriptions_of_table if made.subscription is not entity
+        ]
 
     def service(self, name: str, callback: Callable[[Any, Any], Any]) -> None:
         """Offers a service of the table."""
@@ -302,7 +313,7 @@ class GraphNode(LifecycleNode, Generic[P]):
         made: Client[Any, Any] = self.create_client(service_type(service_entry(name).type), name)
         self._entities.append((self.destroy_client, made))
         if needed:
-            self._needed.append(made.service_is_ready)
+            self._needed.append((made, made.service_is_ready))
         return made
 
     def wall_timer(self, period: float, callback: Callable[[], None]) -> Timer:
@@ -337,7 +348,7 @@ class GraphNode(LifecycleNode, Generic[P]):
             subscription.refresh()
 
     def _look_for_others(self) -> None:
-        if not all(found() for found in self._needed) or not self._is_ready():
+        if not all(found() for _, found in self._needed) or not self._is_ready():
             return
         self._refresh_guards()
         self.health.found_others(self._crowded)

@@ -140,6 +140,7 @@ def step_to_msg(step: Step, header: Header, lateness: float = 0.0) -> StepMsg:
         source=int(step.source),
         proposed=np.asarray(step.proposed, dtype=np.float32),
         executed=np.asarray(step.executed, dtype=np.float32),
+        robot=step.robot,
         cause=step.cause,
         lateness=lateness,
     )

@@ -344,3 +344,33 @@ def test_with_motion_off_episodes_come_to_an_end_and_none_counts():
     ] * 3
     assert session.tally("shadow").successes == 0
     assert session.tally("eval_after").finished == 0
+
+
+def test_the_budget_counts_the_steps_of_robots_that_have_joined():
+    """Between two episodes of the run's own; also over a restart, and never fewer."""
+    session = Session(config(stages=("rl", "eval_after"), rl_steps=50, eval_trials=2))
+    advance(session, steps=20)
+    session.count_joined(29)
+    session.count_joined(5)
+    assert (session.stage, session.env_steps, session.progress()) == ("rl", 49, (49, 50))
+    session.count_joined(30)
+    assert session.stage == "eval_after"
+    advance(session)
+    again = Session(session.config)
+    again.load_state_dict(json.loads(json.dumps(session.state_dict())))
+    assert (again.stage, again.env_steps) == ("eval_after", 50)
+    assert again.tally("eval_after").finished == 1, "no trial is lost"
+    old = session.state_dict()
+    del old["joined_steps"]
+    alone = Session(session.config)
+    alone.load_state_dict(old)
+    assert alone.env_steps == 20
+
+
+def test_a_robot_that_has_joined_practises_until_it_is_told():
+    session = Session(config(stages=("rl",), demos=0, rl_steps=None))
+    for _ in range(3):
+        assert advance(session, steps=1000).stage == "rl"
+    assert session.progress() == (0, 0)
+    session.end()
+    assert session.next_plan().stage == "done"

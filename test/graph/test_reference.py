@@ -18,6 +18,8 @@ SHARED = {
     "chunk_publisher": ["policy"],
     "policy_client": ["policy"],
     "episode_subscriber": ["learner", "recorder"],
+    "joined_robots": ["learner"],
+    "presence": ["session"],
     "robot_adapter": [ROBOT],
     "robot_commands": ["arbitration"],
     "frames": [ROBOT],

@@ -11,6 +11,7 @@ from expo_ft_ros.experiment.options import (
     CollectOptions,
     DemoOptions,
     EvalOptions,
+    RobotOptions,
     SimOptions,
     TrainOptions,
 )
@@ -18,6 +19,7 @@ from expo_ft_ros.graph.specs import (
     collect_graph,
     policy_graph,
     required_nodes,
+    robot_graph,
     server_graph,
     sim_graph,
     train_graph,
@@ -29,6 +31,8 @@ from expo_ft_ros.ros.robot_adapter import RobotAdapter
 
 TRAINED = {"algorithm": "expo_ft", "preset": "recommended", "size": "small"}
 RUN = Path("/run")
+CELL = TrainOptions(mode="async", namespace="/cell", ahead=4)
+LEFT = RobotOptions(name="left", join="/run", namespace="/cell/left")
 
 GRAPHS = {
     "train": train_graph(TrainOptions(), RUN),
@@ -42,6 +46,7 @@ GRAPHS = {
     "server": server_graph(EvalOptions(), RUN, "ws://127.0.0.1:8000"),
     "demo": policy_graph("demo", DemoOptions(), RUN, Path("/weights.safetensors"), TRAINED),
     "sim": sim_graph(SimOptions(), RUN),
+    "robot": robot_graph(LEFT, RUN / "robots" / "left", CELL),
 }
 
 
@@ -328,3 +333,20 @@ def test_the_franka_adapter_is_told_the_address():
 def test_every_node_knows_the_robot(on_robot):
     for spec in on_robot("external"):
         assert spec.parameters["robot"].endswith("arm.yaml")
+
+
+def test_a_robot_that_joins_a_run_has_all_but_a_learner():
+    """The run's learner hears what its own would, and its policy has the run's weights."""
+    own, joined = by_name(GRAPHS["async"]), by_name(GRAPHS["robot"])
+    assert set(own) - set(joined) == {"learner"}
+    assert {spec.namespace for spec in joined.values()} == {"/cell/left"}
+    for name in ("observation_listeners", "step_listeners"):
+        of_both = [nodes["arbitration"].parameters[name] for nodes in (own, joined)]
+        assert of_both[0] == of_both[1]
+    assert joined["policy"].parameters["learner_dir"] == "/run"
+    assert joined["policy"].parameters["run_dir"] == "/run/robots/left"
+    assert joined["arbitration"].parameters["robot_name"] == "left"
+    session = joined["session"]
+    assert session.parameters["robot_name"] == "left"
+    assert session.parameters["episodes_ahead"] == 4
+    assert ("robots/present", "/cell/robots/present") in session.remappings

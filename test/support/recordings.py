@@ -43,15 +43,18 @@ def record(
     ended: bool = True,
     views: Sequence[str] = VIEWS,
     discarded: bool = False,
+    robot: str = "",
 ) -> Path:
     """Writes an episode of a step for each source, 1 cm along x each; choices: step -> actions
-    (K, C, 7), q (K,), kind (K,) and chosen of a choice on its observation."""
+    (K, C, 7), q (K,), kind (K,) and chosen of a choice on its observation; robot: whose it is."""
     folder.mkdir(parents=True, exist_ok=True)
     files = EpisodeFiles(folder, "", views)
     said = _messages(number, sources, choices or {}, success, stage, cause, instruction, views)
     for now, (topic, message) in enumerate(said):
         if topic == "episode/state":
             message.discarded = discarded and message.state == "ended"
+        if topic == "step":
+            message.robot = robot
         if ended or topic != "episode/state" or message.state != "ended":
             files.write(number, topic, message, now)
     path = files.close(number)

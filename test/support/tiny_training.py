@@ -22,11 +22,16 @@ SMALLEST = {name: str(Path(__file__).with_name(f"tiny_{name}.yaml")) for name in
 """Options of a training by networks that learn within a second."""
 
 
+def least(mode: str, **more: Any) -> dict[str, Any]:
+    """Options of the least of everything; more: others than these."""
+    given = {"demos": 1, "steps": 1, "eval_trials": 1, "seed": 1, "mode": mode, **SMALLEST}
+    return given | more
+
+
 def specs(folder: Path, mode: str, *, longest: int | None = 70, **more: Any) -> list[NodeSpec]:
     """The graph; longest: steps of an episode, None: the task's; more: options other than the least
     of everything."""
-    given = {"demos": 1, "steps": 1, "eval_trials": 1, "seed": 1, "mode": mode, **SMALLEST}
-    options = TrainOptions(**(given | more))
+    options = TrainOptions(**least(mode, **more))
     bound = {} if longest is None else {"max_steps": longest}
     return [
         replace(spec, nice=0, parameters=spec.parameters | bound)
