@@ -49,7 +49,7 @@ def _robots(tmp_path_factory):
         ("interface: velocity", "interface: position"),
         ("kind: command", "kind: parallel"),
         ("forward_velocity", "forward_position"),
-        ("  tip: tool0", "  max_condition: 10\n  tip: tool0"),
+        ("  tip: tool0", "  max_condition: 12\n  tip: tool0"),
     ):
         assert old in text
         text = text.replace(old, new, 1)
@@ -171,18 +171,18 @@ def test_a_description_of_another_arm_stops_it_by_name(running):
 
 @on(POSITIONS)
 def test_what_slows_it_down_is_told(running):
-    """Near its column an arm comes to be folded."""
+    """Far from its column an arm comes to be stretched."""
     it = running
-    it.drive(lambda: it.told("near a singularity: condition "), "its word", x=-0.1)
+    it.drive(lambda: it.told("near a singularity: condition "), "its word", x=0.1)
     for _ in range(10):
-        it.command(-0.1)
+        it.command(0.1)
         it.probe.spin(0.1)
     stands = it.rest()
-    it.insist(-0.08)
+    it.insist()
     assert it.x == pytest.approx(stands, abs=5e-3)
-    assert stands > it.robot.workspace.low[0] + 0.01, "the workspace hasn't ended"
+    assert stands < it.robot.workspace.high[0] - 0.05, "the workspace hasn't ended"
     assert not any(m.data for m in it.faults)
-    it.drive(lambda: it.x > stands + 0.05, "the way back", x=0.08)
+    it.drive(lambda: it.x < stands - 0.05, "the way back", x=-0.08)
 
 
 @on(POSITIONS)
