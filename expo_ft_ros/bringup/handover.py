@@ -71,14 +71,14 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def describe_robot(robot: RobotConfig) -> dict[str, Any]:
     """What drivers are started by (`bringup.drivers`)."""
-    controller = robot.controller
+    driver = robot.franka_driver
     return {
         "name": robot.name,
-        "namespace": controller.namespace if controller else "",
-        "manager": controller.manager if controller else "",
-        "controller": controller.controller if controller else "",
-        "activate": bool(controller and controller.activate),
-        "is_distributed": bool(controller and controller.is_distributed),
+        "namespace": driver.namespace if driver else "",
+        "manager": driver.manager if driver else "",
+        "controller": driver.controller if driver else "",
+        "activate": bool(driver and driver.activate),
+        "is_distributed": bool(driver and driver.is_distributed),
         "views": {view.name: view.topic for view in robot.views},
     }
 

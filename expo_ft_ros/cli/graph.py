@@ -52,7 +52,7 @@ def _driver_note(run: "Run[Any]") -> list[str]:
     from expo_ft_ros.robots import load_robot
 
     options = run.options
-    if not options.robot_ip or load_robot(options.robot).controller is None:
+    if not options.robot_ip or load_robot(options.robot).franka_driver is None:
         return []
     return [
         f"robot_ip:={options.robot_ip}: start the arm's driver by hand, only ros2 launch does it "

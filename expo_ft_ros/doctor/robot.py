@@ -30,7 +30,12 @@ from expo_ft_ros.graph.topics import topic
 from expo_ft_ros.robots import RobotConfig, ViewConfig, load_robot
 from expo_ft_ros.robots.config import EXTERNAL, SIM
 from expo_ft_ros.robots.franka_mode import MOVE, fault_of, mode_in_words
-from expo_ft_ros.robots.ros2_control import FrankaRos2Config, ServoConfig
+from expo_ft_ros.robots.joint_group_config import JointGroupConfig
+from expo_ft_ros.robots.ros2_control import (
+    CartesianControllerConfig,
+    FrankaRos2Config,
+    ServoConfig,
+)
 
 if TYPE_CHECKING:
     from expo_ft_ros.ros.topic_survey import DriverTopic, Heard, Survey
@@ -99,7 +104,8 @@ def expected(robot: RobotConfig) -> Iterator[DriverTopic]:
 
     config = robot.controller
     if config is not None:
-        yield DriverTopic(config.pose, "geometry_msgs/PoseStamped")
+        if isinstance(config, CartesianControllerConfig):
+            yield DriverTopic(config.pose, "geometry_msgs/PoseStamped")
         for joints in dict.fromkeys((config.joints, config.fingers)):
             yield DriverTopic(joints, "sensor_msgs/JointState")
     elif robot.adapter == EXTERNAL:
@@ -124,7 +130,8 @@ def judge(robot: RobotConfig, found: Survey) -> Iterator[Check]:
     deadlines = SafetyConfig.load().deadlines
     old, config, at = deadlines["proprio"], robot.controller, found.topics
     if config is not None:
-        for name in ("pose", "joints"):
+        told = ("pose", "joints") if isinstance(config, CartesianControllerConfig) else ("joints",)
+        for name in told:
             yield check_stream(
                 name, at[getattr(config, name)], getattr(config, name), robot.state_rate, old
             )
@@ -234,10 +241,12 @@ def _offers(robot: RobotConfig, found: Survey) -> Iterator[Check]:
         return
     gripper = config.gripper.name
     wanted = [f"{gripper}/move", f"{gripper}/grasp"]
-    actions = [gripper] if config.gripper.kind == "command" else wanted
+    actions = wanted if config.gripper.kind == "franka" else [gripper]
     if isinstance(config, FrankaRos2Config):
         actions.append(config.recovery)
     services = [f"{config.node}/switch_command_type"] if isinstance(config, ServoConfig) else []
+    if isinstance(config, JointGroupConfig):
+        services.append(f"{config.controller}/get_parameters")
     for kind, names, offered in (
         ("action", actions, found.actions),
         ("service", services, found.services),

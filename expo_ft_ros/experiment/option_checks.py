@@ -322,7 +322,7 @@ def _require_views(
 
 def _require_adapter(options: RunOptions, robot: RobotConfig) -> None:
     """A module of somebody else's is known only by its name in the robot's file."""
-    if options.robot_ip and robot.fci is None and robot.controller is None:
+    if options.robot_ip and robot.fci is None and robot.franka_driver is None:
         raise ConfigError(
             f"robot_ip:={options.robot_ip}: robot:={options.robot} has no address (leave it out, "
             "or take a Franka arm: robot:=franka_fci, franka_ros2, crisp or servo)"

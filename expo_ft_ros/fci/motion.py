@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from expo_ft_ros.configuration import ConfigError
 from expo_ft_ros.fci.messages import ArmCommand
 from expo_ft_ros.robots import RobotConfig
+from expo_ft_ros.robots.joint_limits import JointLimits, share_within
 from expo_ft_ros.robots.twist_smoother import TwistSmoother
 from expo_ft_ros.robots.watchdog import CommandWatchdog
 
@@ -20,9 +21,6 @@ _FACE_GAIN = 10.0
 
 _LAG = 0.05
 """By which an arm follows its commanded velocity late [s]."""
-
-_JOINT_GAIN = 2.0
-"""The same for a joint and its limit; below 4/27 of the bandwidth it isn't overrun [1/s]."""
 
 _REST = 1e-4
 """Speed below which a commanded rest is one [m/s, rad/s]."""
@@ -59,9 +57,11 @@ class CartesianMotion:
         if robot.fci is None:
             raise ConfigError(f"robot {robot.name}: fci: the section is missing")
         margin = robot.fci.joint_margin
-        self._low = np.array(robot.fci.joint_low) + margin
-        self._high = np.array(robot.fci.joint_high) - margin
-        self._joint_velocity = np.array(robot.fci.joint_velocity)
+        self._joint_limits = JointLimits(
+            np.array(robot.fci.joint_low) + margin,
+            np.array(robot.fci.joint_high) - margin,
+            np.array(robot.fci.joint_velocity),
+        )
         self._joint_acceleration = robot.fci.joint_acceleration
         self._limits = robot.limits.scale()[:6]
         self._near, self._far = np.array(robot.workspace.low), np.array(robot.workspace.high)
@@ -105,7 +105,8 @@ class CartesianMotion:
         if wanted.any():
             wanted[:3] = self._within_workspace(wanted[:3], position)
         inverse = jacobian.T @ np.linalg.inv(jacobian @ jacobian.T + _DAMPING)
-        wanted *= self._joint_share(inverse @ wanted, joints)
+        speeds = inverse @ wanted
+        wanted *= share_within(speeds, self._joint_limits.allowed(speeds, joints))
         before, smoother = self._smoother.velocity, self._smoother
         smoother.advance(wanted, dt)
         change = smoother.velocity - before
@@ -124,12 +125,3 @@ class CartesianMotion:
         up = np.maximum(_FACE_GAIN * (self._far - rests), 0.0)
         down = np.minimum(_FACE_GAIN * (self._near - rests), 0.0)
         return np.minimum(np.maximum(wanted, down), up)
-
-    def _joint_share(self, speeds: Vector, joints: Vector) -> float:
-        """Of the twist that would move the joints at these speeds [rad/s]."""
-        left = np.where(speeds > 0.0, self._high - joints, joints - self._low)
-        allowed = np.minimum(self._joint_velocity, np.maximum(_JOINT_GAIN * left, 0.0))
-        faster = np.abs(speeds) > allowed
-        if not faster.any():
-            return 1.0
-        return float((allowed[faster] / np.abs(speeds[faster])).min())

@@ -41,6 +41,7 @@ from expo_ft_ros.graph.topics import OWN_ABSOLUTE, TOPICS
 from expo_ft_ros.rl.config import PRESET, load_preset
 from expo_ft_ros.robots import RobotConfig, load_robot
 from expo_ft_ros.robots.config import EXTERNAL, SIM, info_topic
+from expo_ft_ros.robots.joint_group_config import VELOCITY_GUARD
 from expo_ft_ros.tasks import load_task
 
 NODE_PACKAGE = "expo_ft_ros.nodes"
@@ -266,7 +267,10 @@ def _adapter(options: RunOptions, run_dir: Path) -> list[NodeSpec]:
     if robot.adapter != SIM:
         own: dict[str, Parameter] = {"robot_ip": options.robot_ip} if robot.fci else {}
         spec = replace(spec, module=robot.adapter, parameters={**spec.parameters, **own})
-        return [_first(spec, options)]
+        specs = [spec]
+        if robot.joint_group is not None and robot.joint_group.needs_guard:
+            specs.append(_node(VELOCITY_GUARD, options, run_dir, shutdown_order=SHUTDOWN_ROBOT))
+        return [_first(spec, options) for spec in specs]
     world: dict[str, Parameter] = {
         "seed": options.seed,
         "wait_for_operator": options.operator == "scripted",

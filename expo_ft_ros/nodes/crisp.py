@@ -11,12 +11,12 @@ base_frame is only written on it. So the URDF's root must be frames.base, which 
 from __future__ import annotations
 
 from expo_ft_ros.robots.ros2_control import CrispConfig
-from expo_ft_ros.ros.controller_adapter import ControllerAdapter
+from expo_ft_ros.ros.controller_adapter import CartesianAdapter
 from expo_ft_ros.ros.process import main as run_nodes
 from expo_ft_ros.ros.robot_adapter import AdapterParameters
 
 
-class CrispAdapter(ControllerAdapter[AdapterParameters]):
+class CrispAdapter(CartesianAdapter[AdapterParameters]):
     """See the module."""
 
     PARAMETERS = AdapterParameters

@@ -21,14 +21,14 @@ from expo_ft_ros.recording.messages import BadMessage, nanoseconds
 from expo_ft_ros.robots.franka_mode import MOVE, STOPPED, fault_of, mode_in_words
 from expo_ft_ros.robots.ros2_control import FRANKA_MSGS, FrankaRos2Config
 from expo_ft_ros.robots.watchdog import StateWatch
-from expo_ft_ros.ros.controller_adapter import ControllerAdapter
+from expo_ft_ros.ros.controller_adapter import CartesianAdapter
 from expo_ft_ros.ros.graph_node import ERROR
 from expo_ft_ros.ros.optional_interfaces import foreign_interface
 from expo_ft_ros.ros.process import main as run_nodes
 from expo_ft_ros.ros.robot_adapter import AdapterParameters
 
 
-class FrankaRos2Adapter(ControllerAdapter[AdapterParameters]):
+class FrankaRos2Adapter(CartesianAdapter[AdapterParameters]):
     """Tells a reflex, the user stop and the arm's errors as faults; `robot/recover` recovers."""
 
     PARAMETERS = AdapterParameters

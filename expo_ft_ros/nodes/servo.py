@@ -21,10 +21,9 @@ from rclpy.task import Future
 
 from expo_ft_ros.data.types import Proprio
 from expo_ft_ros.recording.messages import BadMessage
-from expo_ft_ros.robots.braking import brake_at_faces
 from expo_ft_ros.robots.ros2_control import MOVEIT_MSGS, ServoConfig
 from expo_ft_ros.robots.twist_follower import Target
-from expo_ft_ros.ros.controller_adapter import ControllerAdapter
+from expo_ft_ros.ros.controller_adapter import CartesianAdapter
 from expo_ft_ros.ros.messages import header_of, twist_of
 from expo_ft_ros.ros.optional_interfaces import foreign_interface
 from expo_ft_ros.ros.process import main as run_nodes
@@ -45,7 +44,7 @@ _SWITCH_PERIOD, _SWITCH_HOLDS = 1.0, 3.0
 so [s]."""
 
 
-class ServoAdapter(ControllerAdapter[AdapterParameters]):
+class ServoAdapter(CartesianAdapter[AdapterParameters]):
     """Sends the smoothed velocity each cycle, zero where the arm is to stand."""
 
     PARAMETERS = AdapterParameters
@@ -54,7 +53,6 @@ class ServoAdapter(ControllerAdapter[AdapterParameters]):
     def _setup(self) -> None:
         super()._setup()
         config = self.controller(ServoConfig)
-        self._position: NDArray[np.float64] | None = None
         self._command_type = foreign_interface(MOVEIT_MSGS, "srv", "ServoCommandType")
         status = foreign_interface(MOVEIT_MSGS, "msg", "ServoStatus")
         self._status = self._newest(status, f"{config.node}/status")
@@ -68,9 +66,7 @@ class ServoAdapter(ControllerAdapter[AdapterParameters]):
     def read_state(self) -> tuple[Proprio, int] | None:
         """See ControllerAdapter."""
         self._ask_for_twists()
-        found = super().read_state()
-        self._position = found[0].position if found else None
-        return found
+        return super().read_state()
 
     def blocked_reason(self, state: Proprio) -> str:
         """See PoseAdapter."""
@@ -86,13 +82,7 @@ class ServoAdapter(ControllerAdapter[AdapterParameters]):
         falls."""
         if not (self._has_stood and self._has_switched):
             return
-        twist = target.twist.copy()
-        if self._position is None:
-            twist[:] = 0.0
-        else:
-            brake = self.controller(ServoConfig).brake
-            twist[:3] = brake_at_faces(twist[:3], self._position, self.robot.workspace, brake)
-        self._publish(twist)
+        self._publish(self.braked(target, self.controller(ServoConfig).brake))
 
     def hold_blindly(self) -> None:
         """See PoseAdapter: zeros, which stop servo sooner than its time-out does."""

@@ -12,10 +12,12 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from expo_ft_ros.configuration import Config, ConfigError
 from expo_ft_ros.robots.fci_config import FCI_ADAPTER, FciConfig
+from expo_ft_ros.robots.joint_group_config import JOINT_GROUP, VELOCITY_GUARD, JointGroupConfig
 from expo_ft_ros.robots.ros2_control import (
     CRISP,
     FRANKA_ROS2,
     SERVO,
+    CartesianControllerConfig,
     ControllerConfig,
     CrispConfig,
     FrankaRos2Config,
@@ -50,6 +52,7 @@ GRAPH_NODES = (
     "spacemouse",
     "stop",
     "teleop",
+    VELOCITY_GUARD,
 )
 """Names that an adapter's node can't have: another node's heartbeat would count as its."""
 
@@ -58,7 +61,7 @@ EXTERNAL = "external"
 
 SECTIONS = {
     FCI_ADAPTER: "fci",
-    **{f"expo_ft_ros.nodes.{name}": name for name in (CRISP, FRANKA_ROS2, SERVO)},
+    **{f"expo_ft_ros.nodes.{name}": name for name in (CRISP, FRANKA_ROS2, JOINT_GROUP, SERVO)},
 }
 """Module of an adapter -> section of the file that is its."""
 
@@ -281,6 +284,11 @@ class RobotConfig(Config):
         default=None,
         description="topics and actions of franka_ros2, for adapter expo_ft_ros.nodes.franka_ros2",
     )
+    joint_group: JointGroupConfig | None = Field(
+        default=None,
+        description="topics, limits and tool of an arm that is driven joint by joint, for adapter "
+        "expo_ft_ros.nodes.joint_group",
+    )
     servo: ServoConfig | None = Field(
         default=None, description="topics of moveit_servo, for adapter expo_ft_ros.nodes.servo"
     )
@@ -343,6 +351,8 @@ class RobotConfig(Config):
             )
         if self.fci is not None and len(self.joints) != len(self.fci.joint_low):
             raise ValueError(f"fci: a Franka arm has 7 joints, but {len(self.joints)} have names")
+        if self.joint_group is not None:
+            self.joint_group.require_joints(len(self.joints))
         return self
 
     @property
@@ -351,6 +361,12 @@ class RobotConfig(Config):
         section = SECTIONS.get(self.adapter)
         found = getattr(self, section) if section else None
         return found if isinstance(found, ControllerConfig) else None
+
+    @property
+    def franka_driver(self) -> CartesianControllerConfig | None:
+        """Its section where the launch files can start the driver of its arm; None for others."""
+        found = self.controller
+        return found if isinstance(found, CartesianControllerConfig) else None
 
     @property
     def view_names(self) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from expo_ft_ros.configuration import Config
 
@@ -24,9 +24,9 @@ MOVEIT_MSGS = ("moveit_msgs", "apt install ros-$ROS_DISTRO-moveit-msgs moveit-se
 class GripperActionConfig(Config):
     """A gripper that opens and closes by an action."""
 
-    kind: Literal["franka", "command"] = Field(
-        description="franka: the actions move and grasp of franka_gripper's node; command: an "
-        "action of control_msgs/GripperCommand"
+    kind: Literal["franka", "command", "parallel"] = Field(
+        description="franka: the actions move and grasp of franka_gripper's node; command, "
+        "parallel: an action of control_msgs/GripperCommand or control_msgs/ParallelGripperCommand"
     )
     name: RosName = Field(
         description="of franka_gripper's node, or of the action (gripper_controller/gripper_cmd)"
@@ -40,12 +40,91 @@ class GripperActionConfig(Config):
         gt=0,
         le=10,
         description="opening between the fingertips for a command's position of 1 [m]; 2 where the "
-        "position is one finger's; kind command only",
+        "position is one finger's; not for kind franka",
     )
+    closed_position: float = Field(
+        default=0.0, description="with open_position: the position when it is closed"
+    )
+    open_position: float | None = Field(
+        default=None,
+        description="for a joint that is no opening [m], as of a gripper with knuckles: its "
+        "position when the gripper is open, in commands and in joint_states; null: the positions "
+        "are metres; not for kind franka",
+    )
+
+    @model_validator(mode="after")
+    def _moves(self) -> GripperActionConfig:
+        if self.open_position is not None and self.kind == "franka":
+            raise ValueError("open_position: a gripper of kind franka is told in metres")
+        if self.open_position == self.closed_position:
+            raise ValueError(f"open_position and closed_position are both {self.open_position}")
+        return self
+
+    def position_of(self, opening: float, max_width: float) -> float:
+        """The position to command.
+
+        Args:
+            opening: Between the fingertips [m].
+            max_width: Of the open gripper [m].
+        """
+        if self.open_position is None:
+            return opening / self.opening_per_position
+        way = self.open_position - self.closed_position
+        return self.closed_position + way * opening / max_width
+
+    def opening_of(self, position: float, max_width: float) -> float:
+        """The opening between the fingertips [m].
+
+        Args:
+            position: Sum over the robot's fingers, as the driver tells it.
+            max_width: Of the open gripper [m].
+        """
+        if self.open_position is None:
+            return position
+        share = (position - self.closed_position) / (self.open_position - self.closed_position)
+        return max_width * min(max(share, 0.0), 1.0)
+
+
+Brake = Annotated[
+    float,
+    Field(
+        ge=0.05,
+        le=2,
+        description="the velocity towards a face of the workspace is at most what reaches it in "
+        "this time [s]",
+    ),
+]
 
 
 class ControllerConfig(Config):
     """What the adapters have in common; names are those of the driver, absolute ones are best."""
+
+    target: RosName = Field(description="topic that the controller takes commands on")
+    joints: RosName = Field(description="sensor_msgs/JointState of the arm, not the graph's own")
+    fingers: RosName = Field(description="sensor_msgs/JointState of the fingers; may be the same")
+    fingers_timeout: float = Field(
+        default=0.3,
+        ge=0.05,
+        le=2,
+        description="a reading of the fingers that is older is none [s]; franka_gripper gives 15 a "
+        "second",
+    )
+    twist_window: float = Field(
+        default=0.05,
+        gt=0.005,
+        le=0.5,
+        description="the tool's velocity is the mean over so long, and so half of it late [s]",
+    )
+    gripper: GripperActionConfig = Field(description="how the gripper is told")
+
+    @property
+    def packages(self) -> tuple[tuple[str, str], ...]:
+        """Python packages that the adapter needs, each with where it is had from."""
+        return (FRANKA_MSGS,) if self.gripper.kind == "franka" else (CONTROL_MSGS,)
+
+
+class CartesianControllerConfig(ControllerConfig):
+    """A controller of the tool, and the driver of a Franka arm that the launch files start."""
 
     namespace: str = Field(
         default="",
@@ -66,43 +145,21 @@ class ControllerConfig(Config):
         description="franka_bringup's controllers.yaml has it; false: the launch files want "
         "controllers_yaml:= or controller:=",
     )
-    target: RosName = Field(description="topic that the controller takes commands on")
     pose: RosName = Field(
         description="measured pose of the tool, geometry_msgs/PoseStamped in frames.base"
     )
-    joints: RosName = Field(description="sensor_msgs/JointState of the arm, not the graph's own")
-    fingers: RosName = Field(description="sensor_msgs/JointState of the fingers; may be the same")
-    fingers_timeout: float = Field(
-        default=0.3,
-        ge=0.05,
-        le=2,
-        description="a reading of the fingers that is older is none [s]; franka_gripper gives 15 a "
-        "second",
-    )
-    twist_window: float = Field(
-        default=0.05,
-        gt=0.005,
-        le=0.5,
-        description="the tool's velocity is the mean over so long, and so half of it late [s]",
-    )
-    gripper: GripperActionConfig = Field(description="how the gripper is told")
 
     @property
     def manager(self) -> str:
         """Name of the driver's controller_manager."""
         return f"/{self.namespace}/controller_manager" if self.namespace else "/controller_manager"
 
-    @property
-    def packages(self) -> tuple[tuple[str, str], ...]:
-        """Python packages that the adapter needs, each with where it is had from."""
-        return (FRANKA_MSGS,) if self.gripper.kind == "franka" else (CONTROL_MSGS,)
 
-
-class CrispConfig(ControllerConfig):
+class CrispConfig(CartesianControllerConfig):
     """The Cartesian controller of crisp_controllers: target_pose, and its pose_broadcaster."""
 
 
-class FrankaRos2Config(ControllerConfig):
+class FrankaRos2Config(CartesianControllerConfig):
     """The Cartesian impedance controller of franka_ros2, and its state broadcaster."""
 
     robot_state: RosName = Field(
@@ -120,19 +177,13 @@ class FrankaRos2Config(ControllerConfig):
         return tuple(dict.fromkeys((FRANKA_MSGS, *super().packages)))
 
 
-class ServoConfig(ControllerConfig):
+class ServoConfig(CartesianControllerConfig):
     """moveit_servo's node, which takes velocities."""
 
     node: RosName = Field(
         description="of servo: its service switch_command_type and its topic status are below it"
     )
-    brake: float = Field(
-        default=0.2,
-        ge=0.05,
-        le=2,
-        description="the velocity towards a face of the workspace is at most what reaches it in "
-        "this time [s]",
-    )
+    brake: Brake = 0.2
 
     @property
     def packages(self) -> tuple[tuple[str, str], ...]:

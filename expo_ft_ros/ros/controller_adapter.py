@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What adapters to controllers behind ros2_control do alike: state, gripper, checks."""
+"""What adapters to controllers behind ros2_control do alike: state, gripper, checks.
+
+`ControllerAdapter` is for any of them; `CartesianAdapter` for one whose driver tells the tool's
+pose, and whose controller follows one.
+"""
 
 from __future__ import annotations
 
@@ -22,9 +26,10 @@ from expo_ft_ros.recording.messages import (
     pose_arrays,
     require_frame,
 )
+from expo_ft_ros.robots.braking import brake_at_faces
 from expo_ft_ros.robots.gripper import GripperGoal
 from expo_ft_ros.robots.pose_twist import TwistFromPoses
-from expo_ft_ros.robots.ros2_control import ControllerConfig
+from expo_ft_ros.robots.ros2_control import CartesianControllerConfig, ControllerConfig
 from expo_ft_ros.robots.stillness import Stillness
 from expo_ft_ros.robots.twist_follower import Target
 from expo_ft_ros.ros.gripper_action import ActionGripper
@@ -54,12 +59,14 @@ class ControllerAdapter(PoseAdapter[P]):
     another program, or the controller's own motion. The tool's velocity is computed from its poses.
     """
 
-    TARGET_TYPE: type[Any] = PoseStamped
+    TARGET_TYPE: type[Any]
+    GUARD: str = ""
+    """Node that may publish targets, too: zeros, where this one falls silent."""
 
     def _setup(self) -> None:
         super()._setup()
         config = self.controller(ControllerConfig)
-        self._pose = self._newest(PoseStamped, config.pose)
+        self._position: NDArray[np.float64] | None = None
         self._joints = self._newest(JointState, config.joints)
         self._fingers = (
             self._joints
@@ -106,37 +113,53 @@ class ControllerAdapter(PoseAdapter[P]):
         return self._has_stood and self._gripper.is_ready
 
     # -- state ----------------------------------------------------------------------------------
+    def tool_pose(
+        self, joints: NDArray[np.float64], stamp_ns: int
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
+        """The tool's position (3,) [m] and quaternion (4,) in the base frame, and when it was there
+        [ns]. Must not block.
+
+        Args:
+            joints: (n,) measured [rad].
+            stamp_ns: When [ns].
+
+        Raises:
+            BadMessage: where it isn't known.
+        """
+        raise NotImplementedError
+
     def read_state(self) -> tuple[Proprio, int] | None:
         """See PoseAdapter; the time is the older one of pose and joints.
 
         Raises:
             BadMessage: naming the topic on which nothing has come, or what it isn't.
         """
+        self._position = None
         config = self.controller(ControllerConfig)
-        pose, joints, fingers = self._pose.read(), self._joints.read(), self._fingers.read()
-        require_frame(pose, self.robot.frames.base)
-        stamp_ns = nanoseconds(pose.header.stamp)
+        joints, fingers = self._joints.read(), self._fingers.read()
+        arm = np.array(joint_positions(joints, self.robot.joints, self._joints.topic))
+        joints_ns = nanoseconds(joints.header.stamp)
+        position, quaternion, stamp_ns = self.tool_pose(arm, joints_ns)
         late = 1e-9 * (stamp_ns - nanoseconds(fingers.header.stamp))
         if late > config.fingers_timeout:
             raise BadMessage(
                 f"{self._fingers.topic}: {late:.2f} s older than the tool's pose (is the gripper's "
                 "driver up, and its clock that of the arm's?)"
             )
-        opening = sum(joint_positions(fingers, self.robot.fingers, self._fingers.topic))
-        arm = joint_positions(joints, self.robot.joints, self._joints.topic)
-        position, quaternion = pose_arrays(pose.pose)
+        told = sum(joint_positions(fingers, self.robot.fingers, self._fingers.topic))
         if stamp_ns != self._twist_ns:
             self._twist = self._twists.update(stamp_ns, position, quaternion)
             self._twist_ns = stamp_ns
         state = Proprio(
             position=position,
             quaternion=quaternion,
-            gripper_width=opening,
+            gripper_width=config.gripper.opening_of(told, self.robot.limits.gripper_max_width),
             linear=self._twist[:3],
             angular=self._twist[3:],
-            joints=np.array(arm),
+            joints=arm,
         )
-        return state, min(stamp_ns, nanoseconds(joints.header.stamp))
+        self._position = position
+        return state, min(stamp_ns, joints_ns)
 
     def blocked_reason(self, state: Proprio) -> str:
         """See PoseAdapter."""
@@ -165,7 +188,8 @@ class ControllerAdapter(PoseAdapter[P]):
             return
         self._counted_at = now
         topic = self._target_out.topic_name
-        others = self.count_publishers(topic) - 1
+        names = [p.node_name for p in self.get_publishers_info_by_topic(topic)]
+        others = len(names) - 1 - min(1, names.count(self.GUARD))
         listeners = self._target_out.get_subscription_count()
         self._publisher_conflict = (
             f"{topic}: {others} other(s) publish targets (stop them)" if others > 0 else ""
@@ -175,12 +199,19 @@ class ControllerAdapter(PoseAdapter[P]):
         )
 
     # -- commands -------------------------------------------------------------------------------
-    def send_target(self, target: Target) -> None:
-        """See PoseAdapter; the pose in the base frame, stamped now."""
-        if self._has_stood:
-            header = header_of(time.time_ns(), self.robot.frames.base)
-            pose = pose_of(target.position, target.quaternion)
-            self._target_out.publish(PoseStamped(header=header, pose=pose))
+    def braked(self, target: Target, time: float) -> NDArray[np.float64]:
+        """(6,) a target's velocity, which falls towards a face of the workspace; zeros where the
+        tool's place isn't known.
+
+        Args:
+            target: Of the follower.
+            time: In which a face is reached at the earliest [s].
+        """
+        if self._position is None:
+            return np.zeros(6)
+        twist = target.twist.copy()
+        twist[:3] = brake_at_faces(twist[:3], self._position, self.robot.workspace, time)
+        return twist
 
     def send_gripper(self, goal: GripperGoal) -> None:
         """See PoseAdapter."""
@@ -210,3 +241,28 @@ class ControllerAdapter(PoseAdapter[P]):
         made = NewestMessage(self, type_, topic)
         self._entities.append((self.destroy_subscription, made.subscription))
         return made
+
+
+class CartesianAdapter(ControllerAdapter[P]):
+    """Takes the tool's pose from the driver, and sends the controller the next."""
+
+    TARGET_TYPE = PoseStamped
+
+    def _setup(self) -> None:
+        super()._setup()
+        self._pose = self._newest(PoseStamped, self.controller(CartesianControllerConfig).pose)
+
+    def tool_pose(
+        self, joints: NDArray[np.float64], stamp_ns: int
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
+        """See ControllerAdapter; as the driver tells it."""
+        pose = self._pose.read()
+        require_frame(pose, self.robot.frames.base)
+        return *pose_arrays(pose.pose), nanoseconds(pose.header.stamp)
+
+    def send_target(self, target: Target) -> None:
+        """See PoseAdapter; the pose in the base frame, stamped now."""
+        if self._has_stood:
+            header = header_of(time.time_ns(), self.robot.frames.base)
+            pose = pose_of(target.position, target.quaternion)
+            self._target_out.publish(PoseStamped(header=header, pose=pose))

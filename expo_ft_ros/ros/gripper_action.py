@@ -51,7 +51,7 @@ class ActionGripper:
             ConfigError: where the action's package isn't installed.
         """
         self._node, self._config, self._warn = node, config, warn
-        make = _franka if config.kind == "franka" else _command
+        make = {"franka": _franka, "command": _command, "parallel": _parallel}[config.kind]
         self._requests: dict[GripperGoal, Request] = make(node, config, max_width)
         self._wanted: GripperGoal | None = None
         self._newest = 0
@@ -175,14 +175,31 @@ def _franka(node: AnyNode, config: GripperActionConfig, width: float) -> dict[Gr
 def _command(
     node: AnyNode, config: GripperActionConfig, width: float
 ) -> dict[GripperGoal, Request]:
-    """control_msgs/GripperCommand, whose position is the opening or one finger's."""
+    """control_msgs/GripperCommand, of position_controllers/GripperActionController."""
     action = foreign_interface(CONTROL_MSGS, "action", "GripperCommand")
     client: ActionClient[Any, Any, Any] = ActionClient(node, action, config.name)
 
     def to(opening: float) -> Request:
         goal = action.Goal()
-        goal.command.position = opening / config.opening_per_position
+        goal.command.position = config.position_of(opening, width)
         goal.command.max_effort = config.force
+        return client, goal
+
+    return {GripperGoal.OPEN: to(width), GripperGoal.CLOSE: to(0.0)}
+
+
+def _parallel(
+    node: AnyNode, config: GripperActionConfig, width: float
+) -> dict[GripperGoal, Request]:
+    """control_msgs/ParallelGripperCommand, of parallel_gripper_action_controller, which takes one
+    position and looks at no name."""
+    action = foreign_interface(CONTROL_MSGS, "action", "ParallelGripperCommand")
+    client: ActionClient[Any, Any, Any] = ActionClient(node, action, config.name)
+
+    def to(opening: float) -> Request:
+        goal = action.Goal()
+        goal.command.position = [config.position_of(opening, width)]
+        goal.command.effort = [config.force]
         return client, goal
 
     return {GripperGoal.OPEN: to(width), GripperGoal.CLOSE: to(0.0)}

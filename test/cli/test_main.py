@@ -38,7 +38,7 @@ def runs(tmp_path, monkeypatch):
         (["train", "resume:=latest"], "no train run in"),
         (["eval"], "checkpoint:=latest: no training on cube_pick in"),
         (["sim", "steps:=3"], "unknown option 'steps'"),
-        (["collect", "robot:=ur5"], "known: crisp, external, franka_fci, franka_ros2, servo, sim"),
+        (["collect", "robot:=iiwa"], "franka_fci, franka_ros2, servo, sim, ur5e"),
         (["report"], "no run in"),
         (["report", "a", "b"], "report takes one run"),
         (["report", "--wandb", "mine"], "(write wandb:=mine)"),

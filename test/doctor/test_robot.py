@@ -109,12 +109,13 @@ def survey(name: str, **changes: object) -> Survey:
         gripper = config.gripper.name
         actions = {gripper, f"{gripper}/move", f"{gripper}/grasp", getattr(config, "recovery", "")}
     node = getattr(config, "node", "servo_node").lstrip("/")
+    controller = getattr(config, "controller", "")
     made = Survey(
         topics,
         dict.fromkeys(asked, 1),
         dict.fromkeys(asked, 0),
         frozenset(f"/{action.lstrip('/')}" for action in actions),
-        frozenset({f"/{node}/switch_command_type"}),
+        frozenset({f"/{node}/switch_command_type", f"{controller}/get_parameters"}),
         ("/driver",),
     )
     return replace(made, **changes)
@@ -129,7 +130,7 @@ def judged(name: str, found: Survey) -> list[Check]:
     return list(of_robot.judge(load_robot(name), found))
 
 
-ROBOTS = ("crisp", "franka_ros2", "servo", "external", "franka_fci")
+ROBOTS = ("crisp", "franka_ros2", "servo", "ur5e", "external", "franka_fci")
 
 
 @pytest.mark.parametrize("name", ROBOTS)

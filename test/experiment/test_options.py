@@ -70,7 +70,7 @@ def test_an_empty_value_is_the_default():
         ("mode:=fast", "mode:=fast"),
         ("scene_reset:=scripted", "scene_reset:=scripted: .*add realtime:=true"),
         ("scene_reset:=operator", "scene_reset:=operator: .*add realtime:=true"),
-        ("robot:=ur5", r"robot:=ur5: .*known: crisp, external, franka_fci, .*sim"),
+        ("robot:=iiwa", r"robot:=iiwa: .*known: crisp, external, franka_fci, .*sim, ur5e"),
         ("robot:=simm", r"did you mean sim\?"),
         ("task:=cube_pik", "did you mean cube_pick"),
         ("preset:=huge", "preset:=huge: no such preset .*recommended"),
@@ -218,7 +218,7 @@ def test_a_robot_is_one_file_by_path_or_in_a_folder_of_ones_own(toy, monkeypatch
 def test_the_help_lists_the_robots(toy, monkeypatch):
     monkeypatch.setenv("EXPO_FT_ROBOTS", str(toy.parent))
     texts = {name: text for name, _, text in describe(TrainOptions)}
-    assert re.search(r"crisp, external, franka_fci, franka_ros2, servo, sim, toy", texts["robot"])
+    assert re.search(r"crisp, external, .*franka_ros2, servo, sim, toy, ur5e", texts["robot"])
 
 
 @pytest.mark.parametrize(

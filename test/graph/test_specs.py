@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from expo_ft_ros.configuration import config_dir
 from expo_ft_ros.experiment.options import (
     CollectOptions,
     DemoOptions,
@@ -24,8 +25,10 @@ from expo_ft_ros.graph.specs import (
     sim_graph,
     train_graph,
 )
+from expo_ft_ros.nodes import velocity_guard
 from expo_ft_ros.robots import load_robot
 from expo_ft_ros.robots.config import GRAPH_NODES
+from expo_ft_ros.robots.joint_group_config import VELOCITY_GUARD
 from expo_ft_ros.ros.graph_node import GraphNode
 from expo_ft_ros.ros.robot_adapter import RobotAdapter
 
@@ -48,6 +51,11 @@ GRAPHS = {
     "sim": sim_graph(SimOptions(), RUN),
     "robot": robot_graph(LEFT, RUN / "robots" / "left", CELL),
 }
+
+
+UR5E = CollectOptions(
+    robot="ur5e", realtime=True, operator="spacemouse", scene_reset="operator", motion="on"
+)
 
 
 def by_name(specs):
@@ -75,11 +83,11 @@ def test_an_adapter_can_bear_no_name_of_the_graph():
         mode="async",
         realtime=True,
     )
-    graphs = [*GRAPHS.values(), train_graph(options, RUN)]
+    graphs = [*GRAPHS.values(), train_graph(options, RUN), collect_graph(UR5E, RUN)]
     names = {name for specs in graphs for spec in specs for name in (spec.name, *spec.node_names)}
     # What is started by hand, for a moment, or only where it is installed.
     others = {"bringup", "keyboard", "stop", "rviz", "robot_state_publisher"}
-    assert set(GRAPH_NODES) == (names | others) - {"sim"}
+    assert set(GRAPH_NODES) == (names | others) - {"sim", "robot"}
 
 
 def test_every_module_exists(specs):
@@ -328,6 +336,25 @@ def test_the_franka_adapter_is_told_the_address():
     assert adapter.module == "expo_ft_ros.nodes.franka_fci"
     assert adapter.parameters["robot_ip"] == "10.0.0.7"
     assert adapter.nice < 0
+
+
+def test_joint_velocities_have_a_guard_that_is_waited_for_and_whose_silence_stops_the_arm():
+    nodes = by_name(collect_graph(UR5E, RUN))
+    assert nodes["robot"].module == "expo_ft_ros.nodes.joint_group"
+    guard = nodes[VELOCITY_GUARD]
+    assert guard.module == velocity_guard.__name__
+    assert VELOCITY_GUARD in nodes["session"].parameters["required_nodes"]
+    assert VELOCITY_GUARD in nodes["arbitration"].parameters["watched"]
+    assert guard.shutdown_order == max(spec.shutdown_order for spec in nodes.values())
+    assert guard.nice < 0
+
+
+def test_joint_positions_have_none(tmp_path):
+    text = (config_dir() / "robots" / "ur5e.yaml").read_text().replace("name: ur5e", "name: arm")
+    path = tmp_path / "arm.yaml"
+    path.write_text(text.replace("interface: velocity", "interface: position"))
+    options = UR5E.model_copy(update={"robot": str(path)})
+    assert VELOCITY_GUARD not in by_name(collect_graph(options, RUN))
 
 
 def test_every_node_knows_the_robot(on_robot):

@@ -9,12 +9,11 @@ import time
 
 import numpy as np
 import pytest
-from geometry_msgs.msg import PoseStamped
 
 from expo_ft_ros.data.types import Source
 from expo_ft_ros.recording.episode_store import load_episodes
 from expo_ft_ros.recording.messages import nanoseconds, twist_array
-from support.controllers import KINDS, Controlled
+from support.controllers import KINDS, UR5E, Controlled
 from support.demonstrating import begin, collect, demonstrate, push, push_until
 from support.domains import own_domain
 from support.foreign_interfaces import environment_with, foreign_interfaces
@@ -101,26 +100,26 @@ def test_it_moves_as_commanded_in_the_words_of_its_controller(running):
     assert it.heard.get("foreign", 0) == it.heard.get("early", 0) == 0, it.heard
 
 
-@on("franka_ros2", "servo")
+@on("franka_ros2", "servo", UR5E)
 def test_the_gripper_gets_each_goal_once(running):
     it = running
     it.health.clear()
     before = len(it.heard["goals"])
-    it.drive(lambda: it.joints[-1].position[7] < 0.001, "the closed hand", grip=-0.12)
+    it.drive(lambda: it.opening < 0.002, "the closed hand", grip=-0.12)
     for grip in (-0.12, -0.05, -0.12, 0.02, -0.05):  # Noise below the threshold, and held.
         it.command(grip=grip)
         it.probe.spin(0.1)
-    it.drive(lambda: it.joints[-1].position[7] > 0.039, "the open hand", grip=0.12)
+    it.drive(it.is_open, "the open hand", grip=0.12)
     opens = lambda: [g for g in it.heard["goals"][before:] if g["width"] > 0]  # noqa: E731
     it.probe.until(opens, "its goals")
     it.probe.spin(0.5)  # So that its reports are there as well.
     goals, stalls = it.heard["goals"][before:], it.stalls()
     assert goals[0]["width"] == 0.0
-    assert goals[-1]["width"] == pytest.approx(0.08)
+    assert goals[-1]["width"] == pytest.approx(it.robot.limits.gripper_max_width)
     # A stall of this machine rearms it as well.
     assert sum(goal["width"] == 0.0 for goal in goals) <= 2 + stalls, "rearmed once at most"
     assert sum(goal["width"] > 0 for goal in goals) <= 1 + stalls
-    if it.kind != "servo":
+    if it.robot.controller.gripper.kind == "franka":
         assert {goal["kind"] for goal in goals} == {"Grasp_Goal", "Move_Goal"}
 
 
@@ -133,8 +132,8 @@ def test_a_goal_that_is_replaced_is_cancelled_first(running):
     while it.heard["cancelled"] == cancelled and tries < 5:
         # Where this process is halted, it has closed before it is to open.
         tries += 1
-        it.drive(lambda: it.joints[-1].position[7] < 0.035, "a closing hand", grip=-0.12)
-        it.drive(lambda: it.joints[-1].position[7] > 0.039, "the open hand", grip=0.12)
+        it.drive(it.is_closing, "a closing hand", grip=-0.12)
+        it.drive(it.is_open, "the open hand", grip=0.12)
         it.probe.spin(1.0)
     assert 1 <= it.heard["cancelled"] - cancelled <= tries + it.stalls(), it.heard
     assert not any(goal["busy"] for goal in it.heard["goals"][before:])
@@ -147,7 +146,7 @@ def test_a_hand_that_closes_does_not_open_after_a_stop(running):
     it.do("cancel_slowly")
 
     def is_stopped_while_it_closes():
-        it.drive(lambda: it.joints[-1].position[7] < 0.035, "a closing hand", grip=-0.12)
+        it.drive(it.is_closing, "a closing hand", grip=-0.12)
         cancelled, goals = it.heard["cancelled"], len(it.heard["goals"])
         for _ in range(2):
             it.command(grip=0.12)
@@ -161,12 +160,12 @@ def test_a_hand_that_closes_does_not_open_after_a_stop(running):
         if is_stopped_while_it_closes():
             break
         # Where this process was halted, it had closed before it was to open.
-        it.drive(lambda: it.joints[-1].position[7] > 0.039, "the open hand", grip=0.12)
+        it.drive(it.is_open, "the open hand", grip=0.12)
     it.probe.spin(0.5)
     assert it.heard["goals"][-1]["width"] == 0.0
-    assert it.joints[-1].position[7] < 0.036
+    assert it.opening < 0.072
     it.do("cancel_quickly")
-    it.drive(lambda: it.joints[-1].position[7] > 0.039, "the open hand", grip=0.12)
+    it.drive(it.is_open, "the open hand", grip=0.12)
 
 
 @on("crisp")
@@ -185,7 +184,7 @@ def test_a_pose_in_another_frame_is_refused_by_name(running):
     it.move()
 
 
-@on("crisp", "servo")
+@on("crisp", "servo", UR5E)
 def test_a_driver_that_falls_silent_stops_the_arm_which_goes_on_from_where_it_is_left(running):
     it = running
     it.move()
@@ -196,9 +195,9 @@ def test_a_driver_that_falls_silent_stops_the_arm_which_goes_on_from_where_it_is
     it.targets.clear()
     it.insist()
     assert it.x == pytest.approx(stands, abs=1e-4)
-    if it.kind == "servo":
+    if it.takes_velocities:
         it.probe.until(lambda: it.targets, "its zeros")
-        assert not any(twist_array(m.twist).any() for m in it.targets)
+        assert all(it.is_zero(m) for m in it.targets)
     else:
         assert not it.targets, "an old target would pull at an arm that is guided meanwhile"
     it.do(f"guide {stands + 0.1}")
@@ -212,12 +211,12 @@ def test_a_driver_that_falls_silent_stops_the_arm_which_goes_on_from_where_it_is
     it.move()
 
 
-@on("crisp")
+@on("crisp", UR5E)
 def test_a_second_publisher_of_targets_stops_it(running):
     it = running
     it.move()
     it.health.clear()
-    other = it.probe.node.create_publisher(PoseStamped, it.robot.controller.target, 1)
+    other = it.probe.node.create_publisher(it.target_type, it.robot.controller.target, 1)
     try:
         it.drive(lambda: it.told("other(s) publish targets"), "its word", x=0.08)
         stands = it.rest()
@@ -314,8 +313,8 @@ def test_a_collision_halt_is_not_left_by_commands_and_says_what_does(running):
     it.move()
 
 
-@on("servo")
-def test_servo_slows_down_before_the_workspace_ends(running):
+@on("servo", UR5E)
+def test_a_controller_of_velocities_is_slowed_down_before_the_workspace_ends(running):
     it = running
     edge = it.robot.workspace.high[0]
     since = time.time_ns()
@@ -324,14 +323,23 @@ def test_servo_slows_down_before_the_workspace_ends(running):
     for _ in range(10):
         it.command(0.1)
         it.probe.spin(0.1)
-    # Servo goes on by a twist for so long as the adapter was halted, at most 0.1 s.
+    # It goes on by a velocity for so long as the adapter was halted, at most 0.1 s.
     beyond = 0.002 + 0.1 * min(0.1, max(0.0, it.largest_gap(since) - 0.03))
     assert edge - 0.01 < it.rest() <= edge + beyond
-    assert twist_array(it.targets[-1].twist)[0] < 0.02
+    if it.kind == "servo":
+        assert twist_array(it.targets[-1].twist)[0] < 0.02
 
 
 # -- what ends one of the processes ------------------------------------------------------------
-@pytest.mark.parametrize(("kind", "number"), [("crisp", signal.SIGKILL), ("servo", signal.SIGSTOP)])
+@pytest.mark.parametrize(
+    ("kind", "number"),
+    [
+        ("crisp", signal.SIGKILL),
+        ("servo", signal.SIGSTOP),
+        pytest.param("ur5e", signal.SIGKILL, marks=UR5E.marks),
+        pytest.param("ur5e", signal.SIGSTOP, marks=UR5E.marks),
+    ],
+)
 def test_without_commands_it_stands_within_250_ms(graph, kind, number):
     it = Controlled(graph, kind)
     commander = it.start_commander()
@@ -342,9 +350,7 @@ def test_without_commands_it_stands_within_250_ms(graph, kind, number):
     try:
         last = it.moves_last()
         assert 1e-9 * (last - since) < WITHIN + LATE + it.largest_gap(since)
-        it.probe.until(
-            lambda: nanoseconds(it.targets[-1].header.stamp) > last, "its going on to say so"
-        )
+        it.probe.until(lambda: it.stamp(it.targets[-1]) > last, "its going on to say so")
         it.probe.spin(0.5)
         assert it.x == pytest.approx(stands, abs=1e-4)
         it.hears("no command: the arm stands")
@@ -352,9 +358,10 @@ def test_without_commands_it_stands_within_250_ms(graph, kind, number):
         commander.send(signal.SIGCONT)
 
 
-@pytest.mark.parametrize("kind", ["crisp", "servo"])
+@pytest.mark.parametrize("kind", ["crisp", "servo", UR5E])
 def test_a_killed_adapter_leaves_an_arm_that_stands(graph, kind):
-    """A pose controller goes to its last target, which is close ahead; servo stops by itself."""
+    """A pose controller goes to its last target, which is close ahead; servo stops by itself, and a
+    controller of joint velocities by the guard."""
     it = Controlled(graph, kind)
     it.start_commander()
     it.adapter.send(signal.SIGKILL)
@@ -362,13 +369,13 @@ def test_a_killed_adapter_leaves_an_arm_that_stands(graph, kind):
     it.adapter.wait()
     dead = time.time_ns()
     stands = it.rest()
-    assert nanoseconds(it.targets[-1].header.stamp) < dead
-    assert stands - it.x_at(killed) < (0.05 if kind != "servo" else 0.08 * WITHIN)
+    assert it.stamp(it.targets[-1]) < dead or it.is_zero(it.targets[-1])
+    assert stands - it.x_at(killed) < (0.08 * WITHIN if it.takes_velocities else 0.05)
     it.probe.spin(0.5)
     assert it.x == pytest.approx(stands, abs=1e-4)
 
 
-@pytest.mark.parametrize("kind", ["crisp", "servo"])
+@pytest.mark.parametrize("kind", ["crisp", "servo", UR5E])
 def test_an_adapter_that_was_stopped_for_a_while_does_not_move(graph, kind):
     """Its queue holds a command of the commander's last words, who is dead."""
     it = Controlled(graph, kind)
@@ -406,13 +413,13 @@ def test_servo_is_switched_to_velocities_and_anew_when_it_was_started_anew(graph
     it.move()
 
 
-@pytest.fixture
-def collecting(graph):
-    """A collection on robot:=crisp, its peer, and the test's hand on the SpaceMouse."""
-    it = Controlled(graph, "crisp", alone=False)
+@pytest.fixture(params=["crisp", UR5E])
+def collecting(graph, request):
+    """A collection on that robot, its peer, and the test's hand on the SpaceMouse."""
+    it = Controlled(graph, request.param, alone=False)
     run = graph.folder / "run"
     state, spacemouse = it.probe.gather("episode/state"), it.probe.publisher("spacenav/twist")
-    process = collect(graph, "crisp", run)
+    process = collect(graph, request.param, run)
     yield it, run, process, state, spacemouse
     if process.poll() is None:
         process.terminate()

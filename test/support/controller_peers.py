@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import rclpy
-from control_msgs.action import GripperCommand
+from control_msgs.action import GripperCommand, ParallelGripperCommand
 from franka_msgs.action import ErrorRecovery, Grasp, Move
 from franka_msgs.msg import FrankaRobotState
 from geometry_msgs.msg import PoseStamped, TwistStamped
@@ -53,9 +53,10 @@ class Peer(Node):
     POSE_QOS = BEST_EFFORT
     NAME = ""
 
-    def __init__(self) -> None:
+    def __init__(self, kind: str = "") -> None:
         super().__init__("peer")
-        self.robot = load_robot(self.NAME)
+        self.others: list[Node] = []
+        self.robot = load_robot(kind or self.NAME)
         config = self.robot.controller
         self.config = config
         self.position, self.quaternion = START.copy(), TOOL_DOWN.copy()
@@ -63,9 +64,7 @@ class Peer(Node):
         self.mirrored = False
         self.heard: dict[str, Any] = {"goals": [], "cancelled": 0, "words": 0}
         self._said = ""
-        self.pose_out = self.create_publisher(PoseStamped, config.pose, self.POSE_QOS)
-        self.joints_out = self.create_publisher(JointState, config.joints, BEST_EFFORT)
-        self.fingers_out = self.create_publisher(JointState, config.fingers, 1)
+        self.open_state()
         self.tool_out = self.create_publisher(PoseStamped, TOOL, 1)
         self.heard_out = self.create_publisher(String, HEARD, LATCHED)
         self.images = {v.frame: self.create_publisher(Image, v.topic, 1) for v in self.robot.views}
@@ -73,8 +72,14 @@ class Peer(Node):
         self.gripper = Gripper(self)
         self.create_timer(1 / RATE, self.cycle)
         self.create_timer(1 / 25, self.tell_tool)
-        self.create_timer(1 / 15, self.tell_fingers)
         self.create_timer(1 / 15, self.show_images)
+
+    def open_state(self) -> None:
+        """Makes the publishers of what the driver measures."""
+        self.pose_out = self.create_publisher(PoseStamped, self.config.pose, self.POSE_QOS)
+        self.joints_out = self.create_publisher(JointState, self.config.joints, BEST_EFFORT)
+        self.fingers_out = self.create_publisher(JointState, self.config.fingers, 1)
+        self.create_timer(1 / 15, self.tell_fingers)
 
     def on_word(self, message: String) -> None:
         self.heard["words"] += 1
@@ -108,16 +113,18 @@ class Peer(Node):
     def cycle(self) -> None:
         self.move(1 / RATE)
         self.gripper.cycle(1 / RATE)
-        now = time.time_ns()
-        # As of a base that is another than the commands'.
-        told = self.position * [1.0, -1.0, 1.0] if self.mirrored else self.position
-        pose = pose_of(told, self.quaternion)
         text = json.dumps(self.heard)
         if text != self._said:
             self._said = text
             self.heard_out.publish(String(data=text))
-        if self.silent:
-            return
+        if not self.silent:
+            self.tell_state(time.time_ns())
+
+    def tell_state(self, now: int) -> None:
+        """Publishes what is measured."""
+        # As of a base that is another than the commands'.
+        told = self.position * [1.0, -1.0, 1.0] if self.mirrored else self.position
+        pose = pose_of(told, self.quaternion)
         self.pose_out.publish(PoseStamped(header=header_of(now, self.frame), pose=pose))
         names = list(self.robot.joints)[::-1]  # Any order; adapters go by names.
         angles = [0.1 * k for k in range(len(names))][::-1]
@@ -328,16 +335,16 @@ class Gripper:
     SPEED = 0.04
 
     def __init__(self, peer: Peer) -> None:
-        self._peer, config = peer, peer.config.gripper
+        self._peer, self._config = peer, peer.config.gripper
+        config = self._config
         self.width = self._goal = peer.robot.limits.gripper_max_width
         self._handle: Any = None
         self.cancels_after = self._cancelled_for = 0.0
-        self._scale = config.opening_per_position
-        kinds = (
-            [(Move, f"{config.name}/move"), (Grasp, f"{config.name}/grasp")]
-            if config.kind == "franka"
-            else [(GripperCommand, config.name)]
-        )
+        kinds = {
+            "franka": [(Move, f"{config.name}/move"), (Grasp, f"{config.name}/grasp")],
+            "command": [(GripperCommand, config.name)],
+            "parallel": [(ParallelGripperCommand, config.name)],
+        }[config.kind]
         self._servers = [
             ActionServer(
                 peer,
@@ -366,12 +373,19 @@ class Gripper:
 
     def _begin(self, handle: Any) -> None:
         goal = handle.request
-        width = goal.width if hasattr(goal, "width") else self._scale * goal.command.position
+        width = goal.width if hasattr(goal, "width") else self._opening(goal.command.position)
         busy = self._handle is not None
         self._peer.heard["goals"].append(
             {"kind": type(goal).__name__, "width": width, "busy": busy}
         )
         self._handle, self._goal, self._cancelled_for = handle, width, 0.0
+
+    def _opening(self, position: Any) -> float:
+        """Of a GripperCommand, or of a ParallelGripperCommand, which has one for each joint."""
+        (told,) = [position] if isinstance(position, float) else position
+        if self._config.open_position is None:
+            return self._config.opening_per_position * told
+        return self._config.opening_of(told, self._peer.robot.limits.gripper_max_width)
 
     def _end(self, type_: Any) -> Any:
         def ended(handle: Any) -> Any:
@@ -385,7 +399,13 @@ class Gripper:
         return ended
 
 
-PEERS = {peer.NAME: peer for peer in (CrispPeer, FrankaPeer, ServoPeer)}
+def peer_of(kind: str) -> Peer:
+    """The peer of a robot's adapter."""
+    if load_robot(kind).joint_group is not None:
+        from support.joint_peer import JointPeer
+
+        return JointPeer(kind)
+    return {peer.NAME: peer for peer in (CrispPeer, FrankaPeer, ServoPeer)}[kind]()
 
 
 def main() -> None:
@@ -394,8 +414,9 @@ def main() -> None:
     kind = probe.declare_parameter("kind", "crisp").value
     probe.destroy_node()
     executor = SingleThreadedExecutor()
-    peer = PEERS[kind]()
-    executor.add_node(peer)
+    peer = peer_of(kind)
+    for node in (peer, *peer.others):
+        executor.add_node(node)
     try:
         executor.spin()
     except (KeyboardInterrupt, ExternalShutdownException):

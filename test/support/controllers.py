@@ -3,18 +3,22 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import time
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pytest
 from geometry_msgs.msg import PoseStamped, TwistStamped
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import JointState
-from std_msgs.msg import String
+from std_msgs.msg import Float64MultiArray, String
 
 from expo_ft_ros.recording.messages import nanoseconds, twist_array
 from expo_ft_ros.robots import load_robot
+from expo_ft_ros.robots.joint_group_config import VELOCITY_GUARD
 from expo_ft_ros.ros.messages import header_of
 from support import commander
 from support.peer_topics import DO, HEARD, TOOL
@@ -22,8 +26,23 @@ from support.probe import PATIENCE
 
 PEER_MODULE = "support.controller_peers"
 KINDS = ("crisp", "franka_ros2", "servo")
+UR5E = pytest.param(
+    "ur5e",
+    marks=pytest.mark.skipif(
+        importlib.util.find_spec("pinocchio") is None,
+        reason="Pinocchio is not installed (requirements/dev.lock)",
+    ),
+)
 ROOM = 500
 """Messages that wait while this process is halted."""
+
+
+@dataclass(frozen=True)
+class JointTarget:
+    """What a controller of joints was sent, and when [ns]: the message has no stamp."""
+
+    numbers: tuple[float, ...]
+    stamp_ns: int
 
 
 class Controlled:
@@ -43,9 +62,13 @@ class Controlled:
         self.tools: list[Any] = []
         node.create_subscription(PoseStamped, TOOL, self.tools.append, ROOM)
         self.targets: list[Any] = []
-        self.target_type = TwistStamped if kind == "servo" else PoseStamped
-        target = self.robot.controller.target
-        node.create_subscription(self.target_type, target, self.targets.append, ROOM)
+        target, joints = self.robot.controller.target, self.robot.joint_group
+        if joints is None:
+            self.target_type: Any = TwistStamped if kind == "servo" else PoseStamped
+            node.create_subscription(self.target_type, target, self.targets.append, ROOM)
+        else:
+            self.target_type = Float64MultiArray
+            node.create_subscription(self.target_type, target, self._on_joints, ROOM)
         self.poses = self.probe.gather("robot/tcp_pose", reliable=False)
         self.twists = self.probe.gather("robot/tcp_twist", reliable=False)
         self.joints = self.probe.gather("joint_states", reliable=False)
@@ -58,9 +81,31 @@ class Controlled:
         if wanders:
             self.do("wander")
         if alone:
-            module = f"expo_ft_ros.nodes.{kind}"
-            self.adapter = graph.start("robot", module=module, robot=kind)
+            self.adapter = graph.start("robot", module=self.robot.adapter, robot=kind)
+            if joints is not None and joints.needs_guard:
+                self.guard = graph.start(VELOCITY_GUARD, robot=kind)
         self.twist = self.gripper = None
+
+    def _on_joints(self, message: Any, info: Any) -> None:
+        stamp_ns = int(info["source_timestamp"])
+        self.targets.append(JointTarget(tuple(message.data), stamp_ns))
+
+    @staticmethod
+    def stamp(target: Any) -> int:
+        """When a target was sent [ns]."""
+        return target.stamp_ns if hasattr(target, "stamp_ns") else nanoseconds(target.header.stamp)
+
+    @property
+    def takes_velocities(self) -> bool:
+        """Whether a target is a velocity, which zeros end."""
+        return self.kind == "servo" or self.robot.joint_group is not None
+
+    @staticmethod
+    def is_zero(target: Any) -> bool:
+        """Whether a velocity is one of zeros."""
+        return not any(getattr(target, "numbers", ())) and not (
+            hasattr(target, "twist") and twist_array(target.twist).any()
+        )
 
     def take_command(self) -> None:
         """The test itself is the graph's side, and waits until the adapter is ready."""
@@ -99,9 +144,24 @@ class Controlled:
             self.do("recoverable")
             self.do("go")
         self.probe.until(lambda: not (self.faults and self.faults[-1].data), "no fault")
+        if self.robot.joint_group is not None:
+            self.do("as_loaded")
+            self.do("described")
+            self.do("home")
         self.move()
-        self.drive(lambda: self.joints[-1].position[7] > 0.039, "the open hand", grip=0.12)
+        self.drive(self.is_open, "the open hand", grip=0.12)
         self.health.clear()
+
+    @property
+    def opening(self) -> float:
+        """Of the gripper, as the graph is told [m]."""
+        return sum(self.joints[-1].position[len(self.robot.joints) :])
+
+    def is_open(self) -> bool:
+        return self.opening > 0.97 * self.robot.limits.gripper_max_width
+
+    def is_closing(self) -> bool:
+        return self.opening < 0.875 * self.robot.limits.gripper_max_width
 
     @property
     def x(self) -> float:
@@ -155,7 +215,7 @@ class Controlled:
 
     def largest_gap(self, since_ns: int) -> float:
         """The longest that the adapter was late by, by the stamps of its targets [s]."""
-        stamps = np.array([nanoseconds(m.header.stamp) for m in self.targets])
+        stamps = np.array([self.stamp(m) for m in self.targets])
         return 1e-9 * float(np.diff(stamps[stamps > since_ns - 200_000_000]).max(initial=0))
 
     def stalls(self) -> int:
@@ -173,9 +233,8 @@ class Controlled:
     def moves_last(self) -> int:
         """When the last target that moves was sent [ns]: of poses, the last that differs from the
         one before; of twists, the last that isn't zero."""
-        if self.kind == "servo":
-            moving = [m for m in self.targets if twist_array(m.twist).any()]
-            return nanoseconds(moving[-1].header.stamp)
+        if self.takes_velocities:
+            return self.stamp([m for m in self.targets if not self.is_zero(m)][-1])
         places = np.array(
             [[getattr(m.pose.position, axis) for axis in "xyz"] for m in self.targets]
         )

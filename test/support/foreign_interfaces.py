@@ -83,6 +83,15 @@ float64 effort
 bool stalled
 bool reached_goal
 """,
+        "action/ParallelGripperCommand.action": """\
+sensor_msgs/JointState command
+---
+sensor_msgs/JointState state
+bool stalled
+bool reached_goal
+---
+sensor_msgs/JointState state
+""",
     },
     "moveit_msgs": {
         "msg/ServoStatus.msg": """\
@@ -117,9 +126,10 @@ include(ros_from_wheels)
 find_package(ament_cmake REQUIRED)
 find_package(rosidl_default_generators REQUIRED)
 find_package(std_msgs REQUIRED)
+find_package(sensor_msgs REQUIRED)
 find_package(action_msgs REQUIRED)
 drop_missing_include_directories()
-rosidl_generate_interfaces(${{PROJECT_NAME}} {files} DEPENDENCIES std_msgs action_msgs)
+rosidl_generate_interfaces(${{PROJECT_NAME}} {files} DEPENDENCIES std_msgs sensor_msgs action_msgs)
 keep_numpy_out_of_the_export(${{PROJECT_NAME}}__rosidl_generator_py)
 ament_package()
 """
@@ -133,6 +143,7 @@ _PACKAGE = """\
   <buildtool_depend>ament_cmake</buildtool_depend>
   <buildtool_depend>rosidl_default_generators</buildtool_depend>
   <depend>std_msgs</depend>
+  <depend>sensor_msgs</depend>
   <depend>action_msgs</depend>
   <member_of_group>rosidl_interface_packages</member_of_group>
 </package>

@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Adapter to a controller of ros2_control that takes a velocity or a position for each joint.
+
+Facts are those of forward_command_controller, and of the velocity and position controllers on top
+of it (ros2_controllers, forward_controllers_base.cpp at 0206ee6): `~/commands` is a
+Float64MultiArray by SystemDefaultsQoS, taken in the order of the parameter `joints` and ignored
+where it is of another length. It has no stamp and no time-out: the last is kept for ever, so that a
+velocity needs the node velocity_guard beside this one.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rcl_interfaces.srv import GetParameters
+from rclpy.client import Client
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.task import Future
+from std_msgs.msg import Float64MultiArray, String
+
+from expo_ft_ros.configuration import ConfigError
+from expo_ft_ros.data.types import Proprio
+from expo_ft_ros.recording.messages import BadMessage
+from expo_ft_ros.robots.arm_model import ArmModel
+from expo_ft_ros.robots.joint_group_config import VELOCITY_GUARD, JointGroupConfig
+from expo_ft_ros.robots.joint_motion import JointMotion
+from expo_ft_ros.robots.twist_follower import Target
+from expo_ft_ros.ros.controller_adapter import ControllerAdapter
+from expo_ft_ros.ros.process import main as run_nodes
+from expo_ft_ros.ros.robot_adapter import AdapterParameters
+
+Vector = NDArray[np.float64]
+
+_LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+_ASK_PERIOD = 1.0
+"""The controller is asked for the order of its joints so often: it may be another by now [s]."""
+
+_MOST_CYCLES = 2.0
+"""Cycles that one which comes late stands for, at most."""
+
+
+class JointGroupAdapter(ControllerAdapter[AdapterParameters]):
+    """Turns the smoothed velocity of the tool into joint commands each cycle; the tool's pose is
+    that of the measured joints."""
+
+    PARAMETERS = AdapterParameters
+    TARGET_TYPE = Float64MultiArray
+    GUARD = VELOCITY_GUARD
+
+    def _setup(self) -> None:
+        super()._setup()
+        config = self.controller(JointGroupConfig)
+        self._config = config
+        self._motion: JointMotion | None = None
+        self._measured_joints = np.zeros(len(self.robot.joints))
+        self._reference: Vector | None = None
+        self._moves = False
+        self._sent_at = -math.inf
+        self._why_no_model = f"{config.description}: no URDF has come (start its publisher)"
+        if config.urdf is not None:
+            self._read_model(_text_of(config.urdf))
+        else:
+            heard = self.create_subscription(
+                String, str(config.description), self._on_description, _LATCHED
+            )
+            self._entities.append((self.destroy_subscription, heard))
+        self._order: tuple[str, ...] = ()
+        self._asked_at = -math.inf
+        self._answer: Future[Any] | None = None
+        self._order_client: Client[Any, Any] = self.create_client(
+            GetParameters, f"{config.controller}/get_parameters"
+        )
+        self._entities.append((self.destroy_client, self._order_client))
+
+    # -- the arm's model ------------------------------------------------------------------------
+    def _read_model(self, urdf: str) -> None:
+        self._model = ArmModel(urdf, self.robot.joints, self.robot.frames.base, self._config.tip)
+        self._motion = JointMotion(self.robot, self._config, self._model)
+
+    def _on_description(self, message: String) -> None:
+        """A model that isn't this arm's is waited out: another may come."""
+        self._motion = None
+        try:
+            self._read_model(message.data)
+        except ConfigError as error:
+            self._why_no_model = f"{self._config.description}: {error}"
+
+    # -- state ----------------------------------------------------------------------------------
+    def tool_pose(self, joints: Vector, stamp_ns: int) -> tuple[Vector, Vector, int]:
+        """See ControllerAdapter; by forward kinematics."""
+        if self._motion is None:
+            raise BadMessage(self._why_no_model)
+        self._measured_joints = joints
+        return *self._model.pose(joints), stamp_ns
+
+    def read_state(self) -> tuple[Proprio, int] | None:
+        """See ControllerAdapter."""
+        self._ask_for_order()
+        return super().read_state()
+
+    def blocked_reason(self, state: Proprio) -> str:
+        """See PoseAdapter; numbers in another order would move other joints."""
+        return self._wrong_order or super().blocked_reason(state)
+
+    @property
+    def is_silent(self) -> bool:
+        """See PoseAdapter."""
+        return super().is_silent or bool(self._wrong_order)
+
+    def _is_ready(self) -> bool:
+        return super()._is_ready() and not self._wrong_order
+
+    def status_note(self) -> str:
+        """See RobotAdapter: what slows the arm down."""
+        return (self._motion.note if self._motion else "") or super().status_note()
+
+    @property
+    def _wrong_order(self) -> str:
+        if not self._order:
+            return (
+                f"{self._config.controller}: tells no parameter joints (is it loaded, and is "
+                "target its topic?)"
+            )
+        if self._order != self.robot.joints:
+            return (
+                f"{self._config.controller}: its joints are {', '.join(self._order)} (set joints "
+                "of the robot's file so, and home and limits in the same order)"
+            )
+        return ""
+
+    def _ask_for_order(self) -> None:
+        now = time.monotonic()
+        if now - self._asked_at < _ASK_PERIOD or not self._order_client.service_is_ready():
+            return
+        self._asked_at = now
+        if self._answer is not None:
+            self._order_client.remove_pending_request(self._answer)
+        self._answer = self._order_client.call_async(GetParameters.Request(names=["joints"]))
+        self.when_done(self._answer, self._told_order)
+
+    def _told_order(self, future: Future[Any]) -> None:
+        self._answer = None
+        answer = future.result()
+        if answer is not None and answer.values:
+            self._order = tuple(answer.values[0].string_array_value)
+
+    # -- commands -------------------------------------------------------------------------------
+    def send_target(self, target: Target) -> None:
+        """See PoseAdapter; only its velocity counts. None at all is a stop, which is at once."""
+        if not self._has_stood or self._motion is None:
+            return
+        now = time.monotonic()
+        dt = min(max(now - self._sent_at, 1e-3), _MOST_CYCLES / self.robot.state_rate)
+        self._sent_at = now
+        if target.twist.any():
+            twist = self.braked(target, self._config.brake)
+            self._command_joints(self._motion.step(twist, self._measured_joints, dt), dt)
+        else:
+            self._motion.stop()
+            self._command_joints(np.zeros(len(self.robot.joints)), dt)
+
+    def stand(self) -> None:
+        """See PoseAdapter; a velocity is ended also where nothing else is to be sent."""
+        super().stand()
+        if self._moves:
+            self._publish(np.zeros(len(self.robot.joints)))
+
+    def hold_blindly(self) -> None:
+        """See PoseAdapter: zero velocities; a position is kept, and the next is where the arm is
+        then."""
+        if self._motion is not None:
+            self._motion.stop()
+        self._reference = None
+        if self._config.interface == "velocity" and self._has_stood and not self.is_silent:
+            self._publish(np.zeros(len(self.robot.joints)))
+
+    def _command_joints(self, speeds: Vector, dt: float) -> None:
+        if self._config.interface == "velocity":
+            self._publish(speeds)
+            return
+        measured, lead = self._measured_joints, self._config.joint_lead
+        before = measured if self._reference is None else self._reference
+        if not speeds.any() and np.abs(before - measured).max() > lead:
+            before = measured  # Somebody has guided it by hand: nothing pulls at it.
+        after = np.clip(before + speeds * dt, measured - lead, measured + lead)
+        self._reference = after
+        self._publish(after)
+
+    def _publish(self, numbers: Vector) -> None:
+        self._moves = self._config.interface == "velocity" and bool(numbers.any())
+        self._target_out.publish(Float64MultiArray(data=numbers.tolist()))
+
+
+def _text_of(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"joint_group.urdf: {path}: can't be read: {error}") from None
+
+
+def main() -> None:
+    """Runs the adapter."""
+    run_nodes(JointGroupAdapter)
+
+
+if __name__ == "__main__":
+    main()
