@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,7 @@ from expo_ft_ros.configuration import ConfigError
 from expo_ft_ros.data.types import Proprio
 from expo_ft_ros.recording.messages import BadMessage
 from expo_ft_ros.robots.arm_model import ArmModel
+from expo_ft_ros.robots.braking import brake_at_faces
 from expo_ft_ros.robots.joint_group_config import VELOCITY_GUARD, JointGroupConfig
 from expo_ft_ros.robots.joint_motion import JointMotion
 from expo_ft_ros.robots.twist_follower import Target
@@ -38,10 +39,17 @@ Vector = NDArray[np.float64]
 
 _LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 _ASK_PERIOD = 1.0
-"""The controller is asked for the order of its joints so often: it may be another by now [s]."""
+"""The controller is asked what it takes so often: it may be another by now [s]."""
 
 _MOST_CYCLES = 2.0
 """Cycles that one which comes late stands for, at most."""
+
+
+class _Takes(NamedTuple):
+    """What a controller's numbers are: fields are its parameters."""
+
+    joints: tuple[str, ...] = ()
+    interface_name: str = ""
 
 
 class JointGroupAdapter(ControllerAdapter[AdapterParameters]):
@@ -51,6 +59,11 @@ class JointGroupAdapter(ControllerAdapter[AdapterParameters]):
     PARAMETERS = AdapterParameters
     TARGET_TYPE = Float64MultiArray
     GUARD = VELOCITY_GUARD
+
+    @property
+    def needs_guard(self) -> bool:
+        """See ControllerAdapter."""
+        return self._config.needs_guard
 
     def _setup(self) -> None:
         super()._setup()
@@ -69,13 +82,13 @@ class JointGroupAdapter(ControllerAdapter[AdapterParameters]):
                 String, str(config.description), self._on_description, _LATCHED
             )
             self._entities.append((self.destroy_subscription, heard))
-        self._order: tuple[str, ...] = ()
+        self._takes = _Takes()
         self._asked_at = -math.inf
         self._answer: Future[Any] | None = None
-        self._order_client: Client[Any, Any] = self.create_client(
+        self._asking: Client[Any, Any] = self.create_client(
             GetParameters, f"{config.controller}/get_parameters"
         )
-        self._entities.append((self.destroy_client, self._order_client))
+        self._entities.append((self.destroy_client, self._asking))
 
     # -- the arm's model ------------------------------------------------------------------------
     def _read_model(self, urdf: str) -> None:
@@ -100,54 +113,66 @@ class JointGroupAdapter(ControllerAdapter[AdapterParameters]):
 
     def read_state(self) -> tuple[Proprio, int] | None:
         """See ControllerAdapter."""
-        self._ask_for_order()
+        self._ask_what_it_takes()
         return super().read_state()
 
     def blocked_reason(self, state: Proprio) -> str:
-        """See PoseAdapter; numbers in another order would move other joints."""
-        return self._wrong_order or super().blocked_reason(state)
+        """See PoseAdapter; numbers in another order, or of another kind, would be other motions."""
+        return self._unfit or super().blocked_reason(state)
 
     @property
     def is_silent(self) -> bool:
         """See PoseAdapter."""
-        return super().is_silent or bool(self._wrong_order)
+        return super().is_silent or bool(self._unfit)
 
     def _is_ready(self) -> bool:
-        return super()._is_ready() and not self._wrong_order
+        return super()._is_ready() and not self._unfit
 
     def status_note(self) -> str:
         """See RobotAdapter: what slows the arm down."""
         return (self._motion.note if self._motion else "") or super().status_note()
 
     @property
-    def _wrong_order(self) -> str:
-        if not self._order:
+    def _unfit(self) -> str:
+        """Why the controller isn't the one of the robot's file; "" where it is."""
+        controller, config = self._config.controller, self._config
+        if not self._takes.joints:
             return (
-                f"{self._config.controller}: tells no parameter joints (is it loaded, and is "
-                "target its topic?)"
+                f"{controller}: tells no parameter joints (is it loaded, and is target its topic?)"
             )
-        if self._order != self.robot.joints:
+        if self._takes.joints != self.robot.joints:
             return (
-                f"{self._config.controller}: its joints are {', '.join(self._order)} (set joints "
+                f"{controller}: its joints are {', '.join(self._takes.joints)} (set joints "
                 "of the robot's file so, and home and limits in the same order)"
+            )
+        if self._takes.interface_name != config.interface:
+            return (
+                f"{controller}: its interface_name is {self._takes.interface_name!r}, interface of "
+                f"the robot's file is {config.interface!r} (set that, or another target)"
             )
         return ""
 
-    def _ask_for_order(self) -> None:
+    def _ask_what_it_takes(self) -> None:
         now = time.monotonic()
-        if now - self._asked_at < _ASK_PERIOD or not self._order_client.service_is_ready():
+        if not self._asking.service_is_ready():
+            # One that comes again on this topic may be another.
+            self._takes = _Takes()
+            return
+        if now - self._asked_at < _ASK_PERIOD:
             return
         self._asked_at = now
         if self._answer is not None:
-            self._order_client.remove_pending_request(self._answer)
-        self._answer = self._order_client.call_async(GetParameters.Request(names=["joints"]))
-        self.when_done(self._answer, self._told_order)
+            self._asking.remove_pending_request(self._answer)
+        self._answer = self._asking.call_async(GetParameters.Request(names=[*_Takes._fields]))
+        self.when_done(self._answer, self._told_what_it_takes)
 
-    def _told_order(self, future: Future[Any]) -> None:
+    def _told_what_it_takes(self, future: Future[Any]) -> None:
         self._answer = None
         answer = future.result()
-        if answer is not None and answer.values:
-            self._order = tuple(answer.values[0].string_array_value)
+        if answer is None or len(answer.values) != len(_Takes._fields):
+            return
+        joints, interface = answer.values
+        self._takes = _Takes(tuple(joints.string_array_value), interface.string_value)
 
     # -- commands -------------------------------------------------------------------------------
     def send_target(self, target: Target) -> None:
@@ -159,14 +184,25 @@ class JointGroupAdapter(ControllerAdapter[AdapterParameters]):
         self._sent_at = now
         if target.twist.any():
             twist = self.braked(target, self._config.brake)
+            if self._reference is not None:
+                # What is commanded is ahead of an arm that lags: neither may leave the workspace.
+                ahead, _ = self._model.pose(self._reference)
+                twist[:3] = brake_at_faces(
+                    twist[:3], ahead, self.robot.workspace, self._config.brake
+                )
             self._command_joints(self._motion.step(twist, self._measured_joints, dt), dt)
         else:
             self._motion.stop()
             self._command_joints(np.zeros(len(self.robot.joints)), dt)
 
     def stand(self) -> None:
-        """See PoseAdapter; a velocity is ended also where nothing else is to be sent."""
+        """See PoseAdapter; a velocity is ended also where nothing else is to be sent, and what was
+        commanded before is forgotten: the next motion begins from rest, where the arm is then."""
         super().stand()
+        if self._motion is not None:
+            self._motion.stop()
+        if self.is_silent:
+            self._reference = None
         if self._moves:
             self._publish(np.zeros(len(self.robot.joints)))
 
@@ -188,6 +224,11 @@ class JointGroupAdapter(ControllerAdapter[AdapterParameters]):
         if not speeds.any() and np.abs(before - measured).max() > lead:
             before = measured  # Somebody has guided it by hand: nothing pulls at it.
         after = np.clip(before + speeds * dt, measured - lead, measured + lead)
+        if self._motion is not None:
+            # Also of an arm that lags, or is held: freed it would go to what was commanded.
+            limits = self._motion.limits
+            low, high = np.minimum(limits.low, measured), np.maximum(limits.high, measured)
+            after = np.clip(after, low, high)
         self._reference = after
         self._publish(after)
 

@@ -142,10 +142,12 @@ class LearnerNode(GraphNode[LearnerParameters]):
             # It waits for a process that hangs, or is in a long step.
             self._shared.end_processes(broken=True)
             worker.join()
-        if self._dirty or self._save_asked.is_set():
-            self._save()
-        self._shared.end_processes()
-        self._scalars.close()
+        try:
+            if self._dirty or self._save_asked.is_set():
+                self._save()
+        finally:
+            self._shared.end_processes()
+            self._scalars.close()
 
     def _is_ready(self) -> bool:
         return self._loaded
@@ -317,6 +319,8 @@ class LearnerNode(GraphNode[LearnerParameters]):
             episode = self._arrived.get_nowait()
             stage = episode.outcome.stage
             newest[episode.robot] = episode.outcome.episode
+            if episode.robot and self._run_stage != ONLINE:
+                continue
             self._keep_demonstration()
             if stage == "collect":
                 self._demonstration = episode
@@ -344,7 +348,9 @@ class LearnerNode(GraphNode[LearnerParameters]):
         self._write_asked()
         told = self._progress.episodes
         newest = {robot: max(number, told.get(robot, 0)) for robot, number in newest.items()}
-        self._show(replace(self._progress, stage=IDLE, episodes={**told, **newest}))
+        # Where more has come meanwhile nothing that follows the stage may begin yet.
+        stage = IDLE if self._arrived.empty() else UPDATE
+        self._show(replace(self._progress, stage=stage, episodes={**told, **newest}))
 
     def _save_if_asked(self) -> None:
         """Between two episodes; the next one waits until it is told."""
@@ -359,16 +365,13 @@ class LearnerNode(GraphNode[LearnerParameters]):
         """The checkpoint that the operator wants. A disk that is full is told, and ends nothing."""
         if not self._save_asked.is_set():
             return
-        self._save_asked.clear()
         try:
             with self._shared.lock:
-                path = self._save()
+                self._save()
         except OSError as error:
+            self._save_asked.clear()
             self._not_saved = f"the checkpoint that was asked for was not written: {error}"
             self.get_logger().error(self._not_saved)
-        else:
-            self._not_saved = ""
-            self.get_logger().info(f"written: {path}")
 
     def _keep_demonstration(self) -> None:
         """What comes after it has begun: it is learned from."""
@@ -448,7 +451,10 @@ class LearnerNode(GraphNode[LearnerParameters]):
         self._agent.save(path)
         self._since_checkpoint = 0
         self._dirty = False
+        if self._save_asked.is_set():
+            self.get_logger().info(f"written: {path}")
         self._save_asked.clear()
+        self._not_saved = ""
         remove_older(folder, self.parameters.keep_checkpoints)
         return path
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ends a joint velocity whose sender has fallen silent.
+"""Ends a joint velocity whose publisher has fallen silent.
 
 A velocity controller of ros2_control keeps its last command for ever. While its adapter lives, that
 stops the arm; when the adapter is killed or frozen, this node does, in a process of its own. It

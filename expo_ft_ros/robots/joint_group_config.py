@@ -71,8 +71,8 @@ class JointGroupConfig(ControllerConfig):
         default=5.0,
         gt=0,
         le=50,
-        description="greatest acceleration of a joint while commands come; a stop is at once "
-        "[rad/s^2]",
+        description="greatest acceleration of a joint while commands come, zeros among them: an "
+        "E-STOP brakes by it. Without commands or state a stop is at once [rad/s^2]",
     )
     joint_lead: float = Field(
         default=0.1,

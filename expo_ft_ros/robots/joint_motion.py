@@ -34,6 +34,9 @@ class JointMotion:
       and by how fast the condition number comes near `max_condition`. So the direction is kept, and
       what leads away from a limit is free.
     - No joint accelerates more than `joint_acceleration`; `stop` is at once.
+
+    Attributes:
+        limits: Of the joints' angles and speeds.
     """
 
     def __init__(self, robot: RobotConfig, config: JointGroupConfig, model: ArmModel) -> None:
@@ -48,9 +51,9 @@ class JointMotion:
             ConfigError: where URDF and section leave nothing of a joint, or don't limit its speed.
         """
         self._model, self._config = model, config
-        self._limits = limits_of(config, model)
+        self.limits = limits_of(config, model)
         self._home = np.array(robot.home)
-        self._turns = np.isinf(self._limits.low) & np.isinf(self._limits.high)
+        self._turns = np.isinf(self.limits.low) & np.isinf(self.limits.high)
         self._scale = robot.limits.scale()[:6]
         self.stop()
 
@@ -88,14 +91,14 @@ class JointMotion:
 
     def _share(self, speeds: Vector, joints: Vector, now: _Posture) -> tuple[float, str]:
         """Of the speeds, and what allows no more."""
-        allowed = self._limits.allowed(speeds, joints)
+        allowed = self.limits.allowed(speeds, joints)
         share, note = share_within(speeds, allowed), ""
         if share < 1.0:
             worst = int(np.argmin(allowed / np.maximum(np.abs(speeds), 1e-12)))
-            end = self._limits.high if speeds[worst] > 0 else self._limits.low
+            end = self.limits.high if speeds[worst] > 0 else self.limits.low
             name, angle = self._model.joints[worst], joints[worst]
             note = f"joint {name} is as fast as it may be"
-            if allowed[worst] < self._limits.velocity[worst]:
+            if allowed[worst] < self.limits.velocity[worst]:
                 note = f"joint {name} is at {angle:.2f} rad, and may go to {end[worst]:.2f}"
         rate = self._worsening(speeds, joints, now)
         left = np.log(self._config.max_condition / now.condition)
@@ -127,7 +130,7 @@ class JointMotion:
         wanted = ease * self._config.rest_gain * way
         wanted = now.free.T @ (now.free @ wanted)
         # Both together go at most as fast as a joint may in that direction.
-        room = self._limits.allowed(wanted, joints) - np.sign(wanted) * speeds
+        room = self.limits.allowed(wanted, joints) - np.sign(wanted) * speeds
         return np.asarray(wanted * share_within(wanted, np.maximum(room, 0.0)))
 
 
@@ -148,6 +151,12 @@ def limits_of(config: JointGroupConfig, model: ArmModel) -> JointLimits:
             )
         if not 0 < speed < np.inf:
             raise ConfigError(f"joint {name}: the URDF limits no speed of it (set joint_velocity)")
+        if config.joint_acceleration < GAIN * speed:
+            raise ConfigError(
+                f"joint {name}: joint_acceleration {config.joint_acceleration:g} rad/s^2 is too "
+                f"little to brake {speed:.2f} rad/s before an end (set {GAIN * speed:.1f} or more, "
+                "or less of joint_velocity or velocity_share)"
+            )
     return JointLimits(low + config.joint_margin, high - config.joint_margin, fastest)
 
 

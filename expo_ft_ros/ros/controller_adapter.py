@@ -63,6 +63,11 @@ class ControllerAdapter(PoseAdapter[P]):
     GUARD: str = ""
     """Node that may publish targets, too: zeros, where this one falls silent."""
 
+    @property
+    def needs_guard(self) -> bool:
+        """Whether nothing is sent unless that node listens."""
+        return False
+
     def _setup(self) -> None:
         super()._setup()
         config = self.controller(ControllerConfig)
@@ -197,6 +202,13 @@ class ControllerAdapter(PoseAdapter[P]):
         self._no_listener = (
             "" if listeners else f"{topic}: nobody listens (is the controller loaded and active?)"
         )
+        if listeners and self.needs_guard:
+            heard_by = [s.node_name for s in self.get_subscriptions_info_by_topic(topic)]
+            if self.GUARD not in heard_by:
+                self._no_listener = (
+                    f"{topic}: {self.GUARD} doesn't listen, which would end a motion whose "
+                    "adapter is gone (start it, a node of this package)"
+                )
 
     # -- commands -------------------------------------------------------------------------------
     def braked(self, target: Target, time: float) -> NDArray[np.float64]:

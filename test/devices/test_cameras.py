@@ -260,6 +260,7 @@ def test_a_stamp_that_cannot_be_is_the_time_of_arrival():
     now = 10**18
     assert plausible_time(now - 10**7, now) == now - 10**7
     assert plausible_time(0, now) == now
+    assert plausible_time(now - 5 * 10**9, now) == now - 5 * 10**9, "an old image isn't a new one"
     assert plausible_time(now + 1, now) == now
 
 

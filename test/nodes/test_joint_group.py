@@ -152,7 +152,40 @@ def test_a_controller_whose_joints_have_another_order_gets_no_motion(running):
     it.insist()
     assert it.x == pytest.approx(stands, abs=1e-4)
     assert not it.targets
+    it.targets.clear()
     it.do("as_loaded")
+    it.drive(lambda: it.targets, "its next number", x=0.08)
+    begins_from_rest(it)
+    it.move()
+
+
+def begins_from_rest(it):
+    """Nothing of an earlier motion is gone on with."""
+    first, config = numbers(it)[0], it.robot.joint_group
+    if config.interface == "velocity":
+        assert np.abs(first).max() <= 2.1 * config.joint_acceleration / it.robot.state_rate
+    else:
+        assert np.abs(first - it.joints[-1].position[:6]).max() < 5e-3
+
+
+@on("ur5e", POSITIONS)
+@pytest.mark.parametrize("other", ["effort", "the other"])
+def test_a_controller_of_another_interface_gets_no_number(running, other):
+    """Speeds taken for angles would drive all joints to zero."""
+    it = running
+    it.move()
+    own = it.robot.joint_group.interface
+    other = {"velocity": "position", "position": "velocity"}[own] if other != "effort" else other
+    it.do(other)
+    it.drive(lambda: it.told(f"its interface_name is '{other}'"), "its word", x=0.08)
+    stands = it.rest()
+    it.targets.clear()
+    it.insist()
+    assert it.x == pytest.approx(stands, abs=1e-4)
+    assert not it.targets
+    it.do(own)
+    it.drive(lambda: it.targets, "its next number", x=0.08)
+    begins_from_rest(it)
     it.move()
 
 
@@ -221,6 +254,17 @@ def test_a_killed_adapter_leaves_positions_where_they_are(graph):
     it.adapter.wait()
     stands = it.rest()
     it.probe.spin(0.5)
+    assert it.x == pytest.approx(stands, abs=1e-4)
+
+
+def test_without_its_guard_nothing_moves(graph):
+    it = Controlled(graph, "ur5e")
+    it.start_commander()
+    it.guard.send(signal.SIGKILL)
+    it.guard.wait()
+    it.probe.until(lambda: it.told("velocity_guard doesn't listen"), "its word", timeout=60.0)
+    stands = it.rest()
+    it.probe.spin(1.0)
     assert it.x == pytest.approx(stands, abs=1e-4)
 
 

@@ -64,7 +64,7 @@ def test_the_tool_moves_as_commanded_away_from_limits(count, share, seed):
     motion = JointMotion(robot, config, model)
     speeds = held(motion, twist, joints)
     assume(not motion.note)
-    # By differences of the tool's pose, to whose Jacobian the speeds owe nothing.
+    # By differences of the tool's pose, which the speeds were not made by.
     step = 1e-4
     (before, facing), (after, turned) = (
         model.pose(joints + sign * step / 2 * speeds) for sign in (-1, 1)
@@ -198,6 +198,7 @@ def test_a_stop_is_at_once():
     [
         ({"joint_low": (0.0,) * 6, "joint_high": (0.09,) * 6}, "nothing is left between margins"),
         ({"joint_velocity": (np.inf,) * 6}, "limits no speed of it (set joint_velocity)"),
+        ({"joint_acceleration": 0.5}, "is too little to brake 1.57 rad/s before an end (set 3.1"),
     ],
 )
 def test_limits_that_leave_nothing_are_refused(changes, says):

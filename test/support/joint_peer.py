@@ -30,7 +30,8 @@ NAMES = [joint.name for joint in UR5E_JOINTS]
 
 
 class JointPeer(Peer):
-    """See the module; words: order, as_loaded, undescribed, described, home."""
+    """See the module; words: velocity, position, effort, order, as_loaded, undescribed, described,
+    home."""
 
     def open_state(self) -> None:
         config = self.config
@@ -44,6 +45,7 @@ class JointPeer(Peer):
         self.controller = Node(name, namespace=namespace, use_global_arguments=False)
         self.others.append(self.controller)
         self.controller.declare_parameter("joints", NAMES)
+        self.controller.declare_parameter("interface_name", config.interface)
         self.controller.create_subscription(
             Float64MultiArray, "~/commands", self.on_command, qos_profile_system_default
         )
@@ -92,6 +94,8 @@ class JointPeer(Peer):
         if word in ("order", "as_loaded"):
             names = NAMES if word == "as_loaded" else NAMES[::-1]
             self.controller.set_parameters([Parameter("joints", value=names)])
+        elif word in ("velocity", "position", "effort"):
+            self.controller.set_parameters([Parameter("interface_name", value=word)])
         elif word == "undescribed":
             self.described.publish(String(data="<robot name='other'><link name='a'/></robot>"))
         elif word == "described":

@@ -13,6 +13,10 @@ SILENCE = 1.0
 """Without an image for so long a camera is lost [s]; the arm stands much earlier."""
 
 
+_SAME_CLOCK = 600.0
+"""Of another clock is a stamp that is older [s]: images don't wait in a driver for so long."""
+
+
 class CameraError(Exception):
     """A camera that isn't there, is gone, or refuses what it was asked; str() has the remedy."""
 
@@ -87,6 +91,6 @@ class Camera(Protocol):
 
 
 def plausible_time(captured_ns: int, now_ns: int) -> int:
-    """When an image was captured [ns]: what its device says of it, where that can be true, else
-    now."""
-    return captured_ns if 0 <= now_ns - captured_ns <= SILENCE * 1e9 else now_ns
+    """When an image was captured [ns]: what its device says of it, where its clock can be ours,
+    else now. An old image stays one."""
+    return captured_ns if 0 <= now_ns - captured_ns <= _SAME_CLOCK * 1e9 else now_ns

@@ -78,6 +78,7 @@ class V4l2Camera:
 
     def read(self) -> Frame:
         """See `Camera`. An image that was damaged on its way is passed over."""
+        until = time.monotonic() + SILENCE
         while True:
             if not self._capture.grab():
                 gone = "was pulled out" if not Path(self._device).exists() else "is silent"
@@ -86,6 +87,8 @@ class V4l2Camera:
             done, image = self._capture.retrieve()
             if done:
                 break
+            if time.monotonic() > until:
+                raise CameraError("gives damaged images only (another cable, port or format)")
         age = time.monotonic_ns() - int(self._capture.get(cv2.CAP_PROP_POS_MSEC) * 1e6)
         rgb = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)
         return Frame(rgb, plausible_time(time.time_ns() - age, now))
