@@ -31,6 +31,7 @@ from expo_ft_ros.rl.algorithms.expo_ft import ExpoFT
 from expo_ft_ros.rl.checkpoint import load_state
 from expo_ft_ros.rl.checkpoint_files import SUFFIX
 from expo_ft_ros.rl.config import AgentConfig, load_preset
+from expo_ft_ros.rl.update_schedule import newest_learned
 from expo_ft_ros.robots import RobotConfig, load_robot
 from expo_ft_ros.tasks import TaskConfig, load_task
 
@@ -191,7 +192,7 @@ def episodes_of(weights: Weights, image_size: int) -> Iterator[Episode]:
     """
     run = weights.path.parent.parent
     try:
-        newest = load_state(weights.path)["counters"]["committed_to"]
+        newest = newest_learned(load_state(weights.path)["counters"])
     except LookupError:
         raise ConfigError(
             f"{weights.path}: doesn't say which episodes it was learned from (name a checkpoint "
@@ -206,7 +207,7 @@ def episodes_of(weights: Weights, image_size: int) -> Iterator[Episode]:
         outcome = episode.outcome
         if outcome.stage not in LEARNED_STAGES:
             continue
-        if outcome.stage == "collect" or outcome.episode <= newest:
+        if outcome.stage == "collect" or outcome.episode <= newest.get("", 0):
             yield episode
 
 

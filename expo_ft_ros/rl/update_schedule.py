@@ -14,6 +14,15 @@ Round = Mapping[str, int]
 _Key = tuple[str, int]  # robot, number of the episode
 
 
+def newest_learned(counters: Mapping[str, Any]) -> Round:
+    """What a checkpoint's counters were learned from.
+
+    Raises:
+        LookupError: where they don't say.
+    """
+    return _by_robot(counters["committed_to"])
+
+
 class UpdateSchedule:
     """Counts what is due. Episodes go by their numbers, each robot's its own, so that one which is
     discarded between two starts takes nothing of the others'.

@@ -20,6 +20,9 @@ Vector = NDArray[np.float64]
 _AHEAD = 1e-3
 """By how much the posture is followed to see whether its condition becomes worse [rad]."""
 
+_STILL = 1e-9
+"""Speeds below it lead nowhere [rad/s]."""
+
 _SLOWED = 0.5
 """A share of the commanded velocity below it is told, with its cause."""
 
@@ -114,7 +117,7 @@ class JointMotion:
     def _worsening(self, speeds: Vector, joints: Vector, now: _Posture) -> float:
         """Growth of the logarithm of the condition number, 0 where it falls [1/s]."""
         fastest = float(np.abs(speeds).max(initial=0.0))
-        if fastest == 0.0:
+        if fastest < _STILL:
             return 0.0
         ahead = self._model.jacobian(joints + speeds * (_AHEAD / fastest))
         grown = np.log(_condition(np.linalg.svd(ahead, compute_uv=False)) / now.condition)

@@ -6,6 +6,7 @@ on, in the colour of such a moment and with the button that it takes."""
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -16,8 +17,7 @@ from typing import Any
 
 import pytest
 
-from expo_ft_ros.dashboard.run_control import stop_run
-from expo_ft_ros.experiment.run_folder import is_running
+from expo_ft_ros.experiment.run_folder import is_running, runner_of
 from expo_ft_ros.monitor.controls_page import BUTTONS
 from support.browser import PHONE, Visit, wait_until
 from support.console_run import free_port, is_served
@@ -191,7 +191,8 @@ def training(browser: Any, graph: Any, size: str, monkeypatch: Any) -> Iterator[
         finally:
             page.close()
             for run in runs.glob("20*"):
-                stop_run(run)
+                if (pid := runner_of(run)) is not None:
+                    os.kill(pid, signal.SIGINT)
                 wait_until(lambda run=run: not is_running(run), "the run's end")
 
 

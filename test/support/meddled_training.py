@@ -41,8 +41,8 @@ SPOKEN_ON = [
     for name, t in topics_of(ROBOT_CONFIG.view_names).items()
     if (NODES & {*t.publishers} or t.publishers == ("every",))
     and name not in STOPS
-    # Said once; and with motion on never.
-    and name not in ("robot/motion", "shadow/twist_cmd", "shadow/gripper_cmd")
+    # Said once; with motion on never; in sync mode never.
+    and name not in ("robot/motion", "shadow/twist_cmd", "shadow/gripper_cmd", "robots/present")
     and (HAS_TF or name not in ("/tf", "/tf_static"))
 ]
 LEAST = 1000
