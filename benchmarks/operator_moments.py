@@ -116,6 +116,7 @@ def acted() -> tuple[View, View]:
     watch.take_cameras({v.name: camera_of(world.camera_mount(v.name)) for v in ROBOT.views}, {})
     watch.take_session(SessionView("rl", 41, 0, 3210, 8000))
     watch.take_training(TRAINING, "about 7 min")
+    watch.take_status("session", {"stage": "rl", "online steps": "3210 of 8000"})
     for name in ("arbitration", "camera", "policy", "learner", "recorder", "teleop"):
         watch.take_diagnostic(Diagnostic(Level.OK, name, "ready"), 60.0)
     episode = EpisodeSnapshot(64, "running", "rl", first_observation=1)
