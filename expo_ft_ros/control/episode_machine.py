@@ -395,7 +395,7 @@ class EpisodeMachine:
             self._stop_cause = ""
             self._decided_at = self._clock()  # the operator has had no time to say anything
             self.revision += 1
-            return Reply(True, f"released: {self.state.value}")
+            return Reply(True, "released")
         if not self._stop_cause:
             self._stop_cause = cause or BY_ESTOP
             self._ask(f"look at the scene after: {stop_words(self._stop_cause)}")
@@ -493,9 +493,6 @@ class EpisodeMachine:
             self._apply(event, cause=cause)
 
     def _set_paused(self, paused: bool) -> Reply:
-        words = "paused" if paused else "not paused"
-        if self._paused != paused:
-            self._paused = paused
-            self.revision += 1
-            words = "paused" if paused else "goes on"
-        return Reply(True, f"{self.state.value}: {words}")
+        changed, self._paused = self._paused != paused, paused
+        self.revision += changed
+        return Reply(True, "paused" if paused else "goes on" if changed else "not paused")

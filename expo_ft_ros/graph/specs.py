@@ -350,9 +350,10 @@ def _learning(
 ) -> list[NodeSpec]:
     """Policy and learner: one process that shares the weights, or two."""
     mode = "async" if asynchronous else "sync"
-    # The control loop comes first, but where it waits for the learner anyway.
+    # The control loop comes first, but where it waits for the learner anyway. What only acts is
+    # waited for by the arm: a browser on the same machine must not starve it.
     beside = options.realtime or asynchronous
-    nice = _LEARNER_NICE if beside else 0
+    nice = _LEARNER_NICE if beside and isinstance(options, TrainOptions) else 0
     cores = len(os.sched_getaffinity(0))
     threads = _threads(max(1, cores - 1) if beside else cores)
     every = {**_common(options, run_dir), **parameters, "mode": mode, "seed": options.seed}

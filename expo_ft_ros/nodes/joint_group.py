@@ -29,7 +29,7 @@ from expo_ft_ros.recording.messages import BadMessage
 from expo_ft_ros.robots.arm_model import ArmModel
 from expo_ft_ros.robots.braking import brake_at_faces
 from expo_ft_ros.robots.joint_group_config import VELOCITY_GUARD, JointGroupConfig
-from expo_ft_ros.robots.joint_motion import JointMotion
+from expo_ft_ros.robots.joint_motion import JointMotion, JointReference
 from expo_ft_ros.robots.twist_follower import Target
 from expo_ft_ros.ros.controller_adapter import ControllerAdapter
 from expo_ft_ros.ros.process import main as run_nodes
@@ -71,9 +71,10 @@ class JointGroupAdapter(ControllerAdapter[AdapterParameters]):
         self._config = config
         self._motion: JointMotion | None = None
         self._measured_joints = np.zeros(len(self.robot.joints))
-        self._reference: Vector | None = None
+        self._reference: JointReference | None = None
         self._moves = False
         self._sent_at = -math.inf
+        self._urdf, self._is_new = "", False
         self._why_no_model = f"{config.description}: no URDF has come (start its publisher)"
         if config.urdf is not None:
             self._read_model(_text_of(config.urdf))
@@ -94,18 +95,29 @@ class JointGroupAdapter(ControllerAdapter[AdapterParameters]):
     def _read_model(self, urdf: str) -> None:
         self._model = ArmModel(urdf, self.robot.joints, self.robot.frames.base, self._config.tip)
         self._motion = JointMotion(self.robot, self._config, self._model)
+        self._reference = JointReference(self._motion.limits, self._config.joint_lead)
 
     def _on_description(self, message: String) -> None:
-        """A model that isn't this arm's is waited out: another may come."""
-        self._motion = None
+        """Another model than the one before stops the arm, and holds once it stands. One that isn't
+        this arm's is waited out: another may come."""
+        if message.data == self._urdf:
+            return
+        self._motion, self._reference = None, None
+        self._urdf, self._is_new = message.data, True
+        self._why_no_model = f"{self._config.description}: another URDF has come"
+
+    def _read_description(self) -> None:
+        self._is_new = False
         try:
-            self._read_model(message.data)
+            self._read_model(self._urdf)
         except ConfigError as error:
             self._why_no_model = f"{self._config.description}: {error}"
 
     # -- state ----------------------------------------------------------------------------------
     def tool_pose(self, joints: Vector, stamp_ns: int) -> tuple[Vector, Vector, int]:
         """See ControllerAdapter; by forward kinematics."""
+        if self._is_new and self._stands:
+            self._read_description()
         if self._motion is None:
             raise BadMessage(self._why_no_model)
         self._measured_joints = joints
@@ -177,23 +189,27 @@ class JointGroupAdapter(ControllerAdapter[AdapterParameters]):
     # -- commands -------------------------------------------------------------------------------
     def send_target(self, target: Target) -> None:
         """See PoseAdapter; only its velocity counts. None at all is a stop, which is at once."""
-        if not self._has_stood or self._motion is None:
+        if not self._has_stood or self._motion is None or self._reference is None:
             return
         now = time.monotonic()
         dt = min(max(now - self._sent_at, 1e-3), _MOST_CYCLES / self.robot.state_rate)
         self._sent_at = now
         if target.twist.any():
             twist = self.braked(target, self._config.brake)
-            if self._reference is not None:
+            if self._reference.angles is not None:
                 # What is commanded is ahead of an arm that lags: neither may leave the workspace.
-                ahead, _ = self._model.pose(self._reference)
+                ahead, _ = self._model.pose(self._reference.angles)
                 twist[:3] = brake_at_faces(
                     twist[:3], ahead, self.robot.workspace, self._config.brake
                 )
-            self._command_joints(self._motion.step(twist, self._measured_joints, dt), dt)
+            speeds = self._motion.step(twist, self._measured_joints, dt)
         else:
             self._motion.stop()
-            self._command_joints(np.zeros(len(self.robot.joints)), dt)
+            speeds = np.zeros(len(self.robot.joints))
+        if self._config.interface == "position":
+            self._publish(self._reference.advance(speeds, self._measured_joints, dt))
+        else:
+            self._publish(speeds)
 
     def stand(self) -> None:
         """See PoseAdapter; a velocity is ended also where nothing else is to be sent, and what was
@@ -201,8 +217,8 @@ class JointGroupAdapter(ControllerAdapter[AdapterParameters]):
         super().stand()
         if self._motion is not None:
             self._motion.stop()
-        if self.is_silent:
-            self._reference = None
+        if self.is_silent and self._reference is not None:
+            self._reference.forget()
         if self._moves:
             self._publish(np.zeros(len(self.robot.joints)))
 
@@ -211,26 +227,10 @@ class JointGroupAdapter(ControllerAdapter[AdapterParameters]):
         then."""
         if self._motion is not None:
             self._motion.stop()
-        self._reference = None
+        if self._reference is not None:
+            self._reference.forget()
         if self._config.interface == "velocity" and self._has_stood and not self.is_silent:
             self._publish(np.zeros(len(self.robot.joints)))
-
-    def _command_joints(self, speeds: Vector, dt: float) -> None:
-        if self._config.interface == "velocity":
-            self._publish(speeds)
-            return
-        measured, lead = self._measured_joints, self._config.joint_lead
-        before = measured if self._reference is None else self._reference
-        if not speeds.any() and np.abs(before - measured).max() > lead:
-            before = measured  # Somebody has guided it by hand: nothing pulls at it.
-        after = np.clip(before + speeds * dt, measured - lead, measured + lead)
-        if self._motion is not None:
-            # Also of an arm that lags, or is held: freed it would go to what was commanded.
-            limits = self._motion.limits
-            low, high = np.minimum(limits.low, measured), np.maximum(limits.high, measured)
-            after = np.clip(after, low, high)
-        self._reference = after
-        self._publish(after)
 
     def _publish(self, numbers: Vector) -> None:
         self._moves = self._config.interface == "velocity" and bool(numbers.any())

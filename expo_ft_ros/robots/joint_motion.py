@@ -137,6 +137,50 @@ class JointMotion:
         return np.asarray(wanted * share_within(wanted, np.maximum(room, 0.0)))
 
 
+class JointReference:
+    """The angles that a controller of positions is given: speeds integrated, at most `lead` ahead
+    of the measured joints and never beyond their limits, also of an arm that lags or is held:
+    freed it goes where it was sent last."""
+
+    def __init__(self, limits: JointLimits, lead: float) -> None:
+        """Where the arm is.
+
+        Args:
+            limits: Of the joints.
+            lead: Of a commanded angle ahead of the measured one, at most [rad].
+        """
+        self._limits, self._lead = limits, lead
+        self.forget()
+
+    @property
+    def angles(self) -> Vector | None:
+        """(n,) the newest [rad]; None: where the arm is."""
+        return self._angles
+
+    def forget(self) -> None:
+        """The next begins where the arm is then."""
+        self._angles: Vector | None = None
+
+    def advance(self, speeds: Vector, joints: Vector, dt: float) -> Vector:
+        """The angles after a cycle.
+
+        Args:
+            speeds: (n,) [rad/s].
+            joints: (n,) measured [rad].
+            dt: Since the last cycle [s].
+
+        Returns:
+            (n,) [rad]; beyond a limit only as far as the joint is already.
+        """
+        before = joints if self._angles is None else self._angles
+        if not speeds.any() and np.abs(before - joints).max() > self._lead:
+            before = joints  # Somebody has guided it by hand: nothing pulls at it.
+        after = np.clip(before + speeds * dt, joints - self._lead, joints + self._lead)
+        low, high = np.minimum(self._limits.low, joints), np.maximum(self._limits.high, joints)
+        self._angles = np.clip(after, low, high)
+        return self._angles.copy()
+
+
 def limits_of(config: JointGroupConfig, model: ArmModel) -> JointLimits:
     """What the section says, else the URDF, less the margins; raises ConfigError for too little."""
     low = model.low if config.joint_low is None else np.array(config.joint_low)

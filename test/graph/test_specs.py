@@ -183,6 +183,14 @@ def test_in_real_time_learning_yields_to_control():
     assert pair["learner"].nice > pair["policy"].nice == 0
 
 
+def test_what_only_acts_is_no_background():
+    """A browser on the same machine, say, would starve it, and the arm would be held."""
+    assert by_name(GRAPHS["demo"])["agent"].nice == 0
+    options = EvalOptions(realtime=True)
+    graph = policy_graph("eval", options, RUN, Path("/weights.safetensors"), TRAINED)
+    assert by_name(graph)["agent"].nice == 0
+
+
 def test_the_world_waits_only_for_an_operator_that_exists():
     for name, scripted in (("train", True), ("none", False), ("spacemouse", False)):
         nodes = by_name(GRAPHS[name])

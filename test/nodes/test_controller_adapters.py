@@ -13,11 +13,9 @@ import pytest
 from expo_ft_ros.data.types import Source
 from expo_ft_ros.recording.episode_store import load_episodes
 from expo_ft_ros.recording.messages import nanoseconds, twist_array
-from support.controllers import KINDS, UR5E, Controlled
+from support.controllers import KINDS, UR5E, Controlled, following
 from support.demonstrating import begin, collect, demonstrate, push, push_until
-from support.domains import own_domain
 from support.foreign_interfaces import environment_with, foreign_interfaces
-from support.nodes import Graph
 from support.processes import is_alive, processes_naming
 
 pytestmark = [
@@ -50,14 +48,8 @@ def _foreign():
 @pytest.fixture(scope="module")
 def shared(request, tmp_path_factory, _foreign):
     """An adapter of that kind that follows commands; tests use it one by one."""
-    with own_domain() as domain:
-        graph = Graph(tmp_path_factory.mktemp(request.param), domain)
-        try:
-            it = Controlled(graph, request.param)
-            it.take_command()
-            yield it
-        finally:
-            graph.close()
+    with following(request.param, tmp_path_factory.mktemp(request.param)) as it:
+        yield it
 
 
 @pytest.fixture

@@ -164,3 +164,33 @@ def test_the_run_counts_the_steps_of_robots_that_have_joined(graph, joined_steps
     probe.until(lambda: plans[-1].episode == first + 1, "the next plan")
     assert plans[-1].stage == stage
     probe.until(lambda: status[-1].env_steps == 10 + joined_steps, "the steps of both")
+
+
+@pytest.mark.parametrize("busy", ["update", "saving"])
+def test_an_evaluation_waits_until_the_learner_is_done(graph, busy):
+    """It is of what is kept: what robots that have joined did last is still learned from."""
+    probe = graph.probe
+    plans = probe.gather("session/plan")
+    learner, episodes = probe.publisher("learner/status"), probe.publisher("episode/state")
+    parameters = {"demos": 0, "given": 1, "eval_trials": 1, "steps": 10, "episodes_ahead": 8}
+    graph.start("session", kind="train", **parameters)
+    probe.matched()
+
+    def play() -> None:
+        plan = plans[-1]
+        ended = {"state": EpisodeState.ENDED, "steps": 10, "truncated": True}
+        numbers = {"first_observation": 1, "last_observation": 11}
+        episodes.publish(EpisodeState(episode=plan.episode, stage=plan.stage, **ended, **numbers))
+
+    probe.until(lambda: plans and plans[-1].stage == "imitation", "imitation")
+    learner.publish(LearnerStatus(finished="imitation"))
+    probe.until(lambda: plans[-1].stage == "eval_before", "the first evaluation")
+    play()
+    probe.until(lambda: plans[-1].stage == "rl", "practice")
+    last = LearnerStatus(finished="imitation", episode=plans[-1].episode)
+    learner.publish(LearnerStatus(finished="imitation", stage=busy, episode=last.episode))
+    play()
+    probe.spin(1.0)
+    assert plans[-1].stage == "rl"
+    learner.publish(last)
+    probe.until(lambda: plans[-1].stage == "eval_after", "the second evaluation")

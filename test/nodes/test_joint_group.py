@@ -20,10 +20,8 @@ from expo_ft_ros.robots import load_robot
 from expo_ft_ros.robots.arm_model import ArmModel
 from expo_ft_ros.robots.joint_group_config import VELOCITY_GUARD
 from support.arms import UR5E
-from support.controllers import Controlled
-from support.domains import own_domain
+from support.controllers import Controlled, following
 from support.foreign_interfaces import environment_with, foreign_interfaces
-from support.nodes import Graph
 
 pytestmark = [
     pytest.mark.timeout(400),  # The interfaces may have to be generated.
@@ -64,14 +62,8 @@ def _robots(tmp_path_factory):
 @pytest.fixture(scope="module")
 def shared(request, tmp_path_factory, _robots):
     """An adapter of that robot that follows commands; tests use it one by one."""
-    with own_domain() as domain:
-        graph = Graph(tmp_path_factory.mktemp(request.param), domain)
-        try:
-            it = Controlled(graph, request.param)
-            it.take_command()
-            yield it
-        finally:
-            graph.close()
+    with following(request.param, tmp_path_factory.mktemp(request.param)) as it:
+        yield it
 
 
 @pytest.fixture
@@ -199,6 +191,17 @@ def test_a_description_of_another_arm_stops_it_by_name(running):
     it.insist()
     assert it.x == pytest.approx(stands, abs=1e-4)
     it.do("described")
+    it.move()
+
+
+@on("ur5e", POSITIONS)
+def test_a_model_that_changes_while_it_moves_stops_it_first(running):
+    """A calibrated URDF that comes late, say: the arm goes on by it, from rest."""
+    it = running
+    it.move()
+    it.health.clear()
+    it.do("calibrated")
+    it.drive(lambda: it.told("another URDF has come"), "its word", x=0.08)
     it.move()
 
 

@@ -16,7 +16,7 @@ from support.arms import SEVEN, SEVEN_JOINTS, UR5E
 pytest.importorskip("pinocchio", reason="Pinocchio is not installed (requirements/dev.lock)")
 
 from expo_ft_ros.robots.arm_model import ArmModel
-from expo_ft_ros.robots.joint_motion import JointMotion, limits_of
+from expo_ft_ros.robots.joint_motion import JointMotion, JointReference, limits_of
 
 SIX = load_robot("ur5e")
 DT = 1 / SIX.state_rate
@@ -183,6 +183,28 @@ def test_joints_beyond_six_go_home_without_moving_the_tool():
     assert np.abs(joints - home).max() < 0.5 * away
     assert np.abs(position - start).max() < 0.01
     assert np.abs(turn_to(facing, quaternion)).max() < 0.02
+
+
+@given(
+    seed=st.integers(0, 10_000),
+    speeds=st.lists(shares, min_size=1, max_size=40),
+    follows=st.sampled_from([0.0, 0.02, 1.0]),
+)
+def test_a_commanded_position_is_within_lead_and_limits_of_an_arm_that_lags_or_is_held(
+    seed, speeds, follows
+):
+    limits = limits_of(*ARMS[6][1:])
+    joints = np.random.default_rng(seed).uniform(-1, 1, 6) * np.minimum(limits.high, 6)
+    reference = JointReference(limits, lead := 0.1)
+    assert reference.angles is None
+    for share in speeds:
+        angles = reference.advance(1.5 * share, joints, 0.05)
+        assert np.abs(angles - joints).max() <= lead + 1e-12
+        assert (angles <= np.maximum(limits.high, joints)).all()
+        assert (angles >= np.minimum(limits.low, joints)).all()
+        joints = joints + follows * (angles - joints)
+    reference.forget()
+    np.testing.assert_array_equal(reference.advance(np.zeros(6), joints, 0.05), joints)
 
 
 def test_a_stop_is_at_once():

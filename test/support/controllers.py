@@ -6,7 +6,10 @@ from __future__ import annotations
 import importlib.util
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +24,8 @@ from expo_ft_ros.robots import load_robot
 from expo_ft_ros.robots.joint_group_config import VELOCITY_GUARD
 from expo_ft_ros.ros.messages import header_of
 from support import commander
+from support.domains import own_domain
+from support.nodes import Graph
 from support.peer_topics import DO, HEARD, TOOL
 from support.probe import PATIENCE
 
@@ -43,6 +48,19 @@ class JointTarget:
 
     numbers: tuple[float, ...]
     stamp_ns: int
+
+
+@contextmanager
+def following(kind: str, folder: Path) -> Iterator[Controlled]:
+    """An adapter of that kind that follows commands, in a graph and a domain of its own."""
+    with own_domain() as domain:
+        graph = Graph(folder, domain)
+        try:
+            it = Controlled(graph, kind)
+            it.take_command()
+            yield it
+        finally:
+            graph.close()
 
 
 class Controlled:

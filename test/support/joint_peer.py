@@ -31,7 +31,7 @@ NAMES = [joint.name for joint in UR5E_JOINTS]
 
 class JointPeer(Peer):
     """See the module; words: velocity, position, effort, order, as_loaded, undescribed, described,
-    home."""
+    calibrated, home."""
 
     def open_state(self) -> None:
         config = self.config
@@ -100,6 +100,8 @@ class JointPeer(Peer):
             self.described.publish(String(data="<robot name='other'><link name='a'/></robot>"))
         elif word == "described":
             self.described.publish(String(data=UR5E))
+        elif word == "calibrated":
+            self.described.publish(String(data=f"{UR5E}<!-- another -->"))
         elif word == "home":
             self.command, self.angles = None, np.array(self.robot.home)
             self.see()
