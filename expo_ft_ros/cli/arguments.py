@@ -78,7 +78,9 @@ def plain_words(command: str, words: Sequence[str]) -> list[str]:
     """
     for word in words:
         if word.startswith("--") or _is_option(word):
-            raise ConfigError(f"{command} takes no options, got {word!r} (leave it out)")
+            value = word.partition(":=")[2]
+            instead = f"write {value!r} alone" if value else "leave it out"
+            raise ConfigError(f"{command} takes no options, got {word!r} ({instead})")
     return list(words)
 
 

@@ -273,7 +273,8 @@ def status_rows(status: Mapping[str, Any]) -> list[tuple[str, str]]:
     total = _count(status.get("stage_episodes_total")) or 0
     done = _count(status.get("stage_episodes")) or 0
     if status.get("stage") and (done or total):
-        rows.append(("episodes", f"{done}/{total}" if total else str(done)))
+        # Without those that are discarded, which have numbers too.
+        rows.append(("episodes", f"{done}/{total}") if total else ("counted episodes", str(done)))
     asked = _count(status.get("env_steps_total"))
     if asked and status.get("stage") in ("rl", "eval_after", "done"):
         # The episode in which they were reached is driven to its end.

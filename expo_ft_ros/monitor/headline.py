@@ -195,8 +195,9 @@ def _number(view: View) -> str:
     if stage in (*EVALUATIONS, SHADOW):
         return f"trial {number}{of}" if number else "a trial"
     if stage == "rl":
+        learns = bool(session.env_steps_total and view.learning.stage)
         share = f", {session.env_steps} of {session.env_steps_total} online steps"
-        return f"episode {view.episode.episode}{share if session.env_steps_total else ''}"
+        return f"episode {view.episode.episode}{share if learns else ''}"
     return stage or "no episode yet"
 
 

@@ -41,7 +41,7 @@ def state_html(view: View) -> str:
     """Where the episode is, who drives, what holds the arm, what the operator is asked to do."""
     episode = view.episode
     of = f"/{view.max_steps}" if view.max_steps else ""
-    where = [episode.stage, f"episode {episode.episode}", f"step {episode.steps}{of}"]
+    where = [_stage(view), f"episode {episode.episode}", f"step {episode.steps}{of}"]
     known = [escape(word) for word in where if word] if episode.episode else ["no episode yet"]
     state, colour = _state(view)
     lines = [
@@ -59,6 +59,11 @@ def state_html(view: View) -> str:
     if view.reward and not is_silent(view):
         lines.append(f'<div class="xf-dim">classifier: {escape(view.reward)}</div>')
     return _block("".join(lines))
+
+
+def _stage(view: View) -> str:
+    nothing_learns = view.episode.stage == "rl" and not view.learning.stage
+    return "nothing learns" if nothing_learns else view.episode.stage
 
 
 def _state(view: View) -> tuple[str, str]:

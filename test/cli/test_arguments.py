@@ -87,6 +87,11 @@ def test_another_form_is_refused_by_every_command(words, tmp_path, monkeypatch, 
     assert ":=" in err or "takes no options" in err
 
 
+def test_a_value_that_is_written_as_an_option_is_to_be_written_alone(capsys):
+    assert cli.main(["episodes", "list", "run:=2026-12-01_pick"]) == 2
+    assert "write '2026-12-01_pick' alone" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("columns", [50, 80, 200])
 @pytest.mark.parametrize(
     "words", [[], *([name] for name in cli.COMMANDS), ["episodes", "play"]], ids=" ".join

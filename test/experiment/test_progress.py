@@ -212,7 +212,7 @@ def test_a_run_that_learns_nothing_and_help_that_nobody_gave_are_not_told():
     """As of a demo."""
     status = {"stage": "rl", "learns": False, "stage_episodes": 3, "success_rate": 1.0}
     line = format_line(status | {"intervention_rate": 0.0})
-    assert line.startswith("the policy at work, nothing learns, episodes 3, ")
+    assert line.startswith("the policy at work, nothing learns, counted episodes 3, ")
     assert "with help" not in line
     helped = format_line({**status, "learns": True, "intervention_rate": 0.2})
     assert helped.startswith("reinforcement learning online, ")

@@ -24,6 +24,7 @@ ONLINE = View(
     session=SessionView("rl", 3, 0, 411, 3000),
     episode=EpisodeSnapshot(9, "running", "rl", steps=4),
     driver=Source.POLICY,
+    learning=LearningView("idle"),
 )
 EVALUATING = replace(
     ONLINE,
@@ -159,6 +160,11 @@ def test_each_moment_has_its_headline(moment):
     said = headline(view)
     assert (said.words, said.tone, said.press) == (words, tone, press)
     assert more in said.more
+
+
+def test_steps_are_counted_only_where_something_learns():
+    assert headline(ONLINE).more == "episode 9, 411 of 3000 online steps"
+    assert headline(replace(ONLINE, learning=LearningView())).more == "episode 9"
 
 
 @given(

@@ -11,7 +11,7 @@ from expo_ft_ros.control.episode_machine import EpisodeSnapshot
 from expo_ft_ros.data.types import Source
 from expo_ft_ros.monitor.markup import diagnostics_html, q_html, reply_html, rows_html, state_html
 from expo_ft_ros.monitor.standing import UNKNOWN
-from expo_ft_ros.monitor.view import Diagnostic, Level, View
+from expo_ft_ros.monitor.view import Diagnostic, LearningView, Level, View
 
 HOSTILE = "<img src=x onerror=alert(1)>\"'&"
 
@@ -59,6 +59,13 @@ def test_what_is_not_known_is_not_said_to_stand_and_what_is_shown_only_not_to_ru
     html = state_html(replace(running, episode=asked, driver=Source.HOLD))
     assert "<b>waits for you</b>" in html
     assert "until Reset" in html
+
+
+def test_where_nothing_learns_the_stage_is_not_called_rl():
+    online = View(episode=EpisodeSnapshot(4, "running", "rl"), driver=Source.POLICY)
+    assert "nothing learns · episode 4" in state_html(online)
+    learning = replace(online, learning=LearningView("idle"))
+    assert "rl · episode 4" in state_html(learning)
 
 
 def test_the_worst_comes_first():

@@ -153,14 +153,14 @@ def test_a_base_that_is_another_than_the_commands_ends_it_at_once(crisp):
         assert it.go_through(lambda asked: "yes") == 1, it.text
     finally:
         it.end()
-    assert "y: commanded" in it.text
-    assert "frames.base of the robot's file" in it.text
+    assert "y: commanded" in it.text, it.text
+    assert "frames.base of the robot's file" in it.text, it.text
     ((_, checks),) = json.loads(it.record.read_text()).items()
     assert {name: entry["status"] for name, entry in checks.items()} == {
         "still": "passed",
         "axes": "failed",
     }
-    # It was stopped on its way, and stands.
+    # It was stopped on its way, and stands: a whole jog is a centimetre.
     y = [m.pose.position.y for m in crisp.tools]
-    assert max(y) - min(y) < 0.01
+    assert max(y) - min(y) < 0.01, it.text
     crisp.rest()

@@ -93,7 +93,9 @@ class Seat:
         return ""
 
     def plan(self, episode: int) -> SessionPlan:
-        self.probe.until(lambda: self.plans[-1].episode == episode, f"plan {episode}")
+        self.probe.until(
+            lambda: self.plans and self.plans[-1].episode == episode, f"plan {episode}"
+        )
         plan: SessionPlan = self.plans[-1]
         return plan
 
