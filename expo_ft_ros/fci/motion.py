@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from expo_ft_ros.configuration import ConfigError
 from expo_ft_ros.fci.messages import ArmCommand
 from expo_ft_ros.robots import RobotConfig
-from expo_ft_ros.robots.joint_limits import JointLimits, share_within
+from expo_ft_ros.robots.joint_limits import GAIN, JointLimits, share_within
+from expo_ft_ros.robots.singularity import share_before_singular
 from expo_ft_ros.robots.twist_smoother import TwistSmoother
 from expo_ft_ros.robots.watchdog import CommandWatchdog
 
@@ -21,6 +22,10 @@ _FACE_GAIN = 10.0
 
 _LAG = 0.05
 """By which an arm follows its commanded velocity late [s]."""
+
+_SINGULAR = 0.08
+"""Least singular value of the Jacobian to which the arm goes: an FR3 at home is at 0.15, and one
+that is too near to a singular posture begins no Cartesian motion any more."""
 
 _REST = 1e-4
 """Speed below which a commanded rest is one [m/s, rad/s]."""
@@ -37,8 +42,8 @@ class CartesianMotion:
     - Towards a face of the workspace it slows down so that it comes to rest there; along the face
       and away from it it is free. What will still be travelled counts as done already.
     - The whole twist is scaled so that no joint is faster than its limit or than its distance to
-      the margin before its end allows; away from the end it is free. Near a singularity, where
-      joints would be fast, that slows the arm down. Joint speeds are those of the minimum-norm
+      the margin before its end allows, and so that it rests before a singular posture; away from
+      both it is free. Joint speeds are those of the minimum-norm
       inverse; the robot resolves its seventh degree of freedom by itself, so they are an estimate,
       and the robot's own limits are the real ones.
     - It is smoothed (`TwistSmoother`), and its change in a cycle is scaled so that no joint
@@ -106,7 +111,10 @@ class CartesianMotion:
             wanted[:3] = self._within_workspace(wanted[:3], position)
         inverse = jacobian.T @ np.linalg.inv(jacobian @ jacobian.T + _DAMPING)
         speeds = inverse @ wanted
-        wanted *= share_within(speeds, self._joint_limits.allowed(speeds, joints))
+        wanted *= min(
+            share_within(speeds, self._joint_limits.allowed(speeds, joints)),
+            share_before_singular(jacobian, speeds, least=_SINGULAR, gain=GAIN),
+        )
         before, smoother = self._smoother.velocity, self._smoother
         smoother.advance(wanted, dt)
         change = smoother.velocity - before

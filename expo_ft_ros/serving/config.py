@@ -72,7 +72,11 @@ class PolicyServerConfig(Config):
         "compile then [s]",
     )
     connect_timeout: float = Field(
-        1.0, gt=0, le=LONGEST_ANSWER, description="for a connection and the server's metadata [s]"
+        1.0,
+        gt=0,
+        le=LONGEST_ANSWER,
+        description="for a connection and the server's metadata, where one was lost [s]; for the "
+        "first, before anything moves, ten seconds at least",
     )
     give_up_after: float = Field(
         60.0, gt=0, le=3600, description="a server that is lost for so long ends the run [s]"

@@ -29,6 +29,10 @@ OVERSHOOT = 0.5
 """By so much an action may leave [-1, 1], and is cut: flow policies overshoot a little. What leaves
 it by more is of other units."""
 
+_FIRST_CONNECT = 10.0
+"""Before anything moves a connection, and the metadata, may take so long: this machine starts a
+whole graph then, and the server may be loading [s]."""
+
 _FIRST_WAIT, _LONGEST_WAIT = 0.25, 4.0  # between two tries to connect [s]
 
 
@@ -89,7 +93,7 @@ class RemotePolicy:
             ServerLost: where it isn't there.
             BadReply: where it isn't a server for this task, robot and configuration.
         """
-        connection = self._connect()
+        connection = self._connect(max(_FIRST_CONNECT, self._config.connect_timeout))
         try:
             self._ask(connection, self._writer.example(self._task), self._config.first_timeout)
         except PolicyServerError:
@@ -131,7 +135,7 @@ class RemotePolicy:
         if self._cause is None or now < self._next_try:
             return
         try:
-            self._connect()
+            self._connect(self._config.connect_timeout)
         except ServerLost as error:
             self._require_patience(error)
             self._next_try = now + self._wait
@@ -147,8 +151,8 @@ class RemotePolicy:
             self._connection = None
 
     # -- how ------------------------------------------------------------------------------------
-    def _connect(self) -> PolicyConnection:
-        made = PolicyConnection(self.address, self._config.connect_timeout)
+    def _connect(self, timeout: float) -> PolicyConnection:
+        made = PolicyConnection(self.address, timeout)
         try:
             self._require_fit(made.metadata)
         except BadReply:

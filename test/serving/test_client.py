@@ -17,14 +17,13 @@ from websockets.asyncio.server import serve as serve_async
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.server import ServerProtocol
 from websockets.sync.client import connect
-from websockets.sync.server import serve
 
 from expo_ft_ros.configuration import ConfigError
 from expo_ft_ros.serving.client import BadReply, PolicyConnection, ServerLost
 from expo_ft_ros.serving.packing import MAX_BYTES, pack, unpack
 from expo_ft_ros.serving.server import BadObservation, PolicyServer
 from support.console_run import free_port
-from support.policy_servers import GENTLE, gentle, serving
+from support.policy_servers import GENTLE, gentle, other_server, serving
 
 SOON = 30.0  # a busy machine is no finding
 BAD_GATEWAY = b"HTTP/1.1 502 Bad Gateway\r\n\r\n"
@@ -37,19 +36,6 @@ def connected(server, timeout=SOON):
         yield made
     finally:
         made.close()
-
-
-@contextlib.contextmanager
-def other_server(handle):
-    """Somebody else's server; handle: called with each connection."""
-    made = serve(handle, "127.0.0.1", 0)
-    thread = threading.Thread(target=made.serve_forever)
-    thread.start()
-    try:
-        yield f"ws://127.0.0.1:{made.socket.getsockname()[1]}"
-    finally:
-        made.shutdown()
-        thread.join()
 
 
 def test_metadata_come_first_then_each_observation_is_answered():

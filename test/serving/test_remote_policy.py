@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from expo_ft_ros.serving.client import BadReply, ServerGone, ServerLost
+from expo_ft_ros.serving.packing import pack, unpack
 from expo_ft_ros.serving.remote_policy import RemotePolicy
 from expo_ft_ros.serving.server import BadObservation
 from support.console_run import free_port
@@ -20,6 +21,7 @@ from support.policy_servers import (
     answering,
     gentle,
     observation,
+    other_server,
     serving,
 )
 
@@ -150,7 +152,7 @@ def test_a_server_that_was_lost_comes_back_and_is_tried_less_and_less_often():
     assert re.search(rf"127.0.0.1:{port}: the connection is closed.*start", policy.lost)
     cause, tries = policy.lost, []
     original = policy._connect
-    policy._connect = lambda: (tries.append(clock.now), original())[1]
+    policy._connect = lambda *given: (tries.append(clock.now), original(*given))[1]
     for _ in range(200):
         clock.now += 0.05
         policy.try_again()
@@ -191,6 +193,23 @@ def test_one_that_stays_lost_ends_it():
     clock.now += 5.0
     with pytest.raises(ServerGone, match=r"can't be reached.*it was lost for 34 s"):
         policy.try_again()
+
+
+def test_before_anything_moves_it_may_take_its_time_to_connect():
+    started = threading.Event()
+
+    def loads(connection):
+        started.wait(5.0)
+        connection.send(pack({}))
+        for message in connection:
+            connection.send(pack(gentle(unpack(message))))
+
+    with other_server(loads) as address:
+        policy = remote(address, connect_timeout=0.05)
+        threading.Timer(0.5, started.set).start()
+        policy.open()
+        assert policy.lost == ""
+        policy.close()
 
 
 def test_one_that_lets_connect_and_never_answers_ends_it_too():

@@ -33,7 +33,7 @@ class Arm:
         self.graph, self.probe = graph, graph.probe
         text = (config_dir() / "robots" / "franka_fci.yaml").read_text()
         text = text.replace("realtime: required", "realtime: if allowed")
-        text = text.replace("high: [0.75, 0.50, 0.70]", "high: [0.75, 0.50, 0.90]")
+        text = text.replace("high: [0.75, 0.50, 0.70]", "high: [0.75, 0.50, 0.80]")
         self.file = graph.folder / "robots" / "franka_fci.yaml"
         self.file.parent.mkdir()
         self.file.write_text(text)

@@ -109,20 +109,12 @@ class FrankaSim:
         lines = self.log.read_text(errors="replace").splitlines()
         return [line for line in lines if "Aborting motion" in line or "violation" in line]
 
-    def kill(self) -> None:
-        """As if the cable were cut, and the control box without power."""
-        os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
-
     def close(self) -> None:
-        """Ends it; a second time without effect."""
+        """Ends it as if the cable were cut, and the control box without power: while it waits for a
+        client it hears no SIGINT. A second time without effect."""
         if self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGINT)
-            try:
-                self.process.wait(20)
-            except subprocess.TimeoutExpired:
-                os.killpg(self.process.pid, signal.SIGKILL)
-                self.process.wait()
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
 
 
 def _listens(port: int) -> bool:

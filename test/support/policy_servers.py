@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
+from websockets.sync.server import ServerConnection, serve
 
 from expo_ft_ros.data.rotation import TOOL_DOWN
 from expo_ft_ros.data.types import Observation, Proprio
@@ -38,6 +40,19 @@ def serving(
         yield server
     finally:
         server.close()
+
+
+@contextlib.contextmanager
+def other_server(handle: Callable[[ServerConnection], None]) -> Iterator[str]:
+    """Somebody else's server; handle: called with each connection."""
+    made = serve(handle, "127.0.0.1", 0)
+    thread = threading.Thread(target=made.serve_forever)
+    thread.start()
+    try:
+        yield f"ws://127.0.0.1:{made.socket.getsockname()[1]}"
+    finally:
+        made.shutdown()
+        thread.join()
 
 
 def answering(actions: Any) -> Infer:
