@@ -8,7 +8,7 @@ from typing import Literal
 
 Stage = Literal["collect", "imitation", "eval_before", "rl", "eval_after", "shadow", "done"]
 PolicyMode = Literal["none", "sample", "mode"]
-Operator = Literal["scripted", "spacemouse", "gamepad", "keyboard", "none"]
+Operator = Literal["scripted", "spacemouse", "gamepad", "keyboard", "leader", "none"]
 OperatorMode = Literal["none", "demonstrate", "correct"]
 
 STAGES: tuple[Stage, ...] = ("collect", "imitation", "eval_before", "rl", "eval_after")

@@ -58,6 +58,22 @@ def rotation_of(turn: Vector) -> Vector:
     return np.array([*(half * np.asarray(turn)), np.cos(angle / 2.0)])
 
 
+def rotation_vector(quaternion: Vector) -> Vector:
+    """(3,) turn of a unit quaternion the shorter way about, whose length is its angle [rad]: what
+    `rotation_of` is given, up to half a turn."""
+    vector = quaternion[:3] * (np.sign(quaternion[3]) or 1.0)
+    sine = float(np.linalg.norm(vector))
+    if sine < 1e-9:
+        return np.asarray(2.0 * vector)
+    return np.asarray(vector * (2.0 * np.arctan2(sine, abs(quaternion[3])) / sine))
+
+
+def inverse(quaternion: Vector) -> Vector:
+    """(4,) the turn back, of a unit quaternion."""
+    x, y, z, w = quaternion
+    return np.array([-x, -y, -z, w])
+
+
 def compose(a: Vector, b: Vector) -> Vector:
     """(4,) first the turn b, then a about the axes that b is given in: Hamilton's product."""
     # Written out: np.cross takes longer than all the rest of a controller's cycle.

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Input devices: from what a SpaceMouse, gamepad or keyboard says to what the operator asks for."""
+"""Input devices: from what an operator moves to what the operator asks for."""

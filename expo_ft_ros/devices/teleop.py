@@ -29,6 +29,7 @@ CONFIG_FILES: Mapping[str, str] = {
     "spacenav": "teleop.yaml",
     "joy": "teleop_joy.yaml",
     "keyboard": "teleop_keyboard.yaml",
+    "leader": "teleop_leader.yaml",
     "bringup": "teleop_bringup.yaml",
 }
 """Device -> its file in config/."""

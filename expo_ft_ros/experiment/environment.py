@@ -261,12 +261,26 @@ def require_robot_packages(robot: RobotConfig) -> None:
         ConfigError: for the first package that is missing, with where it is had from.
     """
     for package, source in robot.controller.packages if robot.controller else ():
-        if importlib.util.find_spec(package) is None:
-            source = source.replace("$ROS_DISTRO", os.environ.get("ROS_DISTRO", "<distro>"))
-            raise ConfigError(
-                f"robot:={robot.name}: {package} is not installed in this Python ({source}; then "
-                "source its workspace)"
-            )
+        require_package(f"robot:={robot.name}", package, source)
+
+
+def require_package(option: str, package: str, source: str) -> None:
+    """Checks that a Python package is there.
+
+    Args:
+        option: Which needs it.
+        package: Its name.
+        source: Where it is had from.
+
+    Raises:
+        ConfigError: when it is missing.
+    """
+    if importlib.util.find_spec(package) is None:
+        source = source.replace("$ROS_DISTRO", os.environ.get("ROS_DISTRO", "<distro>"))
+        raise ConfigError(
+            f"{option}: {package} is not installed in this Python ({source}; then source its "
+            "workspace)"
+        )
 
 
 def find_rviz() -> str:

@@ -13,6 +13,7 @@ from expo_ft_ros.control.safety_filter import SafetyConfig
 from expo_ft_ros.data.perturbations import parse_perturbations
 from expo_ft_ros.devices.cameras.by_view import cameras_of
 from expo_ft_ros.devices.drivers import DRIVERS
+from expo_ft_ros.devices.leader_config import LEADER, LeaderConfig, require_base_axes
 from expo_ft_ros.devices.teleop import CONFIG_FILES, TeleopConfig
 from expo_ft_ros.devices.view_frame import require_frame
 from expo_ft_ros.experiment.bench_options import LearnOptions
@@ -65,6 +66,9 @@ def check_options(options: TaskOptions) -> None:
         if (driver := DRIVERS.get(options.operator)) is not None:
             frame = TeleopConfig.load(device=driver.device).frame
             require_frame(frame, load_robot(options.robot), CONFIG_FILES[driver.device])
+        if options.operator == LEADER:
+            require_base_axes(TeleopConfig.load(device=LEADER))
+            LeaderConfig.load().require_stable(task.period)
         require_possible_motion(options)
         _require_parameters(options.params_file)
         if isinstance(options, EvalOptions):
@@ -290,7 +294,7 @@ def _require_fit(options: RunOptions, task: TaskConfig) -> None:
     if not can.knows_objects and options.operator == "scripted":
         raise ConfigError(
             f"operator:=scripted: needs to be told where each object is, which robot:="
-            f"{options.robot} can't (take operator:=spacemouse, gamepad, keyboard or none)"
+            f"{options.robot} can't (take operator:=spacemouse, gamepad, keyboard, leader or none)"
         )
     if not can.resets_scene and options.scene_reset in ("automatic", "asked"):
         raise ConfigError(

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from expo_ft_ros.configuration import ConfigError
+from expo_ft_ros.devices.leader_config import LEADER
 from expo_ft_ros.experiment.arguments import make_options, read_arguments
 from expo_ft_ros.experiment.brought_up import bringup_notes, copy_record
 from expo_ft_ros.experiment.budget import Budget
@@ -22,6 +23,7 @@ from expo_ft_ros.experiment.environment import (
     claim_domain,
     find_rviz,
     require_environment,
+    require_package,
     require_robot_packages,
     require_room_on_disk,
     require_spacenav_library,
@@ -61,6 +63,7 @@ from expo_ft_ros.monitor.address import require_openable_console
 from expo_ft_ros.rl.config import load_preset, require_room
 from expo_ft_ros.robots import load_robot
 from expo_ft_ros.robots.config import SIM
+from expo_ft_ros.robots.joint_group_config import PINOCCHIO
 from expo_ft_ros.tasks import TASKS, TaskConfig, load_task
 
 Options = TypeVar("Options", bound=RunOptions)
@@ -244,6 +247,8 @@ def check_machine(prepared: Prepared[Any]) -> None:
         require_wandb(options.wandb)
     if options.operator == "spacemouse" and options.spacemouse == "libspnav":
         require_spacenav_library()
+    if options.operator == LEADER:
+        require_package("operator:=leader", *PINOCCHIO)
     require_room_on_disk(prepared.path, _bytes_needed(prepared))
 
 

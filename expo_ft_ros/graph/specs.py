@@ -246,6 +246,8 @@ def _world(options: RunOptions, run_dir: Path) -> list[NodeSpec]:
             options,
         ),
     ]
+    if driver is not None and driver.node:
+        specs.append(_first(_node(driver.node, options, run_dir), options))
     if own_driver:
         specs.append(_first(_node("spacemouse", options, run_dir), options))
     if scripted:

@@ -230,7 +230,11 @@ TOPICS: Mapping[str, Topic] = _table(
         )
     ),
     _tick(
-        "proprio", f"{_OWN}/Proprio", "proprio", "arbitration operator monitor", "Robot's state."
+        "proprio",
+        f"{_OWN}/Proprio",
+        "proprio",
+        "arbitration operator leader monitor",
+        "Robot's state.",
     ),
     _tick(
         "spacenav/twist",
@@ -249,13 +253,37 @@ TOPICS: Mapping[str, Topic] = _table(
     _topic(
         "joy",
         "sensor_msgs/Joy",
-        "keyboard bringup",
+        "keyboard leader bringup",
         "teleop",
         "best_effort",
         "volatile",
         TICK_DEPTH,
         "Axes and buttons of a gamepad by a driver such as joy_node (operator:=gamepad), or of "
-        "./expo-ft keyboard (operator:=keyboard), or of the guide of ./expo-ft bringup.",
+        "./expo-ft keyboard (operator:=keyboard), of a leader arm (operator:=leader), or of the "
+        "guide of ./expo-ft bringup.",
+    ),
+    _driver(
+        "leader/joint_states",
+        "sensor_msgs/JointState",
+        "leader",
+        "Joints of a leader arm [rad]; the topic's name is that of config/leader.yaml.",
+        10,
+        "",
+    ),
+    _driver(
+        "leader/joy",
+        "sensor_msgs/Joy",
+        "leader",
+        "Buttons beside a leader arm, as a pedal's by joy_node (clutch: button).",
+        10,
+        "",
+    ),
+    _latched(
+        "leader/robot_description",
+        "std_msgs/String",
+        "",
+        "leader",
+        "URDF of a leader arm, as robot_state_publisher tells it; named as the joint states' is.",
     ),
     _tick(
         "teleop/command",
@@ -303,7 +331,7 @@ TOPICS: Mapping[str, Topic] = _table(
         "step",
         f"{_OWN}/Step",
         "arbitration",
-        "learner recorder operator teleop monitor bringup",
+        "learner recorder operator teleop leader monitor bringup",
         "What was proposed and executed, and by whom.",
     ),
     _command(
@@ -348,7 +376,7 @@ TOPICS: Mapping[str, Topic] = _table(
         "episode/state",
         f"{_OWN}/EpisodeState",
         "arbitration",
-        "operator teleop learner recorder session monitor bringup",
+        "operator teleop leader learner recorder session monitor bringup",
         "The episode's state, at every change; a busy subscriber has room for several.",
     ),
     _latched(

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import math
 import time
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,7 +25,7 @@ from std_msgs.msg import Float64MultiArray, String
 from expo_ft_ros.configuration import ConfigError
 from expo_ft_ros.data.types import Proprio
 from expo_ft_ros.recording.messages import BadMessage
-from expo_ft_ros.robots.arm_model import ArmModel
+from expo_ft_ros.robots.arm_model import ArmModel, urdf_of
 from expo_ft_ros.robots.braking import brake_at_faces
 from expo_ft_ros.robots.joint_group_config import VELOCITY_GUARD, JointGroupConfig
 from expo_ft_ros.robots.joint_motion import JointMotion, JointReference
@@ -77,7 +76,7 @@ class JointGroupAdapter(ControllerAdapter[AdapterParameters]):
         self._urdf, self._is_new = "", False
         self._why_no_model = f"{config.description}: no URDF has come (start its publisher)"
         if config.urdf is not None:
-            self._read_model(_text_of(config.urdf))
+            self._read_model(urdf_of(config.urdf, "joint_group.urdf"))
         else:
             heard = self.create_subscription(
                 String, str(config.description), self._on_description, _LATCHED
@@ -235,13 +234,6 @@ class JointGroupAdapter(ControllerAdapter[AdapterParameters]):
     def _publish(self, numbers: Vector) -> None:
         self._moves = self._config.interface == "velocity" and bool(numbers.any())
         self._target_out.publish(Float64MultiArray(data=numbers.tolist()))
-
-
-def _text_of(path: str) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"joint_group.urdf: {path}: can't be read: {error}") from None
 
 
 def main() -> None:

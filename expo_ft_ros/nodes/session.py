@@ -317,8 +317,8 @@ class SessionNode(GraphNode[SessionParameters]):
 
     def _note(self) -> str:
         operator, episode = self.parameters.operator, self._books.episode
-        if self._missing == {"teleop"} and operator in DRIVERS:
-            driver = DRIVERS[operator]
+        driver = DRIVERS.get(operator)
+        if driver and self._missing in ({"teleop"}, {driver.node}):
             return (
                 f"waiting for the {operator}: {self.resolve_topic_name(driver.topics[0])} needs "
                 f"one that publishes it ({driver.program})"

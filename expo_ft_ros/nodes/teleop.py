@@ -61,7 +61,7 @@ class TeleopParameters(NodeParameters):
 
     device: str = parameter(
         "spacenav",
-        "Input device: spacenav (a SpaceMouse), joy (a gamepad) or keyboard (on joy as well).",
+        "Input device: spacenav (a SpaceMouse), joy (a gamepad), keyboard or leader (on joy, too).",
     )
     device_needed: bool = parameter(
         False, "The run begins only when the device's driver publishes."

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -95,6 +96,14 @@ class ArmModel:
         for angle, (at, size) in zip(joints, self._places, strict=True):
             whole[at : at + size] = angle if size == 1 else (np.cos(angle), np.sin(angle))
         return whole
+
+
+def urdf_of(path: str, field: str) -> str:
+    """Text of a URDF's file; raises ConfigError that names the field where it can't be read."""
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{field}: {path}: can't be read: {error}") from None
 
 
 def _pinocchio() -> Any:

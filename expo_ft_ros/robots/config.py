@@ -39,6 +39,7 @@ GRAPH_NODES = (
     "camera",
     "camera_driver",
     "keyboard",
+    "leader",
     "learner",
     "monitor",
     "operator",

@@ -8,7 +8,7 @@ from collections import deque
 import numpy as np
 from numpy.typing import NDArray
 
-from expo_ft_ros.data.rotation import turn_to
+from expo_ft_ros.data.rotation import compose, inverse, rotation_vector
 
 Vector = NDArray[np.float64]
 
@@ -62,8 +62,5 @@ class TwistFromPoses:
         span = stamp_ns - began
         if 2 * span < self._window_ns:
             return np.zeros(6)
-        turn = turn_to(facing, quaternion)
-        half_sine = min(1.0, float(np.linalg.norm(turn)) / 2.0)
-        if half_sine > 0:
-            turn = turn * (np.arcsin(half_sine) / half_sine)
+        turn = rotation_vector(compose(quaternion, inverse(facing)))
         return np.asarray(np.concatenate([position - start, turn]) / (1e-9 * span))

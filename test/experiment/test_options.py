@@ -65,7 +65,7 @@ def test_an_empty_value_is_the_default():
         ("operator_rate:=nan", "operator_rate:=nan"),
         (
             "operator:=nobody",
-            "operator:=nobody: .*'scripted', 'spacemouse', 'gamepad', 'keyboard' or 'none'",
+            "operator:=nobody: .*'scripted', 'spacemouse', .* 'keyboard', 'leader' or 'none'",
         ),
         ("mode:=fast", "mode:=fast"),
         ("scene_reset:=scripted", "scene_reset:=scripted: .*add realtime:=true"),

@@ -83,7 +83,8 @@ def test_an_adapter_can_bear_no_name_of_the_graph():
         mode="async",
         realtime=True,
     )
-    graphs = [*GRAPHS.values(), train_graph(options, RUN), collect_graph(UR5E, RUN)]
+    led = train_graph(TrainOptions(operator="leader"), RUN)
+    graphs = [*GRAPHS.values(), train_graph(options, RUN), led, collect_graph(UR5E, RUN)]
     names = {name for specs in graphs for spec in specs for name in (spec.name, *spec.node_names)}
     # What is started by hand, for a moment, or only where it is installed.
     others = {"bringup", "keyboard", "stop", "rviz", "robot_state_publisher"}
@@ -263,6 +264,14 @@ def test_a_keyboard_is_a_driver_outside_the_graph():
     assert nodes["teleop"].parameters["device"] == "keyboard"
     assert nodes["teleop"].parameters["device_needed"]
     assert "keyboard" not in nodes, "a node of the graph has no terminal"
+
+
+def test_a_leader_arm_is_read_by_a_node_of_the_graph():
+    nodes = by_name(train_graph(TrainOptions(operator="leader"), RUN))
+    assert nodes["leader"].vital, "a run without its device has a cause to end"
+    assert nodes["teleop"].parameters["device"] == "leader"
+    assert nodes["teleop"].parameters["device_needed"]
+    assert "leader" in nodes["session"].parameters["required_nodes"]
 
 
 def test_no_learner_without_learning():

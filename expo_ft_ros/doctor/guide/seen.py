@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from expo_ft_ros.data.rotation import turn_to
+from expo_ft_ros.data.rotation import compose, inverse, rotation_vector
 from expo_ft_ros.data.types import ImageArray
 from expo_ft_ros.monitor.projection import Camera
 
@@ -126,11 +126,8 @@ class Asked:
 
 def displacement(start: Pose, end: Pose) -> Vector:
     """(6,) from one pose to another: shift [m], then turn [rad], in the base's axes."""
-    turn = turn_to(start.quaternion, end.quaternion)
-    half = np.clip(np.linalg.norm(turn) / 2, 0.0, 1.0)
-    # Its length is 2 sin(angle / 2).
-    angle = 2 * np.arcsin(half) / (2 * half) if half > 1e-9 else 1.0
-    return np.concatenate([end.position - start.position, turn * angle])
+    turn = rotation_vector(compose(end.quaternion, inverse(start.quaternion)))
+    return np.concatenate([end.position - start.position, turn])
 
 
 def commanded(steps: list[Executed], until: float) -> Vector:
