@@ -15,6 +15,8 @@ import numpy as np
 from expo_ft_ros.data.types import ACTION_DIM, ActionChunk, FloatArray, Source
 
 NO_SLOT = -1
+NO_CHUNK = "no chunk"
+"""Why nothing is due before the first chunk of an episode has come, or where the next is late."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,7 @@ class ChunkExecutor:
         self._switch(observation)
         chunk = self._current
         if chunk is None:
-            return Proposal.hold("no chunk")
+            return Proposal.hold(NO_CHUNK)
         index = observation - chunk.observation
         if index >= len(chunk.actions):
             return Proposal.hold("late chunk")

@@ -275,8 +275,9 @@ def status_rows(status: Mapping[str, Any]) -> list[tuple[str, str]]:
     if status.get("stage") and (done or total):
         # Without those that are discarded, which have numbers too.
         rows.append(("episodes", f"{done}/{total}") if total else ("counted episodes", str(done)))
+    practises = status.get("stage") == "rl" and status.get("learns") is False
     asked = _count(status.get("env_steps_total"))
-    if asked and status.get("stage") in ("rl", "eval_after", "done"):
+    if asked and not practises and status.get("stage") in ("rl", "eval_after", "done"):
         # The episode in which they were reached is driven to its end.
         steps = _count(status.get("env_steps")) or 0
         rows.append(
@@ -296,10 +297,10 @@ def status_rows(status: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("stage_progress", "stage done", "{:.0%}"),
     ):
         value = finite(status.get(key))
-        if value:
+        if value and not (practises and key == "stage_progress"):
             rows.append((name, form.format(value)))
     left = finite(status.get("seconds_left"))
-    if left is not None:
+    if left is not None and not practises:
         rows.append(("time left", format_duration(left)))
     if status.get("note"):
         rows.append(("note", str(status["note"])))
@@ -310,6 +311,8 @@ def time_left(status: Mapping[str, Any]) -> str:
     """What a status says of the rest of the whole run, in words."""
     if status.get("stage") == "done":
         return "none, the run is done"
+    if status.get("stage") == "rl" and status.get("learns") is False:
+        return "nothing learns: it goes on until you end it"
     seconds = finite(status.get("seconds_left"))
     if seconds is None:
         return "not known yet"

@@ -451,6 +451,7 @@ def _monitor(options: RunOptions, run_dir: Path) -> NodeSpec:
     parameters: dict[str, Parameter] = {
         "operator": options.operator,
         "scene_reset": options.scene_reset,
+        "learns": isinstance(options, TrainOptions | RobotOptions),
         "console": options.console,
         "console_host": options.console_host,
         "console_port": options.console_port,

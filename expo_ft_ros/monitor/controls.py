@@ -199,8 +199,8 @@ def said_of(view: View) -> dict[str, Any]:
         "motion": _motion_off() if view.motion_off else "",
         "episode": view.episode.episode,
         "idle": _idle(view),
-        "over": bool(view.result),
-        "stopped": view.episode.state == State.STOPPED and not view.result,
+        "over": bool(view.result) or view.ending,
+        "stopped": view.episode.state == State.STOPPED and not (view.result or view.ending),
     }
 
 
@@ -212,7 +212,7 @@ def _motion_off() -> str:
 def _idle(view: View) -> dict[str, str]:
     """The buttons that would do nothing now, with why."""
     episode, state = view.episode, view.episode.state
-    if view.result:
+    if view.result or view.ending:
         return dict.fromkeys(BUTTONS, "the run is over")
     if is_silent(view):
         words = "the control loop is silent"

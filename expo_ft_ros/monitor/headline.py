@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from expo_ft_ros.control.arbiter import DEVICE_LOST, NOT_TAKEN_OVER
+from expo_ft_ros.control.chunk_executor import NO_CHUNK
 from expo_ft_ros.control.episode_machine import State, stop_words
 from expo_ft_ros.control.plan import DONE, EVALUATIONS, SHADOW
 from expo_ft_ros.data.types import Source
@@ -55,6 +56,9 @@ def headline(view: View) -> Headline:
     what goes on meanwhile."""
     if view.result:
         return Headline("FINISHED", f"{view.result}; nothing commands the arm now", Tone.CALM)
+    if view.ending:
+        more = "the run was ended from outside; this page hears nothing more of the arm: look at it"
+        return Headline("ENDED", more, Tone.HELD)
     return _silent(view) or _stopped(view) or _asked(view) or _driven(view) or _between(view)
 
 
@@ -139,7 +143,8 @@ def _driven(view: View) -> Headline | None:
         if view.take_over:
             return Headline("WAITING FOR YOU", f"{number}: go on driving ({view.take_over})")
         return Headline("WAITING", f"{number}: for the scripted operator", Tone.CALM)
-    if view.driver is Source.HOLD and view.cause:
+    begins = view.cause == NO_CHUNK and not (view.sources == Source.POLICY).any()
+    if view.driver is Source.HOLD and view.cause and not begins:
         return Headline("HELD", f"{view.cause}: goes on by itself once that is over", Tone.HELD)
     if view.driver is Source.HOLD:
         return Headline("READY", f"{number}: for the first chunk", Tone.CALM)

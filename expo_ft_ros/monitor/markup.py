@@ -33,6 +33,7 @@ _WORST = (Level.ERROR, Level.STALE, Level.WARN, Level.OK)
 _SURE = ((0.05, "sure"), (0.15, "fairly sure"), (math.inf, "unsure"))
 _BELIEVABLE = -0.05, 1.05  # Q of a critic that has learned what it can be
 _SCALE = (1.0, 0.5, 0.0)  # of Q, which is a discounted success: marks on its axis, from above
+_KEYBOARD = "keyboard"  # the operator's own terminal
 _DRIVERS = {Source.POLICY: "policy drives", Source.HUMAN: "human drives"}
 _COMMANDS = {Source.POLICY: "policy commands", Source.HUMAN: "human commands"}
 
@@ -51,6 +52,8 @@ def state_html(view: View) -> str:
     ]
     serious = (Level.ERROR, Level.STALE)
     bad = [each for each in _worst_first(view.diagnostics) if each.level in serious]
+    # A terminal that was closed is no fault of the graph: where it matters the device is lost.
+    bad = [each for each in bad if (each.name, each.level) != (_KEYBOARD, Level.STALE)]
     if device_lost(view):  # The headline says it.
         bad = [each for each in bad if each.message != DEVICE_LOST]
     if bad:
@@ -69,7 +72,7 @@ def _stage(view: View) -> str:
 def _state(view: View) -> tuple[str, str]:
     """The episode's state as the operator has it, and its colour."""
     state = view.episode.state
-    if is_silent(view):
+    if is_silent(view) or view.ending:
         return "unknown", _BAD
     if asked(view) and state != State.STOPPED:
         return "waits for you", _WARN
@@ -216,7 +219,7 @@ def _worst_first(diagnostics: Sequence[Diagnostic]) -> list[Diagnostic]:
 
 def _driver(view: View) -> str:
     cause, stands = escape(view.cause), escape(standing(view))
-    if view.driver is Source.HOLD or is_silent(view):
+    if view.driver is Source.HOLD or is_silent(view) or view.ending:
         return stands or (f"nobody drives: {cause}" if cause else "nobody drives")
     if stands:
         return f"{_COMMANDS[view.driver]}; {stands}"

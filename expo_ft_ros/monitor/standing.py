@@ -19,7 +19,7 @@ def standing(view: View) -> str:
     episode, state = view.episode, view.episode.state
     if view.result:
         return "nothing commands the arm"
-    if is_silent(view):
+    if is_silent(view) or view.ending:
         return UNKNOWN
     if state == State.STOPPED:
         first = "Recover, then Release" if view.fault else "Release"

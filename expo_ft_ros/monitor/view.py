@@ -70,6 +70,7 @@ class View:
         learning: What the learner does; its stage is "" where nothing learns.
         take_over: What the operator does to take over; "" where it is scripted, or nobody is there.
         result: What came of the run, once it is over; "" before.
+        ending: Whether the run is being ended before it came to a result; nothing is heard after.
         fault: What the robot has stopped itself for, until it has recovered; "" for nothing.
         episode: Episode, stage, state, steps, cause, asked, paused ... of msg/EpisodeState.
         max_steps: After which the episode times out; 0: unknown.
@@ -109,6 +110,7 @@ class View:
     learning: LearningView = field(default_factory=LearningView)
     take_over: str = ""
     result: str = ""
+    ending: bool = False
     fault: str = ""
     episode: EpisodeSnapshot = field(default_factory=EpisodeSnapshot)
     max_steps: int = 0

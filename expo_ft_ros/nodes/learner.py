@@ -333,7 +333,8 @@ class LearnerNode(GraphNode[LearnerParameters]):
             if self._stopping.is_set():
                 return
             self._since_checkpoint += online
-            if self._since_checkpoint >= self.parameters.checkpoint_every:
+            # Where nothing learns the weights are those that were loaded.
+            if self._dirty and self._since_checkpoint >= self.parameters.checkpoint_every:
                 with self._shared.lock:
                     self._save()
         if newest:

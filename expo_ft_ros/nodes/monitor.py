@@ -87,6 +87,7 @@ class MonitorParameters(NodeParameters):
 
     operator: str = parameter("scripted", f"Who helps: {', '.join(get_args(Operator))}.")
     scene_reset: str = parameter("", "Who resets the scene, as of arbitration; empty: unknown.")
+    learns: bool = parameter(True, "Whether the run has a learner; a demo and an eval have none.")
     console: bool = parameter(False, "Serve the console in the browser.")
     console_host: str = parameter(
         "127.0.0.1", "Address that the console listens on; another one only with a token."
@@ -204,13 +205,12 @@ class MonitorNode(GraphNode[MonitorParameters]):
         console = getattr(self, "_console", None)
         if console is not None:
             result = self._result()
-            over = replace(self._watch.view(self._passed(), images=False), result=result)
-            console.close(over if result else None)
+            last = self._watch.view(self._passed(), images=False)
+            console.close(replace(last, result=result, ending=not result))
             self._console = None
 
     def _result(self) -> str:
-        """What came of the run, and what can be done next; "" where it hasn't come to its end: then
-        its page knows no more than that the connection is lost."""
+        """What came of the run, and what can be done next; "" where it hasn't come to its end."""
         run_dir = self.parameters.run_dir
         summary = read_summary(Path(run_dir)) if self._over and run_dir else None
         return f"{format_result(summary)}; next: ./expo-ft report" if summary else ""
@@ -302,6 +302,7 @@ class MonitorNode(GraphNode[MonitorParameters]):
 
     def _on_status(self, message: SessionStatus) -> None:
         status = {name: getattr(message, name) for name in message.get_fields_and_field_types()}
+        status["learns"] = self.parameters.learns
         self._watch.take_status("session", dict(status_rows(status)))
         told = SessionView(**{each.name: status[each.name] for each in fields(SessionView)})
         self._watch.take_session(told)
@@ -310,6 +311,8 @@ class MonitorNode(GraphNode[MonitorParameters]):
         self._watch.take_training(training, time_left(status))
 
     def _on_learner(self, message: LearnerStatus) -> None:
+        if not self.parameters.learns:
+            return
         self._watch.take_learning(message.stage, message.progress, self._passed())
         progress = f" {message.progress:.0%}" if message.stage not in ("", "idle") else ""
         words = {

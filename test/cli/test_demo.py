@@ -3,16 +3,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+from websockets.typing import Origin
 
 from expo_ft_ros.data.types import Source
+from expo_ft_ros.monitor.controls_page import SOCKET
 from support.console_run import free_port, is_served
 from support.keyboard_seat import Seat
 from support.processes import is_alive, processes_naming
@@ -26,6 +34,28 @@ def seat(graph) -> Iterator[Seat]:
     made = Seat(graph, own=True)
     yield made
     made.end()
+
+
+class Page:
+    """What the console's page hears, until its connection ends."""
+
+    def __init__(self, port: int) -> None:
+        origin = Origin(f"http://127.0.0.1:{port}")
+        self._connection = connect(f"ws://127.0.0.1:{port}{SOCKET}", origin=origin)
+        self.told: list[dict[str, Any]] = [json.loads(self._connection.recv(60))]
+        self._thread = threading.Thread(target=self._listen, daemon=True)
+        self._thread.start()
+
+    def _listen(self) -> None:
+        with contextlib.suppress(ConnectionClosed):
+            for message in self._connection:
+                self.told.append(json.loads(message))
+
+    def last_headline(self) -> str:
+        """Once it has ended."""
+        self._thread.join(60)
+        words = [each["headline"]["words"] for each in self.told if "headline" in each]
+        return str(words[-1])
 
 
 @pytest.mark.timeout(900)
@@ -76,11 +106,18 @@ def test_a_newcomer_watches_takes_over_gives_back_and_ends_it(graph, seat):
         seat.process.terminate()
         seat.process.wait(60)
 
+        page = Page(port)
+        first = page.told[0]
+        assert "online steps" not in first["headline"]["more"], "nothing learns here"
+        assert "rl ·" not in first["state"]
+        assert first["idle"]["save_checkpoint"] == "nothing learns here"
+
         nodes = processes_naming(str(run))
         assert len(nodes) > 5
         demo.send_signal(signal.SIGINT)
         probe.until(lambda: demo.poll() is not None, "the end")
         assert demo.returncode == 130
+        assert page.last_headline() == "ENDED"
         assert [command for pid, command in nodes.items() if is_alive(pid)] == []
         assert processes_naming(str(run)) == {}
         assert not is_served(url)

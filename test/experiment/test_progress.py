@@ -214,6 +214,10 @@ def test_a_run_that_learns_nothing_and_help_that_nobody_gave_are_not_told():
     line = format_line(status | {"intervention_rate": 0.0})
     assert line.startswith("the policy at work, nothing learns, counted episodes 3, ")
     assert "with help" not in line
+    counted = {"env_steps": 400, "env_steps_total": 36000, "seconds_left": 60.0}
+    rows = dict(status_rows(status | counted | {"stage_progress": 0.1}))
+    assert not {"online steps", "stage done", "time left"} & set(rows)
+    assert "until you end it" in time_left(status | counted)
     helped = format_line({**status, "learns": True, "intervention_rate": 0.2})
     assert helped.startswith("reinforcement learning online, ")
     assert "success of last 20 100% (with help), steps by a human 20%" in helped

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from expo_ft_ros.control.arbiter import DEVICE_LOST, NOT_TAKEN_OVER
+from expo_ft_ros.control.chunk_executor import NO_CHUNK
 from expo_ft_ros.control.episode_machine import EpisodeSnapshot, State
 from expo_ft_ros.data.types import Source
 from expo_ft_ros.monitor.controls import said_of
@@ -150,6 +152,17 @@ MOMENTS = (
     ),
     (replace(ONLINE, episode=ENDED, learning=LearningView("saving")), "SAVING", "", Tone.BUSY, ""),
     (replace(ONLINE, episode=ENDED), "NEXT", "episode 9", Tone.CALM, ""),
+    (
+        replace(ONLINE, driver=Source.HOLD, cause=NO_CHUNK),
+        "READY", "for the first", Tone.CALM, "",
+    ),
+    (
+        replace(
+            ONLINE, driver=Source.HOLD, cause=NO_CHUNK, sources=np.array([Source.POLICY], np.uint8)
+        ),
+        "HELD", "no chunk", Tone.HELD, "",
+    ),
+    (replace(ONLINE, ending=True), "ENDED", "look at it", Tone.HELD, ""),
     (replace(ONLINE, result="27 of 30"), "FINISHED", "nothing commands", Tone.CALM, ""),
 )  # fmt: skip
 

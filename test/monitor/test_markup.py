@@ -61,6 +61,13 @@ def test_what_is_not_known_is_not_said_to_stand_and_what_is_shown_only_not_to_ru
     assert "until Reset" in html
 
 
+def test_a_terminal_that_was_closed_is_no_fault_of_the_graph():
+    closed = Diagnostic(Level.STALE, "keyboard", "nothing heard for 112 s (last: ready)")
+    assert "nothing heard" not in state_html(View(diagnostics=(closed,)))
+    failed = Diagnostic(Level.ERROR, "keyboard", "no terminal")
+    assert "no terminal" in state_html(View(diagnostics=(closed, failed)))
+
+
 def test_where_nothing_learns_the_stage_is_not_called_rl():
     online = View(episode=EpisodeSnapshot(4, "running", "rl"), driver=Source.POLICY)
     assert "nothing learns · episode 4" in state_html(online)
