@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -71,6 +72,17 @@ def _refuse_processes(event: str, given: tuple[Any, ...]) -> None:
 
 
 sys.addaudithook(_refuse_processes)
+
+
+@pytest.fixture(autouse=True)
+def _domains_of_its_own(
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """A test that starts no graph has no domain taken by one of another worker's."""
+    if request.node.get_closest_marker("process") is None:
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path_factory.getbasetemp()))
 
 
 @pytest.fixture(scope="session", autouse=True)

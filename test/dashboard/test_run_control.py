@@ -22,11 +22,11 @@ from support.runs import make_run
 pytestmark = pytest.mark.process
 
 RUNNER = """
-import signal, sys
+import os, signal, sys
 from pathlib import Path
 from expo_ft_ros.experiment.run_folder import lock_folder
 said = iter(("asked", "hurries", "again"))
-signal.signal(signal.SIGINT, lambda *_: print(next(said), flush=True))
+signal.signal(signal.SIGINT, lambda *_: os.write(1, next(said).encode() + b"\\n"))
 lock = lock_folder(Path(sys.argv[1]))
 print("holds it", flush=True)
 sys.stdin.readline()
